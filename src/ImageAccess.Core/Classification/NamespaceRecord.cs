@@ -1,0 +1,19 @@
+namespace ImageAccess.Core.Classification;
+
+/// <summary>The trust that Docker Hub itself puts into a namespace.</summary>
+public enum NamespaceBadge
+{
+    /// <summary>No badge: a personal account, an organization without one, or nobody.</summary>
+    None,
+    VerifiedPublisher,
+
+    /// <summary>Sponsored open source: a community image to the policy.</summary>
+    OpenSource,
+}
+
+/// <summary>What a source knows of a namespace.</summary>
+/// <param name="Namespace">The namespace.</param>
+/// <param name="Badge">Its badge.</param>
+/// <param name="Source">Who says so: <c>hub</c>.</param>
+/// <param name="ReadAt">When it was read there.</param>
+public sealed record NamespaceRecord(string Namespace, NamespaceBadge Badge, string Source, DateTimeOffset ReadAt);

@@ -1,0 +1,33 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace ImageAccess.Core.Oci;
+
+/// <summary>What names a manifest within a repository: a tag or a digest.</summary>
+public sealed class Reference
+{
+    private Reference(string value, Digest? digest)
+    {
+        Value = value;
+        Digest = digest;
+    }
+
+    public string Value { get; }
+
+    /// <summary>The digest, or null for a tag.</summary>
+    public Digest? Digest { get; }
+
+    public bool IsTag => Digest is null;
+
+    public static bool TryParse(string? text, [NotNullWhen(true)] out Reference? reference)
+    {
+        reference = null;
+        if (Digest.TryParse(text, out var digest))
+            reference = new Reference(digest.Value, digest);
+        else if (Tag.TryParse(text, out var tag))
+            reference = new Reference(tag.Value, null);
+
+        return reference is not null;
+    }
+
+    public override string ToString() => Value;
+}

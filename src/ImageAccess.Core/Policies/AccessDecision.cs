@@ -1,0 +1,77 @@
+using ImageAccess.Core.Classification;
+
+namespace ImageAccess.Core.Policies;
+
+/// <summary>What became of a request; zero denies.</summary>
+public enum AccessOutcome
+{
+    Deny,
+    Allow,
+
+    /// <summary>Allowed, though a rule would deny it: the organization only observes.</summary>
+    Observe,
+}
+
+public static class AccessOutcomeNames
+{
+    public static string ToWireName(this AccessOutcome outcome) => outcome switch
+    {
+        AccessOutcome.Allow => "allow",
+        AccessOutcome.Observe => "observe",
+        _ => "deny",
+    };
+}
+
+/// <summary>The rules' names, in their order.</summary>
+public static class PolicyRule
+{
+    public const string Off = "off";
+    public const string SignIn = "sign-in";
+    public const string OrganizationToken = "organization-token";
+    public const string Outsider = "outsider";
+    public const string Owner = "owner";
+    public const string Allowlist = "allowlist";
+    public const string Organization = "organization";
+    public const string Official = "official";
+    public const string VerifiedPublisher = "verified-publisher";
+    public const string Community = "community";
+    public const string Unknown = "unknown";
+}
+
+/// <summary>The engine's answer. An allow carries a permit; a denial carries its message.</summary>
+public sealed class AccessDecision
+{
+    internal AccessDecision(AccessOutcome outcome, string rule, string? message, RepositoryClassification classification, Permit? permit)
+    {
+        Outcome = outcome;
+        Rule = rule;
+        Message = message;
+        Classification = classification;
+        Permit = permit;
+    }
+
+    public AccessOutcome Outcome { get; }
+
+    /// <summary>The rule that answered (<see cref="PolicyRule"/>).</summary>
+    public string Rule { get; }
+
+    /// <summary>Why it is denied, or would be if the organization did not only observe; null for an allow.</summary>
+    public string? Message { get; }
+
+    /// <summary>Where a person can ask; follows the message in an error's body.</summary>
+    public string? Help { get; internal init; }
+
+    public RepositoryClassification Classification { get; }
+
+    /// <summary>The organizations that the caller was judged under.</summary>
+    public IReadOnlyList<string> Organizations { get; internal init; } = [];
+
+    /// <summary>
+    /// A rule waits for the publisher's record. Decide again with it; until then this decision stands,
+    /// a denial where someone enforces, an allow where all who wait only observe.
+    /// </summary>
+    public bool NeedsPublisher { get; internal init; }
+
+    /// <summary>Present exactly when content may be served.</summary>
+    public Permit? Permit { get; }
+}

@@ -1,0 +1,42 @@
+namespace ImageAccess.Core.Policies;
+
+/// <summary>What someone is to an organization; zero is nothing.</summary>
+public enum OrganizationRole
+{
+    None,
+    Member,
+    Owner,
+}
+
+/// <summary>That a caller belongs to an organization, as a token or a directory says.</summary>
+public sealed record Membership(string Organization, OrganizationRole Role);
+
+/// <summary>Who asks, as a verified token names them. It may be a machine.</summary>
+public sealed record Caller
+{
+    private Caller(string? name, string? subject, IReadOnlyList<Membership> memberships)
+    {
+        Name = name;
+        Subject = subject;
+        Memberships = memberships;
+    }
+
+    public static Caller Anonymous { get; } = new(null, null, []);
+
+    /// <summary>The user name in lower case, as Docker Hub keeps it; null when anonymous, or when the token names none.</summary>
+    public string? Name { get; }
+
+    /// <summary>The token's <c>sub</c>: Docker Hub's id of the account.</summary>
+    public string? Subject { get; }
+
+    /// <summary>Organizations beside those of the policy's own lists.</summary>
+    public IReadOnlyList<Membership> Memberships { get; }
+
+    public bool IsAnonymous => Subject is null;
+
+    /// <summary>What messages and events call the caller.</summary>
+    public string DisplayName => Name ?? Subject ?? "anonymous";
+
+    public static Caller SignedIn(string? name, string subject, IReadOnlyList<Membership>? memberships = null) =>
+        new(name?.ToLowerInvariant(), subject, memberships ?? []);
+}

@@ -1,0 +1,109 @@
+using System.Collections.Frozen;
+using ImageAccess.Core.Oci;
+
+namespace ImageAccess.Core.Policies;
+
+/// <summary>A compiled policy: an immutable snapshot, one for the whole of a request.</summary>
+public sealed class Policy
+{
+    internal Policy(PolicyDocument document, string version)
+    {
+        Document = document;
+        Version = version;
+        Organizations = [.. document.Organizations.Select(o => new OrganizationPolicy(o))];
+        DefaultOrganization = Organizations.FirstOrDefault(o => o.Name == document.DefaultOrganization)
+            ?? (Organizations.Count > 0 ? Organizations[0] : null);
+        OrganizationAccounts = Organizations
+            .SelectMany(o => o.Namespaces.Append(o.Name).Select(account => (account, o)))
+            .DistinctBy(pair => pair.account)
+            .ToFrozenDictionary(pair => pair.account, pair => pair.o);
+    }
+
+    /// <summary>No document, no organization: image access is off.</summary>
+    public static Policy Off { get; } = new(new PolicyDocument(), "none");
+
+    public PolicyDocument Document { get; }
+
+    /// <summary>Names this very document: the beginning of the SHA-256 of its bytes.</summary>
+    public string Version { get; }
+
+    public IReadOnlyList<OrganizationPolicy> Organizations { get; }
+
+    /// <summary>The organization named in messages and events for callers who belong to none.</summary>
+    public OrganizationPolicy? DefaultOrganization { get; }
+
+    public bool IsEnabled => Organizations.Any(o => o.Enabled);
+
+    /// <summary>User names of organization access tokens: an organization's name and namespaces.</summary>
+    internal FrozenDictionary<string, OrganizationPolicy> OrganizationAccounts { get; }
+}
+
+/// <summary>One organization's part of a policy.</summary>
+public sealed class OrganizationPolicy
+{
+    private readonly OrganizationDocument _document;
+    private readonly FrozenSet<string> _owners;
+    private readonly FrozenSet<string> _members;
+    private readonly FrozenDictionary<string, DateOnly?> _approved;
+
+    internal OrganizationPolicy(OrganizationDocument document)
+    {
+        _document = document;
+        Namespaces = (document.Namespaces.Count == 0 ? [document.Name] : document.Namespaces).ToFrozenSet();
+        _owners = document.Owners.ToFrozenSet();
+        _members = document.Members.ToFrozenSet();
+        _approved = document.Allowlist
+            .GroupBy(entry => entry.ToString())
+            .ToFrozenDictionary(group => group.Key, group => Latest(group.Select(entry => entry.Expires)));
+    }
+
+    public string Name => _document.Name;
+
+    public FrozenSet<string> Namespaces { get; }
+
+    public bool Enabled => _document.Enabled;
+
+    public string? Help => _document.Help;
+
+    public bool AllowsOfficial => _document.AllowOfficial;
+
+    public bool AllowsVerifiedPublisher => _document.AllowVerifiedPublisher;
+
+    public bool AllowsCommunity => _document.AllowCommunity;
+
+    /// <param name="today">The day in UTC.</param>
+    public bool Observes(DateOnly today) => _document.Observe && (_document.ObserveUntil is not { } until || today <= until);
+
+    /// <summary><c>off</c>, <c>observe</c> or <c>enforce</c>.</summary>
+    public string Mode(DateOnly today) => !Enabled ? "off" : Observes(today) ? "observe" : "enforce";
+
+    internal OrganizationRole RoleOf(Caller caller)
+    {
+        if (caller.Name is { } name && _owners.Contains(name))
+            return OrganizationRole.Owner;
+
+        var role = caller.Name is { } member && _members.Contains(member) ? OrganizationRole.Member : OrganizationRole.None;
+        foreach (var membership in caller.Memberships)
+        {
+            if (membership.Organization == Name && membership.Role > role)
+                role = membership.Role;
+        }
+
+        return role;
+    }
+
+    /// <summary>Whether the allowlist names the repository, or its whole namespace, on this day.</summary>
+    internal bool Approves(RepositoryName repository, DateOnly today) =>
+        Holds(repository.Value, today) || Holds($"{repository.Namespace}/*", today);
+
+    private bool Holds(string key, DateOnly today) =>
+        _approved.TryGetValue(key, out var expires) && (expires is not { } last || today <= last);
+
+    private static DateOnly? Latest(IEnumerable<DateOnly?> expiries)
+    {
+        DateOnly? latest = DateOnly.MinValue;
+        foreach (var expires in expiries)
+            latest = expires is null || latest is null ? null : expires > latest ? expires : latest;
+        return latest;
+    }
+}

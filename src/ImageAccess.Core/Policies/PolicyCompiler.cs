@@ -1,0 +1,275 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using ImageAccess.Core.Oci;
+
+namespace ImageAccess.Core.Policies;
+
+/// <summary>What is wrong at which place of a policy document.</summary>
+/// <param name="Path">The place, as <c>organizations[0].allow.official</c>.</param>
+/// <param name="Message">What is wrong there.</param>
+public sealed record PolicyProblem(string Path, string Message)
+{
+    public override string ToString() => Path.Length == 0 ? Message : $"{Path}: {Message}";
+}
+
+/// <summary>Turns the document that a person edits into the snapshot that runs; every problem is reported at once.</summary>
+public static class PolicyCompiler
+{
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private static readonly JsonDocumentOptions Options = new()
+    {
+        CommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+        MaxDepth = 16,
+    };
+
+    /// <param name="utf8">The document: JSON, comments allowed.</param>
+    /// <param name="policy">The snapshot, when there are no problems.</param>
+    /// <param name="problems">Every problem found.</param>
+    public static bool TryCompile(ReadOnlyMemory<byte> utf8, [NotNullWhen(true)] out Policy? policy, out IReadOnlyList<PolicyProblem> problems)
+    {
+        policy = null;
+        var found = new List<PolicyProblem>();
+        problems = found;
+        try
+        {
+            _ = StrictUtf8.GetCharCount(utf8.Span);
+            using var json = JsonDocument.Parse(WithoutMark(utf8), Options);
+            var document = new Reader(found).ReadDocument(new Node("", json.RootElement));
+            if (found.Count == 0)
+                policy = new Policy(document, Convert.ToHexStringLower(SHA256.HashData(utf8.Span))[..12]);
+        }
+        catch (JsonException exception)
+        {
+            found.Add(new PolicyProblem("", $"line {exception.LineNumber + 1}, column {exception.BytePositionInLine + 1}: not valid JSON"));
+        }
+        catch (DecoderFallbackException)
+        {
+            found.Add(new PolicyProblem("", "not valid UTF-8"));
+        }
+
+        return policy is not null;
+    }
+
+    private static ReadOnlyMemory<byte> WithoutMark(ReadOnlyMemory<byte> utf8) =>
+        utf8.Span.StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF]) ? utf8[3..] : utf8;
+
+    /// <summary>A value and its place.</summary>
+    private readonly record struct Node(string Path, JsonElement Value)
+    {
+        public Node Member(string name, JsonElement value) => new(Path.Length == 0 ? name : $"{Path}.{name}", value);
+
+        public IEnumerable<Node> Items()
+        {
+            var path = Path;
+            return Value.EnumerateArray().Select((item, index) => new Node($"{path}[{index}]", item));
+        }
+    }
+
+    private sealed class Reader(List<PolicyProblem> problems)
+    {
+        public PolicyDocument ReadDocument(Node node)
+        {
+            var members = Members(node, "defaultOrganization", "callers", "organizations");
+            var organizations = Items(members, "organizations").Select(ReadOrganization).ToList();
+            foreach (var twice in organizations.GroupBy(o => o.Name).Where(group => group.Key.Length > 0 && group.Count() > 1))
+                Report("organizations", $"the organization {twice.Key} comes twice");
+            foreach (var (name, count) in organizations.SelectMany(Accounts).CountBy(name => name))
+            {
+                if (count > 1)
+                    Report("organizations", $"the namespace {name} belongs to more than one organization");
+            }
+
+            var defaultOrganization = Name(members, "defaultOrganization");
+            if (defaultOrganization is not null && organizations.All(o => o.Name != defaultOrganization))
+                Report("defaultOrganization", $"no organization is named {defaultOrganization}");
+
+            return new PolicyDocument
+            {
+                DefaultOrganization = defaultOrganization,
+                Callers = members.TryGetValue("callers", out var callers) ? ReadCallers(callers) : new CallersDocument(),
+                Organizations = organizations,
+            };
+        }
+
+        private static IEnumerable<string> Accounts(OrganizationDocument organization) =>
+            organization.Namespaces.Append(organization.Name).Where(name => name.Length > 0).Distinct();
+
+        private CallersDocument ReadCallers(Node node)
+        {
+            var members = Members(node, "anonymous", "outsiders", "organizationTokens");
+            return new CallersDocument
+            {
+                DenyAnonymous = Choice(members, "anonymous", "member", "deny") == "deny",
+                DenyOutsiders = Choice(members, "outsiders", "member", "deny") == "deny",
+                DenyOrganizationTokens = Choice(members, "organizationTokens", "deny", "member") == "deny",
+            };
+        }
+
+        private OrganizationDocument ReadOrganization(Node node)
+        {
+            var members = Members(
+                node, "name", "namespaces", "owners", "members", "enabled", "mode", "observeUntil", "allow", "allowlist", "help");
+            if (node.Value.ValueKind == JsonValueKind.Object && !members.ContainsKey("name"))
+                Report(node.Path, "an organization needs a name");
+            var allow = members.TryGetValue("allow", out var switches)
+                ? Members(switches, "official", "verifiedPublisher", "community")
+                : [];
+
+            return new OrganizationDocument
+            {
+                Name = Name(members, "name") ?? "",
+                Namespaces = Names(members, "namespaces"),
+                Owners = People(members, "owners"),
+                Members = People(members, "members"),
+                Enabled = Flag(members, "enabled"),
+                Observe = Choice(members, "mode", "enforce", "observe") == "observe",
+                ObserveUntil = Day(members, "observeUntil"),
+                AllowOfficial = Flag(allow, "official"),
+                AllowVerifiedPublisher = Flag(allow, "verifiedPublisher"),
+                AllowCommunity = Flag(allow, "community"),
+                Allowlist = [.. Items(members, "allowlist").Select(ReadAllowlistEntry)],
+                Help = Text(members, "help", maximumLength: 200),
+            };
+        }
+
+        private AllowlistEntry ReadAllowlistEntry(Node node)
+        {
+            var members = Members(node, "repository", "reason", "approvedBy", "expires");
+            var repository = ReadApproved(node, members, out var @namespace);
+            return new AllowlistEntry(@namespace, repository, Day(members, "expires"))
+            {
+                Reason = Text(members, "reason", maximumLength: 1000),
+                ApprovedBy = Text(members, "approvedBy", maximumLength: 200),
+            };
+        }
+
+        private RepositoryName? ReadApproved(Node node, Dictionary<string, Node> members, out string @namespace)
+        {
+            @namespace = "";
+            if (Text(members, "repository", RepositoryName.MaximumLength) is not { } text)
+            {
+                if (node.Value.ValueKind == JsonValueKind.Object && !members.ContainsKey("repository"))
+                    Report(node.Path, "an allowlist entry needs a repository");
+                return null;
+            }
+
+            if (text.EndsWith("/*", StringComparison.Ordinal) && RepositoryName.IsComponent(text[..^2]))
+            {
+                @namespace = text[..^2];
+                return null;
+            }
+
+            if (RepositoryName.TryParse(text, out var repository))
+                @namespace = repository.Namespace;
+            else
+                Report(members["repository"].Path, "not a repository, as testcontainers/ryuk or testcontainers/*");
+            return repository;
+        }
+
+        private string? Name(Dictionary<string, Node> members, string name) =>
+            members.TryGetValue(name, out var node) ? NameOf(node) : null;
+
+        private IReadOnlyList<string> Names(Dictionary<string, Node> members, string name) =>
+            [.. Items(members, name).Select(NameOf).OfType<string>()];
+
+        /// <summary>User names; Docker Hub keeps them in lower case.</summary>
+        private IReadOnlyList<string> People(Dictionary<string, Node> members, string name) =>
+            [.. Items(members, name).Select(node => TextOf(node, 255)?.ToLowerInvariant()).OfType<string>()];
+
+        private string? NameOf(Node node)
+        {
+            var text = TextOf(node, RepositoryName.MaximumLength);
+            if (text is null)
+                return null;
+            if (text == RepositoryName.Library)
+                Report(node.Path, "library is the namespace of the official images and belongs to no organization");
+            else if (RepositoryName.IsComponent(text))
+                return text;
+            else
+                Report(node.Path, "not a Docker Hub namespace: lower-case letters and digits, with - _ . between them");
+            return null;
+        }
+
+        private bool Flag(Dictionary<string, Node> members, string name)
+        {
+            if (!members.TryGetValue(name, out var node))
+                return false;
+            if (node.Value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+                Report(node.Path, "must be true or false");
+            return node.Value.ValueKind == JsonValueKind.True;
+        }
+
+        private string Choice(Dictionary<string, Node> members, string name, string first, string second)
+        {
+            if (!members.TryGetValue(name, out var node))
+                return first;
+            var text = node.Value.ValueKind == JsonValueKind.String ? node.Value.GetString() : null;
+            if (text != first && text != second)
+                Report(node.Path, $"must be \"{first}\" or \"{second}\"");
+            return text ?? first;
+        }
+
+        private DateOnly? Day(Dictionary<string, Node> members, string name)
+        {
+            if (!members.TryGetValue(name, out var node))
+                return null;
+            if (node.Value.ValueKind == JsonValueKind.String
+                && DateOnly.TryParseExact(node.Value.GetString(), "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day))
+                return day;
+            Report(node.Path, "must be a day, as \"2027-06-30\"");
+            return null;
+        }
+
+        private string? Text(Dictionary<string, Node> members, string name, int maximumLength) =>
+            members.TryGetValue(name, out var node) ? TextOf(node, maximumLength) : null;
+
+        private string? TextOf(Node node, int maximumLength)
+        {
+            if (node.Value.ValueKind != JsonValueKind.String)
+                Report(node.Path, "must be a text");
+            else if (node.Value.GetString() is not { Length: > 0 } text || text.Length > maximumLength)
+                Report(node.Path, $"must have 1 to {maximumLength} characters");
+            else
+                return text;
+            return null;
+        }
+
+        private IEnumerable<Node> Items(Dictionary<string, Node> members, string name)
+        {
+            if (!members.TryGetValue(name, out var node))
+                return [];
+            if (node.Value.ValueKind == JsonValueKind.Array)
+                return node.Items();
+            Report(node.Path, "must be a list");
+            return [];
+        }
+
+        private Dictionary<string, Node> Members(Node node, params ReadOnlySpan<string> known)
+        {
+            var members = new Dictionary<string, Node>(StringComparer.Ordinal);
+            if (node.Value.ValueKind != JsonValueKind.Object)
+            {
+                Report(node.Path, "must be an object");
+                return members;
+            }
+
+            foreach (var property in node.Value.EnumerateObject())
+            {
+                var member = node.Member(property.Name, property.Value);
+                if (!known.Contains(property.Name))
+                    Report(member.Path, $"unknown member; known here: {string.Join(", ", known)}");
+                else if (!members.TryAdd(property.Name, member))
+                    Report(member.Path, "comes twice");
+            }
+
+            return members;
+        }
+
+        private void Report(string path, string message) => problems.Add(new PolicyProblem(path, message));
+    }
+}
