@@ -1,0 +1,43 @@
+using System.CommandLine;
+using ImageAccess.Proxy.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Cli;
+
+/// <summary>The verbs of <c>imageaccess</c>; without one it serves.</summary>
+internal static class CommandTree
+{
+    /// <summary>Wrong usage or configuration.</summary>
+    public const int Misused = 2;
+
+    public static RootCommand Build()
+    {
+        var file = new Option<string?>("--config") { Description = "The configuration file; imageaccess.json in the working directory by default.", HelpName = "FILE" };
+        var root = new RootCommand("Enforces on the network which kinds of Docker Hub images may be used. Without a verb it serves.") { file };
+        root.SetAction((parsed, cancellationToken) => ServeAsync(parsed.GetValue(file), cancellationToken));
+        return root;
+    }
+
+    private static async Task<int> ServeAsync(string? file, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var app = ProxyHost.Build(ConfigurationLoading.Load(file, Environment.GetEnvironmentVariables()));
+            await app.StartAsync(cancellationToken);
+            await Console.Out.WriteLineAsync(StartupReport.Write(app.Services));
+            await app.WaitForShutdownAsync(cancellationToken);
+            return 0;
+        }
+        catch (OptionsValidationException exception)
+        {
+            foreach (var failure in exception.Failures)
+                await Console.Error.WriteLineAsync($"imageaccess: {failure}");
+            return Misused;
+        }
+        catch (IOException exception) when (exception.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
+        {
+            await Console.Error.WriteLineAsync($"imageaccess: Listen: {exception.Message}");
+            return Misused;
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using System.Net;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Hosting;
+
+/// <summary>The faces that a connection can come in by.</summary>
+internal enum Listener
+{
+    Mirror,
+    Admin,
+}
+
+/// <summary>Kestrel's listeners and limits. Each connection carries which listener it came in by.</summary>
+internal static class Listeners
+{
+    private const int MaximumHeaders = 32 * 1024;
+
+    /// <summary>What a request's body may measure unless its endpoint says otherwise.</summary>
+    private const long MaximumBody = 4 * 1024 * 1024;
+
+    public static void AddListeners(this WebApplicationBuilder builder)
+    {
+        // Kestrel takes a bare line feed for a line's end by default; a request that two parsers may read differently is none.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
+        builder.Services.AddOptions<ListenOptions>().Bind(builder.Configuration.GetSection("Listen")).ValidateOnStart();
+        builder.Services.AddSingleton<IValidateOptions<ListenOptions>, ListenOptionsValidator>();
+        builder.Services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<ListenOptions>>(TrustProxies);
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ListenOptions>>(Listen);
+    }
+
+    public static bool CameInBy(this HttpContext http, Listener listener) => http.Features.Get<ListenerFeature>()?.Listener == listener;
+
+    private static void Listen(KestrelServerOptions server, IOptions<ListenOptions> options)
+    {
+        server.AddServerHeader = false;
+        server.Limits.MaxRequestBodySize = MaximumBody;
+        server.Limits.MaxRequestHeadersTotalSize = MaximumHeaders;
+        server.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+        server.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(2);
+        Add(ListenAddress.Parse(options.Value.Mirror), Listener.Mirror);
+        Add(ListenAddress.Parse(options.Value.Admin), Listener.Admin);
+
+        void Add(ListenAddress address, Listener listener)
+        {
+            if (address.Host is { } host)
+                server.Listen(host, address.Port, Configure);
+            else
+                server.ListenAnyIP(address.Port, Configure);
+
+            void Configure(Microsoft.AspNetCore.Server.Kestrel.Core.ListenOptions listen)
+            {
+                listen.Protocols = HttpProtocols.Http1; // the reason phrase carries the message; HTTP/2 has none
+                listen.Use(next => connection =>
+                {
+                    connection.Features.Set(new ListenerFeature(listener));
+                    return next(connection);
+                });
+            }
+        }
+    }
+
+    private static void TrustProxies(ForwardedHeadersOptions forwarded, IOptions<ListenOptions> options)
+    {
+        forwarded.KnownIPNetworks.Clear();
+        forwarded.KnownProxies.Clear();
+        forwarded.ForwardLimit = null; // from the right, as long as a trusted proxy says so
+        foreach (var text in options.Value.TrustedProxies)
+        {
+            if (IPNetwork.TryParse(text, out var network))
+                forwarded.KnownIPNetworks.Add(network);
+            else
+                forwarded.KnownProxies.Add(IPAddress.Parse(text));
+        }
+
+        forwarded.ForwardedHeaders = options.Value.TrustedProxies.Count == 0 ? ForwardedHeaders.None : ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto | ForwardedHeaders.XForwardedHost;
+    }
+
+    private sealed record ListenerFeature(Listener Listener);
+}

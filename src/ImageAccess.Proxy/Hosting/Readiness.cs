@@ -1,0 +1,78 @@
+using System.Text.Json;
+using ImageAccess.Proxy.PolicyStore;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace ImageAccess.Proxy.Hosting;
+
+/// <summary>The admin listener: <c>/livez</c>, <c>/readyz</c> and <c>/metrics</c>.</summary>
+internal static class Readiness
+{
+    public static IServiceCollection AddReadiness(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddHealthChecks().AddCheck("disk", new DiskHealth(configuration["Data:Directory"]!));
+        return services;
+    }
+
+    public static void MapReadiness(this IApplicationBuilder admin) => admin.Run(http => (http.Request.Method, http.Request.Path.Value) switch
+    {
+        ("GET" or "HEAD", "/livez") => http.Response.WriteAsync("alive\n"),
+        ("GET" or "HEAD", "/readyz") => WriteReadinessAsync(http),
+        ("GET" or "HEAD", "/metrics") => WriteMetricsAsync(http),
+        _ => WriteNotFoundAsync(http),
+    });
+
+    /// <summary>
+    /// 503 only when the policy is not in force. What is degraded is told and does not change the status:
+    /// a proxy must not drop out of service because Docker Hub is down.
+    /// </summary>
+    private static async Task WriteReadinessAsync(HttpContext http)
+    {
+        var services = http.RequestServices;
+        var report = await services.GetRequiredService<HealthCheckService>().CheckHealthAsync(http.RequestAborted);
+        var policy = services.GetRequiredService<IPolicyStore>().Current;
+        var today = DateOnly.FromDateTime(services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime);
+
+        http.Response.StatusCode = report.Status == HealthStatus.Unhealthy ? 503 : 200;
+        http.Response.ContentType = "application/json";
+        await using var json = new Utf8JsonWriter(http.Response.BodyWriter, new JsonWriterOptions { Indented = true });
+        json.WriteStartObject();
+        json.WriteString("status", report.Status switch { HealthStatus.Healthy => "ready", HealthStatus.Degraded => "degraded", _ => "not ready" });
+        json.WriteString("imageAccess", policy.IsEnabled ? "on" : "off");
+        json.WriteString("policyVersion", policy.Version);
+        json.WriteStartObject("organizations");
+        foreach (var organization in policy.Organizations)
+            json.WriteString(organization.Name, organization.Mode(today));
+        json.WriteEndObject();
+        json.WriteStartObject("degraded");
+        foreach (var (name, entry) in report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy))
+            json.WriteString(name, entry.Description ?? entry.Exception?.GetType().Name ?? "unknown");
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static Task WriteMetricsAsync(HttpContext http)
+    {
+        http.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        return http.Response.WriteAsync(http.RequestServices.GetRequiredService<Telemetry>().Collect());
+    }
+
+    private static Task WriteNotFoundAsync(HttpContext http)
+    {
+        http.Response.StatusCode = 404;
+        return http.Response.WriteAsync("here are /livez, /readyz and /metrics\n");
+    }
+
+    private sealed class DiskHealth(string directory) : IHealthCheck
+    {
+        /// <summary>Bytes below which the audit and the kept policy are in danger.</summary>
+        private const long Enough = 100 * 1024 * 1024;
+
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            var free = new DriveInfo(directory).AvailableFreeSpace;
+            return Task.FromResult(free >= Enough
+                ? HealthCheckResult.Healthy()
+                : HealthCheckResult.Degraded($"the data directory's disk has {free / 1024 / 1024} MiB left"));
+        }
+    }
+}

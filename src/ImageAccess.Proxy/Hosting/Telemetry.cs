@@ -1,0 +1,73 @@
+using System.Globalization;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Trace;
+
+namespace ImageAccess.Proxy.Hosting;
+
+/// <summary>
+/// Metrics and traces: our own, and what ASP.NET Core, Kestrel, HttpClient and the runtime have built in. Sent by OTLP
+/// when the standard <c>OTEL_EXPORTER_OTLP_*</c> variables name a receiver; always readable at <c>/metrics</c>.
+/// </summary>
+internal sealed class Telemetry : IHostedService, IDisposable
+{
+    /// <summary>The meters of this program.</summary>
+    public const string MeterName = "ImageAccess";
+
+    private readonly PrometheusExporter _exporter = new();
+    private readonly BaseExportingMetricReader _reader;
+    private readonly MeterProvider _meters;
+    private readonly TracerProvider? _tracers;
+    private readonly Lock _collecting = new();
+
+    public Telemetry()
+    {
+        var sends = Environment.GetEnvironmentVariables().Keys.Cast<string>()
+            .Any(name => name.StartsWith("OTEL_EXPORTER_OTLP_", StringComparison.Ordinal) && name.EndsWith("ENDPOINT", StringComparison.Ordinal));
+
+        _reader = new BaseExportingMetricReader(_exporter);
+        var meters = Sdk.CreateMeterProviderBuilder()
+            .AddMeter(MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Net.Http", "System.Runtime")
+            .AddReader(_reader);
+        _meters = (sends ? meters.AddOtlpExporter() : meters).Build();
+        if (sends)
+            _tracers = Sdk.CreateTracerProviderBuilder().AddSource("Microsoft.AspNetCore", "System.Net.Http").AddOtlpExporter().Build();
+    }
+
+    /// <summary>Everything measured, in the Prometheus text format.</summary>
+    public string Collect()
+    {
+        lock (_collecting)
+        {
+            _reader.Collect(timeoutMilliseconds: 5000);
+            return _exporter.Text;
+        }
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        _tracers?.Shutdown(5000);
+        _meters.Shutdown(5000);
+        return Task.CompletedTask;
+    }
+
+    public void Dispose()
+    {
+        _tracers?.Dispose();
+        _meters.Dispose();
+        _exporter.Dispose();
+    }
+}
+
+internal static class TelemetrySetup
+{
+    public static IServiceCollection AddTelemetry(this IServiceCollection services)
+    {
+        services.AddMetrics();
+        services.AddSingleton<Telemetry>();
+        services.AddHostedService(provider => provider.GetRequiredService<Telemetry>());
+        return services;
+    }
+}

@@ -1,0 +1,100 @@
+using System.Buffers;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Registry;
+
+/// <summary>
+/// The one place that words a denial for the client in front of it. Every client gets the message in the reason phrase
+/// and in the body; a mirror's client also gets the answer at which it is known to give up, where one is known:
+/// after any other it would quietly pull the denied image from Docker Hub.
+/// </summary>
+public sealed class DenialResponses(IOptions<MirrorOptions> options)
+{
+    public const string DecisionHeader = "X-ImageAccess-Decision";
+
+    private const string ImageIndex = "application/vnd.oci.image.index.v1+json";
+    private const string ImageManifest = "application/vnd.oci.image.manifest.v1+json";
+
+    private static readonly string ZeroDigest = "sha256:" + new string('0', 64);
+
+    public Task WriteAsync(HttpContext http, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
+    {
+        http.Response.Headers[DecisionHeader] = decisionId;
+        http.Response.Headers.CacheControl = "no-store";
+        var message = decision.Message ?? throw new InvalidOperationException("A denial has a message.");
+        var family = ClientFamilies.Of(http.Request.Headers.UserAgent);
+
+        return options.Value.Hold && request is ManifestRequest { Action: RegistryAction.Pull } manifest
+            ? HoldAsync(http, manifest, family, message) ?? DenyAsync()
+            : DenyAsync();
+
+        Task DenyAsync()
+        {
+            var unavailable = decision.Rule == PolicyRule.Unknown;
+            var code = unavailable ? "UNAVAILABLE" : family == ClientFamily.ClassicDocker ? "UNKNOWN" : "DENIED";
+            ErrorBody.SetPhrase(http, message);
+            return ErrorBody.WriteAsync(
+                http, unavailable ? 503 : 403, code, Explain(message, decision.Help), json => WriteDetail(json, request, decision, decisionId, policyVersion));
+        }
+    }
+
+    /// <summary>The answer at which a family gives up on a mirror's image, or null where none is known.</summary>
+    private static Task? HoldAsync(HttpContext http, ManifestRequest request, ClientFamily family, string message)
+    {
+        switch (family)
+        {
+            case ClientFamily.ClassicDocker:
+                ErrorBody.SetPhrase(http, message, " (no such process)");
+                return ErrorBody.WriteAsync(http, 500, "UNKNOWN", message, null);
+
+            case ClientFamily.Containerd when request is { NamesDockerHub: true, Method: "HEAD", Reference.IsTag: true }:
+                http.Response.Headers["Docker-Content-Digest"] = ZeroDigest;
+                ErrorBody.SetPhrase(http, message);
+                return ErrorBody.WriteAsync(http, 200, ImageIndex, new byte[512]);
+
+            case ClientFamily.Containerd when request is { NamesDockerHub: true, Method: "HEAD" }:
+                ErrorBody.SetPhrase(http, message);
+                return ErrorBody.WriteAsync(http, 300, "DENIED", message, null);
+
+            case ClientFamily.Containers when request is { Method: "GET", Reference.IsTag: true }:
+                return WriteHollowManifestAsync(http);
+
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>A valid manifest of content that nobody has: its blobs are denied when they are asked for, with the message.</summary>
+    private static Task WriteHollowManifestAsync(HttpContext http)
+    {
+        var manifest = Encoding.ASCII.GetBytes(string.Create(
+            CultureInfo.InvariantCulture,
+            $$"""
+            {"schemaVersion":2,"mediaType":"{{ImageManifest}}","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{RandomDigest()}}","size":512},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"{{RandomDigest()}}","size":512}]}
+            """));
+        http.Response.Headers["Docker-Content-Digest"] = $"sha256:{Convert.ToHexStringLower(SHA256.HashData(manifest))}";
+        return ErrorBody.WriteAsync(http, 200, ImageManifest, manifest);
+    }
+
+    private static string RandomDigest() => $"sha256:{RandomNumberGenerator.GetHexString(64, lowercase: true)}";
+
+    private static string Explain(string message, string? help) => help is null ? message : $"{message} ({help})";
+
+    private static void WriteDetail(Utf8JsonWriter json, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
+    {
+        json.WriteStartObject();
+        json.WriteString("decision", decisionId);
+        json.WriteString("repository", request.Repository.Value);
+        json.WriteString("category", decision.Classification.Category.ToWireName());
+        json.WriteString("rule", decision.Rule);
+        json.WriteString("policyVersion", policyVersion);
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,68 @@
+using System.Buffers;
+using System.Text.Json;
+using ImageAccess.Core.Oci;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace ImageAccess.Proxy.Registry;
+
+/// <summary>Writes <c>{"errors":[{"code":…,"message":…,"detail":…}]}</c>, with the message in the reason phrase as well.</summary>
+internal static class ErrorBody
+{
+    /// <summary>Characters of a reason phrase; Kestrel sends whatever it is given, line ends too.</summary>
+    private const int MaximumPhrase = 200;
+
+    public static Task WriteAsync(HttpContext http, RegistryError error, Action<Utf8JsonWriter>? detail = null)
+    {
+        if (error.Allow is not null)
+            http.Response.Headers.Allow = error.Allow;
+        SetPhrase(http, error.Message);
+        return WriteAsync(http, error.Status, error.Code, error.Message, detail);
+    }
+
+    public static Task WriteAsync(HttpContext http, int status, string code, string message, Action<Utf8JsonWriter>? detail)
+    {
+        var buffer = new ArrayBufferWriter<byte>(256);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("errors");
+            json.WriteStartObject();
+            json.WriteString("code", code);
+            json.WriteString("message", message);
+            if (detail is not null)
+            {
+                json.WritePropertyName("detail");
+                detail(json);
+            }
+
+            json.WriteEndObject();
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        return WriteAsync(http, status, "application/json", buffer.WrittenMemory);
+    }
+
+    /// <summary>An answer of our own: never cached, its length always given, its body only where the method has one.</summary>
+    public static async Task WriteAsync(HttpContext http, int status, string contentType, ReadOnlyMemory<byte> body)
+    {
+        http.Response.StatusCode = status;
+        http.Response.ContentType = contentType;
+        http.Response.ContentLength = body.Length;
+        http.Response.Headers.CacheControl = "no-store";
+        if (!HttpMethods.IsHead(http.Request.Method))
+            await http.Response.BodyWriter.WriteAsync(body, http.RequestAborted);
+    }
+
+    /// <summary>The one thing of a HEAD answer that people read; printable ASCII, cut to what fits beside a suffix.</summary>
+    public static void SetPhrase(HttpContext http, string message, string suffix = "")
+    {
+        var length = Math.Min(message.Length, MaximumPhrase - suffix.Length);
+        var phrase = string.Create(length, message, static (span, text) =>
+        {
+            for (var i = 0; i < span.Length; i++)
+                span[i] = text[i] is >= ' ' and <= '~' ? text[i] : '?';
+        });
+        http.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = phrase + suffix;
+    }
+}

@@ -1,0 +1,45 @@
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Catalog;
+
+namespace ImageAccess.Proxy.Registry;
+
+/// <summary>Asks the policy engine for one request: one snapshot of the policy, one caller, one day. The catalog is asked when a rule needs it.</summary>
+internal sealed class Judge(Policy policy, Caller caller, PublisherCatalog catalog, DateOnly today)
+{
+    public async ValueTask<Judgement> DecideAsync(RepositoryName repository, CancellationToken cancellationToken)
+    {
+        var decision = Decide(repository, PublisherFacts.NotAsked);
+        if (!decision.NeedsPublisher)
+            return new Judgement(decision, null);
+        if (decision.Permit is null)
+            return new Judgement(Decide(repository, await catalog.FindAsync(repository.Namespace, cancellationToken)), null);
+
+        // Everyone who needs to know only observes: nobody waits. What the rule says is found beside the answer, or after it.
+        var publisher = catalog.FindAsync(repository.Namespace, CancellationToken.None);
+        return publisher.IsCompletedSuccessfully
+            ? new Judgement(Decide(repository, await publisher), null)
+            : new Judgement(decision, LaterAsync(repository, publisher));
+    }
+
+    public async ValueTask<bool> AllowsAsync(RepositoryName repository, CancellationToken cancellationToken) =>
+        (await DecideAsync(repository, cancellationToken)).Decision.Permit is not null;
+
+    private AccessDecision Decide(RepositoryName repository, PublisherFacts publisher) =>
+        PolicyEngine.Decide(policy, caller, repository, publisher, today);
+
+    private async Task<AccessDecision> LaterAsync(RepositoryName repository, ValueTask<PublisherFacts> publisher) =>
+        Decide(repository, await publisher);
+}
+
+/// <summary>A decision, and where an organization only observes, what it will turn out to have been.</summary>
+internal sealed record Judgement(AccessDecision Decision, Task<AccessDecision>? Later)
+{
+    /// <summary>The message of a denial that is only observed, as far as it is known by now.</summary>
+    public async ValueTask<string?> WarningAsync()
+    {
+        var known = Later is null ? Decision : Later.IsCompletedSuccessfully ? await Later : null;
+        return known is { Outcome: AccessOutcome.Observe } ? known.Message : null;
+    }
+}

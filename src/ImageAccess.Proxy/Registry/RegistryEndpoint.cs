@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Audit;
+using ImageAccess.Proxy.Catalog;
+using ImageAccess.Proxy.Identity;
+using ImageAccess.Proxy.PolicyStore;
+using ImageAccess.Proxy.Upstream;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace ImageAccess.Proxy.Registry;
+
+/// <summary>The walk of one request of the registry API: parse, identify, decide, then answer or forward.</summary>
+public sealed class RegistryEndpoint(
+    AuditTrail trail,
+    CallerIdentifier callers,
+    IPolicyStore policies,
+    PublisherCatalog catalog,
+    UpstreamRegistry upstream,
+    RegistryChallenges challenges,
+    DenialResponses denials,
+    DecisionMetrics metrics,
+    TimeProvider time)
+{
+    public async Task HandleAsync(HttpContext http)
+    {
+        http.Response.Headers["Docker-Distribution-Api-Version"] = "registry/2.0";
+        await using var entry = trail.Open(http);
+
+        var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        if (!RegistryRequest.TryParse(http.Request.Method, target, out var request, out var error)
+            || !RequestBody.TryAccept(http, request, out error)
+            || !challenges.TryFindOrigin(http.Request, out var origin, out error))
+        {
+            await ErrorBody.WriteAsync(http, error);
+            return;
+        }
+
+        var identification = await callers.IdentifyAsync(http.Request.Headers.Authorization, http.RequestAborted);
+        if (identification is Identification.Unavailable)
+        {
+            await ErrorBody.WriteAsync(http, new RegistryError(503, "UNAVAILABLE", "tokens cannot be verified at the moment, try again"));
+            return;
+        }
+
+        if (identification is not Identification.Verified { Token: var token })
+        {
+            await RegistryChallenges.WriteAsync(http, origin, request, identification is Identification.Invalid ? "invalid_token" : null);
+            return;
+        }
+
+        if (request is not RepositoryRequest asked)
+        {
+            await ErrorBody.WriteAsync(http, 200, "application/json", "{}"u8.ToArray());
+            return;
+        }
+
+        if (!token.Grants(asked.Repository, asked.Action))
+        {
+            await RegistryChallenges.WriteAsync(http, origin, request, "insufficient_scope");
+            return;
+        }
+
+        var policy = policies.Current;
+        (entry.Caller, entry.Request, entry.PolicyVersion) = (token.Caller, asked, policy.Version);
+        var judge = new Judge(policy, token.Caller, catalog, DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime));
+        var started = time.GetTimestamp();
+        var judgement = await judge.DecideAsync(asked.Repository, http.RequestAborted);
+        Record(entry, judgement.Decision, started);
+        if (judgement.Decision.Permit is not { } permit)
+        {
+            await denials.WriteAsync(http, asked, judgement.Decision, entry.Id, policy.Version);
+            return;
+        }
+
+        if (asked is UploadStartRequest { Mount: { } mount } upload && !await judge.AllowsAsync(mount.From, http.RequestAborted))
+            asked = upload.WithoutMount();
+        if (judgement.Decision.Outcome == AccessOutcome.Observe)
+            http.Response.OnStarting(() => WarnAsync(http.Response, judgement));
+
+        var answer = await upstream.ForwardAsync(http, asked, permit, origin, RegistryChallenges.Realm(origin));
+        entry.UpstreamStatus = answer.Status;
+        if (answer.Failure is { } failure && !http.Response.HasStarted)
+            await ErrorBody.WriteAsync(http, failure);
+        if (judgement.Later is { } later)
+            Record(entry, await later, started);
+    }
+
+    /// <summary>The decision goes into the audit, the metrics and the request's span; one that is still to be found goes there once it is.</summary>
+    private void Record(AuditEntry entry, AccessDecision decision, long started)
+    {
+        entry.Decision = decision;
+        if (decision.NeedsPublisher)
+            return;
+
+        metrics.Decided(decision, time.GetElapsedTime(started));
+        Activity.Current?.SetTag("imageaccess.outcome", decision.Outcome.ToWireName()).SetTag("imageaccess.rule", decision.Rule);
+    }
+
+    private static async Task WarnAsync(HttpResponse response, Judgement judgement)
+    {
+        if (await judgement.WarningAsync() is { } message)
+            response.Headers.Warning = $"299 - \"{message}\"";
+    }
+}

@@ -1,0 +1,72 @@
+using ImageAccess.Core.Oci;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Registry;
+
+/// <summary>The mirror listener's face.</summary>
+public sealed class MirrorOptions
+{
+    /// <summary>Denials take the form at which a mirror's client gives up: <c>Mirror:Hold</c>.</summary>
+    public bool Hold { get; set; } = true;
+
+    /// <summary>Under which address clients reach the mirror listener: <c>PublicUrl</c>.</summary>
+    public Uri? PublicUrl { get; set; }
+}
+
+public static class RegistrySetup
+{
+    public static IServiceCollection AddRegistry(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<MirrorOptions>()
+            .Bind(configuration.GetSection("Mirror"))
+            .Configure(options => options.PublicUrl = configuration.GetValue<Uri?>("PublicUrl"))
+            .Validate(
+                options => options.PublicUrl is not { } url || (url.IsAbsoluteUri && url.Scheme is "http" or "https" && url.PathAndQuery == "/"),
+                "PublicUrl: not an http or https address without a path, as https://mirror.example.com")
+            .ValidateOnStart();
+        services.AddSingleton<RegistryChallenges>();
+        services.AddSingleton<DenialResponses>();
+        services.AddSingleton<DecisionMetrics>();
+        services.AddSingleton<RegistryEndpoint>();
+        services.AddSingleton<TokenEndpoint>();
+        return services;
+    }
+
+    /// <summary>Everything that the mirror listener answers. The raw target decides: routing would decode it and ignore its case.</summary>
+    public static void MapRegistry(this IApplicationBuilder app)
+    {
+        var registry = app.ApplicationServices.GetRequiredService<RegistryEndpoint>();
+        var token = app.ApplicationServices.GetRequiredService<TokenEndpoint>();
+        var logger = app.ApplicationServices.GetRequiredService<ILogger<RegistryEndpoint>>();
+        app.Run(async http =>
+        {
+            try
+            {
+                if (http.Request.Headers.ContainsKey("X-Content-Length"))
+                    await ErrorBody.WriteAsync(http, RegistryError.Unsupported("a request has a Content-Length or a Transfer-Encoding, not both"));
+                else if (IsToken(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget))
+                    await token.HandleAsync(http);
+                else
+                    await registry.HandleAsync(http);
+            }
+            catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+            {
+                // The client left; there is nobody to answer.
+            }
+            catch (BadHttpRequestException exception) when (!http.Response.HasStarted)
+            {
+                await ErrorBody.WriteAsync(http, new RegistryError(exception.StatusCode, "UNSUPPORTED", "the request could not be read"));
+            }
+            catch (Exception exception) when (!http.Response.HasStarted)
+            {
+                logger.RequestFailed(exception);
+                http.Response.Clear();
+                await ErrorBody.WriteAsync(http, new RegistryError(500, "UNAVAILABLE", "the request failed in the proxy itself"));
+            }
+        });
+    }
+
+    private static bool IsToken(ReadOnlySpan<char> target) =>
+        target.StartsWith("/token", StringComparison.Ordinal) && (target.Length == 6 || target[6] == '?');
+}

@@ -1,0 +1,90 @@
+using System.Text;
+using System.Text.Json;
+using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Identity;
+using ImageAccess.Proxy.Upstream;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace ImageAccess.Proxy.Registry;
+
+/// <summary>
+/// The token face: <c>/token</c>, in both forms (distribution, "Token Authentication" and "OAuth 2"). The known parameters
+/// go to the token service and nothing else; its answer comes back as it is. Nothing is refused here: to a mirror's client
+/// a refused token is an ordinary error, after which it would turn to Docker Hub.
+/// </summary>
+public sealed class TokenEndpoint(UpstreamTokens tokens, CallerIdentifier callers, ILogger<TokenEndpoint> logger)
+{
+    /// <summary>What a token request's form may measure, in bytes.</summary>
+    private const int MaximumForm = 64 * 1024;
+
+    public async Task HandleAsync(HttpContext http)
+    {
+        if (!HttpMethods.IsPost(http.Request.Method) && !HttpMethods.IsGet(http.Request.Method))
+        {
+            await ErrorBody.WriteAsync(http, RegistryError.MethodNotAllowed("GET, POST"));
+            return;
+        }
+
+        var asForm = HttpMethods.IsPost(http.Request.Method);
+        var encoded = asForm ? await ReadFormAsync(http) : http.Request.QueryString.Value is ['?', .. var query] ? query : "";
+        if (!TokenRequest.TryParse(encoded, http.Request.Headers.Authorization, asForm, out var request, out var error))
+        {
+            await ErrorBody.WriteAsync(http, error);
+            return;
+        }
+
+        try
+        {
+            var answer = await tokens.AskAsync(request.Parameters, request.Basic, asForm, http.RequestAborted);
+            if ((int)answer.Status == 200 && ReadToken(answer.Body) is { } token)
+                callers.LearnFrom(token);
+            foreach (var (name, value) in answer.Headers)
+                http.Response.Headers[name] = value;
+            await ErrorBody.WriteAsync(http, (int)answer.Status, answer.ContentType ?? "application/json", answer.Body);
+        }
+        catch (HttpRequestException exception)
+        {
+            logger.TokenServiceFailed(exception.Message);
+            await ErrorBody.WriteAsync(http, new RegistryError(502, "UNAVAILABLE", "the token service of Docker Hub could not be reached"));
+        }
+        catch (TimeoutException exception)
+        {
+            logger.TokenServiceFailed(exception.Message);
+            await ErrorBody.WriteAsync(http, new RegistryError(504, "UNAVAILABLE", "the token service of Docker Hub did not answer in time"));
+        }
+    }
+
+    private static async Task<string> ReadFormAsync(HttpContext http)
+    {
+        http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = MaximumForm;
+        using var reader = new StreamReader(http.Request.Body, Encoding.UTF8);
+        return await reader.ReadToEndAsync(http.RequestAborted);
+    }
+
+    private static string? ReadToken(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(body);
+            if (json.RootElement.ValueKind == JsonValueKind.Object
+                && (json.RootElement.TryGetProperty("token", out var token) || json.RootElement.TryGetProperty("access_token", out token))
+                && token.ValueKind == JsonValueKind.String)
+                return token.GetString();
+        }
+        catch (JsonException)
+        {
+            // Not for the proxy to judge: the client gets the answer as it is.
+        }
+
+        return null;
+    }
+}
+
+internal static partial class RegistryLog
+{
+    [LoggerMessage(1, LogLevel.Warning, "The token service failed: {Cause}")]
+    public static partial void TokenServiceFailed(this ILogger logger, string cause);
+
+    [LoggerMessage(2, LogLevel.Error, "A request failed in the proxy itself")]
+    public static partial void RequestFailed(this ILogger logger, Exception exception);
+}

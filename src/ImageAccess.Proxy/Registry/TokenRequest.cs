@@ -1,0 +1,99 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net.Http.Headers;
+using ImageAccess.Core.Oci;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Primitives;
+
+namespace ImageAccess.Proxy.Registry;
+
+/// <summary>A request for a token, in either form, reduced to the parameters that the token service is to see.</summary>
+internal sealed record TokenRequest(IReadOnlyList<KeyValuePair<string, string>> Parameters, AuthenticationHeaderValue? Basic, bool AsForm)
+{
+    private const string ScopeParameter = "scope";
+
+    private static readonly string[] QueryParameters = ["service", "account", "client_id", "offline_token"];
+
+    private static readonly string[] FormParameters =
+        ["grant_type", "service", "client_id", "username", "password", "refresh_token", "access_type"];
+
+    /// <param name="encoded">The query or the form, still encoded.</param>
+    /// <param name="authorization">The Authorization header; a form carries its credentials in itself.</param>
+    /// <param name="asForm">POST rather than GET.</param>
+    /// <param name="request">The request, when it is one.</param>
+    /// <param name="error">What to answer otherwise.</param>
+    public static bool TryParse(
+        string encoded,
+        StringValues authorization,
+        bool asForm,
+        [NotNullWhen(true)] out TokenRequest? request,
+        [NotNullWhen(false)] out RegistryError? error)
+    {
+        request = null;
+        var parameters = new List<KeyValuePair<string, string>>();
+        error = ReadParameters(encoded, asForm, parameters) ?? ReadBasic(authorization, asForm, out var basic);
+        if (error is not null)
+            return false;
+
+        request = new TokenRequest(parameters, basic, asForm);
+        return true;
+    }
+
+    private static RegistryError? ReadParameters(string encoded, bool asForm, List<KeyValuePair<string, string>> parameters)
+    {
+        Dictionary<string, StringValues> values;
+        try
+        {
+            using var reader = new FormReader(encoded) { ValueCountLimit = 64 };
+            values = reader.ReadForm();
+        }
+        catch (InvalidDataException)
+        {
+            return RegistryError.Unsupported("the token request has too many or too long parameters");
+        }
+
+        foreach (var name in asForm ? FormParameters : QueryParameters)
+        {
+            var value = values.GetValueOrDefault(name);
+            if (value.Count > 1)
+                return RegistryError.Unsupported($"the parameter {name} comes twice");
+            if (value.Count == 1)
+                parameters.Add(new KeyValuePair<string, string>(name, value[0] ?? ""));
+        }
+
+        return ReadScopes(values.GetValueOrDefault(ScopeParameter), asForm, parameters);
+    }
+
+    /// <summary>A query repeats the parameter, a form separates by spaces. A name of one part is written out in full.</summary>
+    private static RegistryError? ReadScopes(StringValues values, bool asForm, List<KeyValuePair<string, string>> parameters)
+    {
+        if (asForm && values.Count > 1)
+            return RegistryError.Unsupported("the parameter scope comes twice");
+
+        var scopes = new List<string>();
+        foreach (var text in values.SelectMany(value => (value ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries)))
+        {
+            if (!Scope.TryParse(text, out var scope))
+                return RegistryError.Unsupported("invalid scope");
+            scopes.Add(scope.Text);
+        }
+
+        if (asForm && scopes.Count > 0)
+            parameters.Add(new KeyValuePair<string, string>(ScopeParameter, string.Join(' ', scopes)));
+        else
+            parameters.AddRange(scopes.Select(scope => new KeyValuePair<string, string>(ScopeParameter, scope)));
+        return null;
+    }
+
+    private static RegistryError? ReadBasic(StringValues authorization, bool asForm, out AuthenticationHeaderValue? basic)
+    {
+        basic = null;
+        if (asForm || authorization.Count == 0)
+            return null;
+
+        return AuthenticationHeaderValue.TryParse(authorization, out basic)
+            && basic is { Scheme: var scheme, Parameter.Length: > 0 } && scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase)
+            && basic.Parameter.All(c => char.IsAsciiLetterOrDigit(c) || c is '+' or '/' or '=' or '-' or '_')
+            ? null
+            : RegistryError.Unsupported("the token face takes Basic credentials or none");
+    }
+}

@@ -1,0 +1,21 @@
+using System.Diagnostics.Metrics;
+using System.Globalization;
+
+namespace ImageAccess.Proxy.Upstream;
+
+/// <summary>What is asked of Docker Hub, by kind and status.</summary>
+public sealed class UpstreamMetrics
+{
+    private readonly Counter<long> _requests;
+
+    public UpstreamMetrics(IMeterFactory meters) =>
+        _requests = meters.Create("ImageAccess").CreateCounter<long>(
+            "imageaccess.upstream.requests", "{request}", "Requests to Docker Hub, by kind and status.");
+
+    /// <param name="kind"><c>registry</c> or <c>token</c>.</param>
+    /// <param name="status">The HTTP status, or null when there was no answer.</param>
+    public void Asked(string kind, int? status) => _requests.Add(
+        1,
+        new KeyValuePair<string, object?>("kind", kind),
+        new KeyValuePair<string, object?>("status", status?.ToString(CultureInfo.InvariantCulture) ?? "none"));
+}

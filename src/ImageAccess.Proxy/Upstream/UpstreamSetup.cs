@@ -1,0 +1,21 @@
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Upstream;
+
+public static class UpstreamSetup
+{
+    /// <summary>Docker Hub's registry and token service, and how every client of this program connects.</summary>
+    public static IServiceCollection AddUpstream(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<UpstreamOptions>().Bind(configuration.GetSection("Upstream")).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<UpstreamOptions>, UpstreamOptionsValidator>();
+        services.AddHttpForwarder();
+        services.AddSingleton<UpstreamConnections>();
+        services.AddSingleton<UpstreamMetrics>();
+        services.AddSingleton<UpstreamRegistry>();
+        services.AddSingleton<UpstreamTokens>();
+        services.ConfigureHttpClientDefaults(client =>
+            client.ConfigurePrimaryHttpMessageHandler(provider => provider.GetRequiredService<UpstreamConnections>().ToDockerHub()));
+        return services;
+    }
+}
