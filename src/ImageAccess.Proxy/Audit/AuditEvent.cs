@@ -1,0 +1,54 @@
+using System.Net;
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Audit;
+
+/// <summary>What the trail keeps: one line each. Facts as the request had them; they become text off its path.</summary>
+public abstract class AuditEvent
+{
+    private protected AuditEvent(string id, DateTimeOffset time)
+    {
+        Id = id;
+        Time = time;
+    }
+
+    public string Id { get; }
+
+    public DateTimeOffset Time { get; }
+}
+
+/// <summary>A decision, and what became of the request.</summary>
+internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision decision) : AuditEvent(id, time)
+{
+    public AccessDecision Decision { get; } = decision;
+
+    public Caller? Caller { get; init; }
+
+    public IPAddress? Client { get; init; }
+
+    public string? UserAgent { get; init; }
+
+    public string? Method { get; init; }
+
+    public RepositoryName? Repository { get; init; }
+
+    public RepositoryRequest? Request { get; init; }
+
+    public string? PolicyVersion { get; init; }
+
+    public int? UpstreamStatus { get; init; }
+
+    public TimeSpan Duration { get; init; }
+}
+
+/// <summary>A policy came into force.</summary>
+internal sealed class PolicyEvent(
+    string id, DateTimeOffset time, string previousVersion, string version, IReadOnlyList<string> opens) : AuditEvent(id, time)
+{
+    public string PreviousVersion { get; } = previousVersion;
+
+    public string Version { get; } = version;
+
+    public IReadOnlyList<string> Opens { get; } = opens;
+}

@@ -1,0 +1,118 @@
+using System.Buffers;
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Audit;
+
+/// <summary>
+/// An event as one line of JSON. The names and their order are a contract. Text is cut, and everything that is not
+/// printable ASCII is escaped: no line breaks, no control or bidirectional characters reach a terminal.
+/// </summary>
+internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
+{
+    /// <summary>The length, in characters, at which text is cut.</summary>
+    public const int MaximumText = 256;
+
+    /// <summary>What a policy opened is listed up to here, and the rest counted.</summary>
+    public const int MaximumOpens = 200;
+
+    private readonly Utf8JsonWriter _json = new(output, new JsonWriterOptions { SkipValidation = true });
+
+    public static string Cut(string text)
+    {
+        if (text.Length <= MaximumText)
+            return text;
+        return char.IsHighSurrogate(text[MaximumText - 1]) ? text[..(MaximumText - 1)] : text[..MaximumText];
+    }
+
+    public void Write(AuditEvent audit)
+    {
+        _json.Reset();
+        _json.WriteStartObject();
+        _json.WriteString("id"u8, audit.Id);
+        WriteTime(audit.Time);
+        switch (audit)
+        {
+            case AccessEvent access:
+                WriteAccess(access);
+                break;
+            case PolicyEvent policy:
+                WritePolicy(policy);
+                break;
+        }
+
+        _json.WriteEndObject();
+        _json.Flush();
+        output.Write("\n"u8);
+    }
+
+    public void Dispose() => _json.Dispose();
+
+    private void WriteAccess(AccessEvent access)
+    {
+        var decision = access.Decision;
+        var classification = decision.Classification;
+        WriteText("caller"u8, access.Caller?.DisplayName);
+        _json.WriteStartArray("organizations"u8);
+        foreach (var organization in decision.Organizations)
+            _json.WriteStringValue(Cut(organization));
+        _json.WriteEndArray();
+        WriteAddress("client"u8, access.Client);
+        WriteText("userAgent"u8, access.UserAgent);
+        WriteText("method"u8, access.Method);
+        WriteText("repository"u8, access.Repository?.Value);
+        WriteText("reference"u8, access.Request?.Subject);
+        WriteText("category"u8, classification.Category.ToWireName());
+        WriteText("categorySource"u8, classification.Source);
+        if (classification.ReadAt is { } readAt)
+            _json.WriteNumber("categoryAgeSeconds"u8, (long)Math.Max(0, (access.Time - readAt).TotalSeconds));
+        else
+            _json.WriteNull("categoryAgeSeconds"u8);
+        WriteText("rule"u8, decision.Rule);
+        WriteText("outcome"u8, decision.Outcome.ToWireName());
+        WriteText("policyVersion"u8, access.PolicyVersion);
+        if (access.UpstreamStatus is { } status)
+            _json.WriteNumber("upstreamStatus"u8, status);
+        else
+            _json.WriteNull("upstreamStatus"u8);
+        _json.WriteNumber("durationMs"u8, Math.Round(access.Duration.TotalMilliseconds, 1));
+    }
+
+    private void WritePolicy(PolicyEvent policy)
+    {
+        _json.WriteString("event"u8, "policy"u8);
+        WriteText("policyVersion"u8, policy.Version);
+        WriteText("previousVersion"u8, policy.PreviousVersion);
+        _json.WriteStartArray("opens"u8);
+        foreach (var opened in policy.Opens.Take(MaximumOpens))
+            _json.WriteStringValue(Cut(opened));
+        if (policy.Opens.Count > MaximumOpens)
+            _json.WriteStringValue(string.Create(CultureInfo.InvariantCulture, $"and {policy.Opens.Count - MaximumOpens} more"));
+        _json.WriteEndArray();
+    }
+
+    private void WriteTime(DateTimeOffset time)
+    {
+        Span<byte> text = stackalloc byte[24];
+        time.UtcDateTime.TryFormat(text, out var length, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+        _json.WriteString("time"u8, text[..length]);
+    }
+
+    private void WriteAddress(ReadOnlySpan<byte> name, IPAddress? address)
+    {
+        if (address is { IsIPv4MappedToIPv6: true })
+            address = address.MapToIPv4();
+        WriteText(name, address?.ToString());
+    }
+
+    private void WriteText(ReadOnlySpan<byte> name, string? text)
+    {
+        if (text is null)
+            _json.WriteNull(name);
+        else
+            _json.WriteString(name, Cut(text));
+    }
+}

@@ -1,0 +1,39 @@
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Audit;
+
+/// <summary>
+/// Where requests leave their events. An allowed one is dropped and counted when the queue is full; a denial waits.
+/// </summary>
+public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, TimeProvider time, ILogger<AuditTrail> logger)
+{
+    /// <summary>Open it first and close it last: <c>await using var entry = trail.Open(http);</c></summary>
+    public AuditEntry Open(HttpContext http) => new(this, http, time.GetUtcNow(), time.GetTimestamp());
+
+    /// <summary>A policy came into force; what it opens can be asked about later.</summary>
+    public ValueTask RecordPolicyChangeAsync(string previousVersion, string version, IReadOnlyList<string> opens) =>
+        WaitAsync(new PolicyEvent(AuditEntry.NewId(), time.GetUtcNow(), previousVersion, version, opens));
+
+    internal ValueTask RecordAsync(AccessEvent access)
+    {
+        if (pending.TryAdd(access))
+            return ValueTask.CompletedTask;
+        if (pending.BeginOverflow())
+            logger.QueueFull();
+        if (access.Decision.Outcome == AccessOutcome.Deny)
+            return WaitAsync(access);
+
+        metrics.Dropped();
+        return ValueTask.CompletedTask;
+    }
+
+    internal TimeSpan Since(long started) => time.GetElapsedTime(started);
+
+    private async ValueTask WaitAsync(AuditEvent audit)
+    {
+        if (await pending.AddAsync(audit))
+            return;
+        metrics.Lost(1);
+        logger.LostAtShutdown(1);
+    }
+}

@@ -1,0 +1,118 @@
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
+
+namespace ImageAccess.Proxy.Identity;
+
+/// <summary>Says who asks, from the registry token that the request carries.</summary>
+public sealed class CallerIdentifier
+{
+    /// <summary>A verified token's claims are believed without looking again for no longer than this.</summary>
+    public static readonly TimeSpan MaximumRemembrance = TimeSpan.FromMinutes(10);
+
+    /// <summary>A token that grants more than this is verified each time: the memory stays small whatever tokens hold.</summary>
+    public const int MaximumRememberedGrants = 64;
+
+    private readonly TokenKeys keys;
+    private readonly OrganizationClaim? organizations;
+    private readonly IdentityMetrics metrics;
+    private readonly ILogger<CallerIdentifier> logger;
+    private readonly TimeProvider time;
+
+    internal CallerIdentifier(
+        TokenKeys keys,
+        IOptions<IdentityOptions> options,
+        IdentityMetrics metrics,
+        ILogger<CallerIdentifier> logger,
+        TimeProvider time)
+    {
+        this.keys = keys;
+        this.metrics = metrics;
+        this.logger = logger;
+        this.time = time;
+        if (!string.IsNullOrEmpty(options.Value.OrganizationClaim) && JsonPointer.TryParse(options.Value.OrganizationClaim, out var place))
+            organizations = new OrganizationClaim(place);
+    }
+
+    /// <param name="authorization">Every value of the request's <c>Authorization</c> header, as received.</param>
+    /// <param name="cancellationToken">Ends the wait for a key, not the fetch of it that others share.</param>
+    public ValueTask<Identification> IdentifyAsync(StringValues authorization, CancellationToken cancellationToken)
+    {
+        if (!BearerToken.TryRead(authorization, out var token, out var flaw))
+            return new(flaw == TokenFlaw.None ? Identification.NoToken.Instance : Refuse(flaw));
+
+        var fingerprint = Fingerprint.Of(token);
+        if (keys.Current.Remembered.TryGet(fingerprint, time.GetUtcNow(), out var verified))
+        {
+            metrics.Remembered();
+            return new(verified);
+        }
+
+        return VerifyAsync(token.ToString(), fingerprint, cancellationToken);
+    }
+
+    /// <summary>
+    /// Takes a token that the token service has just given out, over a connection of our own to it: a key that it has begun to
+    /// sign with is learnt at once.
+    /// </summary>
+    public void LearnFrom(string token)
+    {
+        if (keys.LearnFrom(token) is { } cause)
+            logger.KeyNotTaken(cause);
+    }
+
+    private async ValueTask<Identification> VerifyAsync(string text, Fingerprint fingerprint, CancellationToken cancellationToken)
+    {
+        if (!RegistryToken.TryRead(text, organizations, out var token, out var flaw))
+            return Refuse(flaw);
+
+        // Before any key is asked for: a token that could not be good whoever signed it causes no fetch.
+        flaw = token.Claims.FlawAt(time.GetUtcNow());
+        if (flaw != TokenFlaw.None)
+            return Refuse(flaw);
+
+        var tried = keys.Current;
+        if (await FindSignerAsync(token, tried) is not { } signer)
+        {
+            var refreshed = await keys.RefreshAsync(tried, cancellationToken);
+            if (refreshed.IsEmpty)
+            {
+                metrics.Unavailable();
+                return Identification.Unavailable.Instance;
+            }
+
+            if (refreshed == tried || await FindSignerAsync(token, refreshed) is not { } late)
+                return Refuse(TokenFlaw.Signature);
+            (tried, signer) = (refreshed, late);
+        }
+
+        var verified = new Identification.Verified(new VerifiedToken(token.Claims.Caller, token.Claims.Grants, token.Claims.ExpiresAt));
+        Remember(fingerprint, verified, tried.GoodUntil(signer), tried.Remembered);
+        metrics.Verified();
+        return verified;
+    }
+
+    private async ValueTask<TokenKey?> FindSignerAsync(RegistryToken token, KeySet known)
+    {
+        var now = time.GetUtcNow();
+        var good = known.GoodAt(now);
+        return good.Count == 0 ? null : await TokenSignature.FindSignerAsync(token, good, now);
+    }
+
+    private void Remember(in Fingerprint fingerprint, Identification.Verified verified, DateTimeOffset keyGoodUntil, TokenMemory<Identification.Verified> memory)
+    {
+        if (verified.Token.GrantCount > MaximumRememberedGrants)
+            return;
+        var now = time.GetUtcNow();
+        DateTimeOffset[] ends = [now + MaximumRemembrance, verified.Token.ExpiresAt, keyGoodUntil];
+        var until = ends.Min();
+        if (now < until)
+            memory.Add(fingerprint, verified, until);
+    }
+
+    private Identification.Invalid Refuse(TokenFlaw flaw)
+    {
+        metrics.Refused(flaw);
+        logger.TokenRefused(flaw);
+        return new Identification.Invalid(flaw);
+    }
+}

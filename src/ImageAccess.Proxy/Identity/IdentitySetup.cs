@@ -1,0 +1,43 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Identity;
+
+public static class IdentitySetup
+{
+    public static IServiceCollection AddIdentity(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<IdentityOptions>()
+            .Bind(configuration.GetSection(IdentityOptions.Section))
+            .Configure(o =>
+            {
+                if (configuration["Upstream:Auth"] is { Length: > 0 } auth)
+                    o.TokenService = auth;
+            })
+            .ValidateOnStart();
+        services.AddSingleton<IValidateOptions<IdentityOptions>, IdentityOptionsValidation>();
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddMetrics();
+        services.AddHttpClient(AnonymousToken.ClientName, client =>
+        {
+            client.Timeout = Timeout.InfiniteTimeSpan; // each fetch brings its own
+            client.MaxResponseContentBufferSize = AnonymousToken.MaximumResponse;
+        }).RemoveAllLoggers();
+
+        services.AddSingleton<IdentityMetrics>();
+        services.AddSingleton(provider => new AnonymousToken(
+            provider.GetRequiredService<IHttpClientFactory>(),
+            new Uri(provider.GetRequiredService<IOptions<IdentityOptions>>().Value.TokenService),
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<TokenKeys>();
+        services.AddSingleton(provider => new CallerIdentifier(
+            provider.GetRequiredService<TokenKeys>(),
+            provider.GetRequiredService<IOptions<IdentityOptions>>(),
+            provider.GetRequiredService<IdentityMetrics>(),
+            provider.GetRequiredService<ILogger<CallerIdentifier>>(),
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddHealthChecks().AddCheck<TokenKeysHealth>("identity");
+        return services;
+    }
+}

@@ -1,0 +1,50 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+
+namespace ImageAccess.Proxy.Identity;
+
+/// <summary>
+/// What is remembered of tokens, by their fingerprints. Two generations of half the capacity each: when the young one is
+/// full it becomes the old one and the old one goes. What is still asked for moves over, so what goes is what nobody used.
+/// </summary>
+public sealed class TokenMemory<T>(int capacity)
+    where T : class
+{
+    private readonly Lock gate = new();
+    private volatile ConcurrentDictionary<Fingerprint, Entry> young = new();
+    private volatile ConcurrentDictionary<Fingerprint, Entry> old = new();
+    private int youngCount;
+
+    public int Count => young.Count + old.Count;
+
+    public bool TryGet(in Fingerprint token, DateTimeOffset now, [NotNullWhen(true)] out T? remembered)
+    {
+        if (!young.TryGetValue(token, out var entry) && old.TryRemove(token, out entry) && now < entry.Until)
+            Add(token, entry);
+
+        remembered = now < entry.Until ? entry.Value : null; // of no entry the end is long past
+        return remembered is not null;
+    }
+
+    public void Add(in Fingerprint token, T value, DateTimeOffset until) => Add(token, new Entry(value, until));
+
+    private void Add(in Fingerprint token, Entry entry)
+    {
+        lock (gate)
+        {
+            if (youngCount >= capacity / 2)
+            {
+                old = young;
+                young = new ConcurrentDictionary<Fingerprint, Entry>();
+                youngCount = 0;
+            }
+
+            if (young.TryAdd(token, entry))
+                youngCount++;
+            else
+                young[token] = entry;
+        }
+    }
+
+    private readonly record struct Entry(T Value, DateTimeOffset Until);
+}

@@ -1,0 +1,26 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace ImageAccess.Proxy.PolicyStore;
+
+public static class PolicyStoreSetup
+{
+    public static IServiceCollection AddPolicyStore(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<PolicyStoreOptions>()
+            .Bind(configuration.GetSection("Policy"))
+            .Configure(options => options.DataDirectory = configuration["Data:Directory"] ?? "")
+            .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
+            .Validate(options => options.File != "", "Policy:File: name a file, or leave the key out")
+            .Validate(
+                options => options.MaximumSize is >= 1024 and <= 64 * 1024 * 1024,
+                "Policy:MaximumSize: choose a size from 1KiB to 64MiB")
+            .ValidateOnStart();
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<FilePolicyStore>();
+        services.AddSingleton<IPolicyStore>(provider => provider.GetRequiredService<FilePolicyStore>());
+        services.AddHostedService<PolicyWatcher>();
+        services.AddHealthChecks().AddCheck<PolicyHealthCheck>("policy");
+        return services;
+    }
+}

@@ -1,0 +1,215 @@
+using System.Text;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace ImageAccess.FakeHubs;
+
+/// <summary>
+/// Docker Hub in one process: registry, token service, Hub API, CDN and index, each on a port of its own, and on request
+/// all of them under Docker Hub's own names with TLS.
+/// </summary>
+public sealed class FakeHub : IAsyncDisposable
+{
+    private readonly CancellationTokenSource stopping = new();
+    private readonly Dictionary<Face, ListenOptions> listeners = [];
+    private readonly RegistryFace registry;
+    private readonly TokenFace tokens;
+    private readonly HubApiFace hubApi;
+    private readonly SearchFace search;
+    private readonly CdnFace cdn;
+    private WebApplication? app;
+
+    private FakeHub(FakeHubOptions options)
+    {
+        Options = options;
+        Signer = new TokenSigner(options.TokenAlgorithm, options.Time);
+        Users = new FakeUsers(Namespaces);
+
+        var links = new CdnLinks(options.Time);
+        IRegistryContent content = new MemoryContent(this, links);
+        var entitlements = new Entitlements(Namespaces, Images, content);
+        registry = new RegistryFace(this, content);
+        tokens = new TokenFace(this, entitlements);
+        hubApi = new HubApiFace(this, entitlements);
+        search = new SearchFace(this);
+        cdn = new CdnFace(links, content);
+    }
+
+    public Uri Registry => AddressOf(Face.Registry);
+
+    /// <summary>The token service, at its <c>/token</c>.</summary>
+    public Uri Auth => AddressOf(Face.Auth);
+
+    public Uri Hub => AddressOf(Face.Hub);
+
+    public Uri Cdn => AddressOf(Face.Cdn);
+
+    /// <summary><c>/v1/search</c>, and the registry once more.</summary>
+    public Uri Index => AddressOf(Face.Index);
+
+    public FakeUsers Users { get; }
+
+    public FakeNamespaces Namespaces { get; } = new();
+
+    public FakeRegistry Images { get; } = new();
+
+    public TokenSigner Signer { get; }
+
+    public FakeFaults Faults { get; } = new();
+
+    public RequestRecord Requests { get; } = new();
+
+    public TimeProvider Time => Options.Time;
+
+    /// <summary>Changes every token that the token service issues, before it is signed.</summary>
+    public Action<TokenDraft>? ShapeToken { get; set; }
+
+    internal FakeHubOptions Options { get; }
+
+    public static async Task<FakeHub> StartAsync(Action<FakeHubOptions>? configure = null)
+    {
+        var options = new FakeHubOptions();
+        configure?.Invoke(options);
+        var hub = new FakeHub(options);
+        try
+        {
+            await hub.ListenAsync();
+            return hub;
+        }
+        catch
+        {
+            await hub.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The token that the token service would give, without asking it over HTTP; anonymous for a null name.</summary>
+    public Task<string> TokenForAsync(string? username, params string[] scopes)
+    {
+        var account = username is null ? null : Users.Find(username) ?? throw new ArgumentException($"nobody is called {username}", nameof(username));
+        return tokens.IssueAsync(account, "registry.docker.io", scopes, CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync();
+        if (app is not null)
+        {
+            await app.StopAsync();
+            await app.DisposeAsync();
+        }
+
+        Signer.Dispose();
+        stopping.Dispose();
+    }
+
+    internal string RealmFor(HttpContext http) => new Uri(BaseFor(http, Face.Auth, DockerHubNames.Auth), "/token").AbsoluteUri;
+
+    internal Uri RegistryFor(HttpContext http) =>
+        Options.PublicRegistry ?? BaseFor(http, Face.Registry, DockerHubNames.Registry);
+
+    internal Uri CdnFor(HttpContext http) => BaseFor(http, Face.Cdn, DockerHubNames.Cdn);
+
+    internal Uri HubFor(HttpContext http) => BaseFor(http, Face.Hub, DockerHubNames.Hub);
+
+    /// <summary>Who asks under Docker Hub's names is answered with them.</summary>
+    private Uri BaseFor(HttpContext http, Face face, string name) =>
+        DockerHubNames.Contains(http.Request.Host.Host) ? new Uri("https://" + name) : AddressOf(face);
+
+    private Uri AddressOf(Face face) => new($"http://{listeners[face].IPEndPoint}");
+
+    private async Task ListenAsync()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(1));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = null;
+            kestrel.Limits.MinRequestBodyDataRate = null;
+            kestrel.Limits.MinResponseDataRate = null;
+            Listen(kestrel, Face.Registry, Options.RegistryPort);
+            Listen(kestrel, Face.Auth, Options.AuthPort);
+            Listen(kestrel, Face.Hub, Options.HubPort);
+            Listen(kestrel, Face.Cdn, Options.CdnPort);
+            Listen(kestrel, Face.Index, Options.IndexPort);
+        });
+        app = builder.Build();
+        app.Run(ServeAsync);
+        await app.StartAsync();
+    }
+
+    private void Listen(KestrelServerOptions kestrel, Face face, int port) => kestrel.Listen(Options.Address, port, listen =>
+    {
+        listen.Protocols = HttpProtocols.Http1;
+        listeners[face] = listen;
+    });
+
+    /// <summary>One request: which face, into the record, a fault or the answer.</summary>
+    private async Task ServeAsync(HttpContext http)
+    {
+        if (FaceOf(http) is not { } face)
+        {
+            await http.AnswerEmptyAsync(StatusCodes.Status421MisdirectedRequest);
+            return;
+        }
+
+        var record = new RecordedRequest(face, http, Time.GetUtcNow());
+        if (face is Face.Auth or Face.Hub && HttpMethods.IsPost(record.Method))
+            record.Body = await ReadBodyAsync(http);
+        Requests.Add(record);
+        http.Response.OnStarting(() =>
+        {
+            record.Status = http.Response.StatusCode;
+            return Task.CompletedTask;
+        });
+        http.Response.Body = new ResponseStream(http.Response.Body, (piece, next, cancel) =>
+        {
+            record.CountSent(piece.Length);
+            return next.WriteAsync(piece, cancel);
+        });
+
+        using var stop = stopping.Token.Register(http.Abort);
+        try
+        {
+            await (Faults.For(record) is { } fault ? fault.ActAsync(http, () => AnswerAsync(http, record)) : AnswerAsync(http, record));
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            // The client has gone, or the hub stops: nobody waits for the rest.
+        }
+
+        Options.Answered?.Invoke(record);
+    }
+
+    private Task AnswerAsync(HttpContext http, RecordedRequest record) => record.Face switch
+    {
+        Face.Registry => registry.ServeAsync(http, record.Path),
+        Face.Index when record.Path.StartsWith("/v2/", StringComparison.Ordinal) => registry.ServeAsync(http, record.Path),
+        Face.Index => search.ServeAsync(http),
+        Face.Auth => tokens.ServeAsync(http),
+        Face.Hub => hubApi.ServeAsync(http),
+        Face.Cdn => cdn.ServeAsync(http),
+        _ => http.AnswerEmptyAsync(StatusCodes.Status404NotFound),
+    };
+
+    private Face? FaceOf(HttpContext http)
+    {
+        foreach (var (face, listener) in listeners)
+        {
+            if (listener.IPEndPoint!.Port == http.Connection.LocalPort)
+                return face;
+        }
+
+        return DockerHubNames.FaceOf(http.Request.Host.Host);
+    }
+
+    /// <summary>Reads a body for the record, and leaves it to be read again.</summary>
+    private static async Task<string> ReadBodyAsync(HttpContext http)
+    {
+        var body = new MemoryStream();
+        await http.Request.Body.CopyToAsync(body, http.RequestAborted);
+        body.Position = 0;
+        http.Request.Body = body;
+        return Encoding.UTF8.GetString(body.GetBuffer(), 0, (int)body.Length);
+    }
+}

@@ -1,0 +1,30 @@
+using System.Collections.Frozen;
+
+namespace ImageAccess.FakeHubs;
+
+/// <summary>The host names under which the real Docker Hub answers, and the face behind each.</summary>
+public static class DockerHubNames
+{
+    public const string Registry = "registry-1.docker.io";
+    public const string Auth = "auth.docker.io";
+    public const string Hub = "hub.docker.com";
+    public const string Index = "index.docker.io";
+    public const string Cdn = "production.cloudflare.docker.com";
+
+    private static readonly FrozenDictionary<string, Face> faces = new Dictionary<string, Face>(StringComparer.OrdinalIgnoreCase)
+    {
+        [Registry] = Face.Registry,
+        [Index] = Face.Index,
+        ["registry.hub.docker.com"] = Face.Index,
+        ["docker.io"] = Face.Index,
+        [Auth] = Face.Auth,
+        [Hub] = Face.Hub,
+        [Cdn] = Face.Cdn,
+    }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
+
+    public static IReadOnlyList<string> All => faces.Keys;
+
+    public static bool Contains(string? host) => host is not null && faces.ContainsKey(host);
+
+    internal static Face? FaceOf(string host) => faces.TryGetValue(host, out var face) ? face : null;
+}
