@@ -41,6 +41,6 @@ public sealed partial class FloorsTests
     private static string Source([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../src/ImageAccess.Proxy"));
 
-    [GeneratedRegex(@"ImageAccess\.Proxy\.(Ingress|Identity|Catalog|PolicyStore|Upstream|Cache|Audit|Content|Registry|Hosting|Console|Cli)\b(?<!namespace [\w.]+)")]
+    [GeneratedRegex(@"ImageAccess\.Proxy\.(Ingress|Identity|Catalog|PolicyStore|Upstream|Cache|Audit|Content|Registry|Hosting|Console|Cli)\b(?<!namespace [\w.]+)", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Uses();
 }
