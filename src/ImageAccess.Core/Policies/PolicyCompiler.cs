@@ -76,13 +76,7 @@ public static class PolicyCompiler
         {
             var members = Members(node, "defaultOrganization", "callers", "organizations");
             var organizations = Items(members, "organizations").Select(ReadOrganization).ToList();
-            foreach (var twice in organizations.GroupBy(o => o.Name).Where(group => group.Key.Length > 0 && group.Count() > 1))
-                Report("organizations", $"the organization {twice.Key} comes twice");
-            foreach (var (name, count) in organizations.SelectMany(Accounts).CountBy(name => name))
-            {
-                if (count > 1)
-                    Report("organizations", $"the namespace {name} belongs to more than one organization");
-            }
+            ReportSharedNames(organizations);
 
             var defaultOrganization = Name(members, "defaultOrganization");
             if (defaultOrganization is not null && organizations.All(o => o.Name != defaultOrganization))
@@ -96,8 +90,25 @@ public static class PolicyCompiler
             };
         }
 
-        private static IEnumerable<string> Accounts(OrganizationDocument organization) =>
-            organization.Namespaces.Append(organization.Name).Where(name => name.Length > 0).Distinct();
+        /// <summary>A namespace, and a name that an access token may use, belongs to one organization.</summary>
+        private void ReportSharedNames(List<OrganizationDocument> organizations)
+        {
+            var holders = new Dictionary<string, int>(StringComparer.Ordinal);
+            for (var i = 0; i < organizations.Count; i++)
+            {
+                var name = organizations[i].Name;
+                foreach (var account in organizations[i].Namespaces.Append(name).Where(account => account.Length > 0).Distinct())
+                {
+                    if (holders.TryAdd(account, i))
+                        continue;
+                    var sameName = organizations[holders[account]].Name == name;
+                    if (sameName && account == name)
+                        Report($"organizations[{i}]", $"the organization {name} comes twice");
+                    else if (!sameName)
+                        Report($"organizations[{i}]", $"the namespace {account} belongs to organizations[{holders[account]}] as well");
+                }
+            }
+        }
 
         private CallersDocument ReadCallers(Node node)
         {
