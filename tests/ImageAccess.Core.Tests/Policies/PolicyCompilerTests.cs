@@ -234,6 +234,19 @@ public sealed class PolicyCompilerTests
     public void A_problem_of_an_organization_has_its_place(string members, string problem) => Assert.Equal(
         [$"organizations[0].{problem}"], Problems($$"""{ "organizations": [ { "name": "acme", {{members}} } ] }"""));
 
+    [Theory]
+    [InlineData("""{ "name": "acme" }, { "name": "beta" }, { "name": "acme" }""", "organizations[2]: the organization acme comes twice")]
+    [InlineData("""{ "name": "acme", "namespaces": [ "x" ] }, { "name": "acme", "namespaces": [ "x" ] }""", "organizations[1]: the organization acme comes twice")]
+    [InlineData("""{ "name": "acme", "namespaces": [ "x" ] }, { "name": "beta", "namespaces": [ "y", "x" ] }""", "organizations[1]: the namespace x belongs to organizations[0] as well")]
+    [InlineData("""{ "name": "acme" }, { "name": "beta", "namespaces": [ "acme" ] }""", "organizations[1]: the namespace acme belongs to organizations[0] as well")]
+    [InlineData("""{ "name": "acme", "namespaces": [ "beta" ] }, { "name": "beta", "namespaces": [ "y" ] }""", "organizations[1]: the namespace beta belongs to organizations[0] as well")]
+    public void A_name_belongs_to_one_organization(string organizations, string problem) =>
+        Assert.Equal([problem], Problems($$"""{ "organizations": [ {{organizations}} ] }"""));
+
+    [Fact]
+    public void An_organization_may_repeat_its_own_names() =>
+        Assert.Empty(Problems("""{ "organizations": [ { "name": "acme", "namespaces": [ "acme", "x", "x" ], "owners": [ "a", "a" ] } ] }"""));
+
     [Fact]
     public void Texts_have_a_length()
     {
