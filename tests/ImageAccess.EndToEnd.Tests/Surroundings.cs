@@ -1,0 +1,153 @@
+using System.Net;
+using ImageAccess.EndToEnd.Tests.Clients;
+using ImageAccess.FakeHubs;
+
+namespace ImageAccess.EndToEnd.Tests;
+
+/// <summary>
+/// The world of a run: a real registry, a Docker Hub in front of it that also answers under Docker Hub's own names, two proxies
+/// that differ in <c>Mirror:Hold</c> alone, and the clients, each in its own cell. One for all tests, which run one by one.
+/// </summary>
+public sealed class Surroundings : IAsyncLifetime
+{
+    public const string Denied = "image access denied: community images not allowed";
+
+    private const string TestingSuite = "imageaccess/debian-testing";
+
+    private const string Policy = """
+        {
+          "defaultOrganization": "acme",
+          "organizations": [ {
+            "name": "acme",
+            "owners": [ "alice" ],
+            "members": [ "bob" ],
+            "enabled": true,
+            "allow": { "official": true, "verifiedPublisher": true, "community": false }
+          } ]
+        }
+        """;
+
+    private static readonly IPAddress DockerHub = IPAddress.Parse("127.0.0.2");
+
+    private readonly Dictionary<string, IClient> clients = new(StringComparer.Ordinal);
+    private readonly List<ProxyUnderTest> others = [];
+    private string folder = "";
+
+    internal FakeHub Hub { get; private set; } = null!;
+
+    internal BackingRegistry Registry { get; private set; } = null!;
+
+    /// <summary>The proxy as it is by default: denials hold the clients.</summary>
+    internal ProxyUnderTest Proxy { get; private set; } = null!;
+
+    /// <summary>The same with <c>Mirror:Hold</c> off.</summary>
+    internal ProxyUnderTest Yielding { get; private set; } = null!;
+
+    public async Task InitializeAsync()
+    {
+        folder = Directory.CreateTempSubdirectory("imageaccess-").FullName;
+        Registry = await BackingRegistry.StartAsync(Path.Combine(folder, "registry"));
+        Hub = await FakeHub.StartAsync(new FakeHubOptions
+        {
+            RegistryBackend = Registry.Address,
+            TlsEndPoint = new IPEndPoint(DockerHub, 443),
+        });
+        await Task.WhenAll(
+            Registry.PutAsync("library/hello", "latest", ("hello.txt", "hello\n")),
+            Registry.PutAsync("library/other", "latest", ("other.txt", "other\n")),
+            Registry.PutAsync("bitnami/redis", "latest", ("redis.conf", "port 6379\n")),
+            Registry.PutAsync("acme/app", "latest", ("app", "the company's own\n")),
+            Registry.PutAsync("someuser/custom-image", "latest", ("custom.txt", "from somebody\n")));
+        Hub.Namespaces.Add("bitnami", "verified_publisher");
+        Hub.Users.AddOrganization("acme", badge: "", Canaries.OrganizationToken);
+        Hub.Users.Add("alice", Canaries.PasswordOf("alice"), Canaries.TokenOf("alice"));
+        Hub.Users.Add("bob", Canaries.PasswordOf("bob"), Canaries.TokenOf("bob"));
+        Hub.Users.Add("carol", Canaries.PasswordOf("carol"), Canaries.TokenOf("carol"));
+        Hub.Users.Add("someuser", "a-stranger");
+        Hub.Namespaces.Find("acme")!.AddMember("alice", "Owner").AddMember("bob");
+
+        await File.WriteAllTextAsync(Path.Combine(folder, "hosts"), $"""
+            127.0.0.1 localhost
+            {DockerHub} {string.Join(' ', DockerHubNames.All)}
+
+            """);
+        await File.WriteAllTextAsync(Path.Combine(folder, "trust.crt"), Hub.CertificateAuthorityPem);
+        Proxy = await ProxyUnderTest.StartAsync(Path.Combine(folder, "proxy"), Hub, Policy, hold: true);
+        Yielding = await ProxyUnderTest.StartAsync(Path.Combine(folder, "yielding"), Hub, Policy, hold: false);
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var client in clients.Values) await client.DisposeAsync();
+        foreach (var proxy in (ProxyUnderTest?[])[Proxy, Yielding, .. others])
+        {
+            if (proxy is not null) await proxy.DisposeAsync();
+        }
+
+        if (Hub is not null) await Hub.DisposeAsync();
+        if (Registry is not null) await Registry.DisposeAsync();
+        if (folder.Length > 0) Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>A client whose mirror is this proxy; with none, it has Docker Hub alone. Started once, kept for the run.</summary>
+    internal async Task<IClient> ClientAsync(string name, ProxyUnderTest? mirror)
+    {
+        var way = mirror is null ? "none" : mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{others.IndexOf(mirror)}";
+        var key = $"{name} {way}".Replace(' ', '-');
+        if (!clients.TryGetValue(key, out var client)) clients[key] = client = await StartAsync(name, key, mirror?.Mirror);
+        return client;
+    }
+
+    internal async Task<Docker> DockerAsync(string name, ProxyUnderTest? mirror) => (Docker)await ClientAsync(name, mirror);
+
+    internal async Task<Podman> PodmanAsync(string name, ProxyUnderTest? mirror) => (Podman)await ClientAsync(name, mirror);
+
+    internal async Task<Skopeo> SkopeoAsync(ProxyUnderTest? mirror) => (Skopeo)await ClientAsync("skopeo", mirror);
+
+    /// <summary>A further proxy with a policy of its own.</summary>
+    internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)
+    {
+        var proxy = await ProxyUnderTest.StartAsync(Path.Combine(folder, name), Hub, policy, hold: true);
+        others.Add(proxy);
+        return proxy;
+    }
+
+    /// <summary>What the hub has handed out of a repository since its record was cleared: manifests, configurations, layers.</summary>
+    internal IReadOnlyList<RecordedRequest> HandedOut(string repository) =>
+        [.. Hub.Requests.All.Where(request => request.Face == Face.Registry && request.Status is >= 200 and < 400
+            && (request.Path.StartsWith($"/v2/{repository}/manifests/", StringComparison.Ordinal)
+                || request.Path.StartsWith($"/v2/{repository}/blobs/", StringComparison.Ordinal)))];
+
+    private Task<IClient> StartAsync(string name, string cell, Uri? mirror)
+    {
+        Cell Here() => new(folder, cell, root: null);
+        Cell InTesting() => new(folder, cell, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
+        return name switch
+        {
+            "dockerd 20.10" => As(Docker.ClassicAsync(Here(), mirror)),
+            "dockerd 28" => As(Docker.CurrentAsync(InTesting(), mirror)),
+            "containerd 1.6" => As(Containerd.StartAsync(Here(), mirror)),
+            "containerd 2" => As(Containerd.StartAsync(InTesting(), mirror)),
+            "podman" => Task.FromResult<IClient>(Podman.Of(Here(), mirror)),
+            "buildah" => Task.FromResult<IClient>(Podman.Buildah(Here(), mirror)),
+            "skopeo" => Task.FromResult<IClient>(Skopeo.Of(Here(), mirror)),
+            _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such client"),
+        };
+
+        static async Task<IClient> As<T>(Task<T> starting)
+            where T : IClient => await starting;
+    }
+}
+
+[CollectionDefinition(nameof(Surroundings))]
+public sealed class SurroundingsOfAll : ICollectionFixture<Surroundings>;
+
+/// <summary>Secrets that must be found nowhere after they were used.</summary>
+internal static class Canaries
+{
+    public const string OrganizationToken = "dckr_oat_canary-of-the-organization";
+
+    public static string PasswordOf(string user) => $"canary-password-of-{user}";
+
+    public static string TokenOf(string user) => $"dckr_pat_canary-of-{user}";
+}
