@@ -36,12 +36,12 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         var configuration = Path.Combine(folder, "imageaccess.json");
         await File.WriteAllTextAsync(configuration, $$"""
             {
-              "Listen": { "Mirror": "{{mirror.GetLeftPart(UriPartial.Authority)}}", "Admin": "{{admin.GetLeftPart(UriPartial.Authority)}}" },
+              "Listen": { "Mirror": "http://{{mirror.Authority}}", "Admin": "http://{{admin.Authority}}" },
               "Mirror": { "Hold": {{(hold ? "true" : "false")}} },
               "Upstream": {
-                "Registry": "{{hub.Registry}}",
-                "Auth": "{{hub.Auth}}",
-                "Hub": "{{hub.Hub}}",
+                "Registry": "http://{{hub.Registry.Authority}}",
+                "Auth": "http://{{hub.Auth.Authority}}",
+                "Hub": "http://{{hub.Hub.Authority}}",
                 "RedirectHosts": [ "{{hub.Cdn.Authority}}" ]
               },
               "Policy": { "File": "policy.json" },
@@ -73,10 +73,8 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     public string AuditText() =>
         string.Concat(Directory.EnumerateFiles(Path.Combine(folder, "data"), "audit*").Order(StringComparer.Ordinal).Select(File.ReadAllText));
 
-    /// <summary>Every file that it keeps, but for what it caches of images.</summary>
-    public IEnumerable<string> KeptFiles() =>
-        Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-            .Where(file => !file.Contains("/cache/", StringComparison.Ordinal));
+    /// <summary>Every file that it keeps.</summary>
+    public IEnumerable<string> KeptFiles() => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories);
 
     public async Task<string> MetricsAsync()
     {

@@ -14,7 +14,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     private const string TestingSuite = "imageaccess/debian-testing";
 
-    private const string Policy = """
+    internal const string Policy = """
         {
           "defaultOrganization": "acme",
           "organizations": [ {
@@ -47,10 +47,10 @@ public sealed class Surroundings : IAsyncLifetime
     {
         folder = Directory.CreateTempSubdirectory("imageaccess-").FullName;
         Registry = await BackingRegistry.StartAsync(Path.Combine(folder, "registry"));
-        Hub = await FakeHub.StartAsync(new FakeHubOptions
+        Hub = await FakeHub.StartAsync(options =>
         {
-            RegistryBackend = Registry.Address,
-            TlsEndPoint = new IPEndPoint(DockerHub, 443),
+            options.RegistryBackend = Registry.Address;
+            options.TlsEndPoint = new IPEndPoint(DockerHub, 443);
         });
         await Task.WhenAll(
             Registry.PutAsync("library/hello", "latest", ("hello.txt", "hello\n")),
@@ -114,7 +114,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     /// <summary>What the hub has handed out of a repository since its record was cleared: manifests, configurations, layers.</summary>
     internal IReadOnlyList<RecordedRequest> HandedOut(string repository) =>
-        [.. Hub.Requests.All.Where(request => request.Face == Face.Registry && request.Status is >= 200 and < 400
+        [.. Hub.Requests.All.Where(request => request.Status is >= 200 and < 400
             && (request.Path.StartsWith($"/v2/{repository}/manifests/", StringComparison.Ordinal)
                 || request.Path.StartsWith($"/v2/{repository}/blobs/", StringComparison.Ordinal)))];
 
