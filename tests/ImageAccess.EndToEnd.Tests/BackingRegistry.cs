@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Net;
@@ -34,7 +33,7 @@ internal sealed class BackingRegistry : IAsyncDisposable
 
             """);
         var registry = new BackingRegistry(
-            Running.Start(new ProcessStartInfo("docker-registry") { ArgumentList = { "serve", configuration } }), address);
+            Running.StartDaemon(folder, "docker-registry", "serve", configuration), address);
         await registry.process.ReadyAsync(registry.AnswersAsync, TimeSpan.FromSeconds(30));
         return registry;
     }

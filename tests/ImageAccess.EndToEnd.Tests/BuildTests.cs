@@ -55,7 +55,7 @@ public sealed class BuildTests(Surroundings world)
     [Fact]
     public async Task Buildah_of_allowed_stages_is_done()
     {
-        var buildah = await world.PodmanAsync("buildah", world.Proxy);
+        var buildah = await world.PodmanAsync("buildah 1.28", world.Proxy);
         (await buildah.BuildAsync("built", AllAllowed)).Succeeded();
         Assert.True(await buildah.HasAsync("localhost/built"));
     }
@@ -103,13 +103,13 @@ public sealed class BuildTests(Surroundings world)
     /// <summary>With Mirror:Hold, Buildah 1.28 reads of a denied layer; addressed plainly it reads the reason itself.</summary>
     private async Task BuildahAsync(string dockerfile)
     {
-        var held = await world.PodmanAsync("buildah", world.Proxy);
+        var held = await world.PodmanAsync("buildah 1.28", world.Proxy);
         world.Hub.Requests.Clear();
         (await held.BuildAsync("refused", dockerfile)).FailedSaying("invalid status code from registry 403 (Forbidden)");
         Assert.False(await held.HasAsync("localhost/refused"));
 
         var host = world.Yielding.Mirror.Authority;
-        var direct = await world.PodmanAsync("buildah", world.Yielding);
+        var direct = await world.PodmanAsync("buildah 1.28", world.Yielding);
         var said = await direct.BuildAsync("refused", dockerfile
             .Replace("someuser/", $"{host}/someuser/", StringComparison.Ordinal)
             .Replace("library/", $"{host}/library/", StringComparison.Ordinal));

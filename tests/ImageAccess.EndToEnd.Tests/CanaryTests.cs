@@ -13,7 +13,7 @@ public sealed partial class CanaryTests(Surroundings world)
         var proxy = await world.ProxyAsync("canaries", Surroundings.Policy);
         var host = proxy.Mirror.Authority;
         var docker = await world.DockerAsync("dockerd 20.10", proxy);
-        var podman = await world.PodmanAsync("podman", proxy);
+        var podman = await world.PodmanAsync("podman 4", proxy);
         var said = new StringBuilder();
         world.Hub.Requests.Clear();
 

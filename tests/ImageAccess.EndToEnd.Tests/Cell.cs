@@ -67,7 +67,8 @@ internal sealed class Cell
         return path;
     }
 
-    public Running Start(params IReadOnlyList<string> command) => Running.Start(Enter(command));
+    /// <summary>Starts a daemon.</summary>
+    public Running Start(params IReadOnlyList<string> command) => Running.Start(Enter(Running.Guarded(command)));
 
     public Task<Outcome> RunAsync(params IReadOnlyList<string> command) => RunWithInputAsync("", command);
 

@@ -1,5 +1,3 @@
-using ImageAccess.EndToEnd.Tests.Clients;
-
 namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>Clients that address the proxy by its own name: there is nothing to fall back to, and the plain denial is read.</summary>
@@ -14,9 +12,12 @@ public sealed class DirectTests(Surroundings world)
         { "dockerd 28", $"403 {Denied}" },
         { "containerd 1.6", $"403 {Denied}" },
         { "containerd 2", $"403 {Denied}" },
-        { "podman", $"/someuser/custom-image: denied: {Denied}" },
-        { "buildah", $"/someuser/custom-image: denied: {Denied}" },
-        { "skopeo", $"/someuser/custom-image: denied: {Denied}" },
+        { "podman 4", $"/someuser/custom-image: denied: {Denied}" },
+        { "podman 5", $"/someuser/custom-image: denied: {Denied}" },
+        { "buildah 1.28", $"/someuser/custom-image: denied: {Denied}" },
+        { "buildah 1.43", $"/someuser/custom-image: denied: {Denied}" },
+        { "skopeo 1.9", $"/someuser/custom-image: denied: {Denied}" },
+        { "skopeo 1.22", $"/someuser/custom-image: denied: {Denied}" },
     };
 
     [Theory]

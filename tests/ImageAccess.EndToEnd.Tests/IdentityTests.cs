@@ -49,7 +49,7 @@ public sealed class IdentityTests(Surroundings world)
     [MemberData(nameof(Callers))]
     public async Task Podman_signed_in_at_the_proxy_itself(string user, string secret, string? denial)
     {
-        var podman = await world.PodmanAsync("podman", world.Yielding);
+        var podman = await world.PodmanAsync("podman 4", world.Yielding);
         var host = world.Yielding.Mirror.Authority;
         (await podman.LoginAsync(user, secret, host)).Succeeded();
         world.Hub.Requests.Clear();

@@ -1,5 +1,3 @@
-using ImageAccess.EndToEnd.Tests.Clients;
-
 namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>
@@ -11,7 +9,11 @@ public sealed class MirrorTests(Surroundings world)
 {
     private const string Denied = Surroundings.Denied;
 
-    public static TheoryData<string> Clients => ["dockerd 20.10", "dockerd 28", "containerd 1.6", "containerd 2", "podman", "buildah", "skopeo"];
+    public static TheoryData<string> Clients => 
+    [
+        "dockerd 20.10", "dockerd 28", "containerd 1.6", "containerd 2",
+        "podman 4", "podman 5", "buildah 1.28", "buildah 1.43", "skopeo 1.9", "skopeo 1.22",
+    ];
 
     /// <summary>What each client prints of a denied tag, and of a denied tag when denials do not hold it.</summary>
     public static TheoryData<string, string> Denials => new()
@@ -20,9 +22,12 @@ public sealed class MirrorTests(Surroundings world)
         { "dockerd 28", $"error from registry: {Denied}" },
         { "containerd 1.6", $"403 {Denied}" },
         { "containerd 2", $"403 {Denied}" },
-        { "podman", "invalid status code from registry 403 (Forbidden)" },
-        { "buildah", "invalid status code from registry 403 (Forbidden)" },
-        { "skopeo", "invalid status code from registry 403 (Forbidden)" },
+        { "podman 4", "invalid status code from registry 403 (Forbidden)" },
+        { "podman 5", $"fetching blob: denied: {Denied}" },
+        { "buildah 1.28", "invalid status code from registry 403 (Forbidden)" },
+        { "buildah 1.43", $"fetching blob: denied: {Denied}" },
+        { "skopeo 1.9", "invalid status code from registry 403 (Forbidden)" },
+        { "skopeo 1.22", $"fetching blob: denied: {Denied}" },
     };
 
     [Theory]

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using ImageAccess.FakeHubs;
@@ -49,10 +48,8 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
             }
             """);
 
-        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = folder, ArgumentList = { Assembly(), "--config", configuration } };
-        foreach (var variable in start.Environment.Keys.Where(name => name.StartsWith("IMAGEACCESS_", StringComparison.Ordinal)).ToList())
-            start.Environment.Remove(variable);
-        var proxy = new ProxyUnderTest(Running.Start(start), folder, mirror, admin);
+        var process = Running.StartDaemon(folder, "dotnet", Assembly(), "--config", configuration);
+        var proxy = new ProxyUnderTest(process, folder, mirror, admin);
         try
         {
             await proxy.process.ReadyAsync(proxy.IsReadyAsync, TimeSpan.FromSeconds(60));

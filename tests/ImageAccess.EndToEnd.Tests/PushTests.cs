@@ -76,7 +76,7 @@ public sealed class PushTests(Surroundings world)
     [Fact]
     public async Task Podman_pushes_to_the_organization_and_pulls_back_the_same()
     {
-        var podman = await world.PodmanAsync("podman", world.Yielding);
+        var podman = await world.PodmanAsync("podman 4", world.Yielding);
         var host = world.Yielding.Mirror.Authority;
         (await podman.LoginAsync("bob", Canaries.TokenOf("bob"), host)).Succeeded();
         (await podman.PullAsync($"{host}/acme/app")).Succeeded();

@@ -23,6 +23,19 @@ internal sealed record Outcome(string Command, int ExitCode, string Text)
 /// <summary>A program that is running. It is ended with its test, whatever becomes of that.</summary>
 internal sealed class Running : IAsyncDisposable
 {
+    /// <summary>Ends its program when nobody holds its standard input any more: a test run that was killed leaves nothing behind.</summary>
+    private const string Guard = """
+        exec 3<&0
+        "$@" </dev/null & program=$!
+        cat <&3 >/dev/null & holder=$!
+        wait -n
+        kill -TERM $program 2>/dev/null
+        wait $program
+        status=$?
+        kill $holder 2>/dev/null
+        exit $status
+        """;
+
     private readonly Process process;
     private readonly string command;
     private readonly StringBuilder said = new();
@@ -55,6 +68,13 @@ internal sealed class Running : IAsyncDisposable
         running.process.BeginErrorReadLine();
         return running;
     }
+
+    /// <summary>Starts a daemon, which ends when the test run does.</summary>
+    public static Running StartDaemon(string workingDirectory, params IReadOnlyList<string> command) =>
+        Start(new ProcessStartInfo("bash", Guarded(command).Skip(1)) { WorkingDirectory = workingDirectory });
+
+    /// <summary>The command that runs this one for as long as a test holds its standard input.</summary>
+    public static IReadOnlyList<string> Guarded(IReadOnlyList<string> command) => ["bash", "-c", Guard, command[0], .. command];
 
     /// <summary>Runs a program to its end, at most this long.</summary>
     public static async Task<Outcome> ToEndAsync(ProcessStartInfo start, string command, string input, TimeSpan limit)
@@ -96,11 +116,10 @@ internal sealed class Running : IAsyncDisposable
         return this;
     }
 
-    /// <summary>Asks it to end, as an operator does, and waits until it has.</summary>
+    /// <summary>Asks a guarded program to end, as an operator does, and waits until it has.</summary>
     public async Task<int> TerminateAsync()
     {
-        var pid = process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        using var kill = Process.Start(new ProcessStartInfo("kill") { ArgumentList = { "-TERM", pid } });
+        process.StandardInput.Close();
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         await process.WaitForExitAsync(patience.Token);
         return process.ExitCode;

@@ -102,7 +102,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     internal async Task<Podman> PodmanAsync(string name, ProxyUnderTest? mirror) => (Podman)await ClientAsync(name, mirror);
 
-    internal async Task<Skopeo> SkopeoAsync(ProxyUnderTest? mirror) => (Skopeo)await ClientAsync("skopeo", mirror);
+    internal async Task<Skopeo> SkopeoAsync(ProxyUnderTest? mirror) => (Skopeo)await ClientAsync("skopeo 1.9", mirror);
 
     /// <summary>A further proxy with a policy of its own.</summary>
     internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)
@@ -128,9 +128,12 @@ public sealed class Surroundings : IAsyncLifetime
             "dockerd 28" => As(Docker.CurrentAsync(InTesting(), mirror)),
             "containerd 1.6" => As(Containerd.StartAsync(Here(), mirror)),
             "containerd 2" => As(Containerd.StartAsync(InTesting(), mirror)),
-            "podman" => Task.FromResult<IClient>(Podman.Of(Here(), mirror)),
-            "buildah" => Task.FromResult<IClient>(Podman.Buildah(Here(), mirror)),
-            "skopeo" => Task.FromResult<IClient>(Skopeo.Of(Here(), mirror)),
+            "podman 4" => Task.FromResult<IClient>(Podman.Of(Here(), mirror)),
+            "podman 5" => Task.FromResult<IClient>(Podman.Of(InTesting(), mirror)),
+            "buildah 1.28" => Task.FromResult<IClient>(Podman.Buildah(Here(), mirror)),
+            "buildah 1.43" => Task.FromResult<IClient>(Podman.Buildah(InTesting(), mirror)),
+            "skopeo 1.9" => Task.FromResult<IClient>(Skopeo.Of(Here(), mirror)),
+            "skopeo 1.22" => Task.FromResult<IClient>(Skopeo.Of(InTesting(), mirror)),
             _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such client"),
         };
 
