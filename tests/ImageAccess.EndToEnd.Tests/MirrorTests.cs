@@ -9,7 +9,7 @@ public sealed class MirrorTests(Surroundings world)
 {
     private const string Denied = Surroundings.Denied;
 
-    public static TheoryData<string> Clients => 
+    public static TheoryData<string> Clients =>
     [
         "dockerd 20.10", "dockerd 28", "containerd 1.6", "containerd 2",
         "podman 4", "podman 5", "buildah 1.28", "buildah 1.43", "skopeo 1.9", "skopeo 1.22",

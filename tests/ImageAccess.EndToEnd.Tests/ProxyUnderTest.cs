@@ -48,8 +48,8 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
             }
             """);
 
-        var process = Running.StartDaemon(folder, "dotnet", Assembly(), "--config", configuration);
-        var proxy = new ProxyUnderTest(process, folder, mirror, admin);
+        var started = Running.StartDaemon(folder, "dotnet", Assembly(), "--config", configuration);
+        var proxy = new ProxyUnderTest(started, folder, mirror, admin);
         try
         {
             await proxy.process.ReadyAsync(proxy.IsReadyAsync, TimeSpan.FromSeconds(60));
