@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -11,26 +12,28 @@ public sealed class FakeHub : IAsyncDisposable
 {
     private readonly CancellationTokenSource stopping = new();
     private readonly Dictionary<Face, ListenOptions> listeners = [];
+    private readonly IRegistryContent content;
     private readonly RegistryFace registry;
     private readonly TokenFace tokens;
     private readonly HubApiFace hubApi;
     private readonly SearchFace search;
     private readonly CdnFace cdn;
+    private ListenOptions? tlsListener;
     private WebApplication? app;
 
     private FakeHub(FakeHubOptions options)
     {
         Options = options;
-        Signer = new TokenSigner(options.TokenAlgorithm, options.Time);
+        Signer = TokenSigner.ForHub(options);
         Users = new FakeUsers(Namespaces);
 
         var links = new CdnLinks(options.Time);
-        IRegistryContent content = new MemoryContent(this, links);
+        content = options.RegistryBackend is { } backend ? new BackendContent(this, links, backend) : new MemoryContent(this, links);
         var entitlements = new Entitlements(Namespaces, Images, content);
         registry = new RegistryFace(this, content);
         tokens = new TokenFace(this, entitlements);
-        hubApi = new HubApiFace(this, entitlements);
-        search = new SearchFace(this);
+        hubApi = new HubApiFace(this, entitlements, content);
+        search = new SearchFace(this, content);
         cdn = new CdnFace(links, content);
     }
 
@@ -45,6 +48,12 @@ public sealed class FakeHub : IAsyncDisposable
 
     /// <summary><c>/v1/search</c>, and the registry once more.</summary>
     public Uri Index => AddressOf(Face.Index);
+
+    /// <summary>Where it answers under Docker Hub's names with TLS; null when it was not asked to.</summary>
+    public IPEndPoint? TlsEndPoint => tlsListener?.IPEndPoint;
+
+    /// <summary>Who signed the certificate for Docker Hub's names; null without <see cref="TlsEndPoint"/>.</summary>
+    public CertificateAuthority? CertificateAuthority { get; private set; }
 
     public FakeUsers Users { get; }
 
@@ -89,6 +98,12 @@ public sealed class FakeHub : IAsyncDisposable
         return tokens.IssueAsync(account, "registry.docker.io", scopes, CancellationToken.None);
     }
 
+    /// <summary>Puts an image where this hub has its content: into its memory or its backend.</summary>
+    public Task PushAsync(string repository, string tag, BuiltImage image) => content.PushAsync(repository, tag, image, CancellationToken.None);
+
+    /// <summary>Returns when the process is told to end.</summary>
+    public Task WaitForShutdownAsync(CancellationToken cancel = default) => app!.WaitForShutdownAsync(cancel);
+
     public async ValueTask DisposeAsync()
     {
         await stopping.CancelAsync();
@@ -98,7 +113,8 @@ public sealed class FakeHub : IAsyncDisposable
             await app.DisposeAsync();
         }
 
-        Signer.Dispose();
+        (content as IDisposable)?.Dispose();
+        CertificateAuthority?.Dispose();
         stopping.Dispose();
     }
 
@@ -132,6 +148,8 @@ public sealed class FakeHub : IAsyncDisposable
             Listen(kestrel, Face.Hub, Options.HubPort);
             Listen(kestrel, Face.Cdn, Options.CdnPort);
             Listen(kestrel, Face.Index, Options.IndexPort);
+            if (Options.TlsEndPoint is { } endPoint)
+                ListenAsDockerHub(kestrel, endPoint);
         });
         app = builder.Build();
         app.Run(ServeAsync);
@@ -143,6 +161,18 @@ public sealed class FakeHub : IAsyncDisposable
         listen.Protocols = HttpProtocols.Http1;
         listeners[face] = listen;
     });
+
+    private void ListenAsDockerHub(KestrelServerOptions kestrel, IPEndPoint endPoint)
+    {
+        CertificateAuthority = new CertificateAuthority();
+        var leaf = CertificateAuthority.Issue([.. DockerHubNames.All, endPoint.Address.ToString()]);
+        kestrel.Listen(endPoint, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1AndHttp2;
+            listen.UseHttps(leaf);
+            tlsListener = listen;
+        });
+    }
 
     /// <summary>One request: which face, into the record, a fault or the answer.</summary>
     private async Task ServeAsync(HttpContext http)

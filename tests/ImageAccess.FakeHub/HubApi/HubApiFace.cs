@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 namespace ImageAccess.FakeHubs;
 
 /// <summary><c>hub.docker.com</c>: the calls that tell about namespaces, members and repositories.</summary>
-internal sealed class HubApiFace(FakeHub hub, Entitlements entitlements)
+internal sealed class HubApiFace(FakeHub hub, Entitlements entitlements, IRegistryContent content)
 {
     private const string Issuer = "https://api.docker.com/";
     private const int RequestsPerMinute = 180;
@@ -155,12 +155,16 @@ internal sealed class HubApiFace(FakeHub hub, Entitlements entitlements)
         });
     }
 
-    private Task RepositoryAsync(HttpContext http, string repository)
+    private async Task RepositoryAsync(HttpContext http, string repository)
     {
         var account = Caller(http) is { } caller ? hub.Users.Find(caller.Name) : null;
-        if (!hub.Images.Has(repository) || !entitlements.MayRead(account, repository))
-            return NotFoundAsync(http);
-        return http.AnswerJsonAsync(200, new
+        if (!await content.HasRepositoryAsync(repository, http.RequestAborted) || !entitlements.MayRead(account, repository))
+        {
+            await NotFoundAsync(http);
+            return;
+        }
+
+        await http.AnswerJsonAsync(200, new
         {
             user = repository.Split('/')[0],
             name = repository.Split('/')[1],

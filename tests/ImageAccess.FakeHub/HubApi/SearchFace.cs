@@ -3,15 +3,19 @@ using System.Globalization;
 namespace ImageAccess.FakeHubs;
 
 /// <summary><c>index.docker.io/v1/search</c>.</summary>
-internal sealed class SearchFace(FakeHub hub)
+internal sealed class SearchFace(FakeHub hub, IRegistryContent content)
 {
-    public Task ServeAsync(HttpContext http)
+    public async Task ServeAsync(HttpContext http)
     {
         if (http.Request.Path != "/v1/search" || !HttpMethods.IsGet(http.Request.Method))
-            return http.AnswerAsync(404, "404 page not found\n", "text/plain; charset=utf-8");
+        {
+            await http.AnswerAsync(404, "404 page not found\n", "text/plain; charset=utf-8");
+            return;
+        }
+
         var query = http.Request.Query["q"].ToString();
         var size = int.TryParse(http.Request.Query["n"], CultureInfo.InvariantCulture, out var n) && n is > 0 and <= 100 ? n : 25;
-        var results = hub.Images.Repositories
+        var results = (await content.RepositoriesAsync(http.RequestAborted))
             .Where(name => name.Contains(query, StringComparison.OrdinalIgnoreCase) && hub.Images.ReadersOf(name) is null)
             .Select(name => new
             {
@@ -22,7 +26,7 @@ internal sealed class SearchFace(FakeHub hub)
                 is_automated = false,
             })
             .ToList();
-        return http.AnswerJsonAsync(200, new
+        await http.AnswerJsonAsync(200, new
         {
             num_pages = (results.Count + size - 1) / size,
             num_results = results.Count,

@@ -14,6 +14,8 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
 
     public ValueTask<bool> HasRepositoryAsync(string repository, CancellationToken cancel) => ValueTask.FromResult(images.Has(repository));
 
+    public ValueTask<IReadOnlyList<string>> RepositoriesAsync(CancellationToken cancel) => ValueTask.FromResult(images.Repositories);
+
     public Task ServeAsync(HttpContext http, RegistryTarget target, TokenGrant grant) => (target.Kind, http.Request.Method) switch
     {
         (TargetKind.Manifest, "GET" or "HEAD") => ManifestAsync(http, target),
@@ -38,6 +40,12 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
             enableRangeProcessing: true,
             entityTag: new EntityTagHeaderValue($"\"{digest[7..39]}\"")).ExecuteAsync(http)
         : CdnFace.RefuseAsync(http, 404, "NoSuchKey", "The specified key does not exist.");
+
+    public Task PushAsync(string repository, string tag, BuiltImage image, CancellationToken cancel)
+    {
+        images.PushImage(repository, tag, image);
+        return Task.CompletedTask;
+    }
 
     private Task ManifestAsync(HttpContext http, RegistryTarget target)
     {

@@ -17,8 +17,9 @@ public enum TokenAlgorithm
 /// Signs registry tokens as Docker Hub does: one certificate in <c>x5c</c>, no <c>kid</c>, no published key.
 /// A second signer is a stranger whose tokens no hub but its own accepts.
 /// </summary>
-public sealed class TokenSigner : IDisposable
+public sealed class TokenSigner
 {
+    private static readonly Lazy<Key> processKey = new(() => Key.Make(TokenAlgorithm.RS256, TimeProvider.System.GetUtcNow()));
     private readonly Lock gate = new();
     private readonly List<Key> keys = [];
     private readonly TokenAlgorithm algorithm;
@@ -29,6 +30,12 @@ public sealed class TokenSigner : IDisposable
         this.algorithm = algorithm;
         this.time = time ?? TimeProvider.System;
         Rotate();
+    }
+
+    private TokenSigner(Key first)
+    {
+        time = TimeProvider.System;
+        keys.Add(first);
     }
 
     /// <summary>How long an untouched draft lives.</summary>
@@ -65,11 +72,10 @@ public sealed class TokenSigner : IDisposable
         return Sign(draft);
     }
 
-    public void Dispose()
-    {
-        lock (gate)
-            keys.ForEach(key => key.Dispose());
-    }
+    /// <summary>Making an RSA key takes longer than most tests: the hubs of a process begin with the same one.</summary>
+    internal static TokenSigner ForHub(FakeHubOptions options) => options.TokenAlgorithm is TokenAlgorithm.RS256 && options.Time == TimeProvider.System
+        ? new TokenSigner(processKey.Value)
+        : new TokenSigner(options.TokenAlgorithm, options.Time);
 
     internal string Sign(TokenDraft draft)
     {
@@ -112,7 +118,7 @@ public sealed class TokenSigner : IDisposable
     private static string Encode(JsonObject json) =>
         Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(json, Answers.Json));
 
-    private sealed class Key(AsymmetricAlgorithm pair, X509Certificate2 certificate) : IDisposable
+    private sealed class Key(AsymmetricAlgorithm pair, X509Certificate2 certificate)
     {
         public X509Certificate2 Certificate => certificate;
 
@@ -143,11 +149,5 @@ public sealed class TokenSigner : IDisposable
         public bool Verify(byte[] input, byte[] signature) => pair is RSA rsa
             ? rsa.VerifyData(input, signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
             : ((ECDsa)pair).VerifyData(input, signature, HashAlgorithmName.SHA256);
-
-        public void Dispose()
-        {
-            pair.Dispose();
-            certificate.Dispose();
-        }
     }
 }

@@ -121,7 +121,7 @@ public sealed class TokenServiceTests : IAsyncLifetime
     [Fact]
     public async Task Forged_tokens_are_refused_and_rotated_ones_are_not()
     {
-        using var stranger = new TokenSigner();
+        var stranger = new TokenSigner();
         TokenAccess[] access = [new("library/nginx", "pull")];
         string[] forged =
         [

@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Net;
+
+namespace ImageAccess.FakeHubs;
+
+/// <summary>The program's command line.</summary>
+internal sealed class Arguments
+{
+    public const string Usage = """
+        A Docker Hub on this machine: registry, token service, Hub API, CDN and index.
+
+          --data FILE             users, organizations and images (JSON); without it a handful is built in
+          --address IP            where to listen, 127.0.0.1 by default
+          --port N                the registry's port, the other faces take the next four; 0, the default, takes free ones
+          --registry-port N       the port of one face; also --auth-port, --hub-port, --cdn-port, --index-port
+          --public-registry URI   the host in the Location of uploads
+          --tls ADDRESS:PORT      listen with TLS under Docker Hub's own names, besides
+          --ca FILE               write the certificate that signed for those names
+          --backend URI           a registry without authentication that keeps the content
+          --pull-limit N          refuse an account's or address's manifests after N in six hours
+          --record FILE           append one JSON line for each request, without credentials
+          --json                  print the addresses as JSON
+          --help
+        """;
+
+    private readonly Dictionary<Face, int> ports = [];
+    private int? firstPort;
+    private IPAddress address = IPAddress.Loopback;
+    private Uri? publicRegistry;
+    private IPEndPoint? tls;
+    private Uri? backend;
+    private int? pullLimit;
+
+    public string? Data { get; private set; }
+
+    public string? CertificateFile { get; private set; }
+
+    public string? RecordFile { get; private set; }
+
+    public bool Json { get; private set; }
+
+    public bool Help { get; private set; }
+
+    /// <summary>Throws <see cref="FormatException"/> with a sentence for the user.</summary>
+    public static Arguments Parse(IEnumerable<string> words)
+    {
+        var arguments = new Arguments();
+        using var rest = words.GetEnumerator();
+        while (rest.MoveNext())
+        {
+            var name = rest.Current;
+            arguments.Set(name, () => rest.MoveNext() ? rest.Current : throw new FormatException($"{name} needs a value"));
+        }
+
+        return arguments;
+    }
+
+    public void Apply(FakeHubOptions options)
+    {
+        options.Address = address;
+        options.RegistryPort = PortOf(Face.Registry);
+        options.AuthPort = PortOf(Face.Auth);
+        options.HubPort = PortOf(Face.Hub);
+        options.CdnPort = PortOf(Face.Cdn);
+        options.IndexPort = PortOf(Face.Index);
+        options.PublicRegistry = publicRegistry;
+        options.TlsEndPoint = tls;
+        options.RegistryBackend = backend;
+        options.PullLimit = pullLimit;
+    }
+
+    private void Set(string name, Func<string> value)
+    {
+        switch (name)
+        {
+            case "--help" or "-h":
+                Help = true;
+                break;
+            case "--json":
+                Json = true;
+                break;
+            case "--data":
+                Data = value();
+                break;
+            case "--ca":
+                CertificateFile = value();
+                break;
+            case "--record":
+                RecordFile = value();
+                break;
+            case "--address":
+                address = IPAddress.TryParse(value(), out var parsed) ? parsed : throw new FormatException("--address needs an IP address");
+                break;
+            case "--tls":
+                tls = IPEndPoint.TryParse(value(), out var endPoint) && endPoint.Port > 0
+                    ? endPoint
+                    : throw new FormatException("--tls needs ADDRESS:PORT");
+                break;
+            case "--backend":
+                backend = Address(name, value());
+                break;
+            case "--public-registry":
+                publicRegistry = Address(name, value());
+                break;
+            case "--pull-limit":
+                pullLimit = Number(name, value());
+                break;
+            case "--port":
+                firstPort = Number(name, value());
+                break;
+            case "--registry-port":
+                ports[Face.Registry] = Number(name, value());
+                break;
+            case "--auth-port":
+                ports[Face.Auth] = Number(name, value());
+                break;
+            case "--hub-port":
+                ports[Face.Hub] = Number(name, value());
+                break;
+            case "--cdn-port":
+                ports[Face.Cdn] = Number(name, value());
+                break;
+            case "--index-port":
+                ports[Face.Index] = Number(name, value());
+                break;
+            default:
+                throw new FormatException($"unknown argument {name}");
+        }
+    }
+
+    private int PortOf(Face face)
+    {
+        if (ports.TryGetValue(face, out var port))
+            return port;
+        return firstPort is > 0 ? firstPort.Value + (int)face : 0;
+    }
+
+    private static int Number(string name, string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= ushort.MaxValue
+            ? number
+            : throw new FormatException($"{name} needs a number");
+
+    private static Uri Address(string name, string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var address) ? address : throw new FormatException($"{name} needs an address");
+}

@@ -1,0 +1,44 @@
+using System.Text.Json;
+
+namespace ImageAccess.FakeHubs;
+
+/// <summary>The record as JSON lines. Of credentials it keeps the scheme, of signed links and account names nothing.</summary>
+internal sealed class RecordFile(string path) : IAsyncDisposable
+{
+    private static readonly string[] secretParameters = ["Signature", "account", "_state"];
+    private readonly Lock gate = new();
+    private readonly StreamWriter writer = new(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
+
+    public void Write(RecordedRequest request)
+    {
+        var line = JsonSerializer.Serialize(
+            new
+            {
+                at = request.At,
+                face = request.Face.ToString(),
+                method = request.Method,
+                host = request.Host,
+                target = Target(request),
+                viaDockerHubNames = request.ViaDockerHubNames,
+                protocol = request.Protocol,
+                userAgent = request.Header("User-Agent"),
+                authorization = request.Authorization?.Split(' ') is [var scheme, _] ? scheme : null,
+                status = request.Status,
+                bodyBytesSent = request.BodyBytesSent,
+            },
+            Answers.Json);
+        lock (gate)
+            writer.WriteLine(line);
+    }
+
+    public ValueTask DisposeAsync() => writer.DisposeAsync();
+
+    private static string Target(RecordedRequest request)
+    {
+        if (request.Query.Length == 0)
+            return request.RawTarget;
+        var parameters = request.Query.Split('&').Select(parameter =>
+            secretParameters.Contains(parameter.Split('=')[0], StringComparer.OrdinalIgnoreCase) ? parameter.Split('=')[0] + "=..." : parameter);
+        return request.Path + "?" + string.Join('&', parameters);
+    }
+}
