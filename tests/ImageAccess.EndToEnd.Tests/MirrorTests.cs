@@ -84,7 +84,7 @@ public sealed class MirrorTests(Surroundings world)
     public async Task A_denied_digest_is_held_too(string name)
     {
         var client = await world.ClientAsync(name, world.Proxy);
-        var digest = await world.Registry.DigestAsync("someuser/custom-image", "latest");
+        var digest = await world.DigestAsync("someuser/custom-image", "latest");
         world.Hub.Requests.Clear();
 
         (await client.PullAsync($"someuser/custom-image@{digest}")).FailedSaying(Denied);

@@ -21,7 +21,7 @@ public sealed class PushTests(Surroundings world)
 
         (await docker.RunAsync("push", $"{host}/{repository}")).Succeeded();
 
-        Assert.NotNull(await world.Registry.DigestAsync(repository, "latest"));
+        Assert.NotNull(await world.DigestAsync(repository, "latest"));
         Assert.Contains(Uploads(), request => request.Method == "PUT" && request.Query.Contains("digest=sha256%3A", StringComparison.OrdinalIgnoreCase));
         await docker.RemoveAsync($"{host}/{repository}");
         (await docker.PullAsync($"{host}/{repository}")).Succeeded();
@@ -46,7 +46,7 @@ public sealed class PushTests(Surroundings world)
         var mount = Assert.Single(Uploads(), request => request.Query.Contains("mount=", StringComparison.Ordinal));
         Assert.Contains("from=acme%2Fapp", mount.Query, StringComparison.OrdinalIgnoreCase);
         Assert.Equal(201, mount.Status);
-        Assert.NotNull(await world.Registry.DigestAsync("acme/mounted", "latest"));
+        Assert.NotNull(await world.DigestAsync("acme/mounted", "latest"));
         await docker.RemoveAsync($"{host}/acme/app");
         await docker.RemoveAsync($"{host}/acme/mounted");
         (await docker.LogoutAsync(host)).Succeeded();
@@ -70,7 +70,7 @@ public sealed class PushTests(Surroundings world)
         (await skopeo.PullAsync($"{host}/acme/pushed-by-skopeo")).Succeeded();
         Assert.Equal(before, await skopeo.IdentityAsync($"{host}/acme/pushed-by-skopeo"));
         Assert.Equal(
-            await world.Registry.DigestAsync("acme/app", "latest"), await world.Registry.DigestAsync("acme/pushed-by-skopeo", "latest"));
+            await world.DigestAsync("acme/app", "latest"), await world.DigestAsync("acme/pushed-by-skopeo", "latest"));
     }
 
     [Fact]
@@ -106,7 +106,7 @@ public sealed class PushTests(Surroundings world)
 
         push.FailedSaying(Surroundings.Denied);
         Assert.Empty(Uploads());
-        Assert.Null(await world.Registry.DigestAsync("bob/leaked", "latest"));
+        Assert.Null(await world.DigestAsync("bob/leaked", "latest"));
     }
 
     private IEnumerable<RecordedRequest> Uploads() =>

@@ -35,7 +35,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     internal FakeHub Hub { get; private set; } = null!;
 
-    internal BackingRegistry Registry { get; private set; } = null!;
+    internal DockerRegistryProcess Registry { get; private set; } = null!;
 
     /// <summary>The proxy as it is by default: denials hold the clients.</summary>
     internal ProxyUnderTest Proxy { get; private set; } = null!;
@@ -46,18 +46,17 @@ public sealed class Surroundings : IAsyncLifetime
     public async Task InitializeAsync()
     {
         folder = Directory.CreateTempSubdirectory("imageaccess-").FullName;
-        Registry = await BackingRegistry.StartAsync(Path.Combine(folder, "registry"));
+        Registry = await DockerRegistryProcess.StartAsync();
         Hub = await FakeHub.StartAsync(options =>
         {
             options.RegistryBackend = Registry.Address;
             options.TlsEndPoint = new IPEndPoint(DockerHub, 443);
         });
-        await Task.WhenAll(
-            Registry.PutAsync("library/hello", "latest", ("hello.txt", "hello\n")),
-            Registry.PutAsync("library/other", "latest", ("other.txt", "other\n")),
-            Registry.PutAsync("bitnami/redis", "latest", ("redis.conf", "port 6379\n")),
-            Registry.PutAsync("acme/app", "latest", ("app", "the company's own\n")),
-            Registry.PutAsync("someuser/custom-image", "latest", ("custom.txt", "from somebody\n")));
+        await Hub.PushAsync("library/hello", "latest", new ImageBuilder().AddFile("hello.txt", "hello\n").BuildIndex("amd64", "arm64"));
+        await Hub.PushAsync("library/other", "latest", new ImageBuilder().AddFile("other.txt", "other\n").WithDockerMediaTypes().Build());
+        await Hub.PushAsync("bitnami/redis", "latest", new ImageBuilder().AddFile("redis.conf", "port 6379\n").Build());
+        await Hub.PushAsync("acme/app", "latest", new ImageBuilder().AddFile("app", "the company's own\n").WithDockerMediaTypes().Build());
+        await Hub.PushAsync("someuser/custom-image", "latest", new ImageBuilder().AddFile("custom.txt", "somebody's\n").Build());
         Hub.Namespaces.Add("bitnami", "verified_publisher");
         Hub.Users.AddOrganization("acme", badge: "", Canaries.OrganizationToken);
         Hub.Users.Add("alice", Canaries.PasswordOf("alice"), Canaries.TokenOf("alice"));
@@ -71,7 +70,7 @@ public sealed class Surroundings : IAsyncLifetime
             {DockerHub} {string.Join(' ', DockerHubNames.All)}
 
             """);
-        await File.WriteAllTextAsync(Path.Combine(folder, "trust.crt"), Hub.CertificateAuthorityPem);
+        await Hub.CertificateAuthority!.WriteToAsync(Path.Combine(folder, "trust.crt"));
         Proxy = await ProxyUnderTest.StartAsync(Path.Combine(folder, "proxy"), Hub, Policy, hold: true);
         Yielding = await ProxyUnderTest.StartAsync(Path.Combine(folder, "yielding"), Hub, Policy, hold: false);
     }
@@ -117,6 +116,17 @@ public sealed class Surroundings : IAsyncLifetime
         [.. Hub.Requests.All.Where(request => request.Status is >= 200 and < 400
             && (request.Path.StartsWith($"/v2/{repository}/manifests/", StringComparison.Ordinal)
                 || request.Path.StartsWith($"/v2/{repository}/blobs/", StringComparison.Ordinal)))];
+
+    /// <summary>The digest that a tag has in the registry behind it all, or none.</summary>
+    internal async Task<string?> DigestAsync(string repository, string tag)
+    {
+        using var client = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Head, new Uri(Registry.Address, $"/v2/{repository}/manifests/{tag}"));
+        request.Headers.TryAddWithoutValidation(
+            "Accept", $"{BuiltImage.OciManifest}, {BuiltImage.OciIndex}, {BuiltImage.DockerManifest}, {BuiltImage.DockerList}");
+        using var answer = await client.SendAsync(request);
+        return answer.StatusCode == HttpStatusCode.OK ? answer.Headers.GetValues("Docker-Content-Digest").Single() : null;
+    }
 
     private Task<IClient> StartAsync(string name, string cell, Uri? mirror)
     {
