@@ -21,7 +21,8 @@ internal static class Image
     public static string Full(string image)
     {
         var first = image.Split('/')[0];
-        var host = first.Contains('.', StringComparison.Ordinal) || first.Contains(':', StringComparison.Ordinal) ? "" : "docker.io/";
+        var hosted = first is "localhost" || first.Contains('.', StringComparison.Ordinal) || first.Contains(':', StringComparison.Ordinal);
+        var host = hosted ? "" : "docker.io/";
         var tag = image.Contains('@', StringComparison.Ordinal) || image.LastIndexOf(':') > image.LastIndexOf('/') ? "" : ":latest";
         return host + image + tag;
     }

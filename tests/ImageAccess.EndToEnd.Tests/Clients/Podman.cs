@@ -66,10 +66,14 @@ internal static class Registries
     {
         cell.Write(SignaturePolicy, """{ "default": [ { "type": "insecureAcceptAnything" } ] }""");
         cell.Set("CONTAINERS_REGISTRIES_CONF", cell.Write(Configuration, mirror is null ? "" : $"""
+            unqualified-search-registries = ["docker.io"]
             [[registry]]
             prefix = "docker.io"
             location = "docker.io"
             [[registry.mirror]]
+            location = "{mirror.Authority}"
+            insecure = true
+            [[registry]]
             location = "{mirror.Authority}"
             insecure = true
 
