@@ -1,0 +1,88 @@
+using System.Diagnostics;
+
+namespace ImageAccess.EndToEnd.Tests;
+
+/// <summary>
+/// Where one client lives: its own mount and process namespaces, in which Docker Hub's names lead to the fake hub and only
+/// the fake hub's certificate authority is trusted; optionally in another root. Nothing is mounted outside of it, and when
+/// its first process ends, all the others end and every mount is gone.
+/// </summary>
+internal sealed class Cell
+{
+    private const string Here = """
+        mount --bind "$HOSTS" /etc/hosts
+        mount --bind "$TRUST" /etc/ssl/certs/ca-certificates.crt
+        mount -t proc proc /proc
+        cd "$CELL"
+        exec "$@"
+        """;
+
+    private const string InRoot = """
+        mount -t proc proc "$ROOT/proc"
+        mount --rbind /sys "$ROOT/sys"
+        mount --rbind /dev "$ROOT/dev"
+        mount -t tmpfs tmpfs "$ROOT/run"
+        mount -t tmpfs tmpfs "$ROOT/tmp"
+        mkdir -p "$ROOT$FOLDER"
+        mount --rbind "$FOLDER" "$ROOT$FOLDER"
+        mount --bind "$HOSTS" "$ROOT/etc/hosts"
+        mount --bind "$TRUST" "$ROOT/etc/ssl/certs/ca-certificates.crt"
+        exec chroot "$ROOT" sh -euc 'cd "$CELL"; exec "$@"' sh "$@"
+        """;
+
+    private readonly Dictionary<string, string> environment = [];
+    private readonly string? root;
+
+    /// <param name="surroundings">The folder that all cells of a run share, with <c>hosts</c> and <c>trust.crt</c>.</param>
+    /// <param name="name">Its own folder in there.</param>
+    /// <param name="root">The root of another system, or none for this machine's.</param>
+    public Cell(string surroundings, string name, string? root)
+    {
+        this.root = root;
+        Folder = Path.Combine(surroundings, name);
+        Directory.CreateDirectory(Folder);
+        environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        environment["LANG"] = "C.UTF-8";
+        environment["HOME"] = Folder;
+        environment["TMPDIR"] = Folder;
+        environment["CELL"] = Folder;
+        environment["FOLDER"] = surroundings;
+        environment["HOSTS"] = Path.Combine(surroundings, "hosts");
+        environment["TRUST"] = Path.Combine(surroundings, "trust.crt");
+        environment["ROOT"] = root ?? "";
+    }
+
+    public string Folder { get; }
+
+    public string PathOf(string file) => Path.Combine(Folder, file);
+
+    public void Set(string variable, string value) => environment[variable] = value;
+
+    /// <summary>Writes a file into the cell and tells where it is.</summary>
+    public string Write(string file, string text)
+    {
+        var path = PathOf(file);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    /// <summary>Starts a daemon.</summary>
+    public Running Start(params IReadOnlyList<string> command) => Running.Start(Enter(Running.Guarded(command)));
+
+    public Task<Outcome> RunAsync(params IReadOnlyList<string> command) => RunWithInputAsync("", command);
+
+    public Task<Outcome> RunWithInputAsync(string input, params IReadOnlyList<string> command) =>
+        Running.ToEndAsync(Enter(command), string.Join(' ', command), input, TimeSpan.FromSeconds(90));
+
+    private ProcessStartInfo Enter(IReadOnlyList<string> command)
+    {
+        var start = new ProcessStartInfo("unshare");
+        string[] namespaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"];
+        foreach (var argument in (IEnumerable<string>)[.. namespaces, "sh", "-euc", root is null ? Here : InRoot, "sh", .. command])
+            start.ArgumentList.Add(argument);
+        start.Environment.Clear();
+        foreach (var (variable, value) in environment) start.Environment[variable] = value;
+        return start;
+    }
+}

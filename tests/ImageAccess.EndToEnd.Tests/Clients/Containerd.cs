@@ -1,0 +1,69 @@
+namespace ImageAccess.EndToEnd.Tests.Clients;
+
+/// <summary>A containerd of its own, asked by <c>ctr</c>; its <c>hosts.toml</c> names the mirror before Docker Hub.</summary>
+internal sealed class Containerd : IClient
+{
+    private readonly Cell cell;
+    private readonly Running daemon;
+    private readonly string socket;
+
+    private Containerd(Cell cell, Running daemon, string socket)
+    {
+        this.cell = cell;
+        this.daemon = daemon;
+        this.socket = socket;
+    }
+
+    public static async Task<Containerd> StartAsync(Cell cell, Uri? mirror)
+    {
+        var address = cell.PathOf("containerd.sock");
+        if (mirror is not null)
+        {
+            cell.Write("hosts/docker.io/hosts.toml", $"""
+                server = "https://registry-1.docker.io"
+                [host."{mirror.AbsoluteUri.TrimEnd('/')}"]
+                capabilities = ["pull", "resolve"]
+
+                """);
+        }
+
+        var configuration = cell.Write("containerd.toml", $"""
+            version = 2
+            root = "{cell.PathOf("root")}"
+            state = "{cell.PathOf("state")}"
+            disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]
+            [grpc]
+            address = "{address}"
+            [ttrpc]
+            address = "{address}.ttrpc"
+            [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+            platform = "linux/amd64"
+            snapshotter = "native"
+
+            """);
+        var containerd = new Containerd(cell, cell.Start("containerd", "--config", configuration), address);
+        await containerd.daemon.ReadyAsync(
+            async _ => File.Exists(address) && (await containerd.RunAsync("version")).ExitCode == 0, TimeSpan.FromSeconds(60));
+        return containerd;
+    }
+
+    public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => cell.RunAsync(["ctr", "--address", socket, .. arguments]);
+
+    public Task<Outcome> PullAsync(string image)
+    {
+        var direct = !Image.Full(image).StartsWith("docker.io/", StringComparison.Ordinal);
+        string[] from = direct ? ["--plain-http"] : ["--hosts-dir", cell.PathOf("hosts")];
+        return RunAsync(["images", "pull", "--snapshotter", "native", .. from, Image.Full(image)]);
+    }
+
+    public async Task<string> IdentityAsync(string image) =>
+        (await RunAsync("images", "list", $"name=={Image.Full(image)}")).Succeeded().Text
+        .Split('\n')[1].Split(' ', StringSplitOptions.RemoveEmptyEntries)[2];
+
+    public async Task<bool> HasAsync(string image) =>
+        (await RunAsync("images", "list", "--quiet")).Succeeded().Text.Split('\n').Contains(Image.Full(image));
+
+    public async Task RemoveAsync(string image) => (await RunAsync("images", "remove", "--sync", Image.Full(image))).Succeeded();
+
+    public ValueTask DisposeAsync() => daemon.DisposeAsync();
+}

@@ -1,0 +1,87 @@
+namespace ImageAccess.EndToEnd.Tests.Clients;
+
+/// <summary>Podman and Buildah, which share a store and its configuration: <c>registries.conf</c> names the mirror.</summary>
+internal sealed class Podman : IClient
+{
+    private readonly Cell cell;
+    private readonly string program;
+
+    private Podman(Cell cell, string program)
+    {
+        this.cell = cell;
+        this.program = program;
+    }
+
+    public static Podman Of(Cell cell, Uri? mirror) => new(Registries.Written(cell, mirror), "podman");
+
+    public static Podman Buildah(Cell cell, Uri? mirror) => new(Registries.Written(cell, mirror), "buildah");
+
+    public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => RunWithInputAsync("", arguments);
+
+    public Task<Outcome> PullAsync(string image) =>
+        RunAsync(["pull", "--signature-policy", cell.PathOf(Registries.SignaturePolicy), .. Registries.TlsOf(image), Image.Full(image)]);
+
+    public async Task<string> IdentityAsync(string image) =>
+        (await RunAsync("inspect", "--format", program == "podman" ? "{{.Id}} {{.RootFS.Layers}}" : "{{.FromImageID}}", "--type", "image", Image.Full(image)))
+        .Succeeded().Text.Trim();
+
+    public async Task<bool> HasAsync(string image) =>
+        (await RunAsync("inspect", "--type", "image", Image.Full(image))).ExitCode == 0;
+
+    public async Task RemoveAsync(string image) => (await RunAsync("rmi", "--force", Image.Full(image))).Succeeded();
+
+    public Task<Outcome> LoginAsync(string user, string password, string host) =>
+        RunWithInputAsync(password, ["login", "--tls-verify=false", "--username", user, "--password-stdin", host]);
+
+    public Task<Outcome> PushAsync(string image, string destination) =>
+        RunAsync("push", "--signature-policy", cell.PathOf(Registries.SignaturePolicy), "--tls-verify=false", Image.Full(image), $"docker://{destination}");
+
+    /// <summary>Builds a Dockerfile of FROM and COPY; the context has a file <c>file</c> in it.</summary>
+    public Task<Outcome> BuildAsync(string tag, string dockerfile)
+    {
+        cell.Write("context/file", "a file of the build context\n");
+        cell.Write("context/Dockerfile", dockerfile);
+        return RunAsync(
+            "build", "--isolation", "chroot", "--signature-policy", cell.PathOf(Registries.SignaturePolicy), "--tag", tag, cell.PathOf("context"));
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private Task<Outcome> RunWithInputAsync(string input, IReadOnlyList<string> arguments)
+    {
+        string[] store = ["--root", cell.PathOf("root"), "--runroot", cell.PathOf("state"), "--storage-driver", "vfs"];
+        string[] engine = program == "podman" ? ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--tmpdir", cell.PathOf("engine")] : [];
+        return cell.RunWithInputAsync(input, [program, .. store, .. engine, .. arguments]);
+    }
+}
+
+/// <summary>What podman, buildah and skopeo read alike.</summary>
+internal static class Registries
+{
+    public const string SignaturePolicy = "policy.json";
+
+    public const string Configuration = "registries.conf";
+
+    public static Cell Written(Cell cell, Uri? mirror)
+    {
+        cell.Write(SignaturePolicy, """{ "default": [ { "type": "insecureAcceptAnything" } ] }""");
+        cell.Set("CONTAINERS_REGISTRIES_CONF", cell.Write(Configuration, mirror is null ? "" : $"""
+            unqualified-search-registries = ["docker.io"]
+            [[registry]]
+            prefix = "docker.io"
+            location = "docker.io"
+            [[registry.mirror]]
+            location = "{mirror.Authority}"
+            insecure = true
+            [[registry]]
+            location = "{mirror.Authority}"
+            insecure = true
+
+            """));
+        cell.Set("REGISTRY_AUTH_FILE", cell.Write("auth.json", "{}"));
+        return cell;
+    }
+
+    public static string[] TlsOf(string image) =>
+        Image.Full(image).StartsWith("docker.io/", StringComparison.Ordinal) ? [] : ["--tls-verify=false"];
+}

@@ -1,0 +1,116 @@
+using System.Net;
+using System.Net.Sockets;
+using ImageAccess.FakeHubs;
+
+namespace ImageAccess.EndToEnd.Tests;
+
+/// <summary>The proxy as it is deployed: its own process, a configuration file, a policy file, a data folder.</summary>
+internal sealed class ProxyUnderTest : IAsyncDisposable
+{
+    private readonly Running process;
+    private readonly string folder;
+
+    private ProxyUnderTest(Running process, string folder, Uri mirror, Uri admin)
+    {
+        this.process = process;
+        this.folder = folder;
+        Mirror = mirror;
+        Admin = admin;
+    }
+
+    public Uri Mirror { get; }
+
+    public Uri Admin { get; }
+
+    /// <summary>Everything that it has written to its standard streams.</summary>
+    public string Log => process.Text;
+
+    /// <summary>Starts one in its own folder, in front of this hub, with this policy.</summary>
+    public static async Task<ProxyUnderTest> StartAsync(string folder, FakeHub hub, string policy, bool hold)
+    {
+        Directory.CreateDirectory(folder);
+        var mirror = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        var admin = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        await File.WriteAllTextAsync(Path.Combine(folder, "policy.json"), policy);
+        var configuration = Path.Combine(folder, "imageaccess.json");
+        await File.WriteAllTextAsync(configuration, $$"""
+            {
+              "Listen": { "Mirror": "http://{{mirror.Authority}}", "Admin": "http://{{admin.Authority}}" },
+              "Mirror": { "Hold": {{(hold ? "true" : "false")}} },
+              "Upstream": {
+                "Registry": "http://{{hub.Registry.Authority}}",
+                "Auth": "http://{{hub.Auth.Authority}}",
+                "Hub": "http://{{hub.Hub.Authority}}",
+                "RedirectHosts": [ "{{hub.Cdn.Authority}}" ]
+              },
+              "Policy": { "File": "policy.json" },
+              "Data": { "Directory": "data" }
+            }
+            """);
+
+        var started = Running.StartDaemon(folder, "dotnet", Assembly(), "--config", configuration);
+        var proxy = new ProxyUnderTest(started, folder, mirror, admin);
+        try
+        {
+            await proxy.process.ReadyAsync(proxy.IsReadyAsync, TimeSpan.FromSeconds(60));
+        }
+        catch
+        {
+            await proxy.DisposeAsync();
+            throw;
+        }
+
+        return proxy;
+    }
+
+    /// <summary>Ends it as an operator does, so that what it still had in hand is on disk.</summary>
+    public Task<int> TerminateAsync() => process.TerminateAsync();
+
+    /// <summary>The audit trail as it is on disk.</summary>
+    public string AuditText() =>
+        string.Concat(Directory.EnumerateFiles(Path.Combine(folder, "data"), "audit*").Order(StringComparer.Ordinal).Select(File.ReadAllText));
+
+    /// <summary>Every file that it keeps.</summary>
+    public IEnumerable<string> KeptFiles() => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories);
+
+    public async Task<string> MetricsAsync()
+    {
+        using var client = new HttpClient();
+        return await client.GetStringAsync(new Uri(Admin, "/metrics"));
+    }
+
+    public ValueTask DisposeAsync() => process.DisposeAsync();
+
+    private static string Assembly()
+    {
+        var output = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/'));
+        var (framework, configuration) = (output.Name, output.Parent!.Name);
+        var repository = output.Parent.Parent!.Parent!.Parent!.Parent!.FullName;
+        return Path.Combine(repository, "src", "ImageAccess.Proxy", "bin", configuration, framework, "imageaccess.dll");
+    }
+
+    private async Task<bool> IsReadyAsync(CancellationToken patience)
+    {
+        using var client = new HttpClient();
+        try
+        {
+            using var answer = await client.GetAsync(new Uri(Admin, "/readyz"), patience);
+            return answer.StatusCode == HttpStatusCode.OK;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+}
+
+internal static class Ports
+{
+    /// <summary>A port of loopback that nobody listens on at this moment.</summary>
+    public static int Free()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -1,0 +1,166 @@
+using System.Net;
+using ImageAccess.EndToEnd.Tests.Clients;
+using ImageAccess.FakeHubs;
+
+namespace ImageAccess.EndToEnd.Tests;
+
+/// <summary>
+/// The world of a run: a real registry, a Docker Hub in front of it that also answers under Docker Hub's own names, two proxies
+/// that differ in <c>Mirror:Hold</c> alone, and the clients, each in its own cell. One for all tests, which run one by one.
+/// </summary>
+public sealed class Surroundings : IAsyncLifetime
+{
+    public const string Denied = "image access denied: community images not allowed";
+
+    private const string TestingSuite = "imageaccess/debian-testing";
+
+    internal const string Policy = """
+        {
+          "defaultOrganization": "acme",
+          "organizations": [ {
+            "name": "acme",
+            "owners": [ "alice" ],
+            "members": [ "bob" ],
+            "enabled": true,
+            "allow": { "official": true, "verifiedPublisher": true, "community": false }
+          } ]
+        }
+        """;
+
+    private static readonly IPAddress DockerHub = IPAddress.Parse("127.0.0.2");
+
+    private readonly Dictionary<string, IClient> clients = new(StringComparer.Ordinal);
+    private readonly List<ProxyUnderTest> others = [];
+    private string folder = "";
+
+    internal FakeHub Hub { get; private set; } = null!;
+
+    internal DockerRegistryProcess Registry { get; private set; } = null!;
+
+    /// <summary>The proxy as it is by default: denials hold the clients.</summary>
+    internal ProxyUnderTest Proxy { get; private set; } = null!;
+
+    /// <summary>The same with <c>Mirror:Hold</c> off.</summary>
+    internal ProxyUnderTest Yielding { get; private set; } = null!;
+
+    public async Task InitializeAsync()
+    {
+        folder = Directory.CreateTempSubdirectory("imageaccess-").FullName;
+        Registry = await DockerRegistryProcess.StartAsync();
+        Hub = await FakeHub.StartAsync(options =>
+        {
+            options.RegistryBackend = Registry.Address;
+            options.TlsEndPoint = new IPEndPoint(DockerHub, 443);
+        });
+        await Hub.PushAsync("library/hello", "latest", new ImageBuilder().AddFile("hello.txt", "hello\n").BuildIndex("amd64", "arm64"));
+        await Hub.PushAsync("library/other", "latest", new ImageBuilder().AddFile("other.txt", "other\n").WithDockerMediaTypes().Build());
+        await Hub.PushAsync("bitnami/redis", "latest", new ImageBuilder().AddFile("redis.conf", "port 6379\n").Build());
+        await Hub.PushAsync("acme/app", "latest", new ImageBuilder().AddFile("app", "the company's own\n").WithDockerMediaTypes().Build());
+        await Hub.PushAsync("someuser/custom-image", "latest", new ImageBuilder().AddFile("custom.txt", "somebody's\n").Build());
+        Hub.Namespaces.Add("bitnami", "verified_publisher");
+        Hub.Users.AddOrganization("acme", badge: "", Canaries.OrganizationToken);
+        Hub.Users.Add("alice", Canaries.PasswordOf("alice"), Canaries.TokenOf("alice"));
+        Hub.Users.Add("bob", Canaries.PasswordOf("bob"), Canaries.TokenOf("bob"));
+        Hub.Users.Add("carol", Canaries.PasswordOf("carol"), Canaries.TokenOf("carol"));
+        Hub.Users.Add("someuser", "a-stranger");
+        Hub.Namespaces.Find("acme")!.AddMember("alice", "Owner").AddMember("bob");
+
+        await File.WriteAllTextAsync(Path.Combine(folder, "hosts"), $"""
+            127.0.0.1 localhost
+            {DockerHub} {string.Join(' ', DockerHubNames.All)}
+
+            """);
+        await Hub.CertificateAuthority!.WriteToAsync(Path.Combine(folder, "trust.crt"));
+        Proxy = await ProxyUnderTest.StartAsync(Path.Combine(folder, "proxy"), Hub, Policy, hold: true);
+        Yielding = await ProxyUnderTest.StartAsync(Path.Combine(folder, "yielding"), Hub, Policy, hold: false);
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var client in clients.Values) await client.DisposeAsync();
+        foreach (var proxy in (ProxyUnderTest?[])[Proxy, Yielding, .. others])
+        {
+            if (proxy is not null) await proxy.DisposeAsync();
+        }
+
+        if (Hub is not null) await Hub.DisposeAsync();
+        if (Registry is not null) await Registry.DisposeAsync();
+        if (folder.Length > 0) Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>A client whose mirror is this proxy; with none, it has Docker Hub alone. Started once, kept for the run.</summary>
+    internal async Task<IClient> ClientAsync(string name, ProxyUnderTest? mirror)
+    {
+        var way = mirror is null ? "none" : mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{others.IndexOf(mirror)}";
+        var key = $"{name} {way}".Replace(' ', '-');
+        if (!clients.TryGetValue(key, out var client)) clients[key] = client = await StartAsync(name, key, mirror?.Mirror);
+        return client;
+    }
+
+    internal async Task<Docker> DockerAsync(string name, ProxyUnderTest? mirror) => (Docker)await ClientAsync(name, mirror);
+
+    internal async Task<Podman> PodmanAsync(string name, ProxyUnderTest? mirror) => (Podman)await ClientAsync(name, mirror);
+
+    internal async Task<Skopeo> SkopeoAsync(ProxyUnderTest? mirror) => (Skopeo)await ClientAsync("skopeo 1.9", mirror);
+
+    /// <summary>A further proxy with a policy of its own.</summary>
+    internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)
+    {
+        var proxy = await ProxyUnderTest.StartAsync(Path.Combine(folder, name), Hub, policy, hold: true);
+        others.Add(proxy);
+        return proxy;
+    }
+
+    /// <summary>What the hub has handed out of a repository since its record was cleared: manifests, configurations, layers.</summary>
+    internal IReadOnlyList<RecordedRequest> HandedOut(string repository) =>
+        [.. Hub.Requests.All.Where(request => request.Status is >= 200 and < 400
+            && (request.Path.StartsWith($"/v2/{repository}/manifests/", StringComparison.Ordinal)
+                || request.Path.StartsWith($"/v2/{repository}/blobs/", StringComparison.Ordinal)))];
+
+    /// <summary>The digest that a tag has in the registry behind it all, or none.</summary>
+    internal async Task<string?> DigestAsync(string repository, string tag)
+    {
+        using var client = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Head, new Uri(Registry.Address, $"/v2/{repository}/manifests/{tag}"));
+        request.Headers.TryAddWithoutValidation(
+            "Accept", $"{BuiltImage.OciManifest}, {BuiltImage.OciIndex}, {BuiltImage.DockerManifest}, {BuiltImage.DockerList}");
+        using var answer = await client.SendAsync(request);
+        return answer.StatusCode == HttpStatusCode.OK ? answer.Headers.GetValues("Docker-Content-Digest").Single() : null;
+    }
+
+    private Task<IClient> StartAsync(string name, string cell, Uri? mirror)
+    {
+        Cell Here() => new(folder, cell, root: null);
+        Cell InTesting() => new(folder, cell, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
+        return name switch
+        {
+            "dockerd 20.10" => As(Docker.ClassicAsync(Here(), mirror)),
+            "dockerd 28" => As(Docker.CurrentAsync(InTesting(), mirror)),
+            "containerd 1.6" => As(Containerd.StartAsync(Here(), mirror)),
+            "containerd 2" => As(Containerd.StartAsync(InTesting(), mirror)),
+            "podman 4" => Task.FromResult<IClient>(Podman.Of(Here(), mirror)),
+            "podman 5" => Task.FromResult<IClient>(Podman.Of(InTesting(), mirror)),
+            "buildah 1.28" => Task.FromResult<IClient>(Podman.Buildah(Here(), mirror)),
+            "buildah 1.43" => Task.FromResult<IClient>(Podman.Buildah(InTesting(), mirror)),
+            "skopeo 1.9" => Task.FromResult<IClient>(Skopeo.Of(Here(), mirror)),
+            "skopeo 1.22" => Task.FromResult<IClient>(Skopeo.Of(InTesting(), mirror)),
+            _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such client"),
+        };
+
+        static async Task<IClient> As<T>(Task<T> starting)
+            where T : IClient => await starting;
+    }
+}
+
+[CollectionDefinition(nameof(Surroundings))]
+public sealed class SurroundingsOfAll : ICollectionFixture<Surroundings>;
+
+/// <summary>Secrets that must be found nowhere after they were used.</summary>
+internal static class Canaries
+{
+    public const string OrganizationToken = "dckr_oat_canary-of-the-organization";
+
+    public static string PasswordOf(string user) => $"canary-password-of-{user}";
+
+    public static string TokenOf(string user) => $"dckr_pat_canary-of-{user}";
+}
