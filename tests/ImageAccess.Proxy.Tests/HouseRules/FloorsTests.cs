@@ -25,7 +25,7 @@ public sealed partial class FloorsTests
 
         Assert.All(files, pair => Assert.True(Floors.ContainsKey(pair.Room), $"{pair.Room} is on no floor"));
         var upwards = files.SelectMany(pair => Uses().Matches(File.ReadAllText(pair.File))
-            .Select(match => match.Groups[1].Value)
+            .Select(match => match.Groups["room"].Value)
             .Where(used => used != pair.Room && !(Floors[used] < Floors[pair.Room]) && !(Floors[pair.Room] == 4 && Floors[used] == 4))
             .Select(used => $"{pair.Room}/{Path.GetFileName(pair.File)} uses {used}"));
         Assert.Empty(upwards);
@@ -41,6 +41,6 @@ public sealed partial class FloorsTests
     private static string Source([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../src/ImageAccess.Proxy"));
 
-    [GeneratedRegex(@"ImageAccess\.Proxy\.(Ingress|Identity|Catalog|PolicyStore|Upstream|Cache|Audit|Content|Registry|Hosting|Console|Cli)\b(?<!namespace [\w.]+)", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"ImageAccess\.Proxy\.(?<room>Ingress|Identity|Catalog|PolicyStore|Upstream|Cache|Audit|Content|Registry|Hosting|Console|Cli)\b(?<!namespace [\w.]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Uses();
 }
