@@ -27,7 +27,7 @@ internal sealed class IdentityRoom : IAsyncDisposable
         var meters = provider.GetRequiredService<IMeterFactory>();
         listener.InstrumentPublished = (instrument, l) =>
         {
-            if (instrument.Meter.Scope == meters)
+            if (instrument.Meter.Scope == meters && instrument.Meter.Name == "ImageAccess")
                 l.EnableMeasurementEvents(instrument);
         };
         listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
@@ -95,6 +95,8 @@ internal sealed class IdentityRoom : IAsyncDisposable
         var report = await provider.GetRequiredService<HealthCheckService>().CheckHealthAsync();
         return report.Entries["identity"];
     }
+
+    public void StopMeasuring() => listener.Dispose();
 
     public async ValueTask DisposeAsync()
     {

@@ -9,7 +9,7 @@ namespace ImageAccess.Proxy.Tests.Identity;
 /// <summary>Signs tokens of Docker Hub's shape, and every other shape that a test asks for.</summary>
 internal sealed class TokenForge
 {
-    private const string Subject = "CN=Docker\\, Inc. Eng JWT CA";
+    private const string Subject = "CN=\"Docker, Inc. Eng JWT CA\"";
 
     /// <summary>What the token service signs with.</summary>
     public static readonly TokenForge Docker = new(RSA.Create(2048));
