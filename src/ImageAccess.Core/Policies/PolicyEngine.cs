@@ -28,6 +28,7 @@ public static class PolicyEngine
             return Conclude(enforced ? AccessOutcome.Deny : AccessOutcome.Observe, refusal, repository, judgedUnder);
         }
 
+        // Whatever is no organization's own is of the same category in every run: of several denials the first says it all.
         Verdict? denied = null, observed = null, allowed = null;
         foreach (var run in own.Count > 0 ? own : EveryOrganization(policy))
         {
@@ -35,9 +36,9 @@ public static class PolicyEngine
             if (verdict.Allows)
                 allowed = allowed is null or { Rule: PolicyRule.Off } ? verdict : allowed;
             else if (run.Organization.Observes(today))
-                observed = Definite(observed, verdict);
+                observed ??= verdict;
             else
-                denied = Definite(denied, verdict);
+                denied ??= verdict;
         }
 
         if (denied is not null)
@@ -137,10 +138,6 @@ public static class PolicyEngine
 
     private static OrganizationPolicy? AccountOf(Policy policy, Caller caller) =>
         caller.Name is { } name ? policy.OrganizationAccounts.GetValueOrDefault(name) : null;
-
-    /// <summary>Of two denials the one that no publisher's record can change, else the first.</summary>
-    private static Verdict Definite(Verdict? earlier, Verdict later) =>
-        earlier is null || (earlier.NeedsPublisher && !later.NeedsPublisher) ? later : earlier;
 
     private static Verdict Allow(string rule, RepositoryClassification classification) =>
         new(true, rule, null, classification, null, NeedsPublisher: false);
