@@ -18,6 +18,13 @@ internal static class CommandTree
         return root;
     }
 
+    private static async Task<int> ReportAsync(IEnumerable<string> failures)
+    {
+        foreach (var failure in failures)
+            await Console.Error.WriteLineAsync($"imageaccess: {failure}");
+        return Misused;
+    }
+
     private static async Task<int> ServeAsync(string? file, CancellationToken cancellationToken)
     {
         try
@@ -30,14 +37,15 @@ internal static class CommandTree
         }
         catch (OptionsValidationException exception)
         {
-            foreach (var failure in exception.Failures)
-                await Console.Error.WriteLineAsync($"imageaccess: {failure}");
-            return Misused;
+            return await ReportAsync(exception.Failures);
+        }
+        catch (AggregateException exception) when (exception.InnerExceptions.All(inner => inner is OptionsValidationException))
+        {
+            return await ReportAsync(exception.InnerExceptions.Cast<OptionsValidationException>().SelectMany(inner => inner.Failures));
         }
         catch (IOException exception) when (exception.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
         {
-            await Console.Error.WriteLineAsync($"imageaccess: Listen: {exception.Message}");
-            return Misused;
+            return await ReportAsync([$"Listen: {exception.Message}"]);
         }
     }
 }

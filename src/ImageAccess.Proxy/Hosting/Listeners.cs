@@ -1,5 +1,4 @@
 using System.Net;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
@@ -70,13 +69,14 @@ internal static class Listeners
         forwarded.ForwardLimit = null; // from the right, as long as a trusted proxy says so
         foreach (var text in options.Value.TrustedProxies)
         {
-            if (IPNetwork.TryParse(text, out var network))
+            if (System.Net.IPNetwork.TryParse(text, out var network))
                 forwarded.KnownIPNetworks.Add(network);
             else
                 forwarded.KnownProxies.Add(IPAddress.Parse(text));
         }
 
-        forwarded.ForwardedHeaders = options.Value.TrustedProxies.Count == 0 ? ForwardedHeaders.None : ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto | ForwardedHeaders.XForwardedHost;
+        if (options.Value.TrustedProxies.Count > 0)
+            forwarded.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto | ForwardedHeaders.XForwardedHost;
     }
 
     private sealed record ListenerFeature(Listener Listener);

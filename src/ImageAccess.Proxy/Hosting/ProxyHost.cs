@@ -30,7 +30,8 @@ public static class ProxyHost
             .AddCatalog(builder.Configuration)
             .AddPolicyStore(builder.Configuration)
             .AddUpstream(builder.Configuration)
-            .AddRegistry(builder.Configuration);
+            .AddRegistry(builder.Configuration)
+            .AddHostedService<PolicyAuditing>();
         adjust?.Invoke(builder);
 
         var app = builder.Build();

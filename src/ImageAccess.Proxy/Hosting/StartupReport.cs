@@ -2,6 +2,7 @@ using ImageAccess.Proxy.PolicyStore;
 using ImageAccess.Proxy.Upstream;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Hosting;

@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -31,8 +31,8 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         var message = decision.Message ?? throw new InvalidOperationException("A denial has a message.");
         var family = ClientFamilies.Of(http.Request.Headers.UserAgent);
 
-        return options.Value.Hold && request is ManifestRequest { Action: RegistryAction.Pull } manifest
-            ? HoldAsync(http, manifest, family, message) ?? DenyAsync()
+        return options.Value.Hold && request is ManifestRequest { Action: RegistryAction.Pull } manifest && TryHold(http, manifest, family, message, out var held)
+            ? held
             : DenyAsync();
 
         Task DenyAsync()
@@ -45,29 +45,32 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         }
     }
 
-    /// <summary>The answer at which a family gives up on a mirror's image, or null where none is known.</summary>
-    private static Task? HoldAsync(HttpContext http, ManifestRequest request, ClientFamily family, string message)
+    /// <summary>The answer at which a family gives up on a mirror's image, where one is known.</summary>
+    private static bool TryHold(
+        HttpContext http, ManifestRequest request, ClientFamily family, string message, [NotNullWhen(true)] out Task? answer)
     {
-        switch (family)
+        answer = (family, request) switch
         {
-            case ClientFamily.ClassicDocker:
-                ErrorBody.SetPhrase(http, message, " (no such process)");
-                return ErrorBody.WriteAsync(http, 500, "UNKNOWN", message, null);
+            (ClientFamily.ClassicDocker, _) => RefuseAsync(500, " (no such process)"),
+            (ClientFamily.Containerd, { NamesDockerHub: true, Method: "HEAD", Reference.IsTag: true }) => PromiseIndexAsync(),
+            (ClientFamily.Containerd, { NamesDockerHub: true, Method: "HEAD" }) => RefuseAsync(300, ""),
+            (ClientFamily.Containers, { Method: "GET", Reference.IsTag: true }) => WriteHollowManifestAsync(http),
+            _ => null,
+        };
+        return answer is not null;
 
-            case ClientFamily.Containerd when request is { NamesDockerHub: true, Method: "HEAD", Reference.IsTag: true }:
-                http.Response.Headers["Docker-Content-Digest"] = ZeroDigest;
-                ErrorBody.SetPhrase(http, message);
-                return ErrorBody.WriteAsync(http, 200, ImageIndex, new byte[512]);
+        Task RefuseAsync(int status, string suffix)
+        {
+            ErrorBody.SetPhrase(http, message, suffix);
+            return ErrorBody.WriteAsync(http, status, "UNKNOWN", message, null);
+        }
 
-            case ClientFamily.Containerd when request is { NamesDockerHub: true, Method: "HEAD" }:
-                ErrorBody.SetPhrase(http, message);
-                return ErrorBody.WriteAsync(http, 300, "DENIED", message, null);
-
-            case ClientFamily.Containers when request is { Method: "GET", Reference.IsTag: true }:
-                return WriteHollowManifestAsync(http);
-
-            default:
-                return null;
+        // By tag only: a client that is told 200 for a digest would use the content that it has.
+        Task PromiseIndexAsync()
+        {
+            http.Response.Headers["Docker-Content-Digest"] = ZeroDigest;
+            ErrorBody.SetPhrase(http, message);
+            return ErrorBody.WriteAsync(http, 200, ImageIndex, new byte[512]);
         }
     }
 

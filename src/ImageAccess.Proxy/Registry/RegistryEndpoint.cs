@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Diagnostics.CodeAnalysis;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Audit;

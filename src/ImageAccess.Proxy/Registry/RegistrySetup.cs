@@ -1,6 +1,5 @@
 using ImageAccess.Core.Oci;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Registry;
 
@@ -36,9 +35,6 @@ public static class RegistrySetup
     /// <summary>Everything that the mirror listener answers. The raw target decides: routing would decode it and ignore its case.</summary>
     public static void MapRegistry(this IApplicationBuilder app)
     {
-        var registry = app.ApplicationServices.GetRequiredService<RegistryEndpoint>();
-        var token = app.ApplicationServices.GetRequiredService<TokenEndpoint>();
-        var logger = app.ApplicationServices.GetRequiredService<ILogger<RegistryEndpoint>>();
         app.Run(async http =>
         {
             try
@@ -46,9 +42,9 @@ public static class RegistrySetup
                 if (http.Request.Headers.ContainsKey("X-Content-Length"))
                     await ErrorBody.WriteAsync(http, RegistryError.Unsupported("a request has a Content-Length or a Transfer-Encoding, not both"));
                 else if (IsToken(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget))
-                    await token.HandleAsync(http);
+                    await http.RequestServices.GetRequiredService<TokenEndpoint>().HandleAsync(http);
                 else
-                    await registry.HandleAsync(http);
+                    await http.RequestServices.GetRequiredService<RegistryEndpoint>().HandleAsync(http);
             }
             catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
             {
@@ -60,7 +56,7 @@ public static class RegistrySetup
             }
             catch (Exception exception) when (!http.Response.HasStarted)
             {
-                logger.RequestFailed(exception);
+                http.RequestServices.GetRequiredService<ILogger<RegistryEndpoint>>().RequestFailed(exception);
                 http.Response.Clear();
                 await ErrorBody.WriteAsync(http, new RegistryError(500, "UNAVAILABLE", "the request failed in the proxy itself"));
             }

@@ -29,8 +29,9 @@ internal sealed record TokenRequest(IReadOnlyList<KeyValuePair<string, string>> 
         [NotNullWhen(false)] out RegistryError? error)
     {
         request = null;
+        AuthenticationHeaderValue? basic = null;
         var parameters = new List<KeyValuePair<string, string>>();
-        error = ReadParameters(encoded, asForm, parameters) ?? ReadBasic(authorization, asForm, out var basic);
+        error = ReadParameters(encoded, asForm, parameters) ?? ReadBasic(authorization, asForm, out basic);
         if (error is not null)
             return false;
 

@@ -1,0 +1,169 @@
+using System.Net.Sockets;
+using System.Text;
+using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Hosting;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace ImageAccess.Proxy.Tests.Walk;
+
+/// <summary>A fake hub with a few accounts and images, the whole proxy in front of it, and clients that speak over real sockets.</summary>
+public sealed class Surroundings : IAsyncDisposable
+{
+    /// <summary>acme enforces: official images alone, and its own. alice owns it, bob is a member, carol is nobody there.</summary>
+    public const string Policy =
+        """
+        {
+          "organizations": [ {
+            "name": "acme", "owners": [ "alice" ], "members": [ "bob" ], "enabled": true,
+            "allow": { "official": true }, "help": "ask in #platform"
+          } ]
+        }
+        """;
+
+    private readonly string _directory;
+
+    private Surroundings(FakeHub hub, string directory)
+    {
+        Hub = hub;
+        _directory = directory;
+    }
+
+    public FakeHub Hub { get; }
+
+    public WebApplication Proxy { get; private set; } = null!;
+
+    public Uri Mirror { get; private set; } = null!;
+
+    public Uri Admin { get; private set; } = null!;
+
+    public HttpClient Client { get; private set; } = null!;
+
+    public StringWriter Log { get; } = new();
+
+    public string AuditFile => Path.Combine(_directory, "audit.jsonl");
+
+    public static async Task<Surroundings> StartAsync(
+        string policy = Policy, Action<FakeHubOptions>? hub = null, params (string Key, string Value)[] settings)
+    {
+        var directory = Directory.CreateTempSubdirectory("imageaccess-").FullName;
+        var surroundings = new Surroundings(await FakeHub.StartAsync(hub), directory);
+        surroundings.Populate();
+        await File.WriteAllTextAsync(Path.Combine(directory, "policy.json"), policy);
+        await surroundings.StartProxyAsync(settings);
+        return surroundings;
+    }
+
+    /// <summary>A token as the token service gives it: for a user name, or null for nobody, with these scopes.</summary>
+    public Task<string> TokenAsync(string? username, params string[] scopes) => Hub.TokenForAsync(username, scopes);
+
+    public Task<string> PullTokenAsync(string? username, string repository) => TokenAsync(username, $"repository:{repository}:pull");
+
+    /// <summary>Sends bytes as they are and reads the whole answer; the connection is closed behind it.</summary>
+    public async Task<RawAnswer> SendRawAsync(string request)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(Mirror.Host, Mirror.Port, limit.Token);
+        var stream = socket.GetStream();
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(request), limit.Token);
+        using var answer = new MemoryStream();
+        await stream.CopyToAsync(answer, limit.Token);
+        return RawAnswer.Parse(Encoding.Latin1.GetString(answer.ToArray()));
+    }
+
+    /// <summary>One request of the registry API, with the User-Agent of a client.</summary>
+    public Task<RawAnswer> AskAsync(string method, string target, string? token = null, string? userAgent = null) => SendRawAsync(
+        $"{method} {target} HTTP/1.1\r\nHost: {Mirror.Authority}\r\nConnection: close\r\n"
+        + (token is null ? "" : $"Authorization: Bearer {token}\r\n")
+        + (userAgent is null ? "" : $"User-Agent: {userAgent}\r\n")
+        + "\r\n");
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await Proxy.StopAsync();
+        await Proxy.DisposeAsync();
+        await Hub.DisposeAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private void Populate()
+    {
+        Hub.Users.Add("alice", "alices-password", "dckr_pat_alice");
+        Hub.Users.Add("bob", "bobs-password", "dckr_pat_bob");
+        Hub.Users.Add("carol", "carols-password", "dckr_pat_carol");
+        Hub.Users.AddOrganization("acme", "", "dckr_oat_acme");
+        Hub.Namespaces.Find("acme")!.AddMember("alice", "Owner").AddMember("bob");
+        Hub.Namespaces.Add("bitnami", "verified_publisher");
+        Hub.Namespaces.Add("someuser", "", NamespaceKind.User);
+        foreach (var repository in new[] { "library/nginx", "bitnami/redis", "acme/app", "someuser/custom-image" })
+            Hub.Images.PushImage(repository, "latest", [Encoding.ASCII.GetBytes($"a layer of {repository}")]);
+        Hub.Images.PushImage("acme/secret", "latest", ["a secret layer"u8.ToArray()]);
+        Hub.Images.MakePrivate("acme/secret", "alice", "bob");
+    }
+
+    private async Task StartProxyAsync((string Key, string Value)[] settings)
+    {
+        var configuration = new Dictionary<string, string?>
+        {
+            ["Listen:Mirror"] = "http://127.0.0.1:0",
+            ["Listen:Admin"] = "http://127.0.0.1:0",
+            ["Upstream:Registry"] = Hub.Registry.AbsoluteUri,
+            ["Upstream:Auth"] = Hub.Auth.AbsoluteUri,
+            ["Upstream:Hub"] = Hub.Hub.AbsoluteUri,
+            ["Upstream:RedirectHosts:0"] = Hub.Cdn.Authority,
+            ["Data:Directory"] = _directory,
+        };
+        foreach (var (key, value) in settings)
+            configuration[key] = value;
+
+        Proxy = ProxyHost.Build(
+            new ConfigurationBuilder().AddInMemoryCollection(configuration).Build(),
+            builder => builder.Logging.ClearProviders().AddProvider(new WriterLoggerProvider(Log)).SetMinimumLevel(LogLevel.Trace));
+        await Proxy.StartAsync();
+        var addresses = Proxy.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.ToList();
+        (Mirror, Admin) = (new Uri(addresses[0]), new Uri(addresses[1]));
+        Client = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { BaseAddress = Mirror };
+        Hub.Requests.Clear();
+    }
+
+    private sealed class WriterLoggerProvider(TextWriter writer) : ILoggerProvider, ILogger
+    {
+        private readonly TextWriter _writer = TextWriter.Synchronized(writer);
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _writer.WriteLine($"{logLevel}: {formatter(state, exception)} {exception}");
+
+        public void Dispose()
+        {
+        }
+    }
+}
+
+/// <summary>An answer as it came over the wire.</summary>
+public sealed record RawAnswer(int Status, string Phrase, IReadOnlyDictionary<string, string> Headers, string Body)
+{
+    public static RawAnswer Parse(string text)
+    {
+        var end = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
+        var head = (end < 0 ? text : text[..end]).Split("\r\n");
+        var line = head[0].Split(' ', 3);
+        var headers = head.Skip(1).Select(header => header.Split(": ", 2)).ToDictionary(header => header[0], header => header[1], StringComparer.OrdinalIgnoreCase);
+        return new RawAnswer(int.Parse(line[1], System.Globalization.CultureInfo.InvariantCulture), line.Length > 2 ? line[2] : "", headers, end < 0 ? "" : text[(end + 4)..]);
+    }
+
+    public string? Header(string name) => Headers.GetValueOrDefault(name);
+}
