@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
@@ -11,6 +12,15 @@ internal static class RegistryRequestParser
     private const int MaximumLength = 8 * 1024;
 
     private const string Root = "/v2/";
+
+    private const string LettersAndDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+    /// <summary>RFC 3986, section 3.4, and some that clients write unencoded: whatever is printable ASCII and no delimiter.</summary>
+    private static readonly SearchValues<char> QueryCharacters = SearchValues.Create(LettersAndDigits + "!$%&'()*+,-./:;=?@[]^_`{|}~");
+
+    private static readonly SearchValues<char> SessionCharacters = SearchValues.Create(LettersAndDigits + "-_.=");
+
+    private static readonly SearchValues<char> MediaTypeCharacters = SearchValues.Create(LettersAndDigits + "/!#$&-^_.+");
 
     public static bool TryParse(
         string method,
@@ -85,12 +95,9 @@ internal static class RegistryRequestParser
             return null;
         }
 
-        var segments = path[Root.Length..].Split('/');
-        if (segments.Length >= 3)
+        if (TakeLast(path[Root.Length..], out var rest, out var last) && TakeLast(rest, out var name, out var endpoint))
         {
-            var last = segments[^1];
-            var name = string.Join('/', segments[..^2]);
-            switch (segments[^2])
+            switch (endpoint)
             {
                 case "manifests":
                     return ReadManifest(method, name, last, query, out request);
@@ -100,12 +107,20 @@ internal static class RegistryRequestParser
                     return ReadTags(method, name, query, out request);
                 case "referrers":
                     return ReadReferrers(method, name, last, query, out request);
-                case "uploads" when segments.Length >= 4 && segments[^3] == "blobs":
-                    return ReadUpload(method, string.Join('/', segments[..^3]), last, query, out request);
+                case "uploads" when TakeLast(name, out var repository, out var above) && above == "blobs":
+                    return ReadUpload(method, repository, last, query, out request);
             }
         }
 
         return RegistryError.NoSuchEndpoint;
+    }
+
+    /// <summary>Takes the last segment off a path of at least two.</summary>
+    private static bool TakeLast(string path, out string rest, out string last)
+    {
+        var slash = path.LastIndexOf('/');
+        (rest, last) = slash < 0 ? ("", path) : (path[..slash], path[(slash + 1)..]);
+        return slash >= 0;
     }
 
     private static RegistryError? ReadManifest(string method, string name, string last, QueryReader query, out RegistryRequest? request)
@@ -188,7 +203,7 @@ internal static class RegistryRequestParser
             return RegistryError.MethodNotAllowed("GET, PATCH, PUT, DELETE");
         if (!RepositoryName.TryParse(name, out var repository))
             return InvalidName;
-        if (session.Length > 512 || !session.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '='))
+        if (session.Length > 512 || session.AsSpan().ContainsAnyExcept(SessionCharacters))
             return RegistryError.Unsupported("invalid upload session");
 
         Digest? digest = null;
@@ -229,7 +244,7 @@ internal static class RegistryRequestParser
     /// <summary>RFC 6838, section 4.2.</summary>
     private static bool IsMediaType(string text) =>
         text.Length <= 255 && text.Count(c => c == '/') == 1 && text[0] != '/' && text[^1] != '/'
-        && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '!' or '#' or '$' or '&' or '-' or '^' or '_' or '.' or '+');
+        && !text.AsSpan().ContainsAnyExcept(MediaTypeCharacters);
 
     private static RegistryError InvalidName => RegistryError.NameInvalid("invalid repository name");
 
@@ -243,9 +258,9 @@ internal static class RegistryRequestParser
     {
         private readonly List<string> _parts = query.Length == 0 ? [] : [.. query.Split('&')];
 
-        public RegistryError? Error { get; private set; } = query.All(c => c is > ' ' and <= '~' and not ('#' or '\\' or '"' or '<' or '>'))
-            ? null
-            : RegistryError.Unsupported("the query holds characters that must be encoded");
+        public RegistryError? Error { get; private set; } = query.AsSpan().ContainsAnyExcept(QueryCharacters)
+            ? RegistryError.Unsupported("the query holds characters that must be encoded")
+            : null;
 
         /// <summary>Whether <c>ns</c> names Docker Hub; it is not sent on.</summary>
         public bool TakeNamespace()

@@ -319,7 +319,7 @@ public sealed class PolicyCompilerTests
         {
             var compiled = PolicyCompiler.TryCompile(bytes, out var policy, out var problems);
             return compiled == (policy is not null) && compiled == (problems.Count == 0);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(20_000));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(5_000));
     }
 
     private static Policy Compiled(string json)

@@ -133,7 +133,7 @@ public sealed class PolicyEngineProperties
         {
             Assert.True(PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(pair.json), out var policy, out var problems), string.Join("; ", problems));
             return holds(policy, pair.repository).All(each => each);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2_000));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
     }
 
     private static PublisherFacts[] FactsOn(RepositoryName repository) =>
