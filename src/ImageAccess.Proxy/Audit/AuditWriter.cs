@@ -63,8 +63,8 @@ public sealed class AuditWriter(
             }
 
             await WriteAsync(buffer.WrittenMemory, events);
-            if (pending.Count == 0 && pending.EndOverflow())
-                logger.QueueEmpty(metrics.DroppedInAll);
+            if (pending.EndOverflow())
+                logger.RoomAgain(metrics.DroppedInAll);
         }
     }
 

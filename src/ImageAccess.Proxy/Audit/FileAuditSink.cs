@@ -33,6 +33,8 @@ public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
         {
             RotateBefore(lines.Length);
             await using var file = new FileStream(Settings.FilePath, AppendOptions());
+            if (!file.CanSeek)
+                throw new IOException("It is not a regular file.");
             var end = file.Length;
             try
             {

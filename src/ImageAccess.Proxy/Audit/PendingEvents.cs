@@ -12,17 +12,19 @@ public sealed class PendingEvents : IDisposable
 
     private readonly Channel<AuditEvent> _channel;
     private readonly CancellationTokenSource _patience;
+    private readonly int _capacity;
     private int _overflowing;
 
     public PendingEvents(int capacity, TimeProvider time)
     {
+        _capacity = capacity;
         _channel = Channel.CreateBounded<AuditEvent>(new BoundedChannelOptions(capacity) { SingleReader = true });
         _patience = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
     }
 
     public int Count => _channel.Reader.Count;
 
-    /// <summary>There was no room for an event, and the queue has not been empty since.</summary>
+    /// <summary>There was no room for an event, and there has not been much since.</summary>
     public bool IsOverflowing => Volatile.Read(ref _overflowing) != 0;
 
     internal ChannelReader<AuditEvent> Reader => _channel.Reader;
@@ -50,7 +52,8 @@ public sealed class PendingEvents : IDisposable
     /// <summary>True for the first event that found no room.</summary>
     public bool BeginOverflow() => Interlocked.Exchange(ref _overflowing, 1) == 0;
 
-    public bool EndOverflow() => Interlocked.Exchange(ref _overflowing, 0) == 1;
+    /// <summary>True once, when half of the queue is free again.</summary>
+    public bool EndOverflow() => IsOverflowing && Count <= _capacity / 2 && Interlocked.Exchange(ref _overflowing, 0) == 1;
 
     /// <summary>The program begins to stop: whoever waits for room does so for a moment longer.</summary>
     public void LosePatience() => _patience.CancelAfter(Grace);

@@ -124,7 +124,7 @@ public sealed class AuditTrailTests
         Assert.False(fixture.Pending.IsOverflowing);
         Assert.Equal(0, fixture.Counts["imageaccess.audit.queued"]);
         Assert.Equal(
-            "The audit queue is empty again; 2 allowed events were dropped since the start",
+            "The audit queue has room again; 2 allowed events were dropped since the start",
             Assert.Single(fixture.WriterLog.At(LogLevel.Warning)));
     }
 

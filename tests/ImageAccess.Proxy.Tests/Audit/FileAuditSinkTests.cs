@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.Versioning;
 using System.Text;
 using ImageAccess.Proxy.Audit;
@@ -93,6 +94,15 @@ public sealed class FileAuditSinkTests : IDisposable
     {
         Directory.CreateDirectory(Trail);
         await Assert.ThrowsAnyAsync<IOException>(() => WriteAsync(Sink(), "one\n"));
+    }
+
+    [Fact]
+    public async Task A_pipe_is_no_place_for_a_trail()
+    {
+        using var mkfifo = Process.Start("mkfifo", Trail);
+        await mkfifo.WaitForExitAsync();
+        var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => Sink().OpenAsync(CancellationToken.None).AsTask());
+        Assert.Contains("not a regular file", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -173,6 +173,25 @@ public sealed class ReloadTests : IDisposable
         Assert.Contains(cause, store.State!.Concern, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("""{ "defaultOrganization": "\ud800" }""")]
+    [InlineData("""{ "\ud800": 1 }""")]
+    [InlineData("""{ "organizations": [ { "name": "acme", "owners": [ "\udc00" ] } ] }""")]
+    [InlineData("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[")]
+    [InlineData("\0")]
+    [InlineData("null")]
+    public void A_hostile_document_is_refused_like_any_other(string document)
+    {
+        File.WriteAllText(_fixture.Document, PolicyFixture.Strict);
+        var store = _fixture.Start();
+
+        File.WriteAllText(_fixture.Document, document);
+        store.Refresh();
+
+        Assert.Equal(PolicyFixture.VersionOf(PolicyFixture.Strict), store.Current.Version);
+        Assert.Contains("is refused", store.State!.Concern, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_document_of_the_largest_size_is_read()
     {
