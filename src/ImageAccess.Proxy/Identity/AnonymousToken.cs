@@ -47,17 +47,21 @@ internal sealed class AnonymousToken(IHttpClientFactory clients, Uri tokenServic
         try
         {
             using var document = JsonDocument.Parse(body);
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                return null;
-            return document.RootElement.TryGetProperty("token", out var token) || document.RootElement.TryGetProperty("access_token", out token)
-                ? token.ValueKind == JsonValueKind.String ? token.GetString() : null
-                : null;
+            return ReadText(document.RootElement, "token") ?? ReadText(document.RootElement, "access_token");
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }
     }
+
+    private static string? ReadText(JsonElement answer, string name) =>
+        answer.ValueKind == JsonValueKind.Object
+        && answer.TryGetProperty(name, out var member)
+        && member.ValueKind == JsonValueKind.String
+        && member.GetString() is { Length: > 0 } text
+            ? text
+            : null;
 
     /// <summary>The exception's own text is not passed on where it may quote the answer.</summary>
     private static string Describe(HttpRequestException e) => e switch

@@ -56,6 +56,7 @@ public sealed class KeyLearningTests
         ["oversized"] = (TooLarge, s => s.AnswerText(200, "application/json", new string(' ', 65 * 1024) + "{}")),
         ["endless"] = (TooLarge, s => s.Answer = StreamEndlessly),
         ["cut off"] = ("the token service's answer cannot be read", s => s.Answer = Abort),
+        ["cut off in the middle"] = ("the token service's answer cannot be read", s => s.Answer = AbortInTheMiddle),
         ["an old token"] = (
             "the token service's token is expired by this host's clock",
             s => s.AnswerToken(() => TokenForge.Docker.Token(DateTimeOffset.UnixEpoch))),
@@ -81,6 +82,19 @@ public sealed class KeyLearningTests
         Assert.Equal(1, room.Server.Requests);
         Assert.Equal("/token?service=registry.docker.io&scope=repository:library/hello-world:pull", room.Server.LastTarget);
         Assert.Null(room.Server.LastAuthorization);
+    }
+
+    [Theory]
+    [InlineData("{\"access_token\":\"TOKEN\"}")]
+    [InlineData("{\"token\":\"\",\"access_token\":\"TOKEN\"}")]
+    [InlineData("{\"token\":\"TOKEN\"}")]
+    public async Task The_token_goes_by_either_name(string answer)
+    {
+        await using var room = await IdentityRoom.OpenAsync();
+        var token = TokenForge.Docker.AnonymousToken(room.Now);
+        room.Server.AnswerText(200, "application/json", answer.Replace("TOKEN", token, StringComparison.Ordinal));
+
+        await room.LearnAsync();
     }
 
     [Fact]
@@ -382,6 +396,14 @@ public sealed class KeyLearningTests
     {
         http.Abort();
         return Task.CompletedTask;
+    }
+
+    private static async Task AbortInTheMiddle(HttpContext http)
+    {
+        http.Response.ContentLength = 1000;
+        await http.Response.WriteAsync("{\"token\":\"");
+        await http.Response.Body.FlushAsync();
+        http.Abort();
     }
 
     private static async Task UntilAsync(Func<bool> condition)
