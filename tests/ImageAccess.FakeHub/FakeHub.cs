@@ -94,12 +94,15 @@ public sealed class FakeHub : IAsyncDisposable
     /// <summary>The token that the token service would give, without asking it over HTTP; anonymous for a null name.</summary>
     public Task<string> TokenForAsync(string? username, params string[] scopes)
     {
-        var account = username is null ? null : Users.Find(username) ?? throw new ArgumentException($"nobody is called {username}", nameof(username));
+        FakeAccount? account = null;
+        if (username is not null)
+            account = Users.Find(username) ?? throw new ArgumentException($"nobody is called {username}", nameof(username));
         return tokens.IssueAsync(account, "registry.docker.io", scopes, CancellationToken.None);
     }
 
     /// <summary>Puts an image where this hub has its content: into its memory or its backend.</summary>
-    public Task PushAsync(string repository, string tag, BuiltImage image) => content.PushAsync(repository, tag, image, CancellationToken.None);
+    public Task PushAsync(string repository, string tag, BuiltImage image) =>
+        content.PushAsync(repository, tag, image, CancellationToken.None);
 
     /// <summary>Returns when the process is told to end.</summary>
     public Task WaitForShutdownAsync(CancellationToken cancel = default) => app!.WaitForShutdownAsync(cancel);
@@ -209,8 +212,10 @@ public sealed class FakeHub : IAsyncDisposable
         {
             // The client has gone, or the hub stops: nobody waits for the rest.
         }
-
-        Options.Answered?.Invoke(record);
+        finally
+        {
+            Options.Answered?.Invoke(record);
+        }
     }
 
     private Task AnswerAsync(HttpContext http, RecordedRequest record) => record.Face switch

@@ -25,6 +25,20 @@ internal static class Program
             return 2;
         }
 
+        try
+        {
+            await ServeAsync(arguments, document);
+            return 0;
+        }
+        catch (IOException failure)
+        {
+            await Console.Error.WriteLineAsync(failure.Message);
+            return 1;
+        }
+    }
+
+    private static async Task ServeAsync(Arguments arguments, HubDocument document)
+    {
         await using var record = arguments.RecordFile is { } file ? new RecordFile(file) : null;
         await using var hub = await FakeHub.StartAsync(options =>
         {
@@ -37,7 +51,6 @@ internal static class Program
 
         Print(hub, arguments.Json);
         await hub.WaitForShutdownAsync();
-        return 0;
     }
 
     private static void Print(FakeHub hub, bool json)

@@ -6,7 +6,8 @@ internal sealed class Entitlements(FakeNamespaces namespaces, FakeRegistry image
     public async ValueTask<bool> AllowsAsync(FakeAccount? account, string repository, string action, CancellationToken cancel) =>
         repository.Contains('/', StringComparison.Ordinal) && action switch
         {
-            "pull" => MayPush(account, repository) || (await content.HasRepositoryAsync(repository, cancel) && MayRead(account, repository)),
+            "pull" => MayPush(account, repository)
+                || (MayRead(account, repository) && await content.HasRepositoryAsync(repository, cancel)),
             "push" or "delete" => MayPush(account, repository),
             _ => false,
         };
@@ -15,13 +16,17 @@ internal sealed class Entitlements(FakeNamespaces namespaces, FakeRegistry image
     {
         if (images.ReadersOf(repository) is not { } readers)
             return true;
-        return account is not null
-            && (readers.Contains(account.Name) || RoleIn(repository, account) is "owner" || (readers.Count == 0 && RoleIn(repository, account) is not null));
+        if (account is null)
+            return false;
+        var role = RoleIn(repository, account);
+        return readers.Contains(account.Name) || role is "owner" || (readers.Count == 0 && role is not null);
     }
 
     private bool MayPush(FakeAccount? account, string repository) =>
         account is not null
-        && (images.WritersOf(repository)?.Contains(account.Name) ?? (MayRead(account, repository) && RoleIn(repository, account) is not null));
+        && (images.WritersOf(repository) is { } writers
+            ? writers.Contains(account.Name)
+            : MayRead(account, repository) && RoleIn(repository, account) is not null);
 
     /// <summary>The account's role in the repository's namespace, in lower case; an account owns the namespace of its own name.</summary>
     private string? RoleIn(string repository, FakeAccount account)

@@ -27,7 +27,8 @@ public sealed class FakeNamespace
     /// <summary><c>verified_publisher</c>, <c>open_source</c>, empty, or null for an answer without the member.</summary>
     public string? Badge { get; set; }
 
-    public FakeRestrictedImages RestrictedImages { get; set; } = new(Enabled: false, AllowOfficialImages: true, AllowVerifiedPublishers: true);
+    public FakeRestrictedImages RestrictedImages { get; set; } =
+        new(Enabled: false, AllowOfficialImages: true, AllowVerifiedPublishers: true);
 
     public IReadOnlyList<FakeMember> Members => [.. members.Values.OrderBy(member => member.Username, StringComparer.Ordinal)];
 

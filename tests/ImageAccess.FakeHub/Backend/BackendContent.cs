@@ -11,7 +11,8 @@ namespace ImageAccess.FakeHubs;
 /// </summary>
 internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) : IRegistryContent, IDisposable
 {
-    private static readonly string[] requestHeadersToDrop = ["Accept", "Authorization", "Host", "Connection", "Transfer-Encoding", "Content-Length"];
+    private static readonly string[] requestHeadersToDrop =
+        ["Accept", "Authorization", "Host", "Connection", "Transfer-Encoding", "Content-Length"];
     private static readonly string[] responseHeadersToDrop = ["Connection", "Transfer-Encoding", "Date", "Location"];
     private readonly ConcurrentDictionary<string, string> repositoryOfBlob = new(StringComparer.Ordinal);
     private readonly HttpMessageInvoker registry = new(new SocketsHttpHandler
@@ -55,7 +56,8 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
     {
         foreach (var blob in image.Blobs)
         {
-            using var started = await PushAsync(HttpMethod.Post, new Uri(backend, $"/v2/{repository}/blobs/uploads/"), content: null, cancel);
+            var uploads = new Uri(backend, $"/v2/{repository}/blobs/uploads/");
+            using var started = await PushAsync(HttpMethod.Post, uploads, content: null, cancel);
             var session = new Uri(backend, started.Headers.Location!);
             var end = new Uri($"{session.AbsoluteUri}&digest={Uri.EscapeDataString(FakeRegistry.DigestOf(blob.Span))}");
             using var stored = await PushAsync(HttpMethod.Put, end, new ReadOnlyMemoryContent(blob), cancel);
@@ -65,7 +67,8 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
         {
             var reference = manifest.Equals(image.Manifest) ? tag : FakeRegistry.DigestOf(manifest.Span);
             var content = new ReadOnlyMemoryContent(manifest) { Headers = { ContentType = new MediaTypeHeaderValue(mediaType) } };
-            using var stored = await PushAsync(HttpMethod.Put, new Uri(backend, $"/v2/{repository}/manifests/{reference}"), content, cancel);
+            var address = new Uri(backend, $"/v2/{repository}/manifests/{reference}");
+            using var stored = await PushAsync(HttpMethod.Put, address, content, cancel);
         }
     }
 

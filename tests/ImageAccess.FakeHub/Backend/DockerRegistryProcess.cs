@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace ImageAccess.FakeHubs;
 
-/// <summary>The real <c>docker-registry</c> (CNCF distribution), without authentication, on a free loopback port and in a folder of its own.</summary>
+/// <summary>The real <c>docker-registry</c> (CNCF distribution), open to everybody, on a free port and in a folder of its own.</summary>
 public sealed partial class DockerRegistryProcess : IAsyncDisposable
 {
     private readonly string folder;

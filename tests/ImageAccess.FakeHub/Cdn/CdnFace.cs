@@ -8,7 +8,7 @@ internal sealed class CdnFace(CdnLinks links, IRegistryContent content)
     public Task ServeAsync(HttpContext http)
     {
         if (http.Request.Headers.Authorization.Count > 0)
-            return RefuseAsync(http, 400, "InvalidArgument", "Only one auth mechanism allowed; only the query string or the Authorization header.");
+            return RefuseAsync(http, 400, "InvalidArgument", "Only one auth mechanism allowed.");
         if (!HttpMethods.IsGet(http.Request.Method) && !HttpMethods.IsHead(http.Request.Method))
             return RefuseAsync(http, 405, "MethodNotAllowed", "The specified method is not allowed against this resource.");
         if (links.Read(http.Request) is not { } digest)
@@ -17,8 +17,8 @@ internal sealed class CdnFace(CdnLinks links, IRegistryContent content)
         // Faults ask for a chain of redirects by this parameter, which the signature does not cover.
         if (int.TryParse(http.Request.Query["hops"], CultureInfo.InvariantCulture, out var hops) && hops > 0)
         {
-            var target = http.Request.Path + http.Request.QueryString.Value!.Replace($"hops={hops}", $"hops={hops - 1}", StringComparison.Ordinal);
-            http.Response.Headers.Location = target;
+            var query = http.Request.QueryString.Value!.Replace($"hops={hops}", $"hops={hops - 1}", StringComparison.Ordinal);
+            http.Response.Headers.Location = http.Request.Path + query;
             return http.AnswerEmptyAsync(307);
         }
 

@@ -13,7 +13,8 @@ internal sealed class CdnLinks(TimeProvider time)
     {
         var location = LinkTo(cdn, digest);
         http.Response.Headers.Location = location;
-        return http.AnswerAsync(307, $"<a href=\"{location.Replace("&", "&amp;", StringComparison.Ordinal)}\">Temporary Redirect</a>.\n\n", "text/html; charset=utf-8");
+        var body = $"<a href=\"{location.Replace("&", "&amp;", StringComparison.Ordinal)}\">Temporary Redirect</a>.\n\n";
+        return http.AnswerAsync(307, body, "text/html; charset=utf-8");
     }
 
     public string LinkTo(Uri cdn, string digest)

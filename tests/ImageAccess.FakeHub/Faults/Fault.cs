@@ -25,10 +25,11 @@ public sealed class Fault
     });
 
     /// <summary>The registry's 429.</summary>
-    public static Fault TooManyRequests(int retryAfterSeconds) => Status(
-        429,
-        """{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: https://www.docker.com/increase-rate-limit"}]}""",
-        headers: ("Retry-After", retryAfterSeconds.ToString(CultureInfo.InvariantCulture)));
+    public static Fault TooManyRequests(int retryAfterSeconds) => new((http, _) =>
+    {
+        http.Response.Headers.RetryAfter = retryAfterSeconds.ToString(CultureInfo.InvariantCulture);
+        return http.TooManyRequestsAsync();
+    });
 
     /// <summary>The Hub API's 429.</summary>
     public static Fault TooManyHubRequests(DateTimeOffset retryAt) => Status(
@@ -85,26 +86,20 @@ public sealed class Fault
         return Task.CompletedTask;
     });
 
-    /// <summary>The right headers, the first bytes of the body, and then the connection breaks.</summary>
-    public static Fault Truncate(int afterBytes) => new((http, answer) =>
+    /// <summary>The right headers, the first bytes of the body, and then the connection ends.</summary>
+    public static Fault Truncate(int afterBytes) => new(async (http, answer) =>
     {
         var left = afterBytes;
-        return AnswerThroughAsync(http, answer, async (piece, next, cancel) =>
+        await AnswerThroughAsync(http, answer, (piece, next, cancel) =>
         {
-            if (left < 0)
-                return;
             var send = Math.Min(left, piece.Length);
-            await next.WriteAsync(piece[..send], cancel);
             left -= send;
-            if (left > 0 || send == piece.Length)
-                return;
-            left = -1;
-            await next.FlushAsync(cancel);
-
-            // What is flushed must reach the socket before the reset does.
-            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancel);
-            http.Break();
+            return next.WriteAsync(piece[..send], cancel);
         });
+        await http.Response.Body.FlushAsync(http.RequestAborted);
+
+        // The server closes after what it has sent, and so the client sees exactly these bytes; a reset could overtake them.
+        throw new IOException("the rest of the body is withheld");
     });
 
     /// <summary>The right headers, and a body of the right length whose first byte is wrong.</summary>

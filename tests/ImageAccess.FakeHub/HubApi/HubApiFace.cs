@@ -208,16 +208,19 @@ internal sealed class HubApiFace(FakeHub hub, Entitlements entitlements, IRegist
         }
     }
 
-    private static int Number(string? text, int otherwise) => int.TryParse(text, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : otherwise;
+    private static int Number(string? text, int otherwise) =>
+        int.TryParse(text, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : otherwise;
 
     private static string Text(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
 
-    private static bool Flag(JsonNode? node, string name) => node?[name] is JsonValue value && value.TryGetValue<bool>(out var flag) && flag;
+    private static bool Flag(JsonNode? node, string name) =>
+        node?[name] is JsonValue value && value.TryGetValue<bool>(out var flag) && flag;
 
     private static Task UnauthorizedAsync(HttpContext http) =>
         http.AnswerJsonAsync(401, new { detail = "Authentication credentials were not provided." });
 
-    private static Task NotFoundAsync(HttpContext http) => http.AnswerJsonAsync(404, new { message = "object not found", errinfo = new { } });
+    private static Task NotFoundAsync(HttpContext http) =>
+        http.AnswerJsonAsync(404, new { message = "object not found", errinfo = new { } });
 
     private sealed record HubCaller(string Name, bool ByAccessToken);
 }

@@ -9,12 +9,16 @@ namespace ImageAccess.FakeHubs;
 /// <summary>Makes real images from a few files in memory. The same files give the same digests.</summary>
 public sealed class ImageBuilder
 {
+    private const string Created = "1970-01-01T00:00:00Z";
+    private const UnixFileMode Readable = (UnixFileMode)0b110_100_100;
+    private const UnixFileMode Executable = (UnixFileMode)0b111_101_101;
     private readonly List<SortedDictionary<string, LayerFile>> layers = [new(StringComparer.Ordinal)];
     private readonly SortedDictionary<string, string> labels = new(StringComparer.Ordinal);
     private string[] command = [];
     private bool docker;
 
-    public ImageBuilder AddFile(string path, string text, bool executable = false) => AddFile(path, Encoding.UTF8.GetBytes(text), executable);
+    public ImageBuilder AddFile(string path, string text, bool executable = false) =>
+        AddFile(path, Encoding.UTF8.GetBytes(text), executable);
 
     public ImageBuilder AddFile(string path, byte[] content, bool executable = false)
     {
@@ -55,7 +59,7 @@ public sealed class ImageBuilder
         {
             ["architecture"] = architecture,
             ["os"] = "linux",
-            ["created"] = "1970-01-01T00:00:00Z",
+            ["created"] = Created,
             ["config"] = new JsonObject
             {
                 ["Env"] = new JsonArray("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -67,7 +71,7 @@ public sealed class ImageBuilder
                 ["type"] = "layers",
                 ["diff_ids"] = new JsonArray([.. tars.Select(tar => JsonValue.Create(FakeRegistry.DigestOf(tar)))]),
             },
-            ["history"] = new JsonArray([.. tars.Select(_ => new JsonObject { ["created"] = "1970-01-01T00:00:00Z", ["created_by"] = "COPY . /" })]),
+            ["history"] = new JsonArray([.. tars.Select(_ => new JsonObject { ["created"] = Created, ["created_by"] = "COPY . /" })]),
         };
         return BuiltImage.Assemble(config, [.. tars.Select(Gzip)], docker);
     }
@@ -97,14 +101,20 @@ public sealed class ImageBuilder
         using (var tar = new TarWriter(bytes, TarEntryFormat.Ustar, leaveOpen: true))
         {
             foreach (var folder in files.Keys.SelectMany(FoldersOf).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
-                tar.WriteEntry(new UstarTarEntry(TarEntryType.Directory, folder + "/") { ModificationTime = DateTimeOffset.UnixEpoch, Mode = (UnixFileMode)0b111_101_101 });
+            {
+                tar.WriteEntry(new UstarTarEntry(TarEntryType.Directory, folder + "/")
+                {
+                    ModificationTime = DateTimeOffset.UnixEpoch,
+                    Mode = Executable,
+                });
+            }
 
             foreach (var (path, file) in files)
             {
                 tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, path)
                 {
                     ModificationTime = DateTimeOffset.UnixEpoch,
-                    Mode = (UnixFileMode)(file.Executable ? 0b111_101_101 : 0b110_100_100),
+                    Mode = file.Executable ? Executable : Readable,
                     DataStream = new MemoryStream(file.Content),
                 });
             }

@@ -7,7 +7,8 @@ internal sealed class RecordFile(string path) : IAsyncDisposable
 {
     private static readonly string[] secretParameters = ["Signature", "account", "_state"];
     private readonly Lock gate = new();
-    private readonly StreamWriter writer = new(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
+    private readonly StreamWriter writer =
+        new(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
 
     public void Write(RecordedRequest request)
     {
@@ -38,7 +39,7 @@ internal sealed class RecordFile(string path) : IAsyncDisposable
         if (request.Query.Length == 0)
             return request.RawTarget;
         var parameters = request.Query.Split('&').Select(parameter =>
-            secretParameters.Contains(parameter.Split('=')[0], StringComparer.OrdinalIgnoreCase) ? parameter.Split('=')[0] + "=..." : parameter);
+            parameter.Split('=')[0] is var name && secretParameters.Contains(name, StringComparer.Ordinal) ? name + "=..." : parameter);
         return request.Path + "?" + string.Join('&', parameters);
     }
 }

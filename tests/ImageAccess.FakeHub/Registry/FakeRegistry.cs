@@ -42,7 +42,9 @@ public sealed class FakeRegistry
 
     /// <summary>A single-platform OCI image whose layers are these bytes as they are; without any, one small layer.</summary>
     public PushedImage PushImage(string repository, string tag, params byte[][] layers) =>
-        PushImage(repository, tag, BuiltImage.OfLayers(layers.Length > 0 ? layers : [Encoding.UTF8.GetBytes($"layer of {repository}:{tag}")]));
+        PushImage(repository, tag, layers.Length > 0
+            ? BuiltImage.OfLayers(layers)
+            : BuiltImage.OfLayers(Encoding.UTF8.GetBytes($"layer of {repository}:{tag}")));
 
     public PushedImage PushImage(string repository, string tag, BuiltImage image)
     {
@@ -95,7 +97,12 @@ public sealed class FakeRegistry
     public ReadOnlyMemory<byte>? FindBlob(string repository, string digest)
     {
         lock (gate)
-            return repositories.TryGetValue(repository, out var found) && found.Blobs.Contains(digest) ? blobs[digest] : default(ReadOnlyMemory<byte>?);
+        {
+            if (repositories.TryGetValue(repository, out var found) && found.Blobs.Contains(digest))
+                return blobs[digest];
+        }
+
+        return null;
     }
 
     public IReadOnlyList<string> Tags(string repository)
@@ -137,7 +144,7 @@ public sealed class FakeRegistry
             return repositories.TryGetValue(repository, out var found) && found.Blobs.Remove(digest);
     }
 
-    /// <summary>Hides a repository from everybody but its namespace's owners and these readers; with none named, from all but its members.</summary>
+    /// <summary>Hides a repository from all but its namespace's owners and these readers; with none named, all but members.</summary>
     public void MakePrivate(string repository, params string[] readers)
     {
         lock (gate)
@@ -174,7 +181,12 @@ public sealed class FakeRegistry
     internal ReadOnlyMemory<byte>? FindBlob(string digest)
     {
         lock (gate)
-            return blobs.TryGetValue(digest, out var content) ? content : default(ReadOnlyMemory<byte>?);
+        {
+            if (blobs.TryGetValue(digest, out var content))
+                return content;
+        }
+
+        return null;
     }
 
     internal IReadOnlyList<PushedImage> Manifests(string repository)

@@ -119,12 +119,12 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
         if (http.Request.Query.TryGetValue("n", out var asked))
         {
             if (!int.TryParse(asked, CultureInfo.InvariantCulture, out var n) || n < 0)
-                return http.RefuseAsync(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", new { n = asked.ToString() });
+                return http.RefuseAsync(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested");
             if (n < tags.Count)
             {
                 tags = [.. tags.Take(n)];
                 if (n > 0)
-                    http.Response.Headers.Link = $"</v2/{target.Repository}/tags/list?last={Uri.EscapeDataString(tags[^1])}&n={n}>; rel=\"next\"";
+                    http.Response.Headers.Link = $"</v2/{target.Repository}/tags/list?last={tags[^1]}&n={n}>; rel=\"next\"";
             }
         }
 

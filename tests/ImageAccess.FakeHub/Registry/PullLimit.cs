@@ -28,9 +28,12 @@ internal sealed class PullLimit(FakeHub hub)
         }
 
         var headers = http.Response.Headers;
-        headers["ratelimit-limit"] = string.Create(CultureInfo.InvariantCulture, $"{limit};w={FakeHubOptions.PullWindowSeconds}");
-        headers["ratelimit-remaining"] = string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, limit - used)};w={FakeHubOptions.PullWindowSeconds}");
+        headers["ratelimit-limit"] = PerWindow(limit);
+        headers["ratelimit-remaining"] = PerWindow(Math.Max(0, limit - used));
         headers["docker-ratelimit-source"] = source;
         return hub.Options.PullLimit is null || !counts || used <= limit;
     }
+
+    private static string PerWindow(int pulls) =>
+        string.Create(CultureInfo.InvariantCulture, $"{pulls};w={FakeHubOptions.PullWindowSeconds}");
 }

@@ -8,6 +8,12 @@ internal static class RegistryErrors
             ? new { errors = new[] { new { code, message } } }
             : new { errors = new[] { new { code, message, detail } } });
 
+    private const string PullLimitReached =
+        "You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: "
+        + "https://www.docker.com/increase-rate-limit";
+
+    public static Task TooManyRequestsAsync(this HttpContext http) => http.RefuseAsync(429, "TOOMANYREQUESTS", PullLimitReached);
+
     public static Task ManifestUnknownAsync(this HttpContext http, RegistryTarget target) =>
         http.RefuseAsync(404, "MANIFEST_UNKNOWN", "manifest unknown", target.ReferenceIsDigest
             ? $"unknown manifest name={target.Repository} revision={target.Reference}"

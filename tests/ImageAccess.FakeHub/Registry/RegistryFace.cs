@@ -15,7 +15,7 @@ internal sealed class RegistryFace(FakeHub hub, IRegistryContent content)
         var grant = sent.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
             ? TokenGrant.Read(hub.Signer, sent["Bearer ".Length..].Trim(), hub.Time.GetUtcNow())
             : null;
-        var problem = sent.Length > 0 && grant is null ? "invalid_token" : null;
+        var problem = sent.Length == 0 ? null : grant is null ? "invalid_token" : "insufficient_scope";
 
         if (path is "/v2/" or "/v2")
         {
@@ -25,7 +25,7 @@ internal sealed class RegistryFace(FakeHub hub, IRegistryContent content)
 
         if (path == "/v2/_catalog")
         {
-            await ChallengeAsync(http, "registry:catalog:*", problem ?? (grant is null ? null : "insufficient_scope"), Wanting("registry", "catalog", "*"));
+            await ChallengeAsync(http, "registry:catalog:*", problem, Wanting("registry", "catalog", "*"));
             return;
         }
 
@@ -45,16 +45,13 @@ internal sealed class RegistryFace(FakeHub hub, IRegistryContent content)
         if (grant is null || !actions.All(action => grant.Allows(target.Repository, action)))
         {
             var scope = $"repository:{target.Repository}:{string.Join(',', actions)}";
-            await ChallengeAsync(http, scope, problem ?? (grant is null ? null : "insufficient_scope"), Wanting("repository", target.Repository, actions));
+            await ChallengeAsync(http, scope, problem, Wanting("repository", target.Repository, actions));
             return;
         }
 
         if (target.Kind is TargetKind.Manifest && actions is ["pull"] && !limit.Admit(http, grant))
         {
-            await http.RefuseAsync(
-                429,
-                "TOOMANYREQUESTS",
-                "You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: https://www.docker.com/increase-rate-limit");
+            await http.TooManyRequestsAsync();
             return;
         }
 
@@ -79,7 +76,8 @@ internal sealed class RegistryFace(FakeHub hub, IRegistryContent content)
         if (problem is not null)
             challenge += $",error=\"{problem}\"";
         http.Response.Headers.WWWAuthenticate = challenge;
-        return http.AnswerJsonAsync(401, new { errors = new[] { new { code = "UNAUTHORIZED", message = "authentication required", detail } } });
+        var error = new { code = "UNAUTHORIZED", message = "authentication required", detail };
+        return http.AnswerJsonAsync(401, new { errors = new[] { error } });
     }
 
     private sealed record Wanted(string Type, string Class, string Name, string Action);

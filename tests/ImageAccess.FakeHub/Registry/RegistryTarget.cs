@@ -38,7 +38,8 @@ internal sealed partial record RegistryTarget(TargetKind Kind, string Repository
     public static bool IsDigest(string digest) => DigestPattern.IsMatch(digest);
 
     [GeneratedRegex(
-        @"^/v2/(?<name>.+)/(?:(?<kind>manifests|blobs|referrers)/(?<reference>[^/]+)|(?<kind>tags/list)|(?<kind>blobs/uploads)/(?<reference>[^/]*))\z",
+        @"^/v2/(?<name>.+)/"
+        + @"((?<kind>manifests|blobs|referrers)/(?<reference>[^/]+)|(?<kind>tags/list)|(?<kind>blobs/uploads)/(?<reference>[^/]*))\z",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000)]
     private static partial Regex PathPattern { get; }

@@ -100,7 +100,8 @@ internal sealed class UploadSessions(FakeHub hub)
     {
         session.State = Session.NextState();
         var headers = http.Response.Headers;
-        headers.Location = $"{hub.RegistryFor(http).AbsoluteUri.TrimEnd('/')}/v2/{session.Repository}/blobs/uploads/{session.Id}?_state={session.State}";
+        var registry = hub.RegistryFor(http).AbsoluteUri.TrimEnd('/');
+        headers.Location = $"{registry}/v2/{session.Repository}/blobs/uploads/{session.Id}?_state={session.State}";
         headers["Docker-Upload-UUID"] = session.Id;
         headers["Range"] = string.Create(CultureInfo.InvariantCulture, $"0-{Math.Max(0, session.Content.Length - 1)}");
         return http.AnswerEmptyAsync(status);

@@ -12,9 +12,21 @@ public sealed record TokenAccess(string Name, params IReadOnlyList<string> Actio
 
     internal JsonObject ToJson()
     {
-        var json = new JsonObject { ["type"] = Type, ["name"] = Name, ["actions"] = new JsonArray([.. Actions.Select(action => JsonValue.Create(action))]) };
+        var json = new JsonObject
+        {
+            ["type"] = Type,
+            ["name"] = Name,
+            ["actions"] = new JsonArray([.. Actions.Select(action => JsonValue.Create(action))]),
+        };
         if (PullLimit is { } limit)
-            json["parameters"] = new JsonObject { ["pull_limit"] = $"{limit}", ["pull_limit_interval"] = $"{FakeHubOptions.PullWindowSeconds}" };
+        {
+            json["parameters"] = new JsonObject
+            {
+                ["pull_limit"] = $"{limit}",
+                ["pull_limit_interval"] = $"{FakeHubOptions.PullWindowSeconds}",
+            };
+        }
+
         return json;
     }
 }
@@ -29,7 +41,7 @@ public sealed class TokenDraft
         Expires = now + lifetime;
     }
 
-    /// <summary>Null: the signer's own. <c>none</c> leaves the signature empty; <c>HS256</c> uses the certificate (PEM) as the shared secret.</summary>
+    /// <summary>Null: the signer's own. <c>none</c> has an empty signature, <c>HS256</c> the certificate (PEM) as its secret.</summary>
     public string? Algorithm { get; set; }
 
     /// <summary>Null: the signer's certificate. An empty list leaves the header without <c>x5c</c>.</summary>

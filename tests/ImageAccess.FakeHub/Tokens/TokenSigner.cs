@@ -73,7 +73,8 @@ public sealed class TokenSigner
     }
 
     /// <summary>Making an RSA key takes longer than most tests: the hubs of a process begin with the same one.</summary>
-    internal static TokenSigner ForHub(FakeHubOptions options) => options.TokenAlgorithm is TokenAlgorithm.RS256 && options.Time == TimeProvider.System
+    internal static TokenSigner ForHub(FakeHubOptions options) =>
+        options.TokenAlgorithm is TokenAlgorithm.RS256 && options.Time == TimeProvider.System
         ? new TokenSigner(processKey.Value)
         : new TokenSigner(options.TokenAlgorithm, options.Time);
 
@@ -122,7 +123,7 @@ public sealed class TokenSigner
     {
         public X509Certificate2 Certificate => certificate;
 
-        /// <summary>The certificate has CA:TRUE with a path length of 0 and serverAuth, as Docker's has; its issuer is not sent along.</summary>
+        /// <summary>The certificate has CA:TRUE, a path length of 0 and serverAuth, as Docker's has; its issuer is not sent along.</summary>
         public static Key Make(TokenAlgorithm algorithm, DateTimeOffset now)
         {
             var name = new X500DistinguishedName("CN=\"Docker, Inc. Eng JWT CA\"");

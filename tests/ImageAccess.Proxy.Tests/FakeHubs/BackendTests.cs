@@ -32,7 +32,8 @@ public sealed class BackendTests : IAsyncLifetime
         await hub.PushAsync("acme/secret", "1", image);
         hub.Images.MakePrivate("acme/secret");
 
-        client.Token = await hub.TokenForAsync(null, "repository:library/hello:pull", "repository:acme/secret:pull", "repository:acme/missing:pull");
+        client.Token = await hub.TokenForAsync(
+            null, "repository:library/hello:pull", "repository:acme/secret:pull", "repository:acme/missing:pull");
         using var manifest = await client.GetAsync("/v2/library/hello/manifests/1");
         using var hidden = await client.GetAsync("/v2/acme/secret/manifests/1");
         using var missing = await client.GetAsync("/v2/acme/missing/manifests/1");
@@ -56,7 +57,8 @@ public sealed class BackendTests : IAsyncLifetime
         using var started = await client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
         var session = started.Headers.Location!.OriginalString;
         using var sent = await client.SendAsync(HttpMethod.Patch, session, new ByteArrayContent(blob));
-        using var stored = await client.SendAsync(HttpMethod.Put, $"{sent.Headers.Location!.OriginalString}&digest={Uri.EscapeDataString(digest)}");
+        var end = $"{sent.Headers.Location!.OriginalString}&digest={Uri.EscapeDataString(digest)}";
+        using var stored = await client.SendAsync(HttpMethod.Put, end);
         using var redirect = await client.GetAsync($"/v2/alice/app/blobs/{digest}");
         client.Token = null;
         using var content = await client.GetAsync(redirect.Headers.Location!.OriginalString);
@@ -74,7 +76,8 @@ public sealed class BackendTests : IAsyncLifetime
     {
         var image = new ImageBuilder().AddFile("a.txt", "a").Build();
         await hub.PushAsync("library/base", "1", image);
-        var target = $"/v2/alice/app/blobs/uploads/?mount={Uri.EscapeDataString(FakeRegistry.DigestOf(image.Blobs[1].Span))}&from=library%2Fbase";
+        var layer = Uri.EscapeDataString(FakeRegistry.DigestOf(image.Blobs[1].Span));
+        var target = $"/v2/alice/app/blobs/uploads/?mount={layer}&from=library%2Fbase";
 
         client.Token = await hub.TokenForAsync("alice", "repository:alice/app:pull,push");
         using var without = await client.SendAsync(HttpMethod.Post, target);

@@ -34,14 +34,17 @@ public sealed class DockerHubNamesTests : IAsyncLifetime
         http.DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact;
 
         using var challenge = await http.GetAsync("https://registry-1.docker.io/v2/");
-        using var answered = await http.GetAsync("https://auth.docker.io/token?service=registry.docker.io&scope=repository:library/nginx:pull");
+        using var answered = await http.GetAsync(
+            "https://auth.docker.io/token?service=registry.docker.io&scope=repository:library/nginx:pull");
         http.DefaultRequestHeaders.Authorization = new("Bearer", (string)(await HubClient.JsonOf(answered))["token"]!);
         using var manifest = await http.GetAsync("https://index.docker.io/v2/library/nginx/manifests/latest");
         using var redirect = await http.GetAsync($"https://registry-1.docker.io/v2/library/nginx/blobs/{image.Layers[0]}");
         http.DefaultRequestHeaders.Authorization = null;
         using var blob = await http.GetAsync(redirect.Headers.Location);
 
-        Assert.Equal("Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\"", challenge.Headers.WwwAuthenticate.ToString());
+        Assert.Equal(
+            "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\"",
+            challenge.Headers.WwwAuthenticate.ToString());
         Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
         Assert.Equal("production.cloudflare.docker.com", redirect.Headers.Location!.Host);
         Assert.Equal(image.Layers[0], FakeRegistry.DigestOf(await blob.Content.ReadAsByteArrayAsync()));

@@ -31,7 +31,7 @@ public sealed class HubApiTests : IAsyncLifetime
         using var response = await client.GetAsync(hub.Hub + "v2/orgs/bitnami/");
         var answer = await HubClient.JsonOf(response);
 
-        Assert.Equal(("bitnami", "Organization", "verified_publisher"), ((string)answer["orgname"]!, (string)answer["type"]!, (string)answer["badge"]!));
+        Assert.Equal("bitnami Organization verified_publisher", $"{answer["orgname"]} {answer["type"]} {answer["badge"]}");
     }
 
     [Fact]
@@ -97,7 +97,8 @@ public sealed class HubApiTests : IAsyncLifetime
     private async Task SignInAsync(string identifier, string secret)
     {
         client.Token = null;
-        using var response = await client.SendAsync(HttpMethod.Post, hub.Hub + "v2/auth/token", JsonContent.Create(new { identifier, secret }));
+        var content = JsonContent.Create(new { identifier, secret });
+        using var response = await client.SendAsync(HttpMethod.Post, hub.Hub + "v2/auth/token", content);
         client.Token = (string)(await HubClient.JsonOf(response))["access_token"]!;
     }
 }

@@ -32,7 +32,8 @@ internal sealed class HubClient : IDisposable
     /// <summary>The target is a path of the registry, or a whole address of any face.</summary>
     public Task<HttpResponseMessage> SendAsync(HttpMethod method, string target, HttpContent? content = null)
     {
-        var request = new HttpRequestMessage(method, target.StartsWith('/') ? new Uri(hub.Registry, target) : new Uri(target)) { Content = content };
+        var address = target.StartsWith('/') ? new Uri(hub.Registry, target) : new Uri(target);
+        var request = new HttpRequestMessage(method, address) { Content = content };
         if (Token is not null)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Token);
         return http.SendAsync(request);
@@ -43,7 +44,7 @@ internal sealed class HubClient : IDisposable
     {
         var request = new HttpRequestMessage(HttpMethod.Get, new Uri(hub.Auth, "/token?" + query));
         if (credentials is not null)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials)));
+            request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials)));
         return http.SendAsync(request);
     }
 

@@ -1,8 +1,8 @@
+using System.Buffers.Text;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
-using System.Buffers.Text;
 using ImageAccess.FakeHubs;
 
 namespace ImageAccess.Proxy.Tests.FakeHubs;
@@ -89,7 +89,8 @@ public sealed class TokenServiceTests : IAsyncLifetime
             ("username", "alice"), ("password", "wonderland"), ("scope", "repository:library/nginx:pull repository:acme/app:pull,push"));
         var refresh = (string)(await HubClient.JsonOf(signedIn))["refresh_token"]!;
         using var again = await client.TokenFormAsync(
-            ("grant_type", "refresh_token"), ("refresh_token", refresh), ("service", "registry.docker.io"), ("scope", "repository:acme/app:pull,push"));
+            ("grant_type", "refresh_token"), ("refresh_token", refresh), ("service", "registry.docker.io"),
+            ("scope", "repository:acme/app:pull,push"));
         var payload = HubClient.PayloadOf((string)(await HubClient.JsonOf(again))["token"]!);
 
         Assert.Equal("acme/app", (string)payload["access"]![0]!["name"]!);
