@@ -42,6 +42,9 @@ public sealed class UpstreamRegistry : IDisposable
             new HttpMessageInvoker(connections.ToDockerHub()), new HttpMessageInvoker(connections.ToRedirects()), connections.RedirectHosts));
     }
 
+    /// <summary>The last failure's cause, while upstream has answered nothing since.</summary>
+    public string? Trouble { get; private set; }
+
     /// <summary>
     /// Answers the client with what upstream answers. An answer that breaks off aborts the client's connection;
     /// one that never began is reported as a failure for the caller to word.
@@ -59,13 +62,21 @@ public sealed class UpstreamRegistry : IDisposable
         var exchange = new RegistryExchange(_origin, request, permit, publicOrigin, realm);
         var error = await _forwarder.SendAsync(http, _origin, _invoker, Config, exchange, http.RequestAborted);
         _metrics.Asked("registry", exchange.Status);
+        if (exchange.Status is not null)
+            Trouble = null;
         if (error == ForwarderError.None)
             return new UpstreamAnswer(exchange.Status, null);
 
         var cause = http.Features.Get<IForwarderErrorFeature>()?.Exception;
-        if (!http.RequestAborted.IsCancellationRequested || http.Response.HasStarted)
+        var failure = Word(error, cause);
+        if (!http.RequestAborted.IsCancellationRequested)
+        {
             _logger.UpstreamFailed(request.Method, request.Repository.Value, Describe(error, cause));
-        return UpstreamAnswer.Failed(Word(error, cause));
+            if (exchange.Status is null && failure.Status >= 500)
+                Trouble = failure.Message;
+        }
+
+        return UpstreamAnswer.Failed(failure);
     }
 
     public void Dispose() => _invoker.Dispose();

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Upstream;
@@ -16,6 +17,13 @@ public static class UpstreamSetup
         services.AddSingleton<UpstreamTokens>();
         services.ConfigureHttpClientDefaults(client =>
             client.ConfigurePrimaryHttpMessageHandler(provider => provider.GetRequiredService<UpstreamConnections>().ToDockerHub()));
+        services.AddHealthChecks().AddCheck<UpstreamHealth>("upstream");
         return services;
     }
+}
+
+internal sealed class UpstreamHealth(UpstreamRegistry registry) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(registry.Trouble is { } trouble ? HealthCheckResult.Degraded(trouble) : HealthCheckResult.Healthy());
 }

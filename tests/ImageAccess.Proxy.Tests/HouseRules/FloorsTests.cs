@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 
 namespace ImageAccess.Proxy.Tests.HouseRules;
@@ -38,8 +37,7 @@ public sealed partial class FloorsTests
         Assert.All(rooms, room => Assert.True(File.Exists(Path.Combine(Source(), room, room + "Setup.cs")), $"{room} has no {room}Setup.cs"));
     }
 
-    private static string Source([CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../src/ImageAccess.Proxy"));
+    private static string Source() => RepositoryRoot.Find("src/ImageAccess.Proxy");
 
     [GeneratedRegex(@"ImageAccess\.Proxy\.(?<room>Ingress|Identity|Catalog|PolicyStore|Upstream|Cache|Audit|Content|Registry|Hosting|Console|Cli)\b(?<!namespace [\w.]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Uses();

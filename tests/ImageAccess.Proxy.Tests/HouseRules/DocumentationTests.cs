@@ -1,0 +1,86 @@
+using System.Reflection;
+using System.Text;
+using System.Text.RegularExpressions;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Hosting;
+
+namespace ImageAccess.Proxy.Tests.HouseRules;
+
+/// <summary>What the pages say is what the program does.</summary>
+public sealed partial class DocumentationTests
+{
+    public static TheoryData<string> Pages => [.. MarkdownFiles().Select(file => Path.GetRelativePath(RepositoryRoot.Find(), file))];
+
+    [Fact]
+    public void Every_setting_is_documented_and_no_other()
+    {
+        var documented = SettingRows().Matches(RepositoryRoot.Read("docs/operation.md"))
+            .SelectMany(row => Code().Matches(row.Groups["cell"].Value))
+            .Select(code => code.Groups["text"].Value);
+        Assert.Equal(ConfigurationKey.All.Select(key => key.Name).Order(), documented.Order());
+    }
+
+    [Fact]
+    public void Every_rule_is_documented()
+    {
+        var rules = typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!);
+        var page = RepositoryRoot.Read("docs/policy.md");
+        Assert.All(rules, rule => Assert.Contains($"`{rule}`", page, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("README.md")]
+    [InlineData("docs/policy.md")]
+    public void A_policy_that_a_page_shows_is_one(string page)
+    {
+        var samples = JsonBlocks().Matches(RepositoryRoot.Read(page)).Select(block => block.Groups["json"].Value).ToList();
+        Assert.NotEmpty(samples);
+        Assert.All(samples, AssertCompiles);
+    }
+
+    [Fact]
+    public void The_demonstrations_policy_is_one() => AssertCompiles(RepositoryRoot.Read("deploy/demo/policy.json"));
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void Links_lead_somewhere(string page)
+    {
+        var folder = Path.GetDirectoryName(RepositoryRoot.Find(page))!;
+        var targets = Links().Matches(RepositoryRoot.Read(page)).Select(link => link.Groups["target"].Value)
+            .Where(target => !target.Contains("://", StringComparison.Ordinal) && !target.StartsWith('#'));
+        Assert.All(targets, target => Assert.True(Path.Exists(Path.Combine(folder, target.Split('#')[0])), $"{page} links to {target}"));
+    }
+
+    [Fact]
+    public void The_Dockerfile_copies_what_is_there()
+    {
+        var sources = RepositoryRoot.Read("Dockerfile").Split('\n')
+            .Where(line => line.StartsWith("COPY ", StringComparison.Ordinal) && !line.Contains("--from", StringComparison.Ordinal))
+            .SelectMany(line => line.Split(' ')[1..^1])
+            .ToList();
+        Assert.NotEmpty(sources);
+        Assert.All(sources, source => Assert.True(Path.Exists(RepositoryRoot.Find(source)), source));
+    }
+
+    private static void AssertCompiles(string json)
+    {
+        PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(json), out _, out var problems);
+        Assert.Empty(problems);
+    }
+
+    private static IEnumerable<string> MarkdownFiles() => new[] { "", "docs", "deploy" }
+        .SelectMany(folder => Directory.GetFiles(
+            RepositoryRoot.Find(folder), "*.md", folder.Length == 0 ? SearchOption.TopDirectoryOnly : SearchOption.AllDirectories));
+
+    [GeneratedRegex(@"^\| (?<cell>`[A-Z][A-Za-z]+(:[A-Za-z]+)*`[^|]*) \|", RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex SettingRows();
+
+    [GeneratedRegex("`(?<text>[^`]+)`", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Code();
+
+    [GeneratedRegex("```json\n(?<json>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex JsonBlocks();
+
+    [GeneratedRegex(@"\]\((?<target>[^)\s]+)\)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Links();
+}
