@@ -26,12 +26,12 @@ public static class ProxyHost
             .AddTelemetry()
             .AddReadiness(builder.Configuration)
             .AddAudit(builder.Configuration)
+            .AddHostedService<PolicyAuditing>()
             .AddIdentity(builder.Configuration)
             .AddCatalog(builder.Configuration)
             .AddPolicyStore(builder.Configuration)
             .AddUpstream(builder.Configuration)
-            .AddRegistry(builder.Configuration)
-            .AddHostedService<PolicyAuditing>();
+            .AddRegistry(builder.Configuration);
         adjust?.Invoke(builder);
 
         var app = builder.Build();

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.PolicyStore;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -29,7 +30,7 @@ internal static class Readiness
     {
         var services = http.RequestServices;
         var report = await services.GetRequiredService<HealthCheckService>().CheckHealthAsync(http.RequestAborted);
-        var policy = services.GetRequiredService<IPolicyStore>().Current;
+        var policy = services.GetRequiredService<IPolicyStore>().State?.Policy ?? Policy.Off;
         var today = DateOnly.FromDateTime(services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime);
 
         http.Response.StatusCode = report.Status == HealthStatus.Unhealthy ? 503 : 200;

@@ -5,7 +5,7 @@ public sealed class PolicyStoreOptions
     /// <summary><c>Policy:File</c>; null when the key is not set.</summary>
     public string? File { get; set; }
 
-    /// <summary><c>Policy:MaximumSize</c>: the bytes that a policy document may have.</summary>
+    /// <summary>The bytes that a policy document may have.</summary>
     public long MaximumSize { get; set; } = 1024 * 1024;
 
     /// <summary><c>Data:Directory</c>.</summary>

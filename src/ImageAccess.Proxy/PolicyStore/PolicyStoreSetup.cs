@@ -11,9 +11,6 @@ public static class PolicyStoreSetup
             .Configure(options => options.DataDirectory = configuration["Data:Directory"] ?? "")
             .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
             .Validate(options => options.File != "", "Policy:File: name a file, or leave the key out")
-            .Validate(
-                options => options.MaximumSize is >= 1024 and <= 64 * 1024 * 1024,
-                "Policy:MaximumSize: choose a size from 1KiB to 64MiB")
             .ValidateOnStart();
 
         services.TryAddSingleton(TimeProvider.System);
