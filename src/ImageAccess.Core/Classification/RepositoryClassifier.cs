@@ -20,9 +20,11 @@ public static class RepositoryClassifier
 
         return record.Badge switch
         {
-            NamespaceBadge.VerifiedPublisher => new RepositoryClassification(RepositoryCategory.VerifiedPublisher, record.Source, record.ReadAt),
-            NamespaceBadge.None or NamespaceBadge.OpenSource => new RepositoryClassification(RepositoryCategory.Community, record.Source, record.ReadAt),
+            NamespaceBadge.VerifiedPublisher => By(RepositoryCategory.VerifiedPublisher),
+            NamespaceBadge.None or NamespaceBadge.OpenSource => By(RepositoryCategory.Community),
             _ => RepositoryClassification.Unknown,
         };
+
+        RepositoryClassification By(RepositoryCategory category) => new(category, record.Source, record.ReadAt);
     }
 }

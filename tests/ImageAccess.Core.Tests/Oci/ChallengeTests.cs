@@ -10,7 +10,8 @@ public sealed class ChallengeTests
     public void Reads_what_Docker_Hub_sends()
     {
         Assert.True(Challenge.TryParse(
-            "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:acme/app:pull,push\",error=\"insufficient_scope\"",
+            "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\","
+            + "scope=\"repository:acme/app:pull,push\",error=\"insufficient_scope\"",
             out var challenge));
         Assert.Equal(
             new Challenge("https://auth.docker.io/token", "registry.docker.io")

@@ -49,7 +49,8 @@ public sealed class PermitTests
         Assert.All(requests, type => Assert.True(type.IsAbstract || type.IsSealed));
         Assert.All(requests.SelectMany(type => type.GetConstructors(Everything)), constructor =>
             Assert.True(constructor.IsAssembly || constructor.IsPrivate || constructor.IsFamilyAndAssembly));
-        Assert.All(requests.SelectMany(type => type.GetProperties(Everything)), property => Assert.False(property.SetMethod is { IsPublic: true }));
+        Assert.All(requests.SelectMany(type => type.GetProperties(Everything)), property =>
+            Assert.False(property.SetMethod is { IsPublic: true }));
     }
 
     [Fact]

@@ -52,9 +52,9 @@ public sealed partial class PolicyCaseTests
         Assert.NotEmpty(Files());
         Assert.All(Files(), file => Assert.NotEmpty(RowsOf(file)));
 
-        var rules = typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!);
+        var rules = typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => field.GetRawConstantValue());
         var answers = Files().SelectMany(RowsOf).Select(row => Answer().Match(row.Row.Split('|')[^1].Trim())).ToList();
-        Assert.All(rules, rule => Assert.Contains(answers, answer => answer.Groups["rule"].Value == rule));
+        Assert.All(rules, rule => Assert.Contains(answers, answer => answer.Groups["rule"].Value.Equals(rule)));
         Assert.All(["allow", "deny", "observe"], outcome => Assert.Contains(answers, answer => answer.Groups["outcome"].Value == outcome));
     }
 
@@ -145,7 +145,8 @@ public sealed partial class PolicyCaseTests
     }
 
     [GeneratedRegex(
-        """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( help "(?<help>[^"]+)")?( as (?<category>[a-z-]+))?( under (?<organizations>[a-z0-9]+(, [a-z0-9]+)*))?(?<waits> waits)?\z""",
+        """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( help "(?<help>[^"]+)")?"""
+        + """( as (?<category>[a-z-]+))?( under (?<organizations>[a-z0-9]+(, [a-z0-9]+)*))?(?<waits> waits)?\z""",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Answer();
 }
