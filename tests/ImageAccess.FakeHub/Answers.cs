@@ -9,6 +9,13 @@ internal static class Answers
 {
     public static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <summary>Closes the connection in the middle of whatever it is doing.</summary>
+    public static void Break(this HttpContext http)
+    {
+        http.Features.Get<RecordedRequest>()?.Broken = true;
+        http.Abort();
+    }
+
     public static Task AnswerEmptyAsync(this HttpContext http, int status)
     {
         http.Response.StatusCode = status;

@@ -187,9 +187,11 @@ public sealed class FakeHub : IAsyncDisposable
         if (face is Face.Auth or Face.Hub && HttpMethods.IsPost(record.Method))
             record.Body = await ReadBodyAsync(http);
         Requests.Add(record);
+        http.Features.Set(record);
         http.Response.OnStarting(() =>
         {
-            record.Status = http.Response.StatusCode;
+            if (!record.Broken && !http.RequestAborted.IsCancellationRequested)
+                record.Status = http.Response.StatusCode;
             return Task.CompletedTask;
         });
         http.Response.Body = new ResponseStream(http.Response.Body, (piece, next, cancel) =>
@@ -198,7 +200,7 @@ public sealed class FakeHub : IAsyncDisposable
             return next.WriteAsync(piece, cancel);
         });
 
-        using var stop = stopping.Token.Register(http.Abort);
+        using var stop = stopping.Token.Register(http.Break);
         try
         {
             await (Faults.For(record) is { } fault ? fault.ActAsync(http, () => AnswerAsync(http, record)) : AnswerAsync(http, record));

@@ -1,8 +1,10 @@
 namespace ImageAccess.Core.Classification;
 
-/// <summary>The trust that Docker Hub itself puts into a namespace.</summary>
+/// <summary>The trust that Docker Hub itself puts into a namespace; zero is no answer at all.</summary>
 public enum NamespaceBadge
 {
+    Unknown,
+
     /// <summary>No badge: a personal account, an organization without one, or nobody.</summary>
     None,
     VerifiedPublisher,

@@ -18,9 +18,11 @@ public static class RepositoryClassifier
         if (publisher.Record is not { } record || record.Namespace != repository.Namespace)
             return RepositoryClassification.Unknown;
 
-        var category = record.Badge == NamespaceBadge.VerifiedPublisher
-            ? RepositoryCategory.VerifiedPublisher
-            : RepositoryCategory.Community;
-        return new RepositoryClassification(category, record.Source, record.ReadAt);
+        return record.Badge switch
+        {
+            NamespaceBadge.VerifiedPublisher => new RepositoryClassification(RepositoryCategory.VerifiedPublisher, record.Source, record.ReadAt),
+            NamespaceBadge.None or NamespaceBadge.OpenSource => new RepositoryClassification(RepositoryCategory.Community, record.Source, record.ReadAt),
+            _ => RepositoryClassification.Unknown,
+        };
     }
 }

@@ -37,6 +37,10 @@ public sealed record Caller
     /// <summary>What messages and events call the caller.</summary>
     public string DisplayName => Name ?? Subject ?? "anonymous";
 
-    public static Caller SignedIn(string? name, string subject, IReadOnlyList<Membership>? memberships = null) =>
-        new(name?.ToLowerInvariant(), subject, memberships ?? []);
+    /// <exception cref="ArgumentException">The subject is empty: such a caller is <see cref="Anonymous"/>.</exception>
+    public static Caller SignedIn(string? name, string subject, IReadOnlyList<Membership>? memberships = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(subject);
+        return new(string.IsNullOrEmpty(name) ? null : name.ToLowerInvariant(), subject, memberships ?? []);
+    }
 }

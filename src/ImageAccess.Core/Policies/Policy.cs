@@ -11,6 +11,7 @@ public sealed class Policy
         Document = document;
         Version = version;
         Organizations = [.. document.Organizations.Select(o => new OrganizationPolicy(o))];
+        IsEnabled = Organizations.Any(o => o.Enabled);
         DefaultOrganization = Organizations.FirstOrDefault(o => o.Name == document.DefaultOrganization)
             ?? (Organizations.Count > 0 ? Organizations[0] : null);
         OrganizationAccounts = Organizations
@@ -32,7 +33,7 @@ public sealed class Policy
     /// <summary>The organization named in messages and events for callers who belong to none.</summary>
     public OrganizationPolicy? DefaultOrganization { get; }
 
-    public bool IsEnabled => Organizations.Any(o => o.Enabled);
+    public bool IsEnabled { get; }
 
     /// <summary>User names of organization access tokens: an organization's name and namespaces.</summary>
     internal FrozenDictionary<string, OrganizationPolicy> OrganizationAccounts { get; }
@@ -44,7 +45,8 @@ public sealed class OrganizationPolicy
     private readonly OrganizationDocument _document;
     private readonly FrozenSet<string> _owners;
     private readonly FrozenSet<string> _members;
-    private readonly FrozenDictionary<string, DateOnly?> _approved;
+    private readonly FrozenDictionary<string, DateOnly> _approvedRepositories;
+    private readonly FrozenDictionary<string, DateOnly> _approvedNamespaces;
 
     internal OrganizationPolicy(OrganizationDocument document)
     {
@@ -52,9 +54,8 @@ public sealed class OrganizationPolicy
         Namespaces = (document.Namespaces.Count == 0 ? [document.Name] : document.Namespaces).ToFrozenSet();
         _owners = document.Owners.ToFrozenSet();
         _members = document.Members.ToFrozenSet();
-        _approved = document.Allowlist
-            .GroupBy(entry => entry.ToString())
-            .ToFrozenDictionary(group => group.Key, group => Latest(group.Select(entry => entry.Expires)));
+        _approvedRepositories = LastDays(document.Allowlist.Where(entry => entry.Repository is not null), entry => entry.Repository!.Value);
+        _approvedNamespaces = LastDays(document.Allowlist.Where(entry => entry.Repository is null), entry => entry.Namespace);
     }
 
     public string Name => _document.Name;
@@ -94,16 +95,10 @@ public sealed class OrganizationPolicy
 
     /// <summary>Whether the allowlist names the repository, or its whole namespace, on this day.</summary>
     internal bool Approves(RepositoryName repository, DateOnly today) =>
-        Holds(repository.Value, today) || Holds($"{repository.Namespace}/*", today);
+        (_approvedRepositories.TryGetValue(repository.Value, out var last) && today <= last)
+        || (_approvedNamespaces.TryGetValue(repository.Namespace, out last) && today <= last);
 
-    private bool Holds(string key, DateOnly today) =>
-        _approved.TryGetValue(key, out var expires) && (expires is not { } last || today <= last);
-
-    private static DateOnly? Latest(IEnumerable<DateOnly?> expiries)
-    {
-        DateOnly? latest = DateOnly.MinValue;
-        foreach (var expires in expiries)
-            latest = expires is null || latest is null ? null : expires > latest ? expires : latest;
-        return latest;
-    }
+    /// <summary>Of several entries of the same name, the one that lasts longest counts.</summary>
+    private static FrozenDictionary<string, DateOnly> LastDays(IEnumerable<AllowlistEntry> entries, Func<AllowlistEntry, string> name) =>
+        entries.GroupBy(name).ToFrozenDictionary(group => group.Key, group => group.Max(entry => entry.Expires ?? DateOnly.MaxValue));
 }

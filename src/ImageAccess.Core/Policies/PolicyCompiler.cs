@@ -76,13 +76,7 @@ public static class PolicyCompiler
         {
             var members = Members(node, "defaultOrganization", "callers", "organizations");
             var organizations = Items(members, "organizations").Select(ReadOrganization).ToList();
-            foreach (var twice in organizations.GroupBy(o => o.Name).Where(group => group.Key.Length > 0 && group.Count() > 1))
-                Report("organizations", $"the organization {twice.Key} comes twice");
-            foreach (var (name, count) in organizations.SelectMany(Accounts).CountBy(name => name))
-            {
-                if (count > 1)
-                    Report("organizations", $"the namespace {name} belongs to more than one organization");
-            }
+            ReportSharedNames(organizations);
 
             var defaultOrganization = Name(members, "defaultOrganization");
             if (defaultOrganization is not null && organizations.All(o => o.Name != defaultOrganization))
@@ -96,8 +90,25 @@ public static class PolicyCompiler
             };
         }
 
-        private static IEnumerable<string> Accounts(OrganizationDocument organization) =>
-            organization.Namespaces.Append(organization.Name).Where(name => name.Length > 0).Distinct();
+        /// <summary>A namespace, and a name that an access token may use, belongs to one organization.</summary>
+        private void ReportSharedNames(List<OrganizationDocument> organizations)
+        {
+            var holders = new Dictionary<string, int>(StringComparer.Ordinal);
+            for (var i = 0; i < organizations.Count; i++)
+            {
+                var name = organizations[i].Name;
+                foreach (var account in organizations[i].Namespaces.Append(name).Where(account => account.Length > 0).Distinct())
+                {
+                    if (holders.TryAdd(account, i))
+                        continue;
+                    var sameName = organizations[holders[account]].Name == name;
+                    if (sameName && account == name)
+                        Report($"organizations[{i}]", $"the organization {name} comes twice");
+                    else if (!sameName)
+                        Report($"organizations[{i}]", $"the namespace {account} belongs to organizations[{holders[account]}] as well");
+                }
+            }
+        }
 
         private CallersDocument ReadCallers(Node node)
         {
@@ -208,7 +219,7 @@ public static class PolicyCompiler
         {
             if (!members.TryGetValue(name, out var node))
                 return first;
-            var text = node.Value.ValueKind == JsonValueKind.String ? node.Value.GetString() : null;
+            var text = TextOrNull(node.Value);
             if (text != first && text != second)
                 Report(node.Path, $"must be \"{first}\" or \"{second}\"");
             return text ?? first;
@@ -218,8 +229,7 @@ public static class PolicyCompiler
         {
             if (!members.TryGetValue(name, out var node))
                 return null;
-            if (node.Value.ValueKind == JsonValueKind.String
-                && DateOnly.TryParseExact(node.Value.GetString(), "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day))
+            if (DateOnly.TryParseExact(TextOrNull(node.Value), "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day))
                 return day;
             Report(node.Path, "must be a day, as \"2027-06-30\"");
             return null;
@@ -230,9 +240,9 @@ public static class PolicyCompiler
 
         private string? TextOf(Node node, int maximumLength)
         {
-            if (node.Value.ValueKind != JsonValueKind.String)
+            if (TextOrNull(node.Value) is not { } text)
                 Report(node.Path, "must be a text");
-            else if (node.Value.GetString() is not { Length: > 0 } text || text.Length > maximumLength)
+            else if (text.Length == 0 || text.Length > maximumLength)
                 Report(node.Path, $"must have 1 to {maximumLength} characters");
             else
                 return text;
@@ -260,14 +270,45 @@ public static class PolicyCompiler
 
             foreach (var property in node.Value.EnumerateObject())
             {
-                var member = node.Member(property.Name, property.Value);
-                if (!known.Contains(property.Name))
+                if (NameOrNull(property) is not { } name)
+                {
+                    Report(node.Path, "the name of a member is not a text");
+                    continue;
+                }
+
+                var member = node.Member(name, property.Value);
+                if (!known.Contains(name))
                     Report(member.Path, $"unknown member; known here: {string.Join(", ", known)}");
-                else if (!members.TryAdd(property.Name, member))
+                else if (!members.TryAdd(name, member))
                     Report(member.Path, "comes twice");
             }
 
             return members;
+        }
+
+        /// <summary>The text; null for a value of another kind, and where an escape is half of a surrogate pair.</summary>
+        private static string? TextOrNull(JsonElement value)
+        {
+            try
+            {
+                return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+            }
+            catch (InvalidOperationException)
+            {
+                return null;
+            }
+        }
+
+        private static string? NameOrNull(JsonProperty property)
+        {
+            try
+            {
+                return property.Name;
+            }
+            catch (InvalidOperationException)
+            {
+                return null;
+            }
         }
 
         private void Report(string path, string message) => problems.Add(new PolicyProblem(path, message));

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 
@@ -21,13 +20,14 @@ public static class PolicyEngine
             return Conclude(AccessOutcome.Allow, Allow(PolicyRule.Off, RepositoryClassification.Unknown), repository, []);
 
         var own = OwnRuns(policy, caller);
-        IReadOnlyList<string> judgedUnder = own.Count > 0 ? [.. own.Select(run => run.Organization.Name)] : [policy.DefaultOrganization!.Name];
+        IReadOnlyList<string> judgedUnder = own.Count > 0 ? own.ConvertAll(run => run.Organization.Name) : [policy.DefaultOrganization!.Name];
         if (JudgeCaller(policy, caller, isMember: own.Count > 0) is { } refusal)
         {
             var enforced = policy.Organizations.Any(o => o.Enabled && !o.Observes(today));
             return Conclude(enforced ? AccessOutcome.Deny : AccessOutcome.Observe, refusal, repository, judgedUnder);
         }
 
+        // Whatever is no organization's own is of the same category in every run: of several denials the first says it all.
         Verdict? denied = null, observed = null, allowed = null;
         foreach (var run in own.Count > 0 ? own : EveryOrganization(policy))
         {
@@ -35,9 +35,9 @@ public static class PolicyEngine
             if (verdict.Allows)
                 allowed = allowed is null or { Rule: PolicyRule.Off } ? verdict : allowed;
             else if (run.Organization.Observes(today))
-                observed = Definite(observed, verdict);
+                observed ??= verdict;
             else
-                denied = Definite(denied, verdict);
+                denied ??= verdict;
         }
 
         if (denied is not null)
@@ -127,20 +127,23 @@ public static class PolicyEngine
 
         if (own.Count < 2)
             return own;
-        var union = own.SelectMany(run => run.Namespaces).ToFrozenSet();
-        return [.. own.Select(run => run with { Namespaces = union })];
+        var all = new HashSet<string>();
+        foreach (var run in own)
+            all.UnionWith(run.Namespaces);
+        return own.ConvertAll(run => run with { Namespaces = all });
     }
 
     /// <summary>Who belongs nowhere is a plain member everywhere: signing out opens nothing.</summary>
-    private static IEnumerable<Run> EveryOrganization(Policy policy) =>
-        policy.Organizations.Select(o => new Run(o, OrganizationRole.Member, o.Namespaces));
+    private static List<Run> EveryOrganization(Policy policy)
+    {
+        var every = new List<Run>(policy.Organizations.Count);
+        foreach (var organization in policy.Organizations)
+            every.Add(new Run(organization, OrganizationRole.Member, organization.Namespaces));
+        return every;
+    }
 
     private static OrganizationPolicy? AccountOf(Policy policy, Caller caller) =>
         caller.Name is { } name ? policy.OrganizationAccounts.GetValueOrDefault(name) : null;
-
-    /// <summary>Of two denials the one that no publisher's record can change, else the first.</summary>
-    private static Verdict Definite(Verdict? earlier, Verdict later) =>
-        earlier is null || (earlier.NeedsPublisher && !later.NeedsPublisher) ? later : earlier;
 
     private static Verdict Allow(string rule, RepositoryClassification classification) =>
         new(true, rule, null, classification, null, NeedsPublisher: false);
@@ -165,7 +168,7 @@ public static class PolicyEngine
             NeedsPublisher = verdict.NeedsPublisher,
         };
 
-    private sealed record Run(OrganizationPolicy Organization, OrganizationRole Role, FrozenSet<string> Namespaces);
+    private sealed record Run(OrganizationPolicy Organization, OrganizationRole Role, IReadOnlySet<string> Namespaces);
 
     private sealed record Verdict(
         bool Allows,

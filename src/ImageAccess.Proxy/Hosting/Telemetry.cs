@@ -13,8 +13,10 @@ internal sealed class Telemetry : IHostedService, IDisposable
     /// <summary>The meters of this program.</summary>
     public const string MeterName = "ImageAccess";
 
+    /// <summary>Milliseconds that a collection, or the last sending, may take.</summary>
+    private const int CollectTimeout = 5000;
+
     private readonly PrometheusExporter _exporter = new();
-    private readonly BaseExportingMetricReader _reader;
     private readonly MeterProvider _meters;
     private readonly TracerProvider? _tracers;
     private readonly Lock _collecting = new();
@@ -24,10 +26,9 @@ internal sealed class Telemetry : IHostedService, IDisposable
         var sends = Environment.GetEnvironmentVariables().Keys.Cast<string>()
             .Any(name => name.StartsWith("OTEL_EXPORTER_OTLP_", StringComparison.Ordinal) && name.EndsWith("ENDPOINT", StringComparison.Ordinal));
 
-        _reader = new BaseExportingMetricReader(_exporter);
         var meters = Sdk.CreateMeterProviderBuilder()
             .AddMeter(MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Net.Http", "System.Runtime")
-            .AddReader(_reader);
+            .AddReader(new BaseExportingMetricReader(_exporter));
         _meters = (sends ? meters.AddOtlpExporter() : meters).Build();
         if (sends)
             _tracers = Sdk.CreateTracerProviderBuilder().AddSource("Microsoft.AspNetCore", "System.Net.Http").AddOtlpExporter().Build();
@@ -38,8 +39,7 @@ internal sealed class Telemetry : IHostedService, IDisposable
     {
         lock (_collecting)
         {
-            _reader.Collect(timeoutMilliseconds: 5000);
-            return _exporter.Text;
+            return _exporter.Collect?.Invoke(CollectTimeout) == true ? _exporter.Text : "";
         }
     }
 
@@ -47,8 +47,8 @@ internal sealed class Telemetry : IHostedService, IDisposable
 
     public Task StopAsync(CancellationToken cancellationToken)
     {
-        _tracers?.Shutdown(5000);
-        _meters.Shutdown(5000);
+        _tracers?.Shutdown(CollectTimeout);
+        _meters.Shutdown(CollectTimeout);
         return Task.CompletedTask;
     }
 

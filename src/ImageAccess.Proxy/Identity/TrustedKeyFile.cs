@@ -24,9 +24,14 @@ internal static class TrustedKeyFile
 
             return TryParse(File.ReadAllText(path), out keys, out problem);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            problem = $"cannot be read ({e.GetType().Name}); name a PEM file of certificates or public keys";
+            problem = "is not there, or no file; name a PEM file of certificates or public keys";
+            return false;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            problem = "cannot be read; name a PEM file of certificates or public keys that this process may read";
             return false;
         }
     }

@@ -55,24 +55,26 @@ public sealed class RegistryEndpoint(
             return;
         }
 
+        var policy = policies.Current;
+        (entry.Caller, entry.Request, entry.PolicyVersion) = (token.Caller, asked, policy.Version);
+        var judge = new Judge(policy, token.Caller, catalog, DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime));
+        var started = time.GetTimestamp();
+        var judgement = await judge.DecideAsync(asked.Repository, http.RequestAborted);
+        if (judgement.Decision.Permit is not { } permit)
+        {
+            Record(entry, judgement.Decision, started);
+            await denials.WriteAsync(http, asked, judgement.Decision, entry.Id, policy.Version);
+            return;
+        }
+
+        // After the decision: to a mirror's client this is an ordinary error, and a denied repository must not end in one.
         if (!token.Grants(asked.Repository, asked.Action))
         {
             await RegistryChallenges.WriteAsync(http, origin, request, "insufficient_scope");
             return;
         }
 
-        var policy = policies.Current;
-        (entry.Caller, entry.Request, entry.PolicyVersion) = (token.Caller, asked, policy.Version);
-        var judge = new Judge(policy, token.Caller, catalog, DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime));
-        var started = time.GetTimestamp();
-        var judgement = await judge.DecideAsync(asked.Repository, http.RequestAborted);
         Record(entry, judgement.Decision, started);
-        if (judgement.Decision.Permit is not { } permit)
-        {
-            await denials.WriteAsync(http, asked, judgement.Decision, entry.Id, policy.Version);
-            return;
-        }
-
         if (asked is UploadStartRequest { Mount: { } mount } upload && !await judge.AllowsAsync(mount.From, http.RequestAborted))
             asked = upload.WithoutMount();
         if (judgement.Decision.Outcome == AccessOutcome.Observe)

@@ -11,7 +11,7 @@ namespace ImageAccess.FakeHubs;
 /// </summary>
 internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) : IRegistryContent, IDisposable
 {
-    private static readonly string[] requestHeadersToDrop = ["Authorization", "Host", "Connection", "Transfer-Encoding", "Content-Length"];
+    private static readonly string[] requestHeadersToDrop = ["Accept", "Authorization", "Host", "Connection", "Transfer-Encoding", "Content-Length"];
     private static readonly string[] responseHeadersToDrop = ["Connection", "Transfer-Encoding", "Date", "Location"];
     private readonly ConcurrentDictionary<string, string> repositoryOfBlob = new(StringComparer.Ordinal);
     private readonly HttpMessageInvoker registry = new(new SocketsHttpHandler
@@ -100,6 +100,10 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
                 && !request.Headers.TryAddWithoutValidation(name, values.AsEnumerable()))
                 request.Content?.Headers.TryAddWithoutValidation(name, values.AsEnumerable());
         }
+
+        // Without these the registry would make an older manifest of an index; Docker Hub answers what was pushed.
+        string[] manifests = [BuiltImage.OciIndex, BuiltImage.OciManifest, BuiltImage.DockerList, BuiltImage.DockerManifest];
+        request.Headers.TryAddWithoutValidation("Accept", manifests);
 
         using var response = await registry.SendAsync(request, http.RequestAborted);
         http.Response.StatusCode = (int)response.StatusCode;

@@ -81,7 +81,7 @@ public sealed class Fault
 
     public static Fault CloseConnection() => new((http, _) =>
     {
-        http.Abort();
+        http.Break();
         return Task.CompletedTask;
     });
 
@@ -103,7 +103,7 @@ public sealed class Fault
 
             // What is flushed must reach the socket before the reset does.
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancel);
-            http.Abort();
+            http.Break();
         });
     });
 

@@ -56,7 +56,7 @@ public sealed class RecordedRequest
     /// <summary>Whether the client asked one of Docker Hub's own host names, and not an address of this fake.</summary>
     public bool ViaDockerHubNames { get; }
 
-    /// <summary>0 until the answer's headers are about to leave.</summary>
+    /// <summary>0 until the answer's headers are about to leave, and for good when none do.</summary>
     public int Status { get; internal set; }
 
     public long BodyBytesSent => Interlocked.Read(ref bodyBytesSent);
@@ -66,6 +66,9 @@ public sealed class RecordedRequest
     public string? Header(string name) => Headers.TryGetValue(name, out var values) ? values.ToString() : null;
 
     public override string ToString() => $"{Face} {Method} {Host} {RawTarget} -> {Status}";
+
+    /// <summary>This side broke the connection.</summary>
+    internal bool Broken { get; set; }
 
     internal void CountSent(int bytes) => Interlocked.Add(ref bodyBytesSent, bytes);
 }

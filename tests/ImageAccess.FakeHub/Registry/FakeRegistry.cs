@@ -95,7 +95,7 @@ public sealed class FakeRegistry
     public ReadOnlyMemory<byte>? FindBlob(string repository, string digest)
     {
         lock (gate)
-            return repositories.TryGetValue(repository, out var found) && found.Blobs.Contains(digest) ? blobs[digest] : null;
+            return repositories.TryGetValue(repository, out var found) && found.Blobs.Contains(digest) ? blobs[digest] : default(ReadOnlyMemory<byte>?);
     }
 
     public IReadOnlyList<string> Tags(string repository)
@@ -174,7 +174,7 @@ public sealed class FakeRegistry
     internal ReadOnlyMemory<byte>? FindBlob(string digest)
     {
         lock (gate)
-            return blobs.TryGetValue(digest, out var content) ? content : null;
+            return blobs.TryGetValue(digest, out var content) ? content : default(ReadOnlyMemory<byte>?);
     }
 
     internal IReadOnlyList<PushedImage> Manifests(string repository)

@@ -41,7 +41,7 @@ internal sealed class RegistryFace(FakeHub hub, IRegistryContent content)
             return;
         }
 
-        var actions = ActionsFor(http.Request.Method);
+        var actions = ActionsFor(http.Request.Method, target.Kind);
         if (grant is null || !actions.All(action => grant.Allows(target.Repository, action)))
         {
             var scope = $"repository:{target.Repository}:{string.Join(',', actions)}";
@@ -61,10 +61,10 @@ internal sealed class RegistryFace(FakeHub hub, IRegistryContent content)
         await content.ServeAsync(http, target, grant);
     }
 
-    private static string[] ActionsFor(string method) => method switch
+    private static string[] ActionsFor(string method, TargetKind kind) => method switch
     {
         "GET" or "HEAD" => ["pull"],
-        "DELETE" => ["delete"],
+        "DELETE" when kind is not TargetKind.Uploads => ["delete"],
         _ => ["pull", "push"],
     };
 

@@ -1,0 +1,151 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text;
+using System.Text.RegularExpressions;
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Core.Tests.Policies;
+
+/// <summary>Runs every row of every file in <c>Cases/</c>; its README says how one is written.</summary>
+public sealed partial class PolicyCaseTests
+{
+    private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Policies", "Cases");
+
+    public static TheoryData<string, int, string> Rows()
+    {
+        var rows = new TheoryData<string, int, string>();
+        foreach (var file in Files())
+        {
+            foreach (var (line, row) in RowsOf(file))
+                rows.Add(Path.GetFileName(file), line, row);
+        }
+
+        return rows;
+    }
+
+    [Theory]
+    [MemberData(nameof(Rows))]
+    public void The_policy_answers_as_written(string file, int line, string row)
+    {
+        var cells = row.Split('|', StringSplitOptions.TrimEntries);
+        Assert.True(cells.Length == 5, $"{file}:{line} has {cells.Length} columns and not 5");
+        var policy = PolicyOf(file);
+        var caller = CallerOf(cells[0]);
+        var repository = Names.Repository(cells[1]);
+        var today = DateOnly.ParseExact(cells[3], "yyyy-MM-dd", CultureInfo.InvariantCulture);
+        var expected = Answer().Match(cells[4]);
+        Assert.True(expected.Success, $"{file}:{line} has an answer that cannot be read: {cells[4]}");
+
+        var decision = PolicyEngine.Decide(policy, caller, repository, FactsOf(cells[2], repository.Namespace), today);
+
+        Assert.Equal(Written(expected), Written(decision, expected));
+        Assert.Equal(decision.Outcome != AccessOutcome.Deny, decision.Permit is not null);
+        Assert.Equal(decision.Outcome == AccessOutcome.Allow, decision.Message is null);
+        if (decision.Permit is not null)
+            Assert.Equal(repository, decision.Permit.Repository);
+    }
+
+    [Fact]
+    public void There_are_cases_for_every_rule_and_every_outcome()
+    {
+        Assert.NotEmpty(Files());
+        Assert.All(Files(), file => Assert.NotEmpty(RowsOf(file)));
+
+        var rules = typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!);
+        var answers = Files().SelectMany(RowsOf).Select(row => Answer().Match(row.Row.Split('|')[^1].Trim())).ToList();
+        Assert.All(rules, rule => Assert.Contains(answers, answer => answer.Groups["rule"].Value == rule));
+        Assert.All(["allow", "deny", "observe"], outcome => Assert.Contains(answers, answer => answer.Groups["outcome"].Value == outcome));
+    }
+
+    /// <summary>The rows below the line and the heads of the columns.</summary>
+    private static IEnumerable<(int Line, string Row)> RowsOf(string file)
+    {
+        var lines = File.ReadAllLines(file);
+        var heads = Array.IndexOf(lines, "---") + 1;
+        return lines.Index().Where(line => line.Index > heads && line.Item.Length > 0 && line.Item[0] != '#')
+            .Select(line => (line.Index + 1, line.Item));
+    }
+
+    private static string[] Files() => [.. Directory.GetFiles(Folder, "*.case").Order(StringComparer.Ordinal)];
+
+    private static Policy PolicyOf(string file)
+    {
+        var lines = File.ReadAllLines(Path.Combine(Folder, file));
+        var document = lines.TakeWhile(line => line != "---").Where(line => !line.StartsWith('#'));
+        var compiled = PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(string.Join('\n', document)), out var policy, out var problems);
+        Assert.True(compiled, $"{file}: {string.Join("; ", problems)}");
+        return policy!;
+    }
+
+    private static Caller CallerOf(string cell)
+    {
+        if (cell == "anonymous")
+            return Caller.Anonymous;
+
+        var parts = cell.Split(" (");
+        Membership[] memberships = parts.Length == 1 ? [] : [.. parts[1].TrimEnd(')').Split(", ").Select(MembershipOf)];
+        return parts[0].StartsWith('#')
+            ? Caller.SignedIn(null, parts[0][1..], memberships)
+            : Caller.SignedIn(parts[0], $"id of {parts[0]}", memberships);
+    }
+
+    private static Membership MembershipOf(string text) => text.Split(" of ") switch
+    {
+        ["owner", var organization] => new Membership(organization, OrganizationRole.Owner),
+        ["member", var organization] => new Membership(organization, OrganizationRole.Member),
+        _ => throw new FormatException($"neither 'member of X' nor 'owner of X': {text}"),
+    };
+
+    private static PublisherFacts FactsOf(string cell, string @namespace) => cell switch
+    {
+        "not asked" => PublisherFacts.NotAsked,
+        "unavailable" => PublisherFacts.Unavailable,
+        "verified publisher" => Known(@namespace, NamespaceBadge.VerifiedPublisher),
+        "open source" => Known(@namespace, NamespaceBadge.OpenSource),
+        "no badge" => Known(@namespace, NamespaceBadge.None),
+        _ => throw new FormatException($"no such publisher: {cell}"),
+    };
+
+    private static PublisherFacts Known(string @namespace, NamespaceBadge badge) =>
+        PublisherFacts.Known(new NamespaceRecord(@namespace, badge, "hub", DateTimeOffset.UnixEpoch));
+
+    private static string Written(Match expected) => Written(
+        expected.Groups["outcome"].Value,
+        expected.Groups["rule"].Value,
+        expected.Groups["message"].Value,
+        expected.Groups["help"].Value,
+        expected.Groups["category"].Value,
+        expected.Groups["organizations"].Value,
+        expected.Groups["waits"].Success);
+
+    /// <summary>The decision in the same words; what the case does not mention of category and organizations is left out.</summary>
+    private static string Written(AccessDecision decision, Match expected) => Written(
+        decision.Outcome.ToWireName(),
+        decision.Rule,
+        decision.Message,
+        decision.Help,
+        expected.Groups["category"].Success ? decision.Classification.Category.ToWireName() : null,
+        expected.Groups["organizations"].Success ? string.Join(", ", decision.Organizations) : null,
+        decision.NeedsPublisher);
+
+    private static string Written(
+        string outcome, string rule, string? message, string? help, string? category, string? organizations, bool waits)
+    {
+        var text = new StringBuilder($"{outcome} {rule}");
+        if (!string.IsNullOrEmpty(message))
+            text.Append(CultureInfo.InvariantCulture, $" \"{message}\"");
+        if (!string.IsNullOrEmpty(help))
+            text.Append(CultureInfo.InvariantCulture, $" help \"{help}\"");
+        if (!string.IsNullOrEmpty(category))
+            text.Append(CultureInfo.InvariantCulture, $" as {category}");
+        if (!string.IsNullOrEmpty(organizations))
+            text.Append(CultureInfo.InvariantCulture, $" under {organizations}");
+        return text.Append(waits ? " waits" : "").ToString();
+    }
+
+    [GeneratedRegex(
+        """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( help "(?<help>[^"]+)")?( as (?<category>[a-z-]+))?( under (?<organizations>[a-z0-9]+(, [a-z0-9]+)*))?(?<waits> waits)?\z""",
+        RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Answer();
+}

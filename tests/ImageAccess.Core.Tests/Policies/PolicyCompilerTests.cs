@@ -1,0 +1,341 @@
+using System.Security.Cryptography;
+using System.Text;
+using FsCheck;
+using FsCheck.Fluent;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Core.Tests.Policies;
+
+public sealed class PolicyCompilerTests
+{
+    [Fact]
+    public void Reads_every_member()
+    {
+        var document = Compiled("""
+            {
+              // who is named in messages
+              "defaultOrganization": "beta",
+              "callers": { "anonymous": "deny", "outsiders": "deny", "organizationTokens": "member" },
+              "organizations": [ {
+                  "name": "acme",
+                  "namespaces": [ "acme", "acme-labs" ],
+                  "owners": [ "alice", "Carol" ],
+                  "members": [ "Bob" ],
+                  "enabled": true,
+                  "mode": "observe",
+                  "observeUntil": "2027-01-31",
+                  "allow": { "official": true, "verifiedPublisher": true, "community": true },
+                  "allowlist": [
+                    { "repository": "testcontainers/ryuk", "reason": "integration tests", "approvedBy": "alice", "expires": "2027-06-30" },
+                    { "repository": "bitnami/*" },
+                    { "repository": "nginx" },
+                  ],
+                  "help": "ask in #platform" /* a channel */
+                },
+                { "name": "beta" },
+              ],
+            }
+            """).Document;
+
+        Assert.Equal("beta", document.DefaultOrganization);
+        Assert.Equal(new CallersDocument { DenyAnonymous = true, DenyOutsiders = true, DenyOrganizationTokens = false }, document.Callers);
+        var acme = document.Organizations[0];
+        Assert.Equal(("acme", true, true, new DateOnly(2027, 1, 31)), (acme.Name, acme.Enabled, acme.Observe, acme.ObserveUntil));
+        Assert.Equal(["acme", "acme-labs"], acme.Namespaces);
+        Assert.Equal(["alice", "carol"], acme.Owners);
+        Assert.Equal(["bob"], acme.Members);
+        Assert.Equal((true, true, true), (acme.AllowOfficial, acme.AllowVerifiedPublisher, acme.AllowCommunity));
+        Assert.Equal("ask in #platform", acme.Help);
+        Assert.Equal(
+            [
+                new AllowlistEntry("testcontainers", Names.Repository("testcontainers/ryuk"), new DateOnly(2027, 6, 30))
+                {
+                    Reason = "integration tests",
+                    ApprovedBy = "alice",
+                },
+                new AllowlistEntry("bitnami", null, null),
+                new AllowlistEntry("library", Names.Repository("library/nginx"), null),
+            ],
+            acme.Allowlist);
+        Assert.Equal(["testcontainers/ryuk", "bitnami/*", "library/nginx"], acme.Allowlist.Select(entry => entry.ToString()));
+    }
+
+    [Fact]
+    public void What_is_left_out_has_the_strict_default()
+    {
+        var policy = Compiled("""{ "organizations": [ { "name": "acme" }, { "name": "beta" } ] }""");
+
+        Assert.Null(policy.Document.DefaultOrganization);
+        Assert.Equal(
+            new CallersDocument { DenyAnonymous = false, DenyOutsiders = false, DenyOrganizationTokens = true }, policy.Document.Callers);
+        var acme = policy.Document.Organizations[0];
+        Assert.Equal((false, false, null), (acme.Enabled, acme.Observe, acme.ObserveUntil));
+        Assert.Equal((false, false, false), (acme.AllowOfficial, acme.AllowVerifiedPublisher, acme.AllowCommunity));
+        Assert.Equal([], acme.Namespaces);
+        Assert.Equal([], acme.Owners);
+        Assert.Equal([], acme.Members);
+        Assert.Equal([], acme.Allowlist);
+        Assert.Null(acme.Help);
+
+        Assert.Equal("acme", policy.DefaultOrganization?.Name);
+        Assert.Equal(["acme"], policy.Organizations[0].Namespaces);
+        Assert.False(policy.IsEnabled);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{ "organizations": [] }""")]
+    [InlineData("""{ "callers": {} }""")]
+    [InlineData("// nothing yet\n{}\n")]
+    public void A_document_without_organizations_is_off(string json)
+    {
+        var policy = Compiled(json);
+        Assert.False(policy.IsEnabled);
+        Assert.Null(policy.DefaultOrganization);
+        Assert.Empty(policy.Organizations);
+    }
+
+    [Fact]
+    public void The_snapshot_says_what_is_in_force()
+    {
+        var policy = Compiled("""
+            {
+              "defaultOrganization": "beta",
+              "organizations": [
+                { "name": "acme", "namespaces": [ "acmelabs" ], "mode": "observe", "help": "ask" },
+                { "name": "beta", "enabled": true, "mode": "observe", "observeUntil": "2027-01-31", "allow": { "official": true } },
+                { "name": "gamma", "enabled": true, "allow": { "verifiedPublisher": true } },
+                { "name": "delta", "enabled": true, "mode": "observe", "allow": { "community": true } }
+              ]
+            }
+            """);
+        var last = new DateOnly(2027, 1, 31);
+
+        Assert.True(policy.IsEnabled);
+        Assert.Equal("beta", policy.DefaultOrganization?.Name);
+        Assert.Equal(["off", "observe", "enforce", "observe"], policy.Organizations.Select(o => o.Mode(last)));
+        Assert.Equal(["off", "enforce", "enforce", "observe"], policy.Organizations.Select(o => o.Mode(last.AddDays(1))));
+        Assert.Equal([false, true, true, true], policy.Organizations.Select(o => o.Enabled));
+        Assert.Equal([false, true, false, false], policy.Organizations.Select(o => o.AllowsOfficial));
+        Assert.Equal([false, false, true, false], policy.Organizations.Select(o => o.AllowsVerifiedPublisher));
+        Assert.Equal([false, false, false, true], policy.Organizations.Select(o => o.AllowsCommunity));
+        Assert.Equal(["ask", null, null, null], policy.Organizations.Select(o => o.Help));
+        Assert.Equal(["acmelabs"], policy.Organizations[0].Namespaces);
+        Assert.Equal(["beta"], policy.Organizations[1].Namespaces);
+    }
+
+    [Fact]
+    public void The_version_names_the_bytes()
+    {
+        var bytes = "{ }"u8.ToArray();
+        Assert.True(PolicyCompiler.TryCompile(bytes, out var policy, out _));
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes))[..12], policy.Version);
+        Assert.NotEqual(policy.Version, Compiled("{}").Version);
+        Assert.Equal("none", Policy.Off.Version);
+    }
+
+    [Fact]
+    public void A_byte_order_mark_is_no_fault()
+    {
+        Assert.True(PolicyCompiler.TryCompile((byte[])[0xEF, 0xBB, 0xBF, .. "{}"u8], out _, out var problems));
+        Assert.Empty(problems);
+    }
+
+    /// <summary>A document that cannot be read at all has one problem, and its place.</summary>
+    [Theory]
+    [InlineData("", "line 1, column 1: not valid JSON")]
+    [InlineData("  ", "line 1, column 3: not valid JSON")]
+    [InlineData("// only a comment", "line 1, column 18: not valid JSON")]
+    [InlineData("{", "line 1, column 2: not valid JSON")]
+    [InlineData("{} {}", "line 1, column 4: not valid JSON")]
+    [InlineData("{\n  \"callers\": {\n    'anonymous': 1\n} }", "line 3, column 5: not valid JSON")]
+    [InlineData("{ \"organizations\": [ { \"name\": \"acme\" \"enabled\": true } ] }", "line 1, column 39: not valid JSON")]
+    [InlineData("{ \"organizations\": [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]] }", "line 1, column 35: not valid JSON")] // deeper than 16
+    [InlineData("[]", "must be an object")]
+    [InlineData("null", "must be an object")]
+    [InlineData("\"acme\"", "must be an object")]
+    public void What_cannot_be_read_has_one_problem(string json, string problem) => Assert.Equal([problem], Problems(json));
+
+    [Fact]
+    public void Bytes_that_are_no_text_have_one_problem()
+    {
+        Assert.Equal(["not valid UTF-8"], Problems([.. "{ \"defaultOrganization\": \""u8, 0xFF, .. "\" }"u8]));
+        Assert.Equal(["not valid UTF-8"], Problems([.. "{} // "u8, 0xC3]));
+        Assert.Equal(["not valid UTF-8"], Problems([.. "{} // "u8, 0xED, 0xA0, 0x80])); // half of a surrogate pair
+    }
+
+    /// <summary>The place and the text of every problem; organization members are written as they stand in acme's object.</summary>
+    [Theory]
+    [InlineData("""{ "organisations": [] }""", "organisations: unknown member; known here: defaultOrganization, callers, organizations")]
+    [InlineData("""{ "Organizations": [] }""", "Organizations: unknown member; known here: defaultOrganization, callers, organizations")]
+    [InlineData("""{ "callers": {}, "callers": {} }""", "callers: comes twice")]
+    [InlineData("""{ "callers": [] }""", "callers: must be an object")]
+    [InlineData("""{ "callers": { "anonymous": "allow" } }""", "callers.anonymous: must be \"member\" or \"deny\"")]
+    [InlineData("""{ "callers": { "outsiders": true } }""", "callers.outsiders: must be \"member\" or \"deny\"")]
+    [InlineData("""{ "callers": { "organizationTokens": null } }""", "callers.organizationTokens: must be \"deny\" or \"member\"")]
+    [InlineData("""{ "callers": { "anonymous": "Deny" } }""", "callers.anonymous: must be \"member\" or \"deny\"")]
+    [InlineData("""{ "callers": { "robots": "deny" } }""", "callers.robots: unknown member; known here: anonymous, outsiders, organizationTokens")]
+    [InlineData("""{ "organizations": {} }""", "organizations: must be a list")]
+    [InlineData("""{ "organizations": [ "acme" ] }""", "organizations[0]: must be an object")]
+    [InlineData("""{ "organizations": [ {} ] }""", "organizations[0]: an organization needs a name")]
+    [InlineData("""{ "organizations": [ { "name": 5 } ] }""", "organizations[0].name: must be a text")]
+    [InlineData("""{ "organizations": [ { "name": "" } ] }""", "organizations[0].name: must have 1 to 255 characters")]
+    [InlineData("""{ "organizations": [ { "name": "Acme" } ] }""", "organizations[0].name: not a Docker Hub namespace: lower-case letters and digits, with - _ . between them")]
+    [InlineData("""{ "organizations": [ { "name": "acme/app" } ] }""", "organizations[0].name: not a Docker Hub namespace: lower-case letters and digits, with - _ . between them")]
+    [InlineData("""{ "organizations": [ { "name": "library" } ] }""", "organizations[0].name: library is the namespace of the official images and belongs to no organization")]
+    [InlineData("""{ "defaultOrganization": "beta", "organizations": [ { "name": "acme" } ] }""", "defaultOrganization: no organization is named beta")]
+    [InlineData("""{ "defaultOrganization": "acmelabs", "organizations": [ { "name": "acme", "namespaces": [ "acmelabs" ] } ] }""", "defaultOrganization: no organization is named acmelabs")]
+    [InlineData("""{ "callers": { "\ud800": "deny" } }""", "callers: the name of a member is not a text")]
+    [InlineData("""{ "\udc00": "deny" }""", "the name of a member is not a text")]
+    [InlineData("""{ "defaultOrganization": [] }""", "defaultOrganization: must be a text")]
+    public void A_problem_has_its_place(string json, string problem) => Assert.Equal([problem], Problems(json));
+
+    [Theory]
+    [InlineData("\"colour\": 1", "colour: unknown member; known here: name, namespaces, owners, members, enabled, mode, observeUntil, allow, allowlist, help")]
+    [InlineData("\"enabled\": true, \"enabled\": false", "enabled: comes twice")]
+    [InlineData("\"enabled\": \"true\"", "enabled: must be true or false")]
+    [InlineData("\"enabled\": 1", "enabled: must be true or false")]
+    [InlineData("\"enabled\": null", "enabled: must be true or false")]
+    [InlineData("\"mode\": \"off\"", "mode: must be \"enforce\" or \"observe\"")]
+    [InlineData("\"mode\": false", "mode: must be \"enforce\" or \"observe\"")]
+    [InlineData("\"observeUntil\": \"2027-6-30\"", "observeUntil: must be a day, as \"2027-06-30\"")]
+    [InlineData("\"observeUntil\": \"2027-02-29\"", "observeUntil: must be a day, as \"2027-06-30\"")]
+    [InlineData("\"observeUntil\": \"2027-06-30T00:00:00Z\"", "observeUntil: must be a day, as \"2027-06-30\"")]
+    [InlineData("\"observeUntil\": 20270630", "observeUntil: must be a day, as \"2027-06-30\"")]
+    [InlineData("\"namespaces\": \"acme\"", "namespaces: must be a list")]
+    [InlineData("\"namespaces\": [ 1 ]", "namespaces[0]: must be a text")]
+    [InlineData("\"namespaces\": [ \"acme\", \"library\" ]", "namespaces[1]: library is the namespace of the official images and belongs to no organization")]
+    [InlineData("\"namespaces\": [ \"acme/*\" ]", "namespaces[0]: not a Docker Hub namespace: lower-case letters and digits, with - _ . between them")]
+    [InlineData("\"owners\": \"alice\"", "owners: must be a list")]
+    [InlineData("\"owners\": [ \"\" ]", "owners[0]: must have 1 to 255 characters")]
+    [InlineData("\"members\": [ \"bob\", null ]", "members[1]: must be a text")]
+    [InlineData("\"allow\": true", "allow: must be an object")]
+    [InlineData("\"allow\": { \"official\": \"yes\" }", "allow.official: must be true or false")]
+    [InlineData("\"allow\": { \"verified\": true }", "allow.verified: unknown member; known here: official, verifiedPublisher, community")]
+    [InlineData("\"allow\": { \"community\": true, \"community\": true }", "allow.community: comes twice")]
+    [InlineData("\"allowlist\": [ \"testcontainers/ryuk\" ]", "allowlist[0]: must be an object")]
+    [InlineData("\"allowlist\": [ {} ]", "allowlist[0]: an allowlist entry needs a repository")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"*\" } ]", "allowlist[0].repository: not a repository, as testcontainers/ryuk or testcontainers/*")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"*/*\" } ]", "allowlist[0].repository: not a repository, as testcontainers/ryuk or testcontainers/*")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"a/b/*\" } ]", "allowlist[0].repository: not a repository, as testcontainers/ryuk or testcontainers/*")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"a/b*\" } ]", "allowlist[0].repository: not a repository, as testcontainers/ryuk or testcontainers/*")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"a/b:latest\" } ]", "allowlist[0].repository: not a repository, as testcontainers/ryuk or testcontainers/*")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"docker.io/a/B\" } ]", "allowlist[0].repository: not a repository, as testcontainers/ryuk or testcontainers/*")]
+    [InlineData("\"allowlist\": [ { \"repository\": 7 } ]", "allowlist[0].repository: must be a text")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"a/b\", \"expires\": \"soon\" } ]", "allowlist[0].expires: must be a day, as \"2027-06-30\"")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"a/b\", \"reason\": 1 } ]", "allowlist[0].reason: must be a text")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"a/b\", \"approvedBy\": \"\" } ]", "allowlist[0].approvedBy: must have 1 to 200 characters")]
+    [InlineData("\"allowlist\": [ { \"repository\": \"a/b\", \"until\": \"2027-06-30\" } ]", "allowlist[0].until: unknown member; known here: repository, reason, approvedBy, expires")]
+    [InlineData("\"help\": \"\"", "help: must have 1 to 200 characters")]
+    [InlineData("\"help\": [ \"ask\" ]", "help: must be a text")]
+    [InlineData("\"help\": \"\\ud800\"", "help: must be a text")] // half of a surrogate pair
+    [InlineData("\"observeUntil\": \"\\ud800\"", "observeUntil: must be a day, as \"2027-06-30\"")]
+    [InlineData("\"mode\": \"\\ud800\"", "mode: must be \"enforce\" or \"observe\"")]
+    public void A_problem_of_an_organization_has_its_place(string members, string problem) => Assert.Equal(
+        [$"organizations[0].{problem}"], Problems($$"""{ "organizations": [ { "name": "acme", {{members}} } ] }"""));
+
+    [Theory]
+    [InlineData("""{ "name": "acme" }, { "name": "beta" }, { "name": "acme" }""", "organizations[2]: the organization acme comes twice")]
+    [InlineData("""{ "name": "acme", "namespaces": [ "x" ] }, { "name": "acme", "namespaces": [ "x" ] }""", "organizations[1]: the organization acme comes twice")]
+    [InlineData("""{ "name": "acme", "namespaces": [ "x" ] }, { "name": "beta", "namespaces": [ "y", "x" ] }""", "organizations[1]: the namespace x belongs to organizations[0] as well")]
+    [InlineData("""{ "name": "acme" }, { "name": "beta", "namespaces": [ "acme" ] }""", "organizations[1]: the namespace acme belongs to organizations[0] as well")]
+    [InlineData("""{ "name": "acme", "namespaces": [ "beta" ] }, { "name": "beta", "namespaces": [ "y" ] }""", "organizations[1]: the namespace beta belongs to organizations[0] as well")]
+    public void A_name_belongs_to_one_organization(string organizations, string problem) =>
+        Assert.Equal([problem], Problems($$"""{ "organizations": [ {{organizations}} ] }"""));
+
+    [Fact]
+    public void An_organization_may_repeat_its_own_names() =>
+        Assert.Empty(Problems("""{ "organizations": [ { "name": "acme", "namespaces": [ "acme", "x", "x" ], "owners": [ "a", "a" ] } ] }"""));
+
+    [Fact]
+    public void Texts_have_a_length()
+    {
+        const string Entry = """{ "organizations": [ { "name": "acme", "help": "HELP", "owners": [ "OWNER" ], "allowlist": [ { "repository": "a/b", "reason": "REASON", "approvedBy": "APPROVER" } ] } ] }""";
+
+        Assert.Empty(Problems(Filled(200, 255, 1000, 200)));
+        Assert.Equal(
+            [
+                "organizations[0].owners[0]: must have 1 to 255 characters",
+                "organizations[0].allowlist[0].reason: must have 1 to 1000 characters",
+                "organizations[0].allowlist[0].approvedBy: must have 1 to 200 characters",
+                "organizations[0].help: must have 1 to 200 characters",
+            ],
+            Problems(Filled(201, 256, 1001, 201)));
+
+        static string Filled(int help, int owner, int reason, int approver) => Entry
+            .Replace("HELP", new string('h', help), StringComparison.Ordinal)
+            .Replace("OWNER", new string('o', owner), StringComparison.Ordinal)
+            .Replace("REASON", new string('r', reason), StringComparison.Ordinal)
+            .Replace("APPROVER", new string('a', approver), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_problem_is_reported_at_once()
+    {
+        var problems = Problems("""
+            {
+              "colour": "blue",
+              "defaultOrganization": "nobody",
+              "callers": { "anonymous": 1, "outsiders": "x" },
+              "organizations": [
+                { "namespaces": [ "Acme" ], "enabled": 1, "allow": { "official": 0 }, "allowlist": [ { "expires": "x" }, 5 ] },
+                7
+              ]
+            }
+            """);
+
+        Assert.Equal(
+            [
+                "allow.official",
+                "allowlist[0]",
+                "allowlist[0].expires",
+                "allowlist[1]",
+                "callers.anonymous",
+                "callers.outsiders",
+                "colour",
+                "defaultOrganization",
+                "enabled",
+                "namespaces[0]",
+                "organizations[0]",
+                "organizations[1]",
+            ],
+            problems.Select(problem => problem.Split(": ")[0].Replace("organizations[0].", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void No_bytes_make_the_compiler_throw()
+    {
+        const string Document = """{"defaultOrganization":"acme","callers":{"anonymous":"deny"},"organizations":[{"name":"acme","namespaces":["a"],"observeUntil":"2027-01-31","allow":{"official":true},"allowlist":[{"repository":"a/*","expires":"2027-01-31"}],"help":"x"}]}""";
+        var pieces = Gen.Elements(
+            "\\ud800", "\\u0000", "\"", "{", "}", "[", "]", ",", ":", "null", "true", "1e999", "-", "//", "/*", "\n", "\\", "name", "*", "/");
+        var spoiled =
+            from piece in pieces
+            from position in Gen.Choose(0, Document.Length)
+            from cut in Gen.Choose(0, 3)
+            select Encoding.UTF8.GetBytes(Document[..position] + piece + Document[Math.Min(Document.Length, position + cut)..]);
+        var anything = ArbMap.Default.GeneratorFor<byte[]>();
+
+        Prop.ForAll(Gen.OneOf(spoiled, anything).ToArbitrary(), bytes =>
+        {
+            var compiled = PolicyCompiler.TryCompile(bytes, out var policy, out var problems);
+            return compiled == (policy is not null) && compiled == (problems.Count == 0);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(20_000));
+    }
+
+    private static Policy Compiled(string json)
+    {
+        Assert.Empty(Problems(json));
+        Assert.True(PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(json), out var policy, out _));
+        return policy;
+    }
+
+    private static List<string> Problems(string json) => Problems(Encoding.UTF8.GetBytes(json));
+
+    private static List<string> Problems(byte[] utf8)
+    {
+        var compiled = PolicyCompiler.TryCompile(utf8, out var policy, out var problems);
+        Assert.Equal(compiled, policy is not null);
+        Assert.Equal(compiled, problems.Count == 0);
+        return [.. problems.Select(problem => problem.ToString())];
+    }
+}

@@ -1,0 +1,108 @@
+using System.Net;
+using ImageAccess.FakeHubs;
+
+namespace ImageAccess.Proxy.Tests.FakeHubs;
+
+public sealed class UploadTests : IAsyncLifetime
+{
+    private static readonly byte[] blob = "0123456789"u8.ToArray();
+    private static readonly string digest = FakeRegistry.DigestOf(blob);
+    private FakeHub hub = null!;
+    private HubClient client = null!;
+
+    public async Task InitializeAsync()
+    {
+        hub = await FakeHub.StartAsync(options => options.PublicRegistry = new Uri("https://registry-1.docker.io"));
+        client = HubClient.Of(hub);
+        hub.Users.Add("alice", "wonderland");
+        client.Token = await hub.TokenForAsync("alice", "repository:alice/app:pull,push");
+    }
+
+    public async Task DisposeAsync()
+    {
+        client.Dispose();
+        await hub.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_blob_goes_up_in_pieces()
+    {
+        using var started = await client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
+        using var first = await client.SendAsync(HttpMethod.Patch, TargetOf(started), Piece(0, 4));
+        using var asked = await client.GetAsync(TargetOf(first));
+        using var wrong = await client.SendAsync(HttpMethod.Patch, TargetOf(asked), Piece(7, 3));
+        using var second = await client.SendAsync(HttpMethod.Patch, TargetOf(wrong), Piece(4, 3));
+        using var ended = await client.SendAsync(HttpMethod.Put, TargetOf(second) + "&digest=" + Uri.EscapeDataString(digest), Piece(7, 3));
+
+        Assert.Equal(HttpStatusCode.Accepted, started.StatusCode);
+        Assert.StartsWith("https://registry-1.docker.io/v2/alice/app/blobs/uploads/", started.Headers.Location!.OriginalString, StringComparison.Ordinal);
+        Assert.EndsWith("%3D%3D", started.Headers.Location.OriginalString, StringComparison.Ordinal);
+        Assert.Equal("0-3", first.Headers.GetValues("Range").Single());
+        Assert.Equal((HttpStatusCode.NoContent, "0-3"), (asked.StatusCode, asked.Headers.GetValues("Range").Single()));
+        Assert.Equal(HttpStatusCode.RequestedRangeNotSatisfiable, wrong.StatusCode);
+        Assert.Equal("0-6", second.Headers.GetValues("Range").Single());
+        Assert.Equal(HttpStatusCode.Created, ended.StatusCode);
+        Assert.Equal(blob, hub.Images.FindBlob("alice/app", digest)!.Value.ToArray());
+    }
+
+    [Fact]
+    public async Task A_state_that_came_back_changed_is_refused()
+    {
+        using var started = await client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
+
+        using var decoded = await client.GetAsync(TargetOf(started).Replace("%3D", "=", StringComparison.Ordinal));
+        using var cancelled = await client.SendAsync(HttpMethod.Delete, TargetOf(started));
+        using var gone = await client.GetAsync(TargetOf(started));
+
+        Assert.Equal(HttpStatusCode.NotFound, decoded.StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent, cancelled.StatusCode);
+        Assert.Equal("BLOB_UPLOAD_UNKNOWN", (string)(await HubClient.JsonOf(gone))["errors"]![0]!["code"]!);
+    }
+
+    [Fact]
+    public async Task A_blob_goes_up_in_one_request_if_its_digest_is_right()
+    {
+        using var stored = await client.SendAsync(HttpMethod.Post, $"/v2/alice/app/blobs/uploads/?digest={Uri.EscapeDataString(digest)}", new ByteArrayContent(blob));
+        using var wrong = await client.SendAsync(HttpMethod.Post, $"/v2/alice/app/blobs/uploads/?digest={Uri.EscapeDataString(digest)}", new ByteArrayContent([1]));
+
+        Assert.Equal(HttpStatusCode.Created, stored.StatusCode);
+        Assert.Equal(digest, stored.Headers.GetValues("Docker-Content-Digest").Single());
+        Assert.Equal("DIGEST_INVALID", (string)(await HubClient.JsonOf(wrong))["errors"]![0]!["code"]!);
+    }
+
+    [Theory]
+    [InlineData(false, HttpStatusCode.Accepted)]
+    [InlineData(true, HttpStatusCode.Created)]
+    public async Task A_mount_needs_pull_on_its_source(bool granted, HttpStatusCode status)
+    {
+        hub.Images.PushBlob("library/base", blob);
+        if (granted)
+            client.Token = await hub.TokenForAsync("alice", "repository:alice/app:pull,push", "repository:library/base:pull");
+
+        using var response = await client.SendAsync(HttpMethod.Post, $"/v2/alice/app/blobs/uploads/?mount={Uri.EscapeDataString(digest)}&from=library%2Fbase");
+
+        Assert.Equal(status, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task Nobody_pushes_to_what_is_not_theirs()
+    {
+        client.Token = await hub.TokenForAsync("alice", "repository:library/base:pull,push");
+
+        using var response = await client.SendAsync(HttpMethod.Post, "/v2/library/base/blobs/uploads/");
+
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.Contains("scope=\"repository:library/base:pull,push\"", response.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>Path and query of a Location, byte for byte, at the hub's own address.</summary>
+    private string TargetOf(HttpResponseMessage response) =>
+        response.Headers.Location!.OriginalString.Replace("https://registry-1.docker.io", hub.Registry.AbsoluteUri.TrimEnd('/'), StringComparison.Ordinal);
+
+    private static ByteArrayContent Piece(int start, int length)
+    {
+        var piece = new ByteArrayContent(blob, start, length);
+        piece.Headers.TryAddWithoutValidation("Content-Range", $"{start}-{start + length - 1}");
+        return piece;
+    }
+}
