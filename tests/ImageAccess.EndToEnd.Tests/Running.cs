@@ -14,8 +14,10 @@ internal sealed record Outcome(string Command, int ExitCode, string Text)
         ExitCode != 0 ? this : throw new XunitException($"Expected a failure, exit code 0: {this}");
 
     /// <summary>The client refused, and somewhere on one line it said exactly this.</summary>
-    public Outcome FailedSaying(string text) =>
-        Failed().Text.Contains(text, StringComparison.Ordinal) ? this : throw new XunitException($"Expected to read '{text}': {this}");
+    public Outcome FailedSaying(string text) => Failed().Saying(text);
+
+    public Outcome Saying(string text) =>
+        Text.Contains(text, StringComparison.Ordinal) ? this : throw new XunitException($"Expected to read '{text}': {this}");
 
     public override string ToString() => $"{Command}\n{Text}";
 }

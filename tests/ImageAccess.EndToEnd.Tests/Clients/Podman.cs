@@ -78,6 +78,7 @@ internal static class Registries
             insecure = true
 
             """));
+        cell.Set("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
         cell.Set("REGISTRY_AUTH_FILE", cell.Write("auth.json", "{}"));
         return cell;
     }

@@ -15,6 +15,9 @@ internal sealed class Skopeo : IClient
         return RunAsync(["copy", .. tls, $"docker://{Image.Full(image)}", $"dir:{FolderOf(image)}"]);
     }
 
+    public Task<Outcome> LoginAsync(string user, string password, string host) =>
+        cell.RunWithInputAsync(password, ["skopeo", "login", "--tls-verify=false", "--username", user, "--password-stdin", host]);
+
     public Task<Outcome> CopyToAsync(string image, string destination, params IReadOnlyList<string> options) =>
         RunAsync(["copy", "--dest-tls-verify=false", .. options, $"dir:{FolderOf(image)}", $"docker://{destination}"]);
 
