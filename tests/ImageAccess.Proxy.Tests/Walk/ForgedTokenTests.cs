@@ -101,7 +101,6 @@ public sealed class ForgedTokenTests(SharedSurroundings shared) : IClassFixture<
     [InlineData("GET", Target, "repository:library/nginxx:pull", "pull")]
     [InlineData("GET", Target, "", "pull")]
     [InlineData("PUT", Target, "repository:library/nginx:pull", "pull,push")]
-    [InlineData("PUT", Target, "repository:library/nginx:push", "pull,push")]
     [InlineData("DELETE", Target, "repository:library/nginx:pull,push", "delete")]
     [InlineData("POST", "/v2/library/nginx/blobs/uploads/", "repository:library/nginx:pull", "pull,push")]
     [InlineData("GET", "/v2/nginx/manifests/latest", "repository:nginx:pull", "pull")]
