@@ -29,10 +29,15 @@ public sealed class RegistryEndpoint(
 
         var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         if (!RegistryRequest.TryParse(http.Request.Method, target, out var request, out var error)
-            || !RequestBody.TryAccept(http, request, out error)
             || !challenges.TryFindOrigin(http.Request, out var origin, out error))
         {
             await ErrorBody.WriteAsync(http, error);
+            return;
+        }
+
+        if (!RequestBody.TryAccept(http, request, out error))
+        {
+            await RequestBody.RefuseAsync(http, error);
             return;
         }
 
@@ -77,6 +82,8 @@ public sealed class RegistryEndpoint(
         Record(entry, judgement.Decision, started);
         if (asked is UploadStartRequest { Mount: { } mount } upload && !await judge.AllowsAsync(mount.From, http.RequestAborted))
             asked = upload.WithoutMount();
+        if (asked is ManifestRequest { Method: "PUT" })
+            await RequestBody.ReadManifestAsync(http);
         if (judgement.Decision.Outcome == AccessOutcome.Observe)
             http.Response.OnStarting(() => WarnAsync(http.Response, judgement));
 

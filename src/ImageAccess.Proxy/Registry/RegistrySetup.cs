@@ -39,8 +39,8 @@ public static class RegistrySetup
         {
             try
             {
-                if (http.Request.Headers.ContainsKey("X-Content-Length"))
-                    await ErrorBody.WriteAsync(http, RegistryError.Unsupported("a request has a Content-Length or a Transfer-Encoding, not both"));
+                if (RequestBody.IsAmbiguous(http.Request))
+                    await RequestBody.RefuseAsync(http, RegistryError.Unsupported("a request has a Content-Length or the Transfer-Encoding chunked, and nothing besides"));
                 else if (IsToken(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget))
                     await http.RequestServices.GetRequiredService<TokenEndpoint>().HandleAsync(http);
                 else
@@ -52,7 +52,10 @@ public static class RegistrySetup
             }
             catch (BadHttpRequestException exception) when (!http.Response.HasStarted)
             {
-                await ErrorBody.WriteAsync(http, new RegistryError(exception.StatusCode, "UNSUPPORTED", "the request could not be read"));
+                var error = exception.StatusCode == StatusCodes.Status413PayloadTooLarge
+                    ? new RegistryError(413, "SIZE_INVALID", "the request's body is too large")
+                    : new RegistryError(exception.StatusCode, "UNSUPPORTED", "the request could not be read");
+                await ErrorBody.WriteAsync(http, error);
             }
             catch (Exception exception) when (!http.Response.HasStarted)
             {

@@ -26,6 +26,12 @@ public sealed class TokenEndpoint(UpstreamTokens tokens, CallerIdentifier caller
         }
 
         var asForm = HttpMethods.IsPost(http.Request.Method);
+        if (!asForm && RequestBody.IsPresent(http))
+        {
+            await RequestBody.RefuseAsync(http, RegistryError.Unsupported("a GET of this endpoint has no body"));
+            return;
+        }
+
         var encoded = asForm ? await ReadFormAsync(http) : http.Request.QueryString.Value is ['?', .. var query] ? query : "";
         if (!TokenRequest.TryParse(encoded, http.Request.Headers.Authorization, asForm, out var request, out var error))
         {

@@ -85,7 +85,7 @@ public sealed class UpstreamRegistry : IDisposable
     {
         ForwarderError.RequestTimedOut => new RegistryError(504, "UNAVAILABLE", "Docker Hub did not answer in time"),
         _ when cause is UpstreamException => new RegistryError(502, "UNAVAILABLE", cause.Message),
-        _ when cause is BadHttpRequestException bad => new RegistryError(bad.StatusCode, "UNSUPPORTED", "the request's body could not be read"),
+        ForwarderError.RequestBodyClient => RegistryError.Unsupported("the request's body could not be read"),
         _ => new RegistryError(502, "UNAVAILABLE", "Docker Hub could not be reached"),
     };
 

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Hosting;
 using Microsoft.AspNetCore.Builder;
@@ -47,14 +49,22 @@ public sealed class Surroundings : IAsyncDisposable
 
     public string AuditFile => Path.Combine(_directory, "audit.jsonl");
 
+    public static Task<Surroundings> StartAsync(
+        string policy = Policy, Action<FakeHubOptions>? hub = null, params (string Key, string Value)[] settings) =>
+        StartAsync(policy, hub, TimeProvider.System, settings);
+
+    /// <param name="policy">The policy document.</param>
+    /// <param name="hub">Settings of the fake hub.</param>
+    /// <param name="time">The proxy's clock.</param>
+    /// <param name="settings">Configuration over what the fixture sets itself.</param>
     public static async Task<Surroundings> StartAsync(
-        string policy = Policy, Action<FakeHubOptions>? hub = null, params (string Key, string Value)[] settings)
+        string policy, Action<FakeHubOptions>? hub, TimeProvider time, params (string Key, string Value)[] settings)
     {
         var directory = Directory.CreateTempSubdirectory("imageaccess-").FullName;
         var surroundings = new Surroundings(await FakeHub.StartAsync(hub), directory);
         surroundings.Populate();
         await File.WriteAllTextAsync(Path.Combine(directory, "policy.json"), policy);
-        await surroundings.StartProxyAsync(settings);
+        await surroundings.StartProxyAsync(time, settings);
         return surroundings;
     }
 
@@ -64,16 +74,52 @@ public sealed class Surroundings : IAsyncDisposable
     public Task<string> PullTokenAsync(string? username, string repository) => TokenAsync(username, $"repository:{repository}:pull");
 
     /// <summary>Sends bytes as they are and reads the whole answer; the connection is closed behind it.</summary>
-    public async Task<RawAnswer> SendRawAsync(string request)
+    public async Task<RawAnswer> SendRawAsync(string request) => RawAnswer.Parse(await ExchangeAsync(request));
+
+    /// <summary>Everything that comes back for these bytes until the proxy closes; it may close before it has read them all.</summary>
+    public async Task<string> ExchangeAsync(string request)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         using var socket = new TcpClient();
         await socket.ConnectAsync(Mirror.Host, Mirror.Port, limit.Token);
         var stream = socket.GetStream();
-        await stream.WriteAsync(Encoding.Latin1.GetBytes(request), limit.Token);
         using var answer = new MemoryStream();
-        await stream.CopyToAsync(answer, limit.Token);
-        return RawAnswer.Parse(Encoding.Latin1.GetString(answer.ToArray()));
+        try
+        {
+            await stream.WriteAsync(Encoding.Latin1.GetBytes(request), limit.Token);
+        }
+        catch (IOException)
+        {
+            // It has answered and closed.
+        }
+
+        try
+        {
+            await stream.CopyToAsync(answer, limit.Token);
+        }
+        catch (IOException) when (answer.Length > 0)
+        {
+            // A reset behind the answer, because bytes of the request were left unread.
+        }
+
+        return Encoding.Latin1.GetString(answer.ToArray());
+    }
+
+    /// <summary>A client of its own connections, to the proxy or around it.</summary>
+    public static HttpClient NewClient(Uri address) =>
+        new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = address };
+
+    /// <summary>The audit's events once there are so many of them.</summary>
+    public async Task<IReadOnlyList<JsonElement>> AuditAsync(int count)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (true)
+        {
+            var lines = await ReadAuditAsync(limit.Token);
+            if (lines.Length >= count)
+                return [.. lines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))];
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
+        }
     }
 
     /// <summary>One request of the registry API, with the User-Agent of a client.</summary>
@@ -92,6 +138,16 @@ public sealed class Surroundings : IAsyncDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
+    private async Task<string[]> ReadAuditAsync(CancellationToken cancel)
+    {
+        if (!File.Exists(AuditFile))
+            return [];
+        using var stream = new FileStream(AuditFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using var reader = new StreamReader(stream);
+        var text = await reader.ReadToEndAsync(cancel);
+        return text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
     private void Populate()
     {
         Hub.Users.Add("alice", "alices-password", "dckr_pat_alice");
@@ -107,7 +163,7 @@ public sealed class Surroundings : IAsyncDisposable
         Hub.Images.MakePrivate("acme/secret", "alice", "bob");
     }
 
-    private async Task StartProxyAsync((string Key, string Value)[] settings)
+    private async Task StartProxyAsync(TimeProvider time, (string Key, string Value)[] settings)
     {
         var configuration = new Dictionary<string, string?>
         {
@@ -124,11 +180,15 @@ public sealed class Surroundings : IAsyncDisposable
 
         Proxy = ProxyHost.Build(
             new ConfigurationBuilder().AddInMemoryCollection(configuration).Build(),
-            builder => builder.Logging.ClearProviders().AddProvider(new WriterLoggerProvider(Log)).SetMinimumLevel(LogLevel.Trace));
+            builder =>
+            {
+                builder.Services.AddSingleton(time);
+                builder.Logging.ClearProviders().AddProvider(new WriterLoggerProvider(Log)).SetMinimumLevel(LogLevel.Trace);
+            });
         await Proxy.StartAsync();
         var addresses = Proxy.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.ToList();
         (Mirror, Admin) = (new Uri(addresses[0]), new Uri(addresses[1]));
-        Client = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { BaseAddress = Mirror };
+        Client = NewClient(Mirror);
         Hub.Requests.Clear();
     }
 
@@ -161,9 +221,31 @@ public sealed record RawAnswer(int Status, string Phrase, IReadOnlyDictionary<st
         var end = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
         var head = (end < 0 ? text : text[..end]).Split("\r\n");
         var line = head[0].Split(' ', 3);
-        var headers = head.Skip(1).Select(header => header.Split(": ", 2)).ToDictionary(header => header[0], header => header[1], StringComparer.OrdinalIgnoreCase);
-        return new RawAnswer(int.Parse(line[1], System.Globalization.CultureInfo.InvariantCulture), line.Length > 2 ? line[2] : "", headers, end < 0 ? "" : text[(end + 4)..]);
+        var headers = head.Skip(1).Select(header => header.Split(": ", 2)).GroupBy(header => header[0], header => header[1], StringComparer.OrdinalIgnoreCase)
+            .ToDictionary(header => header.Key, header => string.Join(", ", header), StringComparer.OrdinalIgnoreCase);
+        var body = end < 0 ? "" : text[(end + 4)..];
+        if (headers.TryGetValue("Content-Length", out var length))
+            body = body[..Math.Min(body.Length, int.Parse(length, CultureInfo.InvariantCulture))];
+        return new RawAnswer(int.Parse(line[1], CultureInfo.InvariantCulture), line.Length > 2 ? line[2] : "", headers, body);
     }
 
     public string? Header(string name) => Headers.GetValueOrDefault(name);
+
+    /// <summary>The first error's code; null where the body is no error list.</summary>
+    public string? Code => Body.StartsWith('{')
+        ? JsonSerializer.Deserialize<JsonElement>(Body).GetProperty("errors")[0].GetProperty("code").GetString()
+        : null;
+
+    /// <summary>The first error's message.</summary>
+    public string? Message => JsonSerializer.Deserialize<JsonElement>(Body).GetProperty("errors")[0].GetProperty("message").GetString();
+}
+
+/// <summary>One <see cref="Surroundings"/> for all tests of a class whose requests do not disturb each other.</summary>
+public sealed class SharedSurroundings : IAsyncLifetime
+{
+    public Surroundings Here { get; private set; } = null!;
+
+    public async Task InitializeAsync() => Here = await Surroundings.StartAsync();
+
+    public async Task DisposeAsync() => await Here.DisposeAsync();
 }
