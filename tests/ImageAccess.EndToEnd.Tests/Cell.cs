@@ -30,33 +30,33 @@ internal sealed class Cell
         exec chroot "$ROOT" sh -euc 'cd "$CELL"; exec "$@"' sh "$@"
         """;
 
-    private readonly Dictionary<string, string> environment = [];
-    private readonly string? root;
+    private readonly Dictionary<string, string> _environment = [];
+    private readonly string? _root;
 
     /// <param name="surroundings">The folder that all cells of a run share, with <c>hosts</c> and <c>trust.crt</c>.</param>
     /// <param name="name">Its own folder in there.</param>
     /// <param name="root">The root of another system, or none for this machine's.</param>
     public Cell(string surroundings, string name, string? root)
     {
-        this.root = root;
+        _root = root;
         Folder = Path.Combine(surroundings, name);
         Directory.CreateDirectory(Folder);
-        environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        environment["LANG"] = "C.UTF-8";
-        environment["HOME"] = Folder;
-        environment["TMPDIR"] = Folder;
-        environment["CELL"] = Folder;
-        environment["FOLDER"] = surroundings;
-        environment["HOSTS"] = Path.Combine(surroundings, "hosts");
-        environment["TRUST"] = Path.Combine(surroundings, "trust.crt");
-        environment["ROOT"] = root ?? "";
+        _environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        _environment["LANG"] = "C.UTF-8";
+        _environment["HOME"] = Folder;
+        _environment["TMPDIR"] = Folder;
+        _environment["CELL"] = Folder;
+        _environment["FOLDER"] = surroundings;
+        _environment["HOSTS"] = Path.Combine(surroundings, "hosts");
+        _environment["TRUST"] = Path.Combine(surroundings, "trust.crt");
+        _environment["ROOT"] = root ?? "";
     }
 
     public string Folder { get; }
 
     public string PathOf(string file) => Path.Combine(Folder, file);
 
-    public void Set(string variable, string value) => environment[variable] = value;
+    public void Set(string variable, string value) => _environment[variable] = value;
 
     /// <summary>Writes a file into the cell and tells where it is.</summary>
     public string Write(string file, string text)
@@ -79,10 +79,10 @@ internal sealed class Cell
     {
         var start = new ProcessStartInfo("unshare");
         string[] namespaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"];
-        foreach (var argument in (IEnumerable<string>)[.. namespaces, "sh", "-euc", root is null ? Here : InRoot, "sh", .. command])
+        foreach (var argument in (IEnumerable<string>)[.. namespaces, "sh", "-euc", _root is null ? Here : InRoot, "sh", .. command])
             start.ArgumentList.Add(argument);
         start.Environment.Clear();
-        foreach (var (variable, value) in environment) start.Environment[variable] = value;
+        foreach (var (variable, value) in _environment) start.Environment[variable] = value;
         return start;
     }
 }

@@ -7,13 +7,13 @@ namespace ImageAccess.EndToEnd.Tests;
 /// <summary>The proxy as it is deployed: its own process, a configuration file, a policy file, a data folder.</summary>
 internal sealed class ProxyUnderTest : IAsyncDisposable
 {
-    private readonly Running process;
-    private readonly string folder;
+    private readonly Running _process;
+    private readonly string _folder;
 
     private ProxyUnderTest(Running process, string folder, Uri mirror, Uri admin)
     {
-        this.process = process;
-        this.folder = folder;
+        _process = process;
+        _folder = folder;
         Mirror = mirror;
         Admin = admin;
     }
@@ -23,7 +23,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     public Uri Admin { get; }
 
     /// <summary>Everything that it has written to its standard streams.</summary>
-    public string Log => process.Text;
+    public string Log => _process.Text;
 
     /// <summary>Starts one in its own folder, in front of this hub, with this policy.</summary>
     public static async Task<ProxyUnderTest> StartAsync(string folder, FakeHub hub, string policy, bool hold)
@@ -52,7 +52,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         var proxy = new ProxyUnderTest(started, folder, mirror, admin);
         try
         {
-            await proxy.process.ReadyAsync(proxy.IsReadyAsync, TimeSpan.FromSeconds(60));
+            await proxy._process.ReadyAsync(proxy.IsReadyAsync, TimeSpan.FromSeconds(60));
         }
         catch
         {
@@ -64,14 +64,14 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     }
 
     /// <summary>Ends it as an operator does, so that what it still had in hand is on disk.</summary>
-    public Task<int> TerminateAsync() => process.TerminateAsync();
+    public Task<int> TerminateAsync() => _process.TerminateAsync();
 
     /// <summary>The audit trail as it is on disk.</summary>
     public string AuditText() =>
-        string.Concat(Directory.EnumerateFiles(Path.Combine(folder, "data"), "audit*").Order(StringComparer.Ordinal).Select(File.ReadAllText));
+        string.Concat(Directory.EnumerateFiles(Path.Combine(_folder, "data"), "audit*").Order(StringComparer.Ordinal).Select(File.ReadAllText));
 
     /// <summary>Every file that it keeps.</summary>
-    public IEnumerable<string> KeptFiles() => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories);
+    public IEnumerable<string> KeptFiles() => Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories);
 
     public async Task<string> MetricsAsync()
     {
@@ -79,7 +79,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         return await client.GetStringAsync(new Uri(Admin, "/metrics"));
     }
 
-    public ValueTask DisposeAsync() => process.DisposeAsync();
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
 
     private static string Assembly()
     {

@@ -38,24 +38,24 @@ internal sealed class Running : IAsyncDisposable
         exit $status
         """;
 
-    private readonly Process process;
-    private readonly string command;
-    private readonly StringBuilder said = new();
-    private readonly Lock saying = new();
+    private readonly Process _process;
+    private readonly string _command;
+    private readonly StringBuilder _said = new();
+    private readonly Lock _saying = new();
 
     private Running(ProcessStartInfo start)
     {
-        command = string.Join(' ', start.ArgumentList.Prepend(start.FileName));
-        process = new Process { StartInfo = start };
-        process.OutputDataReceived += (_, line) => Hear(line.Data);
-        process.ErrorDataReceived += (_, line) => Hear(line.Data);
+        _command = string.Join(' ', start.ArgumentList.Prepend(start.FileName));
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += (_, line) => Hear(line.Data);
+        _process.ErrorDataReceived += (_, line) => Hear(line.Data);
     }
 
     public string Text
     {
         get
         {
-            lock (saying) return said.ToString();
+            lock (_saying) return _said.ToString();
         }
     }
 
@@ -65,9 +65,9 @@ internal sealed class Running : IAsyncDisposable
         start.RedirectStandardOutput = true;
         start.RedirectStandardError = true;
         var running = new Running(start);
-        running.process.Start();
-        running.process.BeginOutputReadLine();
-        running.process.BeginErrorReadLine();
+        running._process.Start();
+        running._process.BeginOutputReadLine();
+        running._process.BeginErrorReadLine();
         return running;
     }
 
@@ -82,19 +82,19 @@ internal sealed class Running : IAsyncDisposable
     public static async Task<Outcome> ToEndAsync(ProcessStartInfo start, string command, string input, TimeSpan limit)
     {
         await using var running = Start(start);
-        await running.process.StandardInput.WriteAsync(input);
-        running.process.StandardInput.Close();
+        await running._process.StandardInput.WriteAsync(input);
+        running._process.StandardInput.Close();
         using var patience = new CancellationTokenSource(limit);
         try
         {
-            await running.process.WaitForExitAsync(patience.Token);
+            await running._process.WaitForExitAsync(patience.Token);
         }
         catch (OperationCanceledException late)
         {
             throw new XunitException($"Not done after {limit.TotalSeconds:0} s: {command}\n{running.Text}", late);
         }
 
-        return new Outcome(command, running.process.ExitCode, running.Text);
+        return new Outcome(command, running._process.ExitCode, running.Text);
     }
 
     /// <summary>Asks again and again until the program is ready; its own words when it never is.</summary>
@@ -106,13 +106,13 @@ internal sealed class Running : IAsyncDisposable
         {
             while (!await ready(patience.Token))
             {
-                if (process.HasExited) throw new XunitException($"Ended with exit code {process.ExitCode}: {command}\n{Text}");
+                if (_process.HasExited) throw new XunitException($"Ended with exit code {_process.ExitCode}: {_command}\n{Text}");
                 await tick.WaitForNextTickAsync(patience.Token);
             }
         }
         catch (OperationCanceledException late)
         {
-            throw new XunitException($"Not ready after {limit.TotalSeconds:0} s: {command}\n{Text}", late);
+            throw new XunitException($"Not ready after {limit.TotalSeconds:0} s: {_command}\n{Text}", late);
         }
 
         return this;
@@ -121,30 +121,30 @@ internal sealed class Running : IAsyncDisposable
     /// <summary>Asks a guarded program to end, as an operator does, and waits until it has.</summary>
     public async Task<int> TerminateAsync()
     {
-        process.StandardInput.Close();
+        _process.StandardInput.Close();
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        await process.WaitForExitAsync(patience.Token);
-        return process.ExitCode;
+        await _process.WaitForExitAsync(patience.Token);
+        return _process.ExitCode;
     }
 
     public async ValueTask DisposeAsync()
     {
         try
         {
-            if (!process.HasExited) process.Kill(entireProcessTree: true);
-            await process.WaitForExitAsync();
+            if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
         }
         catch (InvalidOperationException)
         {
             // It never started, or has just ended.
         }
 
-        process.Dispose();
+        _process.Dispose();
     }
 
     private void Hear(string? line)
     {
         if (line is null) return;
-        lock (saying) said.Append(line).Append('\n');
+        lock (_saying) _said.Append(line).Append('\n');
     }
 }

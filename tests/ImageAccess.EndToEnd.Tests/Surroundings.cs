@@ -29,15 +29,15 @@ public sealed class Surroundings : IAsyncLifetime
 
     private static readonly IPAddress DockerHub = IPAddress.Parse("127.0.0.2");
 
-    private readonly Dictionary<string, IClient> clients = new(StringComparer.Ordinal);
-    private readonly List<ProxyUnderTest> others = [];
-    private string folder = "";
+    private readonly Dictionary<string, IClient> _clients = new(StringComparer.Ordinal);
+    private readonly List<ProxyUnderTest> _others = [];
+    private string _folder = "";
 
     internal FakeHub Hub { get; private set; } = null!;
 
     internal DockerRegistryProcess Registry { get; private set; } = null!;
 
-    /// <summary>The proxy as it is by default: denials hold the clients.</summary>
+    /// <summary>The proxy as it is by default: denials hold the _clients.</summary>
     internal ProxyUnderTest Proxy { get; private set; } = null!;
 
     /// <summary>The same with <c>Mirror:Hold</c> off.</summary>
@@ -45,7 +45,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        folder = Directory.CreateTempSubdirectory("imageaccess-").FullName;
+        _folder = Directory.CreateTempSubdirectory("imageaccess-").FullName;
         Registry = await DockerRegistryProcess.StartAsync();
         Hub = await FakeHub.StartAsync(options =>
         {
@@ -65,35 +65,35 @@ public sealed class Surroundings : IAsyncLifetime
         Hub.Users.Add("someuser", "a-stranger");
         Hub.Namespaces.Find("acme")!.AddMember("alice", "Owner").AddMember("bob");
 
-        await File.WriteAllTextAsync(Path.Combine(folder, "hosts"), $"""
+        await File.WriteAllTextAsync(Path.Combine(_folder, "hosts"), $"""
             127.0.0.1 localhost
             {DockerHub} {string.Join(' ', DockerHubNames.All)}
 
             """);
-        await Hub.CertificateAuthority!.WriteToAsync(Path.Combine(folder, "trust.crt"));
-        Proxy = await ProxyUnderTest.StartAsync(Path.Combine(folder, "proxy"), Hub, Policy, hold: true);
-        Yielding = await ProxyUnderTest.StartAsync(Path.Combine(folder, "yielding"), Hub, Policy, hold: false);
+        await Hub.CertificateAuthority!.WriteToAsync(Path.Combine(_folder, "trust.crt"));
+        Proxy = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "proxy"), Hub, Policy, hold: true);
+        Yielding = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "yielding"), Hub, Policy, hold: false);
     }
 
     public async Task DisposeAsync()
     {
-        foreach (var client in clients.Values) await client.DisposeAsync();
-        foreach (var proxy in (ProxyUnderTest?[])[Proxy, Yielding, .. others])
+        foreach (var client in _clients.Values) await client.DisposeAsync();
+        foreach (var proxy in (ProxyUnderTest?[])[Proxy, Yielding, .. _others])
         {
             if (proxy is not null) await proxy.DisposeAsync();
         }
 
         if (Hub is not null) await Hub.DisposeAsync();
         if (Registry is not null) await Registry.DisposeAsync();
-        if (folder.Length > 0) Directory.Delete(folder, recursive: true);
+        if (_folder.Length > 0) Directory.Delete(_folder, recursive: true);
     }
 
     /// <summary>A client whose mirror is this proxy; with none, it has Docker Hub alone. Started once, kept for the run.</summary>
     internal async Task<IClient> ClientAsync(string name, ProxyUnderTest? mirror)
     {
-        var way = mirror is null ? "none" : mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{others.IndexOf(mirror)}";
+        var way = mirror is null ? "none" : mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{_others.IndexOf(mirror)}";
         var key = $"{name} {way}".Replace(' ', '-');
-        if (!clients.TryGetValue(key, out var client)) clients[key] = client = await StartAsync(name, key, mirror?.Mirror);
+        if (!_clients.TryGetValue(key, out var client)) _clients[key] = client = await StartAsync(name, key, mirror?.Mirror);
         return client;
     }
 
@@ -106,8 +106,8 @@ public sealed class Surroundings : IAsyncLifetime
     /// <summary>A further proxy with a policy of its own.</summary>
     internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)
     {
-        var proxy = await ProxyUnderTest.StartAsync(Path.Combine(folder, name), Hub, policy, hold: true);
-        others.Add(proxy);
+        var proxy = await ProxyUnderTest.StartAsync(Path.Combine(_folder, name), Hub, policy, hold: true);
+        _others.Add(proxy);
         return proxy;
     }
 
@@ -130,8 +130,8 @@ public sealed class Surroundings : IAsyncLifetime
 
     private Task<IClient> StartAsync(string name, string cell, Uri? mirror)
     {
-        Cell Here() => new(folder, cell, root: null);
-        Cell InTesting() => new(folder, cell, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
+        Cell Here() => new(_folder, cell, root: null);
+        Cell InTesting() => new(_folder, cell, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
         return name switch
         {
             "dockerd 20.10" => As(Docker.ClassicAsync(Here(), mirror)),

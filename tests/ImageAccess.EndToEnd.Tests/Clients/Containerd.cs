@@ -3,15 +3,15 @@ namespace ImageAccess.EndToEnd.Tests.Clients;
 /// <summary>A containerd of its own, asked by <c>ctr</c>; its <c>hosts.toml</c> names the mirror before Docker Hub.</summary>
 internal sealed class Containerd : IClient
 {
-    private readonly Cell cell;
-    private readonly Running daemon;
-    private readonly string socket;
+    private readonly Cell _cell;
+    private readonly Running _daemon;
+    private readonly string _socket;
 
     private Containerd(Cell cell, Running daemon, string socket)
     {
-        this.cell = cell;
-        this.daemon = daemon;
-        this.socket = socket;
+        _cell = cell;
+        _daemon = daemon;
+        _socket = socket;
     }
 
     public static async Task<Containerd> StartAsync(Cell cell, Uri? mirror)
@@ -42,17 +42,17 @@ internal sealed class Containerd : IClient
 
             """);
         var containerd = new Containerd(cell, cell.Start("containerd", "--config", configuration), address);
-        await containerd.daemon.ReadyAsync(
+        await containerd._daemon.ReadyAsync(
             async _ => File.Exists(address) && (await containerd.RunAsync("version")).ExitCode == 0, TimeSpan.FromSeconds(60));
         return containerd;
     }
 
-    public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => cell.RunAsync(["ctr", "--address", socket, .. arguments]);
+    public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => _cell.RunAsync(["ctr", "--address", _socket, .. arguments]);
 
     public Task<Outcome> PullAsync(string image)
     {
         var direct = !Image.Full(image).StartsWith("docker.io/", StringComparison.Ordinal);
-        string[] from = direct ? ["--plain-http"] : ["--hosts-dir", cell.PathOf("hosts")];
+        string[] from = direct ? ["--plain-http"] : ["--hosts-dir", _cell.PathOf("hosts")];
         return RunAsync(["images", "pull", "--snapshotter", "native", .. from, Image.Full(image)]);
     }
 
@@ -65,5 +65,5 @@ internal sealed class Containerd : IClient
 
     public async Task RemoveAsync(string image) => (await RunAsync("images", "remove", "--sync", Image.Full(image))).Succeeded();
 
-    public ValueTask DisposeAsync() => daemon.DisposeAsync();
+    public ValueTask DisposeAsync() => _daemon.DisposeAsync();
 }

@@ -5,20 +5,20 @@ namespace ImageAccess.EndToEnd.Tests.Clients;
 /// <summary>A Docker daemon of its own and the command line that belongs to it.</summary>
 internal sealed class Docker : IClient
 {
-    private readonly Cell cell;
-    private readonly Running daemon;
+    private readonly Cell _cell;
+    private readonly Running _daemon;
 
     private Docker(Cell cell, Running daemon, string socket)
     {
-        this.cell = cell;
-        this.daemon = daemon;
+        _cell = cell;
+        _daemon = daemon;
         Socket = socket;
     }
 
     /// <summary>The daemon's socket, for another generation's command line.</summary>
     public string Socket { get; }
 
-    public string Log => daemon.Text;
+    public string Log => _daemon.Text;
 
     /// <summary>Debian's docker.io: the classic image store.</summary>
     public static Task<Docker> ClassicAsync(Cell cell, Uri? mirror) =>
@@ -33,7 +33,7 @@ internal sealed class Docker : IClient
             ["ip6tables"] = false,
         });
 
-    public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => cell.RunAsync(["docker", .. arguments]);
+    public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => _cell.RunAsync(["docker", .. arguments]);
 
     public Task<Outcome> PullAsync(string image) => RunAsync("pull", image);
 
@@ -46,23 +46,23 @@ internal sealed class Docker : IClient
 
     /// <summary>Signs in, at Docker Hub when no host is named, as a person does: the daemon tries the password, the client keeps it.</summary>
     public Task<Outcome> LoginAsync(string user, string password, params IReadOnlyList<string> host) =>
-        cell.RunWithInputAsync(password, ["docker", "login", "--username", user, "--password-stdin", .. host]);
+        _cell.RunWithInputAsync(password, ["docker", "login", "--username", user, "--password-stdin", .. host]);
 
     public Task<Outcome> LogoutAsync(params IReadOnlyList<string> host) => RunAsync(["logout", .. host]);
 
     /// <summary>Builds a Dockerfile; the context has a file <c>file</c> in it.</summary>
     public Task<Outcome> BuildAsync(string tag, string dockerfile)
     {
-        cell.Write("context/file", "a file of the build context\n");
-        cell.Write("context/Dockerfile", dockerfile);
-        return RunAsync("build", "--tag", tag, cell.PathOf("context"));
+        _cell.Write("context/file", "a file of the build context\n");
+        _cell.Write("context/Dockerfile", dockerfile);
+        return RunAsync("build", "--tag", tag, _cell.PathOf("context"));
     }
 
     /// <summary>Compose, with this file; the current generation only.</summary>
     public Task<Outcome> ComposeAsync(string file, params IReadOnlyList<string> arguments) =>
-        RunAsync(["compose", "--ansi", "never", "--file", cell.Write("compose.yaml", file), .. arguments]);
+        RunAsync(["compose", "--ansi", "never", "--file", _cell.Write("compose.yaml", file), .. arguments]);
 
-    public ValueTask DisposeAsync() => daemon.DisposeAsync();
+    public ValueTask DisposeAsync() => _daemon.DisposeAsync();
 
     private static async Task<Docker> StartAsync(Cell cell, Uri? mirror, JsonObject configuration)
     {
@@ -84,7 +84,7 @@ internal sealed class Docker : IClient
         cell.Set("DOCKER_CONFIG", cell.PathOf("client"));
         var configured = cell.Write("daemon.json", configuration.ToJsonString());
         var docker = new Docker(cell, cell.Start("dockerd", "--config-file", configured), address);
-        await docker.daemon.ReadyAsync(
+        await docker._daemon.ReadyAsync(
             async _ => File.Exists(address) && (await docker.RunAsync("version")).ExitCode == 0, TimeSpan.FromSeconds(60));
         return docker;
     }

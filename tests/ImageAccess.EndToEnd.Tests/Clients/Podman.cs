@@ -3,13 +3,13 @@ namespace ImageAccess.EndToEnd.Tests.Clients;
 /// <summary>Podman and Buildah, which share a store and its configuration: <c>registries.conf</c> names the mirror.</summary>
 internal sealed class Podman : IClient
 {
-    private readonly Cell cell;
-    private readonly string program;
+    private readonly Cell _cell;
+    private readonly string _program;
 
     private Podman(Cell cell, string program)
     {
-        this.cell = cell;
-        this.program = program;
+        _cell = cell;
+        _program = program;
     }
 
     public static Podman Of(Cell cell, Uri? mirror) => new(Registries.Written(cell, mirror), "podman");
@@ -19,10 +19,10 @@ internal sealed class Podman : IClient
     public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => RunWithInputAsync("", arguments);
 
     public Task<Outcome> PullAsync(string image) =>
-        RunAsync(["pull", "--signature-policy", cell.PathOf(Registries.SignaturePolicy), .. Registries.TlsOf(image), Image.Full(image)]);
+        RunAsync(["pull", "--signature-policy", _cell.PathOf(Registries.SignaturePolicy), .. Registries.TlsOf(image), Image.Full(image)]);
 
     public async Task<string> IdentityAsync(string image) =>
-        (await RunAsync("inspect", "--format", program == "podman" ? "{{.Id}} {{.RootFS.Layers}}" : "{{.FromImageID}}", "--type", "image", Image.Full(image)))
+        (await RunAsync("inspect", "--format", _program == "podman" ? "{{.Id}} {{.RootFS.Layers}}" : "{{.FromImageID}}", "--type", "image", Image.Full(image)))
         .Succeeded().Text.Trim();
 
     public async Task<bool> HasAsync(string image) =>
@@ -34,24 +34,24 @@ internal sealed class Podman : IClient
         RunWithInputAsync(password, ["login", "--tls-verify=false", "--username", user, "--password-stdin", host]);
 
     public Task<Outcome> PushAsync(string image, string destination) =>
-        RunAsync("push", "--signature-policy", cell.PathOf(Registries.SignaturePolicy), "--tls-verify=false", Image.Full(image), $"docker://{destination}");
+        RunAsync("push", "--signature-policy", _cell.PathOf(Registries.SignaturePolicy), "--tls-verify=false", Image.Full(image), $"docker://{destination}");
 
     /// <summary>Builds a Dockerfile of FROM and COPY; the context has a file <c>file</c> in it.</summary>
     public Task<Outcome> BuildAsync(string tag, string dockerfile)
     {
-        cell.Write("context/file", "a file of the build context\n");
-        cell.Write("context/Dockerfile", dockerfile);
+        _cell.Write("context/file", "a file of the build context\n");
+        _cell.Write("context/Dockerfile", dockerfile);
         return RunAsync(
-            "build", "--isolation", "chroot", "--signature-policy", cell.PathOf(Registries.SignaturePolicy), "--tag", tag, cell.PathOf("context"));
+            "build", "--isolation", "chroot", "--signature-policy", _cell.PathOf(Registries.SignaturePolicy), "--tag", tag, _cell.PathOf("context"));
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private Task<Outcome> RunWithInputAsync(string input, IReadOnlyList<string> arguments)
     {
-        string[] store = ["--root", cell.PathOf("root"), "--runroot", cell.PathOf("state"), "--storage-driver", "vfs"];
-        string[] engine = program == "podman" ? ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--tmpdir", cell.PathOf("engine")] : [];
-        return cell.RunWithInputAsync(input, [program, .. store, .. engine, .. arguments]);
+        string[] store = ["--root", _cell.PathOf("root"), "--runroot", _cell.PathOf("state"), "--storage-driver", "vfs"];
+        string[] engine = _program == "podman" ? ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--tmpdir", _cell.PathOf("engine")] : [];
+        return _cell.RunWithInputAsync(input, [_program, .. store, .. engine, .. arguments]);
     }
 }
 

@@ -3,9 +3,9 @@ namespace ImageAccess.EndToEnd.Tests.Clients;
 /// <summary>Skopeo copies an image into a folder, byte for byte.</summary>
 internal sealed class Skopeo : IClient
 {
-    private readonly Cell cell;
+    private readonly Cell _cell;
 
-    private Skopeo(Cell cell) => this.cell = cell;
+    private Skopeo(Cell cell) => _cell = cell;
 
     public static Skopeo Of(Cell cell, Uri? mirror) => new(Registries.Written(cell, mirror));
 
@@ -16,7 +16,7 @@ internal sealed class Skopeo : IClient
     }
 
     public Task<Outcome> LoginAsync(string user, string password, string host) =>
-        cell.RunWithInputAsync(password, ["skopeo", "login", "--tls-verify=false", "--username", user, "--password-stdin", host]);
+        _cell.RunWithInputAsync(password, ["skopeo", "login", "--tls-verify=false", "--username", user, "--password-stdin", host]);
 
     public Task<Outcome> CopyToAsync(string image, string destination, params IReadOnlyList<string> options) =>
         RunAsync(["copy", "--dest-tls-verify=false", .. options, $"dir:{FolderOf(image)}", $"docker://{destination}"]);
@@ -41,9 +41,9 @@ internal sealed class Skopeo : IClient
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) =>
-        cell.RunAsync([
-            "skopeo", "--policy", cell.PathOf(Registries.SignaturePolicy), "--registries-conf", cell.PathOf(Registries.Configuration), .. arguments]);
+        _cell.RunAsync([
+            "skopeo", "--policy", _cell.PathOf(Registries.SignaturePolicy), "--registries-conf", _cell.PathOf(Registries.Configuration), .. arguments]);
 
     private string FolderOf(string image) =>
-        Directory.CreateDirectory(cell.PathOf(Path.Combine("images", Image.Full(image).Replace('/', '_').Replace(':', '_').Replace('@', '_')))).FullName;
+        Directory.CreateDirectory(_cell.PathOf(Path.Combine("images", Image.Full(image).Replace('/', '_').Replace(':', '_').Replace('@', '_')))).FullName;
 }
