@@ -38,7 +38,9 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         Task DenyAsync()
         {
             var unavailable = decision.Rule == PolicyRule.Unknown;
-            var code = unavailable ? "UNAVAILABLE" : family == ClientFamily.ClassicDocker && request is ManifestRequest ? "UNKNOWN" : "DENIED";
+            var code = unavailable ? "UNAVAILABLE"
+                : family == ClientFamily.ClassicDocker && request is ManifestRequest ? "UNKNOWN" // for anything else it would try six times
+                : "DENIED";
             ErrorBody.SetPhrase(http, message);
             return ErrorBody.WriteAsync(
                 http, unavailable ? 503 : 403, code, Explain(message, decision.Help), json => WriteDetail(json, request, decision, decisionId, policyVersion));

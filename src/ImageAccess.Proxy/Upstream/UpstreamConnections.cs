@@ -55,7 +55,7 @@ public sealed class UpstreamConnections
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             UseCookies = false,
             UseProxy = _options.Proxy is not null,
-            Proxy = _options.Proxy is null ? null : new WebProxy(_options.Proxy),
+            Proxy = _options.Proxy is null ? null : new WebProxy(_options.Proxy, BypassOnLocal: true), // what loopback says, no proxy may say
         };
         if (_roots is not null)
             handler.SslOptions.RemoteCertificateValidationCallback = IsTrusted;
