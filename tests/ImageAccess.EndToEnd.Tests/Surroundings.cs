@@ -128,10 +128,14 @@ public sealed class Surroundings : IAsyncLifetime
         return answer.StatusCode == HttpStatusCode.OK ? answer.Headers.GetValues("Docker-Content-Digest").Single() : null;
     }
 
+    /// <summary>A folder of its own for one client, on this machine's system or on the one of Debian's testing suite.</summary>
+    internal Cell NewCell(string name, bool inTesting) => new(
+        _folder, name, inTesting ? Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite) : null);
+
     private Task<IClient> StartAsync(string name, string cell, Uri? mirror)
     {
-        Cell Here() => new(_folder, cell, root: null);
-        Cell InTesting() => new(_folder, cell, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
+        Cell Here() => NewCell(cell, inTesting: false);
+        Cell InTesting() => NewCell(cell, inTesting: true);
         return name switch
         {
             "dockerd 20.10" => As(Docker.ClassicAsync(Here(), mirror)),
