@@ -154,16 +154,20 @@ public sealed class ReferrersRequest : RepositoryRequest
 /// <summary><c>POST /v2/NAME/blobs/uploads/</c>: an upload begins, or a blob is mounted from another repository.</summary>
 public sealed class UploadStartRequest : RepositoryRequest
 {
-    internal UploadStartRequest(RepositoryName repository, string nameAsWritten, Digest? digest, BlobMount? mount)
+    private readonly bool _mounts;
+
+    internal UploadStartRequest(RepositoryName repository, string nameAsWritten, Digest? digest, BlobMount? mount, bool mounts = false)
         : base("POST", repository, nameAsWritten)
     {
         Digest = digest;
         Mount = mount;
+        _mounts = mounts;
     }
 
     /// <summary>The digest of a blob that comes whole with this request.</summary>
     public Digest? Digest { get; }
 
+    /// <summary>The mount that the client asks for. Upstream hears of it after <see cref="Mounting"/> alone; else the bytes come from the client.</summary>
     public BlobMount? Mount { get; }
 
     public override RegistryAction Action => RegistryAction.Push;
@@ -171,11 +175,15 @@ public sealed class UploadStartRequest : RepositoryRequest
     public override string Subject => "blobs/uploads";
 
     private protected override string Tail => "blobs/uploads/" + RegistryRequestParser.Query(
-        ("digest", Digest?.Value), ("mount", Mount?.Digest.Value), ("from", Mount?.From.Value));
+        ("digest", Digest?.Value), ("mount", _mounts ? Mount?.Digest.Value : null), ("from", _mounts ? Mount?.From.Value : null));
 
-    /// <summary>The same upload, its bytes to come from the client.</summary>
-    public UploadStartRequest WithoutMount() =>
-        new(Repository, NameAsWritten, Digest, null) { NamesDockerHub = NamesDockerHub };
+    /// <summary>The same upload with its mount, for who shows that the source is allowed as well.</summary>
+    /// <exception cref="InvalidOperationException">There is no mount, or the permit is for another repository.</exception>
+    public UploadStartRequest Mounting(Permit source)
+    {
+        source.Demand((Mount ?? throw new InvalidOperationException("The upload mounts nothing.")).From);
+        return new(Repository, NameAsWritten, Digest, Mount, mounts: true) { NamesDockerHub = NamesDockerHub };
+    }
 }
 
 /// <summary>A blob to be linked from a repository that upstream already holds it in.</summary>

@@ -32,7 +32,7 @@ public sealed class HubCatalogSource(IHttpClientFactory clients, IOptions<Catalo
                     throw new CatalogException($"the Hub API answered {(int)response.StatusCode} for {@namespace}");
             }
         }
-        catch (Exception exception) when (exception is HttpRequestException or JsonException)
+        catch (Exception exception) when (exception is HttpRequestException or JsonException or InvalidOperationException) // the last: half of a surrogate pair
         {
             throw new CatalogException($"the Hub API could not be read for {@namespace}: {exception.Message}", exception);
         }

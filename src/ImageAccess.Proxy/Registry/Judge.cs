@@ -23,8 +23,8 @@ internal sealed class Judge(Policy policy, Caller caller, PublisherCatalog catal
             : new Judgement(decision, LaterAsync(repository, publisher));
     }
 
-    public async ValueTask<bool> AllowsAsync(RepositoryName repository, CancellationToken cancellationToken) =>
-        (await DecideAsync(repository, cancellationToken)).Decision.Permit is not null;
+    public async ValueTask<Permit?> FindPermitAsync(RepositoryName repository, CancellationToken cancellationToken) =>
+        (await DecideAsync(repository, cancellationToken)).Decision.Permit;
 
     private AccessDecision Decide(RepositoryName repository, PublisherFacts publisher) =>
         PolicyEngine.Decide(policy, caller, repository, publisher, today);

@@ -80,8 +80,8 @@ public sealed class RegistryEndpoint(
         }
 
         Record(entry, judgement.Decision, started);
-        if (asked is UploadStartRequest { Mount: { } mount } upload && !await judge.AllowsAsync(mount.From, http.RequestAborted))
-            asked = upload.WithoutMount();
+        if (asked is UploadStartRequest { Mount: { } mount } upload && await judge.FindPermitAsync(mount.From, http.RequestAborted) is { } source)
+            asked = upload.Mounting(source);
         if (asked is ManifestRequest { Method: "PUT" })
             await RequestBody.ReadManifestAsync(http);
         if (judgement.Decision.Outcome == AccessOutcome.Observe)

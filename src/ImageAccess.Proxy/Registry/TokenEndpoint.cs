@@ -77,7 +77,7 @@ public sealed class TokenEndpoint(UpstreamTokens tokens, CallerIdentifier caller
                 && token.ValueKind == JsonValueKind.String)
                 return token.GetString();
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException) // the latter: half of a surrogate pair
         {
             // Not for the proxy to judge: the client gets the answer as it is.
         }

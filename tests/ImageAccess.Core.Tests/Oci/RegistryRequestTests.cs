@@ -93,18 +93,20 @@ public sealed class RegistryRequestTests
         var upload = Assert.IsType<UploadStartRequest>(Parsed("POST", "/v2/acme/app/blobs/uploads/" + query));
         Assert.Equal(("POST", RegistryAction.Push, "blobs/uploads"), (upload.Method, upload.Action, upload.Subject));
         Assert.Equal((digest, mount, from), (upload.Digest?.Value, upload.Mount?.Digest.Value, upload.Mount?.From.Value));
-        Assert.Equal("/v2/acme/app/blobs/uploads/" + upstream, Upstream(upload));
+        Assert.Equal("/v2/acme/app/blobs/uploads/" + upstream, Upstream(upload.Mount is { } asked ? upload.Mounting(Permits.For(asked.From)) : upload));
     }
 
     [Fact]
-    public void A_mount_can_be_left_out()
+    public void A_mount_needs_a_permit_for_its_source()
     {
         var upload = Assert.IsType<UploadStartRequest>(
             Parsed("POST", $"/v2/app/blobs/uploads/?ns=docker.io&digest={D}&mount={E}&from=acme/base"));
-        var plain = upload.WithoutMount();
-        Assert.Null(plain.Mount);
-        Assert.Equal(("library/app", "app", true), (plain.Repository.Value, plain.NameAsWritten, plain.NamesDockerHub));
-        Assert.Equal($"/v2/library/app/blobs/uploads/?digest={E}", Upstream(plain));
+        Assert.Equal($"/v2/library/app/blobs/uploads/?digest={E}", Upstream(upload));
+        Assert.Throws<InvalidOperationException>(() => upload.Mounting(Permits.For("library/app")));
+
+        var mounting = upload.Mounting(Permits.For("acme/base"));
+        Assert.Equal(("library/app", "app", true), (mounting.Repository.Value, mounting.NameAsWritten, mounting.NamesDockerHub));
+        Assert.Equal($"/v2/library/app/blobs/uploads/?digest={E}&mount={E}&from=acme%2Fbase", Upstream(mounting));
     }
 
     /// <summary>The state that upstream put into its <c>Location</c> is its own: not a byte of it may change.</summary>
