@@ -37,7 +37,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     internal DockerRegistryProcess Registry { get; private set; } = null!;
 
-    /// <summary>The proxy as it is by default: denials hold the _clients.</summary>
+    /// <summary>The proxy as it is by default: denials hold the clients.</summary>
     internal ProxyUnderTest Proxy { get; private set; } = null!;
 
     /// <summary>The same with <c>Mirror:Hold</c> off.</summary>

@@ -23,13 +23,13 @@ internal sealed class Arguments
           --help
         """;
 
-    private readonly Dictionary<Face, int> ports = [];
-    private int? firstPort;
-    private IPAddress address = IPAddress.Loopback;
-    private Uri? publicRegistry;
-    private IPEndPoint? tls;
-    private Uri? backend;
-    private int? pullLimit;
+    private readonly Dictionary<Face, int> _ports = [];
+    private int? _firstPort;
+    private IPAddress _address = IPAddress.Loopback;
+    private Uri? _publicRegistry;
+    private IPEndPoint? _tls;
+    private Uri? _backend;
+    private int? _pullLimit;
 
     public string? Data { get; private set; }
 
@@ -57,16 +57,16 @@ internal sealed class Arguments
 
     public void Apply(FakeHubOptions options)
     {
-        options.Address = address;
+        options.Address = _address;
         options.RegistryPort = PortOf(Face.Registry);
         options.AuthPort = PortOf(Face.Auth);
         options.HubPort = PortOf(Face.Hub);
         options.CdnPort = PortOf(Face.Cdn);
         options.IndexPort = PortOf(Face.Index);
-        options.PublicRegistry = publicRegistry;
-        options.TlsEndPoint = tls;
-        options.RegistryBackend = backend;
-        options.PullLimit = pullLimit;
+        options.PublicRegistry = _publicRegistry;
+        options.TlsEndPoint = _tls;
+        options.RegistryBackend = _backend;
+        options.PullLimit = _pullLimit;
     }
 
     private void Set(string name, Func<string> value)
@@ -89,39 +89,39 @@ internal sealed class Arguments
                 RecordFile = value();
                 break;
             case "--address":
-                address = IPAddress.TryParse(value(), out var parsed) ? parsed : throw new FormatException("--address needs an IP address");
+                _address = IPAddress.TryParse(value(), out var parsed) ? parsed : throw new FormatException("--address needs an IP address");
                 break;
             case "--tls":
-                tls = IPEndPoint.TryParse(value(), out var endPoint) && endPoint.Port > 0
+                _tls = IPEndPoint.TryParse(value(), out var endPoint) && endPoint.Port > 0
                     ? endPoint
                     : throw new FormatException("--tls needs ADDRESS:PORT");
                 break;
             case "--backend":
-                backend = Address(name, value());
+                _backend = Address(name, value());
                 break;
             case "--public-registry":
-                publicRegistry = Address(name, value());
+                _publicRegistry = Address(name, value());
                 break;
             case "--pull-limit":
-                pullLimit = Number(name, value());
+                _pullLimit = Number(name, value());
                 break;
             case "--port":
-                firstPort = Number(name, value());
+                _firstPort = Number(name, value());
                 break;
             case "--registry-port":
-                ports[Face.Registry] = Number(name, value());
+                _ports[Face.Registry] = Number(name, value());
                 break;
             case "--auth-port":
-                ports[Face.Auth] = Number(name, value());
+                _ports[Face.Auth] = Number(name, value());
                 break;
             case "--hub-port":
-                ports[Face.Hub] = Number(name, value());
+                _ports[Face.Hub] = Number(name, value());
                 break;
             case "--cdn-port":
-                ports[Face.Cdn] = Number(name, value());
+                _ports[Face.Cdn] = Number(name, value());
                 break;
             case "--index-port":
-                ports[Face.Index] = Number(name, value());
+                _ports[Face.Index] = Number(name, value());
                 break;
             default:
                 throw new FormatException($"unknown argument {name}");
@@ -130,9 +130,9 @@ internal sealed class Arguments
 
     private int PortOf(Face face)
     {
-        if (ports.TryGetValue(face, out var port))
+        if (_ports.TryGetValue(face, out var port))
             return port;
-        return firstPort is > 0 ? firstPort.Value + (int)face : 0;
+        return _firstPort is > 0 ? _firstPort.Value + (int)face : 0;
     }
 
     private static int Number(string name, string text) =>

@@ -10,16 +10,16 @@ namespace ImageAccess.FakeHubs;
 /// </summary>
 public sealed class FakeHub : IAsyncDisposable
 {
-    private readonly CancellationTokenSource stopping = new();
-    private readonly Dictionary<Face, ListenOptions> listeners = [];
-    private readonly IRegistryContent content;
-    private readonly RegistryFace registry;
-    private readonly TokenFace tokens;
-    private readonly HubApiFace hubApi;
-    private readonly SearchFace search;
-    private readonly CdnFace cdn;
-    private ListenOptions? tlsListener;
-    private WebApplication? app;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Dictionary<Face, ListenOptions> _listeners = [];
+    private readonly IRegistryContent _content;
+    private readonly RegistryFace _registry;
+    private readonly TokenFace _tokens;
+    private readonly HubApiFace _hubApi;
+    private readonly SearchFace _search;
+    private readonly CdnFace _cdn;
+    private ListenOptions? _tlsListener;
+    private WebApplication? _app;
 
     private FakeHub(FakeHubOptions options)
     {
@@ -28,13 +28,13 @@ public sealed class FakeHub : IAsyncDisposable
         Users = new FakeUsers(Namespaces);
 
         var links = new CdnLinks(options.Time);
-        content = options.RegistryBackend is { } backend ? new BackendContent(this, links, backend) : new MemoryContent(this, links);
-        var entitlements = new Entitlements(Namespaces, Images, content);
-        registry = new RegistryFace(this, content);
-        tokens = new TokenFace(this, entitlements);
-        hubApi = new HubApiFace(this, entitlements, content);
-        search = new SearchFace(this, content);
-        cdn = new CdnFace(links, content);
+        _content = options.RegistryBackend is { } backend ? new BackendContent(this, links, backend) : new MemoryContent(this, links);
+        var entitlements = new Entitlements(Namespaces, Images, _content);
+        _registry = new RegistryFace(this, _content);
+        _tokens = new TokenFace(this, entitlements);
+        _hubApi = new HubApiFace(this, entitlements, _content);
+        _search = new SearchFace(this, _content);
+        _cdn = new CdnFace(links, _content);
     }
 
     public Uri Registry => AddressOf(Face.Registry);
@@ -50,7 +50,7 @@ public sealed class FakeHub : IAsyncDisposable
     public Uri Index => AddressOf(Face.Index);
 
     /// <summary>Where it answers under Docker Hub's names with TLS; null when it was not asked to.</summary>
-    public IPEndPoint? TlsEndPoint => tlsListener?.IPEndPoint;
+    public IPEndPoint? TlsEndPoint => _tlsListener?.IPEndPoint;
 
     /// <summary>Who signed the certificate for Docker Hub's names; null without <see cref="TlsEndPoint"/>.</summary>
     public CertificateAuthority? CertificateAuthority { get; private set; }
@@ -97,28 +97,28 @@ public sealed class FakeHub : IAsyncDisposable
         FakeAccount? account = null;
         if (username is not null)
             account = Users.Find(username) ?? throw new ArgumentException($"nobody is called {username}", nameof(username));
-        return tokens.IssueAsync(account, "registry.docker.io", scopes, CancellationToken.None);
+        return _tokens.IssueAsync(account, "registry.docker.io", scopes, CancellationToken.None);
     }
 
     /// <summary>Puts an image where this hub has its content: into its memory or its backend.</summary>
     public Task PushAsync(string repository, string tag, BuiltImage image) =>
-        content.PushAsync(repository, tag, image, CancellationToken.None);
+        _content.PushAsync(repository, tag, image, CancellationToken.None);
 
     /// <summary>Returns when the process is told to end.</summary>
-    public Task WaitForShutdownAsync(CancellationToken cancel = default) => app!.WaitForShutdownAsync(cancel);
+    public Task WaitForShutdownAsync(CancellationToken cancel = default) => _app!.WaitForShutdownAsync(cancel);
 
     public async ValueTask DisposeAsync()
     {
-        await stopping.CancelAsync();
-        if (app is not null)
+        await _stopping.CancelAsync();
+        if (_app is not null)
         {
-            await app.StopAsync();
-            await app.DisposeAsync();
+            await _app.StopAsync();
+            await _app.DisposeAsync();
         }
 
-        (content as IDisposable)?.Dispose();
+        (_content as IDisposable)?.Dispose();
         CertificateAuthority?.Dispose();
-        stopping.Dispose();
+        _stopping.Dispose();
     }
 
     internal string RealmFor(HttpContext http) => new Uri(BaseFor(http, Face.Auth, DockerHubNames.Auth), "/token").AbsoluteUri;
@@ -134,7 +134,7 @@ public sealed class FakeHub : IAsyncDisposable
     private Uri BaseFor(HttpContext http, Face face, string name) =>
         DockerHubNames.Contains(http.Request.Host.Host) ? new Uri("https://" + name) : AddressOf(face);
 
-    private Uri AddressOf(Face face) => new($"http://{listeners[face].IPEndPoint}");
+    private Uri AddressOf(Face face) => new($"http://{_listeners[face].IPEndPoint}");
 
     private async Task ListenAsync()
     {
@@ -154,15 +154,15 @@ public sealed class FakeHub : IAsyncDisposable
             if (Options.TlsEndPoint is { } endPoint)
                 ListenAsDockerHub(kestrel, endPoint);
         });
-        app = builder.Build();
-        app.Run(ServeAsync);
-        await app.StartAsync();
+        _app = builder.Build();
+        _app.Run(ServeAsync);
+        await _app.StartAsync();
     }
 
     private void Listen(KestrelServerOptions kestrel, Face face, int port) => kestrel.Listen(Options.Address, port, listen =>
     {
         listen.Protocols = HttpProtocols.Http1;
-        listeners[face] = listen;
+        _listeners[face] = listen;
     });
 
     private void ListenAsDockerHub(KestrelServerOptions kestrel, IPEndPoint endPoint)
@@ -173,7 +173,7 @@ public sealed class FakeHub : IAsyncDisposable
         {
             listen.Protocols = HttpProtocols.Http1AndHttp2;
             listen.UseHttps(leaf);
-            tlsListener = listen;
+            _tlsListener = listen;
         });
     }
 
@@ -203,7 +203,7 @@ public sealed class FakeHub : IAsyncDisposable
             return next.WriteAsync(piece, cancel);
         });
 
-        using var stop = stopping.Token.Register(http.Break);
+        using var stop = _stopping.Token.Register(http.Break);
         try
         {
             await (Faults.For(record) is { } fault ? fault.ActAsync(http, () => AnswerAsync(http, record)) : AnswerAsync(http, record));
@@ -220,18 +220,18 @@ public sealed class FakeHub : IAsyncDisposable
 
     private Task AnswerAsync(HttpContext http, RecordedRequest record) => record.Face switch
     {
-        Face.Registry => registry.ServeAsync(http, record.Path),
-        Face.Index when record.Path.StartsWith("/v2/", StringComparison.Ordinal) => registry.ServeAsync(http, record.Path),
-        Face.Index => search.ServeAsync(http),
-        Face.Auth => tokens.ServeAsync(http),
-        Face.Hub => hubApi.ServeAsync(http),
-        Face.Cdn => cdn.ServeAsync(http),
+        Face.Registry => _registry.ServeAsync(http, record.Path),
+        Face.Index when record.Path.StartsWith("/v2/", StringComparison.Ordinal) => _registry.ServeAsync(http, record.Path),
+        Face.Index => _search.ServeAsync(http),
+        Face.Auth => _tokens.ServeAsync(http),
+        Face.Hub => _hubApi.ServeAsync(http),
+        Face.Cdn => _cdn.ServeAsync(http),
         _ => http.AnswerEmptyAsync(StatusCodes.Status404NotFound),
     };
 
     private Face? FaceOf(HttpContext http)
     {
-        foreach (var (face, listener) in listeners)
+        foreach (var (face, listener) in _listeners)
         {
             if (listener.IPEndPoint!.Port == http.Connection.LocalPort)
                 return face;

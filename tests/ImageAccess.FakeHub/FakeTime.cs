@@ -3,9 +3,9 @@ namespace ImageAccess.FakeHubs;
 /// <summary>A clock that stands still until it is moved. Its timers are the system's.</summary>
 public sealed class FakeTime(DateTimeOffset start) : TimeProvider
 {
-    private long ticks = start.UtcTicks;
+    private long _ticks = start.UtcTicks;
 
-    public override DateTimeOffset GetUtcNow() => new(Interlocked.Read(ref ticks), TimeSpan.Zero);
+    public override DateTimeOffset GetUtcNow() => new(Interlocked.Read(ref _ticks), TimeSpan.Zero);
 
-    public void Advance(TimeSpan by) => Interlocked.Add(ref ticks, by.Ticks);
+    public void Advance(TimeSpan by) => Interlocked.Add(ref _ticks, by.Ticks);
 }

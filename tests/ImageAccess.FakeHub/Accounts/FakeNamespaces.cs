@@ -16,7 +16,7 @@ public sealed record FakeRestrictedImages(bool Enabled, bool AllowOfficialImages
 /// <summary>What the Hub API tells about a namespace.</summary>
 public sealed class FakeNamespace
 {
-    private readonly ConcurrentDictionary<string, FakeMember> members = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, FakeMember> _members = new(StringComparer.OrdinalIgnoreCase);
 
     internal FakeNamespace(string name) => Name = name;
 
@@ -30,41 +30,41 @@ public sealed class FakeNamespace
     public FakeRestrictedImages RestrictedImages { get; set; } =
         new(Enabled: false, AllowOfficialImages: true, AllowVerifiedPublishers: true);
 
-    public IReadOnlyList<FakeMember> Members => [.. members.Values.OrderBy(member => member.Username, StringComparer.Ordinal)];
+    public IReadOnlyList<FakeMember> Members => [.. _members.Values.OrderBy(member => member.Username, StringComparer.Ordinal)];
 
     /// <summary>Roles as the Hub API writes them: <c>Owner</c>, <c>Editor</c>, <c>Member</c>, <c>Invitee</c>.</summary>
     public FakeNamespace AddMember(string username, string role = "Member")
     {
-        members[username] = new FakeMember(username, role);
+        _members[username] = new FakeMember(username, role);
         return this;
     }
 
     public FakeNamespace AddMember(FakeMember member)
     {
-        members[member.Username] = member;
+        _members[member.Username] = member;
         return this;
     }
 
-    public void RemoveMember(string username) => members.TryRemove(username, out _);
+    public void RemoveMember(string username) => _members.TryRemove(username, out _);
 
-    internal FakeMember? Member(string username) => members.GetValueOrDefault(username);
+    internal FakeMember? Member(string username) => _members.GetValueOrDefault(username);
 }
 
 /// <summary>The namespaces that the Hub API knows. A namespace that is not here is unknown to it, whatever images exist.</summary>
 public sealed class FakeNamespaces
 {
-    private readonly ConcurrentDictionary<string, FakeNamespace> namespaces = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, FakeNamespace> _namespaces = new(StringComparer.Ordinal);
 
     /// <summary>Adds a namespace, or changes badge and kind of the one that is there; its members stay.</summary>
     public FakeNamespace Add(string name, string? badge = "", NamespaceKind kind = NamespaceKind.Organization)
     {
-        var added = namespaces.GetOrAdd(name, static name => new FakeNamespace(name));
+        var added = _namespaces.GetOrAdd(name, static name => new FakeNamespace(name));
         added.Badge = badge;
         added.Kind = kind;
         return added;
     }
 
-    public FakeNamespace? Find(string name) => namespaces.GetValueOrDefault(name);
+    public FakeNamespace? Find(string name) => _namespaces.GetValueOrDefault(name);
 
-    public void Remove(string name) => namespaces.TryRemove(name, out _);
+    public void Remove(string name) => _namespaces.TryRemove(name, out _);
 }

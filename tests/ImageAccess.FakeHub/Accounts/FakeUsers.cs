@@ -48,30 +48,30 @@ public sealed class FakeAccount
 /// <summary>The accounts of the token service and of the Hub API.</summary>
 public sealed class FakeUsers
 {
-    private readonly ConcurrentDictionary<string, FakeAccount> accounts = new(StringComparer.OrdinalIgnoreCase);
-    private readonly FakeNamespaces namespaces;
+    private readonly ConcurrentDictionary<string, FakeAccount> _accounts = new(StringComparer.OrdinalIgnoreCase);
+    private readonly FakeNamespaces _namespaces;
 
-    internal FakeUsers(FakeNamespaces namespaces) => this.namespaces = namespaces;
+    internal FakeUsers(FakeNamespaces namespaces) => _namespaces = namespaces;
 
-    public IEnumerable<FakeAccount> All => accounts.Values;
+    public IEnumerable<FakeAccount> All => _accounts.Values;
 
     /// <summary>A person, who also owns the personal namespace of the same name.</summary>
     public FakeAccount Add(string name, string password, params string[] personalAccessTokens)
     {
-        namespaces.Add(name, badge: "", NamespaceKind.User);
-        return accounts[name] = new FakeAccount(name, NamespaceKind.User, password, personalAccessTokens);
+        _namespaces.Add(name, badge: "", NamespaceKind.User);
+        return _accounts[name] = new FakeAccount(name, NamespaceKind.User, password, personalAccessTokens);
     }
 
     /// <summary>An organization with its namespace; it signs in with its access tokens alone.</summary>
     public FakeAccount AddOrganization(string name, string? badge = "", params string[] organizationAccessTokens)
     {
-        namespaces.Add(name, badge);
-        return accounts[name] = new FakeAccount(name, NamespaceKind.Organization, password: null, organizationAccessTokens);
+        _namespaces.Add(name, badge);
+        return _accounts[name] = new FakeAccount(name, NamespaceKind.Organization, password: null, organizationAccessTokens);
     }
 
-    public FakeAccount? Find(string? name) => name is not null && accounts.TryGetValue(name, out var account) ? account : null;
+    public FakeAccount? Find(string? name) => name is not null && _accounts.TryGetValue(name, out var account) ? account : null;
 
-    public void Remove(string name) => accounts.TryRemove(name, out _);
+    public void Remove(string name) => _accounts.TryRemove(name, out _);
 
     internal FakeAccount? SignIn(string? name, string? secret)
     {

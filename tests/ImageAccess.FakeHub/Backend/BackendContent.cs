@@ -14,8 +14,8 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
     private static readonly string[] requestHeadersToDrop =
         ["Accept", "Authorization", "Host", "Connection", "Transfer-Encoding", "Content-Length"];
     private static readonly string[] responseHeadersToDrop = ["Connection", "Transfer-Encoding", "Date", "Location"];
-    private readonly ConcurrentDictionary<string, string> repositoryOfBlob = new(StringComparer.Ordinal);
-    private readonly HttpMessageInvoker registry = new(new SocketsHttpHandler
+    private readonly ConcurrentDictionary<string, string> _repositoryOfBlob = new(StringComparer.Ordinal);
+    private readonly HttpMessageInvoker _registry = new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
         UseProxy = false,
@@ -28,14 +28,14 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
         if (!RegistryTarget.IsName(repository))
             return false;
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(backend, $"/v2/{repository}/tags/list"));
-        using var response = await registry.SendAsync(request, cancel);
+        using var response = await _registry.SendAsync(request, cancel);
         return response.StatusCode is HttpStatusCode.OK;
     }
 
     public async ValueTask<IReadOnlyList<string>> RepositoriesAsync(CancellationToken cancel)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(backend, "/v2/_catalog?n=1000"));
-        using var response = await registry.SendAsync(request, cancel);
+        using var response = await _registry.SendAsync(request, cancel);
         using var catalog = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancel));
         return [.. catalog.RootElement.GetProperty("repositories").EnumerateArray().Select(name => name.GetString()!)];
     }
@@ -48,7 +48,7 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
         _ => ForwardAsync(http, http.Request.Path.Value + http.Request.QueryString),
     };
 
-    public Task ServeBlobAsync(HttpContext http, string digest) => repositoryOfBlob.TryGetValue(digest, out var repository)
+    public Task ServeBlobAsync(HttpContext http, string digest) => _repositoryOfBlob.TryGetValue(digest, out var repository)
         ? ForwardAsync(http, $"/v2/{repository}/blobs/{digest}")
         : CdnFace.RefuseAsync(http, 404, "NoSuchKey", "The specified key does not exist.");
 
@@ -72,19 +72,19 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
         }
     }
 
-    public void Dispose() => registry.Dispose();
+    public void Dispose() => _registry.Dispose();
 
     private async Task RedirectAsync(HttpContext http, RegistryTarget target)
     {
         using var request = new HttpRequestMessage(HttpMethod.Head, new Uri(backend, http.Request.Path.Value!));
-        using var response = await registry.SendAsync(request, http.RequestAborted);
+        using var response = await _registry.SendAsync(request, http.RequestAborted);
         if (response.StatusCode is not HttpStatusCode.OK)
         {
             await http.BlobUnknownAsync(target.Reference);
             return;
         }
 
-        repositoryOfBlob[target.Reference] = target.Repository;
+        _repositoryOfBlob[target.Reference] = target.Repository;
         await links.RedirectAsync(http, hub.CdnFor(http), target.Reference);
     }
 
@@ -108,7 +108,7 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
         string[] manifests = [BuiltImage.OciIndex, BuiltImage.OciManifest, BuiltImage.DockerList, BuiltImage.DockerManifest];
         request.Headers.TryAddWithoutValidation("Accept", manifests);
 
-        using var response = await registry.SendAsync(request, http.RequestAborted);
+        using var response = await _registry.SendAsync(request, http.RequestAborted);
         http.Response.StatusCode = (int)response.StatusCode;
         foreach (var (name, values) in response.Headers.NonValidated.Concat(response.Content.Headers.NonValidated))
         {
@@ -132,7 +132,7 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
     private async Task<HttpResponseMessage> PushAsync(HttpMethod method, Uri address, HttpContent? content, CancellationToken cancel)
     {
         using var request = new HttpRequestMessage(method, address) { Content = content };
-        var response = await registry.SendAsync(request, cancel);
+        var response = await _registry.SendAsync(request, cancel);
         return response.EnsureSuccessStatusCode();
     }
 }

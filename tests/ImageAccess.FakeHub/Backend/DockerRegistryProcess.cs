@@ -6,13 +6,13 @@ namespace ImageAccess.FakeHubs;
 /// <summary>The real <c>docker-registry</c> (CNCF distribution), open to everybody, on a free port and in a folder of its own.</summary>
 public sealed partial class DockerRegistryProcess : IAsyncDisposable
 {
-    private readonly string folder;
-    private readonly Process process;
+    private readonly string _folder;
+    private readonly Process _process;
 
     private DockerRegistryProcess(string folder, Process process, Uri address)
     {
-        this.folder = folder;
-        this.process = process;
+        _folder = folder;
+        _process = process;
         Address = address;
     }
 
@@ -59,7 +59,7 @@ public sealed partial class DockerRegistryProcess : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => StopAsync(process, folder);
+    public ValueTask DisposeAsync() => StopAsync(_process, _folder);
 
     /// <summary>The registry tells its port in its log, once it listens.</summary>
     private static async Task<Uri> AddressOfAsync(Process process, CancellationToken cancel)

@@ -7,7 +7,7 @@ namespace ImageAccess.FakeHubs;
 /// <summary>Signed links to blobs at the CDN, valid for twenty minutes.</summary>
 internal sealed class CdnLinks(TimeProvider time)
 {
-    private readonly byte[] key = RandomNumberGenerator.GetBytes(32);
+    private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
 
     public Task RedirectAsync(HttpContext http, Uri cdn, string digest)
     {
@@ -40,6 +40,6 @@ internal sealed class CdnLinks(TimeProvider time)
 
     /// <summary>Base64 with the substitutions of CloudFront: <c>-</c>, <c>~</c> and <c>_</c>.</summary>
     private string Sign(string path, string expires) =>
-        Convert.ToBase64String(HMACSHA256.HashData(key, Encoding.ASCII.GetBytes(path + "?" + expires)))
+        Convert.ToBase64String(HMACSHA256.HashData(_key, Encoding.ASCII.GetBytes(path + "?" + expires)))
             .Replace('+', '-').Replace('/', '~').Replace('=', '_');
 }

@@ -3,33 +3,33 @@ namespace ImageAccess.FakeHubs;
 /// <summary>A fault that waits for its requests. Disposing takes it back.</summary>
 public sealed class ArmedFault : IDisposable
 {
-    private readonly FakeFaults faults;
-    private readonly Face face;
-    private readonly Func<RecordedRequest, bool> when;
-    private readonly int times;
-    private int hits;
+    private readonly FakeFaults _faults;
+    private readonly Face _face;
+    private readonly Func<RecordedRequest, bool> _when;
+    private readonly int _times;
+    private int _hits;
 
     internal ArmedFault(FakeFaults faults, Face face, Func<RecordedRequest, bool> when, Fault fault, int times)
     {
-        this.faults = faults;
-        this.face = face;
-        this.when = when;
-        this.times = times;
+        _faults = faults;
+        _face = face;
+        _when = when;
+        _times = times;
         Fault = fault;
     }
 
     /// <summary>How many requests it has met.</summary>
-    public int Hits => Volatile.Read(ref hits);
+    public int Hits => Volatile.Read(ref _hits);
 
     internal Fault Fault { get; }
 
-    public void Dispose() => faults.Remove(this);
+    public void Dispose() => _faults.Remove(this);
 
     internal bool Takes(RecordedRequest request)
     {
-        if (request.Face != face || hits >= times || !when(request))
+        if (request.Face != _face || _hits >= _times || !_when(request))
             return false;
-        hits++;
+        _hits++;
         return true;
     }
 }
@@ -37,8 +37,8 @@ public sealed class ArmedFault : IDisposable
 /// <summary>What goes wrong, where, and how often. Of several that fit a request, the one armed first acts.</summary>
 public sealed class FakeFaults
 {
-    private readonly Lock gate = new();
-    private readonly List<ArmedFault> armed = [];
+    private readonly Lock _gate = new();
+    private readonly List<ArmedFault> _armed = [];
 
     internal FakeFaults()
     {
@@ -54,26 +54,26 @@ public sealed class FakeFaults
     public ArmedFault Add(Face face, Func<RecordedRequest, bool> when, Fault fault, int times = int.MaxValue)
     {
         var added = new ArmedFault(this, face, when, fault, times);
-        lock (gate)
-            armed.Add(added);
+        lock (_gate)
+            _armed.Add(added);
         return added;
     }
 
     public void Clear()
     {
-        lock (gate)
-            armed.Clear();
+        lock (_gate)
+            _armed.Clear();
     }
 
     internal void Remove(ArmedFault fault)
     {
-        lock (gate)
-            armed.Remove(fault);
+        lock (_gate)
+            _armed.Remove(fault);
     }
 
     internal Fault? For(RecordedRequest request)
     {
-        lock (gate)
-            return armed.Find(fault => fault.Takes(request))?.Fault;
+        lock (_gate)
+            return _armed.Find(fault => fault.Takes(request))?.Fault;
     }
 }

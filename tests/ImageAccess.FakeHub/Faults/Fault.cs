@@ -6,12 +6,12 @@ namespace ImageAccess.FakeHubs;
 /// <summary>One way in which an answer goes wrong.</summary>
 public sealed class Fault
 {
-    private readonly Func<HttpContext, Func<Task>, Task> act;
+    private readonly Func<HttpContext, Func<Task>, Task> _act;
 
-    private Fault(Func<HttpContext, Func<Task>, Task> act) => this.act = act;
+    private Fault(Func<HttpContext, Func<Task>, Task> act) => _act = act;
 
     /// <summary>Anything else: the request, and the undisturbed answer to call or not.</summary>
-    public static Fault Custom(Func<HttpContext, Func<Task>, Task> act) => new(act);
+    public static Fault Custom(Func<HttpContext, Func<Task>, Task> _act) => new(_act);
 
     public static Fault Status(
         int status,
@@ -139,7 +139,7 @@ public sealed class Fault
             await http.Response.Body.WriteAsync(piece, http.RequestAborted);
     });
 
-    internal Task ActAsync(HttpContext http, Func<Task> answer) => act(http, answer);
+    internal Task ActAsync(HttpContext http, Func<Task> answer) => _act(http, answer);
 
     private static Task AnswerThroughAsync(
         HttpContext http,

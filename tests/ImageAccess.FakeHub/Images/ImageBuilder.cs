@@ -12,49 +12,49 @@ public sealed class ImageBuilder
     private const string Created = "1970-01-01T00:00:00Z";
     private const UnixFileMode Readable = (UnixFileMode)0b110_100_100;
     private const UnixFileMode Executable = (UnixFileMode)0b111_101_101;
-    private readonly List<SortedDictionary<string, LayerFile>> layers = [new(StringComparer.Ordinal)];
-    private readonly SortedDictionary<string, string> labels = new(StringComparer.Ordinal);
-    private string[] command = [];
-    private bool docker;
+    private readonly List<SortedDictionary<string, LayerFile>> _layers = [new(StringComparer.Ordinal)];
+    private readonly SortedDictionary<string, string> _labels = new(StringComparer.Ordinal);
+    private string[] _command = [];
+    private bool _docker;
 
     public ImageBuilder AddFile(string path, string text, bool executable = false) =>
         AddFile(path, Encoding.UTF8.GetBytes(text), executable);
 
     public ImageBuilder AddFile(string path, byte[] content, bool executable = false)
     {
-        layers[^1][path.TrimStart('/')] = new LayerFile(content, executable);
+        _layers[^1][path.TrimStart('/')] = new LayerFile(content, executable);
         return this;
     }
 
     /// <summary>Files that are added from now on are in a layer of their own.</summary>
     public ImageBuilder NextLayer()
     {
-        layers.Add(new SortedDictionary<string, LayerFile>(StringComparer.Ordinal));
+        _layers.Add(new SortedDictionary<string, LayerFile>(StringComparer.Ordinal));
         return this;
     }
 
     public ImageBuilder Command(params string[] arguments)
     {
-        command = arguments;
+        _command = arguments;
         return this;
     }
 
     public ImageBuilder Label(string name, string value)
     {
-        labels[name] = value;
+        _labels[name] = value;
         return this;
     }
 
     /// <summary>Docker's media types in the place of OCI's.</summary>
     public ImageBuilder WithDockerMediaTypes()
     {
-        docker = true;
+        _docker = true;
         return this;
     }
 
     public BuiltImage Build(string architecture = "amd64")
     {
-        var tars = layers.Select(Tar).ToList();
+        var tars = _layers.Select(Tar).ToList();
         var config = new JsonObject
         {
             ["architecture"] = architecture,
@@ -63,8 +63,8 @@ public sealed class ImageBuilder
             ["config"] = new JsonObject
             {
                 ["Env"] = new JsonArray("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-                ["Cmd"] = new JsonArray([.. command.Select(argument => JsonValue.Create(argument))]),
-                ["Labels"] = new JsonObject(labels.Select(label => KeyValuePair.Create<string, JsonNode?>(label.Key, label.Value))),
+                ["Cmd"] = new JsonArray([.. _command.Select(argument => JsonValue.Create(argument))]),
+                ["Labels"] = new JsonObject(_labels.Select(label => KeyValuePair.Create<string, JsonNode?>(label.Key, label.Value))),
             },
             ["rootfs"] = new JsonObject
             {
@@ -73,7 +73,7 @@ public sealed class ImageBuilder
             },
             ["history"] = new JsonArray([.. tars.Select(_ => new JsonObject { ["created"] = Created, ["created_by"] = "COPY . /" })]),
         };
-        return BuiltImage.Assemble(config, [.. tars.Select(Gzip)], docker);
+        return BuiltImage.Assemble(config, [.. tars.Select(Gzip)], _docker);
     }
 
     /// <summary>One image for each architecture, and an index (or Docker's manifest list) over them.</summary>
@@ -86,7 +86,7 @@ public sealed class ImageBuilder
             descriptor["platform"] = new JsonObject { ["architecture"] = architecture, ["os"] = "linux" };
             return descriptor;
         });
-        var mediaType = docker ? BuiltImage.DockerList : BuiltImage.OciIndex;
+        var mediaType = _docker ? BuiltImage.DockerList : BuiltImage.OciIndex;
         var index = new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = mediaType, ["manifests"] = new JsonArray([.. descriptors]) };
         return new BuiltImage(
             JsonSerializer.SerializeToUtf8Bytes(index, Answers.Json),

@@ -6,8 +6,8 @@ namespace ImageAccess.FakeHubs;
 internal sealed class RecordFile(string path) : IAsyncDisposable
 {
     private static readonly string[] secretParameters = ["Signature", "account", "_state"];
-    private readonly Lock gate = new();
-    private readonly StreamWriter writer =
+    private readonly Lock _gate = new();
+    private readonly StreamWriter _writer =
         new(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
 
     public void Write(RecordedRequest request)
@@ -28,11 +28,11 @@ internal sealed class RecordFile(string path) : IAsyncDisposable
                 bodyBytesSent = request.BodyBytesSent,
             },
             Answers.Json);
-        lock (gate)
-            writer.WriteLine(line);
+        lock (_gate)
+            _writer.WriteLine(line);
     }
 
-    public ValueTask DisposeAsync() => writer.DisposeAsync();
+    public ValueTask DisposeAsync() => _writer.DisposeAsync();
 
     private static string Target(RecordedRequest request)
     {

@@ -16,7 +16,7 @@ public enum Face
 /// <summary>One request as it arrived, and what it was answered.</summary>
 public sealed class RecordedRequest
 {
-    private long bodyBytesSent;
+    private long _bodyBytesSent;
 
     internal RecordedRequest(Face face, HttpContext http, DateTimeOffset at)
     {
@@ -59,7 +59,7 @@ public sealed class RecordedRequest
     /// <summary>0 until the answer's headers are about to leave, and for good when none do.</summary>
     public int Status { get; internal set; }
 
-    public long BodyBytesSent => Interlocked.Read(ref bodyBytesSent);
+    public long BodyBytesSent => Interlocked.Read(ref _bodyBytesSent);
 
     public string? Authorization => Header("Authorization");
 
@@ -70,5 +70,5 @@ public sealed class RecordedRequest
     /// <summary>This side broke the connection.</summary>
     internal bool Broken { get; set; }
 
-    internal void CountSent(int bytes) => Interlocked.Add(ref bodyBytesSent, bytes);
+    internal void CountSent(int bytes) => Interlocked.Add(ref _bodyBytesSent, bytes);
 }

@@ -3,16 +3,16 @@ namespace ImageAccess.FakeHubs;
 /// <summary>Every request that reached any face, in the order of arrival.</summary>
 public sealed class RequestRecord
 {
-    private readonly Lock gate = new();
-    private readonly List<RecordedRequest> requests = [];
-    private TaskCompletionSource arrival = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private readonly List<RecordedRequest> _requests = [];
+    private TaskCompletionSource _arrival = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public IReadOnlyList<RecordedRequest> All
     {
         get
         {
-            lock (gate)
-                return [.. requests];
+            lock (_gate)
+                return [.. _requests];
         }
     }
 
@@ -23,8 +23,8 @@ public sealed class RequestRecord
 
     public void Clear()
     {
-        lock (gate)
-            requests.Clear();
+        lock (_gate)
+            _requests.Clear();
     }
 
     /// <summary>The first request, past or to come, that the predicate accepts.</summary>
@@ -33,11 +33,11 @@ public sealed class RequestRecord
         while (true)
         {
             Task next;
-            lock (gate)
+            lock (_gate)
             {
-                if (requests.Find(request => wanted(request)) is { } found)
+                if (_requests.Find(request => wanted(request)) is { } found)
                     return found;
-                next = arrival.Task;
+                next = _arrival.Task;
             }
 
             await next.WaitAsync(cancel);
@@ -47,11 +47,11 @@ public sealed class RequestRecord
     internal void Add(RecordedRequest request)
     {
         TaskCompletionSource arrived;
-        lock (gate)
+        lock (_gate)
         {
-            requests.Add(request);
-            arrived = arrival;
-            arrival = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _requests.Add(request);
+            arrived = _arrival;
+            _arrival = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         arrived.SetResult();

@@ -19,11 +19,11 @@ public sealed record PushedImage(string Repository, string Digest, string MediaT
 /// <summary>The registry's content, in memory, and who may read and write which repository.</summary>
 public sealed class FakeRegistry
 {
-    private readonly Lock gate = new();
-    private readonly SortedDictionary<string, Repository> repositories = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, ReadOnlyMemory<byte>> blobs = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, IReadOnlySet<string>> readers = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, IReadOnlySet<string>> writers = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private readonly SortedDictionary<string, Repository> _repositories = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ReadOnlyMemory<byte>> _blobs = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, IReadOnlySet<string>> _readers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, IReadOnlySet<string>> _writers = new(StringComparer.Ordinal);
 
     internal FakeRegistry()
     {
@@ -33,8 +33,8 @@ public sealed class FakeRegistry
     {
         get
         {
-            lock (gate)
-                return [.. repositories.Keys];
+            lock (_gate)
+                return [.. _repositories.Keys];
         }
     }
 
@@ -58,9 +58,9 @@ public sealed class FakeRegistry
     public string PushBlob(string repository, ReadOnlyMemory<byte> content)
     {
         var digest = DigestOf(content.Span);
-        lock (gate)
+        lock (_gate)
         {
-            blobs[digest] = content;
+            _blobs[digest] = content;
             Open(repository).Blobs.Add(digest);
         }
 
@@ -71,7 +71,7 @@ public sealed class FakeRegistry
     public PushedImage PushManifest(string repository, string? reference, ReadOnlyMemory<byte> manifest, string mediaType)
     {
         var image = ReadManifest(repository, manifest, mediaType);
-        lock (gate)
+        lock (_gate)
         {
             var into = Open(repository);
             into.Manifests[image.Digest] = image;
@@ -84,9 +84,9 @@ public sealed class FakeRegistry
 
     public PushedImage? FindManifest(string repository, string reference)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!repositories.TryGetValue(repository, out var found))
+            if (!_repositories.TryGetValue(repository, out var found))
                 return null;
             var digest = found.Tags.GetValueOrDefault(reference, reference);
             return found.Manifests.GetValueOrDefault(digest);
@@ -96,10 +96,10 @@ public sealed class FakeRegistry
     /// <summary>A blob by its digest, if it is linked to the repository.</summary>
     public ReadOnlyMemory<byte>? FindBlob(string repository, string digest)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (repositories.TryGetValue(repository, out var found) && found.Blobs.Contains(digest))
-                return blobs[digest];
+            if (_repositories.TryGetValue(repository, out var found) && found.Blobs.Contains(digest))
+                return _blobs[digest];
         }
 
         return null;
@@ -107,28 +107,28 @@ public sealed class FakeRegistry
 
     public IReadOnlyList<string> Tags(string repository)
     {
-        lock (gate)
-            return repositories.TryGetValue(repository, out var found) ? [.. found.Tags.Keys] : [];
+        lock (_gate)
+            return _repositories.TryGetValue(repository, out var found) ? [.. found.Tags.Keys] : [];
     }
 
     public bool Has(string repository)
     {
-        lock (gate)
-            return repositories.ContainsKey(repository);
+        lock (_gate)
+            return _repositories.ContainsKey(repository);
     }
 
     public void Remove(string repository)
     {
-        lock (gate)
-            repositories.Remove(repository);
+        lock (_gate)
+            _repositories.Remove(repository);
     }
 
     /// <summary>Removes a tag, or a manifest with every tag that leads to it.</summary>
     public bool RemoveManifest(string repository, string reference)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!repositories.TryGetValue(repository, out var found))
+            if (!_repositories.TryGetValue(repository, out var found))
                 return false;
             if (found.Tags.Remove(reference))
                 return true;
@@ -140,49 +140,49 @@ public sealed class FakeRegistry
 
     public bool RemoveBlob(string repository, string digest)
     {
-        lock (gate)
-            return repositories.TryGetValue(repository, out var found) && found.Blobs.Remove(digest);
+        lock (_gate)
+            return _repositories.TryGetValue(repository, out var found) && found.Blobs.Remove(digest);
     }
 
     /// <summary>Hides a repository from all but its namespace's owners and these readers; with none named, all but members.</summary>
     public void MakePrivate(string repository, params string[] readers)
     {
-        lock (gate)
-            this.readers[repository] = readers.ToHashSet(StringComparer.OrdinalIgnoreCase);
+        lock (_gate)
+            _readers[repository] = readers.ToHashSet(StringComparer.OrdinalIgnoreCase);
     }
 
     public void MakePublic(string repository)
     {
-        lock (gate)
-            readers.Remove(repository);
+        lock (_gate)
+            _readers.Remove(repository);
     }
 
     /// <summary>Lets exactly these accounts push, in place of the namespace's owner and members.</summary>
     public void AllowPush(string repository, params string[] accounts)
     {
-        lock (gate)
-            writers[repository] = accounts.ToHashSet(StringComparer.OrdinalIgnoreCase);
+        lock (_gate)
+            _writers[repository] = accounts.ToHashSet(StringComparer.OrdinalIgnoreCase);
     }
 
     /// <summary>Null for a public repository.</summary>
     internal IReadOnlySet<string>? ReadersOf(string repository)
     {
-        lock (gate)
-            return readers.GetValueOrDefault(repository);
+        lock (_gate)
+            return _readers.GetValueOrDefault(repository);
     }
 
     internal IReadOnlySet<string>? WritersOf(string repository)
     {
-        lock (gate)
-            return writers.GetValueOrDefault(repository);
+        lock (_gate)
+            return _writers.GetValueOrDefault(repository);
     }
 
     /// <summary>A blob wherever it is linked, for the CDN.</summary>
     internal ReadOnlyMemory<byte>? FindBlob(string digest)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (blobs.TryGetValue(digest, out var content))
+            if (_blobs.TryGetValue(digest, out var content))
                 return content;
         }
 
@@ -191,8 +191,8 @@ public sealed class FakeRegistry
 
     internal IReadOnlyList<PushedImage> Manifests(string repository)
     {
-        lock (gate)
-            return repositories.TryGetValue(repository, out var found) ? [.. found.Manifests.Values] : [];
+        lock (_gate)
+            return _repositories.TryGetValue(repository, out var found) ? [.. found.Manifests.Values] : [];
     }
 
     private static PushedImage ReadManifest(string repository, ReadOnlyMemory<byte> manifest, string mediaType)
@@ -223,8 +223,8 @@ public sealed class FakeRegistry
 
     private Repository Open(string name)
     {
-        if (!repositories.TryGetValue(name, out var repository))
-            repositories[name] = repository = new Repository();
+        if (!_repositories.TryGetValue(name, out var repository))
+            _repositories[name] = repository = new Repository();
         return repository;
     }
 

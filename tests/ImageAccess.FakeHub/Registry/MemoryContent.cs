@@ -9,31 +9,31 @@ namespace ImageAccess.FakeHubs;
 internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryContent
 {
     private const int LargestManifest = 4 * 1024 * 1024;
-    private readonly FakeRegistry images = hub.Images;
-    private readonly UploadSessions uploads = new(hub);
+    private readonly FakeRegistry _images = hub.Images;
+    private readonly UploadSessions _uploads = new(hub);
 
-    public ValueTask<bool> HasRepositoryAsync(string repository, CancellationToken cancel) => ValueTask.FromResult(images.Has(repository));
+    public ValueTask<bool> HasRepositoryAsync(string repository, CancellationToken cancel) => ValueTask.FromResult(_images.Has(repository));
 
-    public ValueTask<IReadOnlyList<string>> RepositoriesAsync(CancellationToken cancel) => ValueTask.FromResult(images.Repositories);
+    public ValueTask<IReadOnlyList<string>> RepositoriesAsync(CancellationToken cancel) => ValueTask.FromResult(_images.Repositories);
 
     public Task ServeAsync(HttpContext http, RegistryTarget target, TokenGrant grant) => (target.Kind, http.Request.Method) switch
     {
         (TargetKind.Manifest, "GET" or "HEAD") => ManifestAsync(http, target),
         (TargetKind.Manifest, "PUT") => PutManifestAsync(http, target),
-        (TargetKind.Manifest, "DELETE") => images.RemoveManifest(target.Repository, target.Reference)
+        (TargetKind.Manifest, "DELETE") => _images.RemoveManifest(target.Repository, target.Reference)
             ? http.AnswerEmptyAsync(202)
             : http.ManifestUnknownAsync(target),
         (TargetKind.Blob, "GET" or "HEAD") => BlobAsync(http, target),
-        (TargetKind.Blob, "DELETE") => images.RemoveBlob(target.Repository, target.Reference)
+        (TargetKind.Blob, "DELETE") => _images.RemoveBlob(target.Repository, target.Reference)
             ? http.AnswerEmptyAsync(202)
             : http.BlobUnknownAsync(target.Reference),
         (TargetKind.Tags, "GET") => TagsAsync(http, target),
         (TargetKind.Referrers, "GET") => ReferrersAsync(http, target),
-        (TargetKind.Uploads, _) => uploads.ServeAsync(http, target, grant),
+        (TargetKind.Uploads, _) => _uploads.ServeAsync(http, target, grant),
         _ => http.UnsupportedAsync(),
     };
 
-    public Task ServeBlobAsync(HttpContext http, string digest) => images.FindBlob(digest) is { } content
+    public Task ServeBlobAsync(HttpContext http, string digest) => _images.FindBlob(digest) is { } content
         ? Results.Bytes(
             content,
             "application/octet-stream",
@@ -43,13 +43,13 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
 
     public Task PushAsync(string repository, string tag, BuiltImage image, CancellationToken cancel)
     {
-        images.PushImage(repository, tag, image);
+        _images.PushImage(repository, tag, image);
         return Task.CompletedTask;
     }
 
     private Task ManifestAsync(HttpContext http, RegistryTarget target)
     {
-        if (images.FindManifest(target.Repository, target.Reference) is not { } image)
+        if (_images.FindManifest(target.Repository, target.Reference) is not { } image)
             return http.ManifestUnknownAsync(target);
         http.Response.Headers["Docker-Content-Digest"] = image.Digest;
         http.Response.Headers.ETag = $"\"{image.Digest}\"";
@@ -88,7 +88,7 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
             return;
         }
 
-        var image = images.PushManifest(target.Repository, target.Reference, manifest, mediaType);
+        var image = _images.PushManifest(target.Repository, target.Reference, manifest, mediaType);
         if (Subject(image) is { } subject)
             http.Response.Headers["OCI-Subject"] = subject;
         http.Response.Headers.Location = new Uri(hub.RegistryFor(http), $"/v2/{target.Repository}/manifests/{image.Digest}").AbsoluteUri;
@@ -100,7 +100,7 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
     {
         if (!RegistryTarget.IsDigest(target.Reference))
             return http.DigestInvalidAsync();
-        if (images.FindBlob(target.Repository, target.Reference) is not { } content)
+        if (_images.FindBlob(target.Repository, target.Reference) is not { } content)
             return http.BlobUnknownAsync(target.Reference);
         if (HttpMethods.IsGet(http.Request.Method))
             return links.RedirectAsync(http, hub.CdnFor(http), target.Reference);
@@ -111,9 +111,9 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
 
     private Task TagsAsync(HttpContext http, RegistryTarget target)
     {
-        if (!images.Has(target.Repository))
+        if (!_images.Has(target.Repository))
             return http.NameUnknownAsync(target.Repository);
-        var tags = images.Tags(target.Repository);
+        var tags = _images.Tags(target.Repository);
         if (http.Request.Query.TryGetValue("last", out var last))
             tags = [.. tags.Where(tag => string.CompareOrdinal(tag, last) > 0)];
         if (http.Request.Query.TryGetValue("n", out var asked))
@@ -137,7 +137,7 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
             return http.DigestInvalidAsync();
         string? wanted = http.Request.Query["artifactType"];
         var referrers = new JsonArray();
-        foreach (var image in images.Manifests(target.Repository).Where(image => Subject(image) == target.Reference))
+        foreach (var image in _images.Manifests(target.Repository).Where(image => Subject(image) == target.Reference))
         {
             var manifest = JsonNode.Parse(image.Manifest.Span)!;
             var type = manifest["artifactType"]?.GetValue<string>() ?? manifest["config"]?["mediaType"]?.GetValue<string>();
@@ -177,9 +177,9 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
     {
         var manifest = JsonNode.Parse(bytes)!;
         IEnumerable<JsonNode?> wantedBlobs = [manifest["config"], .. manifest["layers"] as JsonArray ?? []];
-        return wantedBlobs.Select(Digest).FirstOrDefault(digest => digest is not null && images.FindBlob(repository, digest) is null)
+        return wantedBlobs.Select(Digest).FirstOrDefault(digest => digest is not null && _images.FindBlob(repository, digest) is null)
             ?? (manifest["manifests"] as JsonArray ?? []).Select(Digest)
-                .FirstOrDefault(digest => digest is not null && images.FindManifest(repository, digest) is null);
+                .FirstOrDefault(digest => digest is not null && _images.FindManifest(repository, digest) is null);
     }
 
     private static string? Subject(PushedImage image)

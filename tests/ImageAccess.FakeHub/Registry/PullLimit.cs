@@ -5,7 +5,7 @@ namespace ImageAccess.FakeHubs;
 /// <summary>Counts manifest GETs for each account, or address where nobody is signed in.</summary>
 internal sealed class PullLimit(FakeHub hub)
 {
-    private readonly Lock gate = new();
+    private readonly Lock _gate = new();
     private readonly Dictionary<string, (DateTimeOffset Start, int Count)> windows = new(StringComparer.Ordinal);
 
     /// <summary>Sets the rate-limit headers; false when the limit is used up.</summary>
@@ -17,7 +17,7 @@ internal sealed class PullLimit(FakeHub hub)
         var limit = hub.Options.PullLimit ?? (grant.Username.Length > 0 ? 200 : 100);
         var counts = HttpMethods.IsGet(http.Request.Method);
         int used;
-        lock (gate)
+        lock (_gate)
         {
             var now = hub.Time.GetUtcNow();
             var window = windows.GetValueOrDefault(source);

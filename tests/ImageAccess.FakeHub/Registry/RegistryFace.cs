@@ -3,7 +3,7 @@ namespace ImageAccess.FakeHubs;
 /// <summary><c>registry-1.docker.io</c>: path, token, limit, and then the content.</summary>
 internal sealed class RegistryFace(FakeHub hub, IRegistryContent content)
 {
-    private readonly PullLimit limit = new(hub);
+    private readonly PullLimit _limit = new(hub);
 
     public async Task ServeAsync(HttpContext http, string path)
     {
@@ -49,7 +49,7 @@ internal sealed class RegistryFace(FakeHub hub, IRegistryContent content)
             return;
         }
 
-        if (target.Kind is TargetKind.Manifest && actions is ["pull"] && !limit.Admit(http, grant))
+        if (target.Kind is TargetKind.Manifest && actions is ["pull"] && !_limit.Admit(http, grant))
         {
             await http.TooManyRequestsAsync();
             return;

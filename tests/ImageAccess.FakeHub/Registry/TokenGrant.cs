@@ -5,7 +5,7 @@ namespace ImageAccess.FakeHubs;
 /// <summary>What a verified bearer token allows, and whose it is.</summary>
 internal sealed class TokenGrant
 {
-    private readonly Dictionary<string, HashSet<string>> actions = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, HashSet<string>> _actions = new(StringComparer.Ordinal);
 
     private TokenGrant(string username, string subject) => (Username, Subject) = (username, subject);
 
@@ -15,7 +15,7 @@ internal sealed class TokenGrant
     public string Subject { get; }
 
     public bool Allows(string repository, string action) =>
-        repository.Contains('/', StringComparison.Ordinal) && actions.TryGetValue(repository, out var allowed) && allowed.Contains(action);
+        repository.Contains('/', StringComparison.Ordinal) && _actions.TryGetValue(repository, out var allowed) && allowed.Contains(action);
 
     /// <summary>Null when the token is not this hub's, is for somebody else, or is not valid now.</summary>
     public static TokenGrant? Read(TokenSigner signer, string token, DateTimeOffset now)
@@ -35,7 +35,7 @@ internal sealed class TokenGrant
             foreach (var entry in payload["access"] as JsonArray ?? [])
             {
                 if (Text(entry?["type"]) == "repository")
-                    grant.actions[Text(entry?["name"])] = [.. (entry?["actions"] as JsonArray ?? []).Select(Text)];
+                    grant._actions[Text(entry?["name"])] = [.. (entry?["actions"] as JsonArray ?? []).Select(Text)];
             }
 
             return grant;

@@ -10,13 +10,13 @@ namespace ImageAccess.FakeHubs;
 /// </summary>
 internal sealed class UploadSessions(FakeHub hub)
 {
-    private readonly ConcurrentDictionary<string, Session> sessions = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Session> _sessions = new(StringComparer.Ordinal);
 
     public Task ServeAsync(HttpContext http, RegistryTarget target, TokenGrant grant)
     {
         if (http.Request.Method == "POST" && target.Reference.Length == 0)
             return StartAsync(http, target.Repository, grant);
-        if (!sessions.TryGetValue(target.Reference, out var session) || session.Repository != target.Repository)
+        if (!_sessions.TryGetValue(target.Reference, out var session) || session.Repository != target.Repository)
             return http.UploadUnknownAsync();
         if (!http.Request.QueryString.Value!.TrimStart('?').Split('&').Contains("_state=" + session.State, StringComparer.Ordinal))
             return http.RefuseAsync(404, "BLOB_UPLOAD_INVALID", "blob upload invalid", "the _state is not the one of the last Location");
@@ -51,7 +51,7 @@ internal sealed class UploadSessions(FakeHub hub)
             return;
         }
 
-        sessions[session.Id] = session;
+        _sessions[session.Id] = session;
         await AnswerAsync(http, session, 202);
     }
 
@@ -70,13 +70,13 @@ internal sealed class UploadSessions(FakeHub hub)
     private async Task FinishAsync(HttpContext http, Session session)
     {
         await http.Request.Body.CopyToAsync(session.Content, http.RequestAborted);
-        sessions.TryRemove(session.Id, out _);
+        _sessions.TryRemove(session.Id, out _);
         await StoreAsync(http, session, http.Request.Query["digest"].ToString());
     }
 
     private Task CancelAsync(HttpContext http, Session session)
     {
-        sessions.TryRemove(session.Id, out _);
+        _sessions.TryRemove(session.Id, out _);
         return http.AnswerEmptyAsync(204);
     }
 

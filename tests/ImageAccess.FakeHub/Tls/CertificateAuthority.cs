@@ -7,7 +7,7 @@ namespace ImageAccess.FakeHubs;
 /// <summary>A throw-away CA for servers under names that belong to somebody else. Its key never leaves the process.</summary>
 public sealed class CertificateAuthority : IDisposable
 {
-    private readonly X509Certificate2 certificate;
+    private readonly X509Certificate2 _certificate;
 
     public CertificateAuthority(string name = "Fake Docker Hub CA")
     {
@@ -17,10 +17,10 @@ public sealed class CertificateAuthority : IDisposable
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
         var now = TimeProvider.System.GetUtcNow();
-        certificate = request.CreateSelfSigned(now.AddDays(-1), now.AddYears(1));
+        _certificate = request.CreateSelfSigned(now.AddDays(-1), now.AddYears(1));
     }
 
-    public string CertificatePem => certificate.ExportCertificatePem();
+    public string CertificatePem => _certificate.ExportCertificatePem();
 
     /// <summary>Writes the certificate for a client's trust store.</summary>
     public Task WriteToAsync(string path) => File.WriteAllTextAsync(path, CertificatePem + "\n");
@@ -43,11 +43,11 @@ public sealed class CertificateAuthority : IDisposable
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1")], critical: false));
-        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(certificate, true, false));
+        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(_certificate, true, false));
         var now = TimeProvider.System.GetUtcNow();
-        using var issued = request.Create(certificate, now.AddHours(-1), now.AddDays(300), RandomNumberGenerator.GetBytes(16));
+        using var issued = request.Create(_certificate, now.AddHours(-1), now.AddDays(300), RandomNumberGenerator.GetBytes(16));
         return issued.CopyWithPrivateKey(key);
     }
 
-    public void Dispose() => certificate.Dispose();
+    public void Dispose() => _certificate.Dispose();
 }

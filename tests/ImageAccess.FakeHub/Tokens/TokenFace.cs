@@ -9,7 +9,7 @@ internal sealed class TokenFace(FakeHub hub, Entitlements entitlements)
 {
     private const int AnonymousPullLimit = 100;
     private const int SignedInPullLimit = 200;
-    private readonly ConcurrentDictionary<string, FakeAccount> refreshTokens = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, FakeAccount> _refreshTokens = new(StringComparer.Ordinal);
 
     public Task ServeAsync(HttpContext http)
     {
@@ -71,7 +71,7 @@ internal sealed class TokenFace(FakeHub hub, Entitlements entitlements)
 
         var account = grant is "password"
             ? hub.Users.SignIn(form["username"], form["password"])
-            : refreshTokens.GetValueOrDefault(form["refresh_token"].ToString());
+            : _refreshTokens.GetValueOrDefault(form["refresh_token"].ToString());
         if (account is null)
         {
             await RefuseAsync(http);
@@ -95,7 +95,7 @@ internal sealed class TokenFace(FakeHub hub, Entitlements entitlements)
         if (offline && account is not null)
         {
             var refresh = RandomText.Next(48);
-            refreshTokens[refresh] = account;
+            _refreshTokens[refresh] = account;
             answer["refresh_token"] = refresh;
         }
 

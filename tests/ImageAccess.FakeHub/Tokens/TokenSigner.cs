@@ -20,22 +20,22 @@ public enum TokenAlgorithm
 public sealed class TokenSigner
 {
     private static readonly Lazy<Key> processKey = new(() => Key.Make(TokenAlgorithm.RS256, TimeProvider.System.GetUtcNow()));
-    private readonly Lock gate = new();
-    private readonly List<Key> keys = [];
-    private readonly TokenAlgorithm algorithm;
-    private readonly TimeProvider time;
+    private readonly Lock _gate = new();
+    private readonly List<Key> _keys = [];
+    private readonly TokenAlgorithm _algorithm;
+    private readonly TimeProvider _time;
 
     public TokenSigner(TokenAlgorithm algorithm = TokenAlgorithm.RS256, TimeProvider? time = null)
     {
-        this.algorithm = algorithm;
-        this.time = time ?? TimeProvider.System;
+        _algorithm = algorithm;
+        _time = time ?? TimeProvider.System;
         Rotate();
     }
 
     private TokenSigner(Key first)
     {
-        time = TimeProvider.System;
-        keys.Add(first);
+        _time = TimeProvider.System;
+        _keys.Add(first);
     }
 
     /// <summary>How long an untouched draft lives.</summary>
@@ -52,22 +52,22 @@ public sealed class TokenSigner
     {
         get
         {
-            lock (gate)
-                return keys[^1];
+            lock (_gate)
+                return _keys[^1];
         }
     }
 
     /// <summary>A new key for what is issued from now on. The hub's registry still accepts the earlier ones.</summary>
     public void Rotate()
     {
-        var key = Key.Make(algorithm, time.GetUtcNow());
-        lock (gate)
-            keys.Add(key);
+        var key = Key.Make(_algorithm, _time.GetUtcNow());
+        lock (_gate)
+            _keys.Add(key);
     }
 
     public string IssueToken(Action<TokenDraft>? change = null)
     {
-        var draft = new TokenDraft(time.GetUtcNow(), Lifetime);
+        var draft = new TokenDraft(_time.GetUtcNow(), Lifetime);
         change?.Invoke(draft);
         return Sign(draft);
     }
@@ -81,7 +81,7 @@ public sealed class TokenSigner
     internal string Sign(TokenDraft draft)
     {
         var key = Current;
-        var name = draft.Algorithm ?? algorithm.ToString();
+        var name = draft.Algorithm ?? _algorithm.ToString();
         var input = Encode(draft.ToHeader(name, X5c)) + "." + Encode(draft.ToPayload());
         var bytes = Encoding.ASCII.GetBytes(input);
         var signature = name switch
@@ -104,9 +104,9 @@ public sealed class TokenSigner
             var signed = Encoding.ASCII.GetBytes(parts[0] + "." + parts[1]);
             var signature = Base64Url.DecodeFromChars(parts[2]);
             Key[] known;
-            lock (gate)
-                known = [.. keys];
-            return header["alg"]?.GetValue<string>() == algorithm.ToString() && known.Any(key => key.Verify(signed, signature))
+            lock (_gate)
+                known = [.. _keys];
+            return header["alg"]?.GetValue<string>() == _algorithm.ToString() && known.Any(key => key.Verify(signed, signature))
                 ? JsonNode.Parse(Base64Url.DecodeFromChars(parts[1])) as JsonObject
                 : null;
         }
@@ -124,10 +124,10 @@ public sealed class TokenSigner
         public X509Certificate2 Certificate => certificate;
 
         /// <summary>The certificate has CA:TRUE, a path length of 0 and serverAuth, as Docker's has; its issuer is not sent along.</summary>
-        public static Key Make(TokenAlgorithm algorithm, DateTimeOffset now)
+        public static Key Make(TokenAlgorithm _algorithm, DateTimeOffset now)
         {
             var name = new X500DistinguishedName("CN=\"Docker, Inc. Eng JWT CA\"");
-            AsymmetricAlgorithm pair = algorithm is TokenAlgorithm.RS256 ? RSA.Create(2048) : ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            AsymmetricAlgorithm pair = _algorithm is TokenAlgorithm.RS256 ? RSA.Create(2048) : ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var request = pair is RSA rsa
                 ? new CertificateRequest(name, rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
                 : new CertificateRequest(name, (ECDsa)pair, HashAlgorithmName.SHA256);

@@ -5,39 +5,39 @@ namespace ImageAccess.Proxy.Tests.FakeHubs;
 
 public sealed class BackendTests : IAsyncLifetime
 {
-    private DockerRegistryProcess registry = null!;
-    private FakeHub hub = null!;
-    private HubClient client = null!;
+    private DockerRegistryProcess _registry = null!;
+    private FakeHub _hub = null!;
+    private HubClient _client = null!;
 
     public async Task InitializeAsync()
     {
-        registry = await DockerRegistryProcess.StartAsync();
-        hub = await FakeHub.StartAsync(options => options.RegistryBackend = registry.Address);
-        client = HubClient.Of(hub);
-        hub.Users.Add("alice", "wonderland");
+        _registry = await DockerRegistryProcess.StartAsync();
+        _hub = await FakeHub.StartAsync(options => options.RegistryBackend = _registry.Address);
+        _client = HubClient.Of(_hub);
+        _hub.Users.Add("alice", "wonderland");
     }
 
     public async Task DisposeAsync()
     {
-        client.Dispose();
-        await hub.DisposeAsync();
-        await registry.DisposeAsync();
+        _client.Dispose();
+        await _hub.DisposeAsync();
+        await _registry.DisposeAsync();
     }
 
     [Fact]
     public async Task A_real_registry_serves_what_the_token_allows()
     {
         var image = new ImageBuilder().AddFile("a.txt", "a").BuildIndex("amd64", "arm64");
-        await hub.PushAsync("library/hello", "1", image);
-        await hub.PushAsync("acme/secret", "1", image);
-        hub.Images.MakePrivate("acme/secret");
+        await _hub.PushAsync("library/hello", "1", image);
+        await _hub.PushAsync("acme/secret", "1", image);
+        _hub.Images.MakePrivate("acme/secret");
 
-        client.Token = await hub.TokenForAsync(
+        _client.Token = await _hub.TokenForAsync(
             null, "repository:library/hello:pull", "repository:acme/secret:pull", "repository:acme/missing:pull");
-        using var manifest = await client.GetAsync("/v2/library/hello/manifests/1");
-        using var hidden = await client.GetAsync("/v2/acme/secret/manifests/1");
-        using var missing = await client.GetAsync("/v2/acme/missing/manifests/1");
-        using var unknown = await client.GetAsync("/v2/library/hello/manifests/2");
+        using var manifest = await _client.GetAsync("/v2/library/hello/manifests/1");
+        using var hidden = await _client.GetAsync("/v2/acme/secret/manifests/1");
+        using var missing = await _client.GetAsync("/v2/acme/missing/manifests/1");
+        using var unknown = await _client.GetAsync("/v2/library/hello/manifests/2");
 
         Assert.Equal(image.Digest, FakeRegistry.DigestOf(await manifest.Content.ReadAsByteArrayAsync()));
         Assert.Equal(image.Digest, manifest.Headers.GetValues("Docker-Content-Digest").Single());
@@ -52,22 +52,22 @@ public sealed class BackendTests : IAsyncLifetime
     {
         var blob = "0123456789"u8.ToArray();
         var digest = FakeRegistry.DigestOf(blob);
-        client.Token = await hub.TokenForAsync("alice", "repository:alice/app:pull,push");
+        _client.Token = await _hub.TokenForAsync("alice", "repository:alice/app:pull,push");
 
-        using var started = await client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
+        using var started = await _client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
         var session = started.Headers.Location!.OriginalString;
-        using var sent = await client.SendAsync(HttpMethod.Patch, session, new ByteArrayContent(blob));
+        using var sent = await _client.SendAsync(HttpMethod.Patch, session, new ByteArrayContent(blob));
         var end = $"{sent.Headers.Location!.OriginalString}&digest={Uri.EscapeDataString(digest)}";
-        using var stored = await client.SendAsync(HttpMethod.Put, end);
-        using var redirect = await client.GetAsync($"/v2/alice/app/blobs/{digest}");
-        client.Token = null;
-        using var content = await client.GetAsync(redirect.Headers.Location!.OriginalString);
+        using var stored = await _client.SendAsync(HttpMethod.Put, end);
+        using var redirect = await _client.GetAsync($"/v2/alice/app/blobs/{digest}");
+        _client.Token = null;
+        using var content = await _client.GetAsync(redirect.Headers.Location!.OriginalString);
 
-        Assert.StartsWith(hub.Registry + "v2/alice/app/blobs/uploads/", session, StringComparison.Ordinal);
+        Assert.StartsWith(_hub.Registry + "v2/alice/app/blobs/uploads/", session, StringComparison.Ordinal);
         Assert.Contains("_state=", session, StringComparison.Ordinal);
         Assert.Equal((HttpStatusCode.Accepted, HttpStatusCode.Created), (sent.StatusCode, stored.StatusCode));
         Assert.Equal(HttpStatusCode.TemporaryRedirect, redirect.StatusCode);
-        Assert.StartsWith(hub.Cdn.AbsoluteUri, redirect.Headers.Location.OriginalString, StringComparison.Ordinal);
+        Assert.StartsWith(_hub.Cdn.AbsoluteUri, redirect.Headers.Location.OriginalString, StringComparison.Ordinal);
         Assert.Equal(blob, await content.Content.ReadAsByteArrayAsync());
     }
 
@@ -75,14 +75,14 @@ public sealed class BackendTests : IAsyncLifetime
     public async Task A_mount_needs_pull_on_its_source()
     {
         var image = new ImageBuilder().AddFile("a.txt", "a").Build();
-        await hub.PushAsync("library/base", "1", image);
+        await _hub.PushAsync("library/base", "1", image);
         var layer = Uri.EscapeDataString(FakeRegistry.DigestOf(image.Blobs[1].Span));
         var target = $"/v2/alice/app/blobs/uploads/?mount={layer}&from=library%2Fbase";
 
-        client.Token = await hub.TokenForAsync("alice", "repository:alice/app:pull,push");
-        using var without = await client.SendAsync(HttpMethod.Post, target);
-        client.Token = await hub.TokenForAsync("alice", "repository:alice/app:pull,push", "repository:library/base:pull");
-        using var with = await client.SendAsync(HttpMethod.Post, target);
+        _client.Token = await _hub.TokenForAsync("alice", "repository:alice/app:pull,push");
+        using var without = await _client.SendAsync(HttpMethod.Post, target);
+        _client.Token = await _hub.TokenForAsync("alice", "repository:alice/app:pull,push", "repository:library/base:pull");
+        using var with = await _client.SendAsync(HttpMethod.Post, target);
 
         Assert.Equal((HttpStatusCode.Accepted, HttpStatusCode.Created), (without.StatusCode, with.StatusCode));
     }

@@ -5,30 +5,30 @@ namespace ImageAccess.Proxy.Tests.FakeHubs;
 
 public sealed class FaultTests : IAsyncLifetime
 {
-    private FakeHub hub = null!;
-    private HubClient client = null!;
-    private PushedImage image = null!;
+    private FakeHub _hub = null!;
+    private HubClient _client = null!;
+    private PushedImage _image = null!;
 
     public async Task InitializeAsync()
     {
-        hub = await FakeHub.StartAsync();
-        client = HubClient.Of(hub);
-        image = hub.Images.PushImage("library/nginx", "latest");
-        client.Token = await hub.TokenForAsync(null, "repository:library/nginx:pull");
+        _hub = await FakeHub.StartAsync();
+        _client = HubClient.Of(_hub);
+        _image = _hub.Images.PushImage("library/nginx", "latest");
+        _client.Token = await _hub.TokenForAsync(null, "repository:library/nginx:pull");
     }
 
     public async Task DisposeAsync()
     {
-        client.Dispose();
-        await hub.DisposeAsync();
+        _client.Dispose();
+        await _hub.DisposeAsync();
     }
 
     [Fact]
     public async Task A_status_comes_as_often_as_asked()
     {
-        var fault = hub.Faults.Add(Face.Registry, "/manifests/", Fault.Status(503, "plain", "text/plain", ("Retry-After", "7")), times: 1);
+        var fault = _hub.Faults.Add(Face.Registry, "/manifests/", Fault.Status(503, "plain", "text/plain", ("Retry-After", "7")), times: 1);
 
-        using var ping = await client.GetAsync("/v2/");
+        using var ping = await _client.GetAsync("/v2/");
         using var broken = await ManifestAsync();
         using var right = await ManifestAsync();
 
@@ -41,7 +41,7 @@ public sealed class FaultTests : IAsyncLifetime
     [Fact]
     public async Task A_connection_closes()
     {
-        using var fault = hub.Faults.Add(Face.Registry, Fault.CloseConnection());
+        using var fault = _hub.Faults.Add(Face.Registry, Fault.CloseConnection());
 
         await Assert.ThrowsAsync<HttpRequestException>(ManifestAsync);
     }
@@ -49,49 +49,49 @@ public sealed class FaultTests : IAsyncLifetime
     [Fact]
     public async Task A_body_ends_early()
     {
-        hub.Faults.Add(Face.Registry, Fault.Truncate(5));
+        _hub.Faults.Add(Face.Registry, Fault.Truncate(5));
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(hub.Registry, "/v2/library/nginx/manifests/latest"));
-        request.Headers.Authorization = new("Bearer", client.Token);
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_hub.Registry, "/v2/library/nginx/manifests/latest"));
+        request.Headers.Authorization = new("Bearer", _client.Token);
 
         using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         await using var body = await response.Content.ReadAsStreamAsync();
         var start = new byte[5];
         await body.ReadExactlyAsync(start);
 
-        Assert.Equal(image.Manifest.Length, response.Content.Headers.ContentLength);
-        Assert.Equal(image.Manifest[..5].ToArray(), start);
+        Assert.Equal(_image.Manifest.Length, response.Content.Headers.ContentLength);
+        Assert.Equal(_image.Manifest[..5].ToArray(), start);
         await Assert.ThrowsAnyAsync<IOException>(async () => await body.ReadExactlyAsync(start));
     }
 
     [Fact]
     public async Task A_body_is_corrupt_a_header_wrong()
     {
-        hub.Faults.Add(Face.Registry, Fault.Corrupt(), times: 1);
-        hub.Faults.Add(Face.Registry, Fault.WithHeader("Docker-Content-Digest", "sha256:wrong"), times: 1);
+        _hub.Faults.Add(Face.Registry, Fault.Corrupt(), times: 1);
+        _hub.Faults.Add(Face.Registry, Fault.WithHeader("Docker-Content-Digest", "sha256:wrong"), times: 1);
 
         using var corrupt = await ManifestAsync();
         using var wrong = await ManifestAsync();
 
-        Assert.False(image.Digest == FakeRegistry.DigestOf(await corrupt.Content.ReadAsByteArrayAsync()));
+        Assert.False(_image.Digest == FakeRegistry.DigestOf(await corrupt.Content.ReadAsByteArrayAsync()));
         Assert.Equal("sha256:wrong", wrong.Headers.GetValues("Docker-Content-Digest").Single());
     }
 
     [Fact]
     public async Task A_redirect_leads_elsewhere_or_around()
     {
-        hub.Faults.Add(Face.Registry, "/blobs/", Fault.Redirect("http://169.254.169.254/latest/meta-data/"), times: 1);
-        hub.Faults.Add(Face.Registry, "/blobs/", Fault.RedirectHops(3), times: 1);
+        _hub.Faults.Add(Face.Registry, "/blobs/", Fault.Redirect("http://169.254.169.254/latest/meta-data/"), times: 1);
+        _hub.Faults.Add(Face.Registry, "/blobs/", Fault.RedirectHops(3), times: 1);
 
-        using var elsewhere = await client.GetAsync($"/v2/library/nginx/blobs/{image.Layers[0]}");
-        using var around = await client.GetAsync($"/v2/library/nginx/blobs/{image.Layers[0]}");
-        client.Token = null;
+        using var elsewhere = await _client.GetAsync($"/v2/library/nginx/blobs/{_image.Layers[0]}");
+        using var around = await _client.GetAsync($"/v2/library/nginx/blobs/{_image.Layers[0]}");
+        _client.Token = null;
         using var following = new HttpClient(new SocketsHttpHandler { UseProxy = false });
         using var arrived = await following.GetAsync(around.Headers.Location);
 
         Assert.Equal("http://169.254.169.254/latest/meta-data/", elsewhere.Headers.Location!.OriginalString);
-        Assert.Equal(image.Layers[0], FakeRegistry.DigestOf(await arrived.Content.ReadAsByteArrayAsync()));
-        Assert.Equal("307 307 307 200", string.Join(' ', hub.Requests.Of(Face.Cdn).Select(request => request.Status)));
+        Assert.Equal(_image.Layers[0], FakeRegistry.DigestOf(await arrived.Content.ReadAsByteArrayAsync()));
+        Assert.Equal("307 307 307 200", string.Join(' ', _hub.Requests.Of(Face.Cdn).Select(request => request.Status)));
     }
 
     [Fact]
@@ -113,10 +113,10 @@ public sealed class FaultTests : IAsyncLifetime
     public async Task An_answer_is_held_until_it_is_released()
     {
         var release = new TaskCompletionSource();
-        hub.Faults.Add(Face.Registry, Fault.HoldUntil(release.Task));
+        _hub.Faults.Add(Face.Registry, Fault.HoldUntil(release.Task));
 
         var held = ManifestAsync();
-        await hub.Requests.WaitForAsync(request => request.Path.EndsWith("/latest", StringComparison.Ordinal), CancellationToken.None);
+        await _hub.Requests.WaitForAsync(request => request.Path.EndsWith("/latest", StringComparison.Ordinal), CancellationToken.None);
         Assert.False(held.IsCompleted);
         release.SetResult();
 
@@ -127,11 +127,11 @@ public sealed class FaultTests : IAsyncLifetime
     [Fact]
     public async Task A_body_has_no_end()
     {
-        hub.Faults.Add(Face.Auth, Fault.EndlessBody("{\"token\":\""));
+        _hub.Faults.Add(Face.Auth, Fault.EndlessBody("{\"token\":\""));
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { MaxResponseContentBufferSize = 1_000_000 };
 
-        await Assert.ThrowsAsync<HttpRequestException>(() => http.GetByteArrayAsync(new Uri(hub.Auth, "/token")));
+        await Assert.ThrowsAsync<HttpRequestException>(() => http.GetByteArrayAsync(new Uri(_hub.Auth, "/token")));
     }
 
-    private Task<HttpResponseMessage> ManifestAsync() => client.GetAsync("/v2/library/nginx/manifests/latest");
+    private Task<HttpResponseMessage> ManifestAsync() => _client.GetAsync("/v2/library/nginx/manifests/latest");
 }

@@ -6,29 +6,29 @@ namespace ImageAccess.Proxy.Tests.FakeHubs;
 
 public sealed class HubApiTests : IAsyncLifetime
 {
-    private FakeHub hub = null!;
-    private HubClient client = null!;
+    private FakeHub _hub = null!;
+    private HubClient _client = null!;
 
     public async Task InitializeAsync()
     {
-        hub = await FakeHub.StartAsync();
-        client = HubClient.Of(hub);
-        hub.Users.Add("alice", "wonderland", "dckr_pat_alice");
-        hub.Users.AddOrganization("acme", "", "dckr_oat_acme");
-        hub.Namespaces.Find("acme")!.AddMember("alice", "Owner").AddMember("bob").AddMember("carol", "Invitee");
-        hub.Namespaces.Add("bitnami", "verified_publisher");
+        _hub = await FakeHub.StartAsync();
+        _client = HubClient.Of(_hub);
+        _hub.Users.Add("alice", "wonderland", "dckr_pat_alice");
+        _hub.Users.AddOrganization("acme", "", "dckr_oat_acme");
+        _hub.Namespaces.Find("acme")!.AddMember("alice", "Owner").AddMember("bob").AddMember("carol", "Invitee");
+        _hub.Namespaces.Add("bitnami", "verified_publisher");
     }
 
     public async Task DisposeAsync()
     {
-        client.Dispose();
-        await hub.DisposeAsync();
+        _client.Dispose();
+        await _hub.DisposeAsync();
     }
 
     [Fact]
     public async Task An_organization_has_its_badge()
     {
-        using var response = await client.GetAsync(hub.Hub + "v2/orgs/bitnami/");
+        using var response = await _client.GetAsync(_hub.Hub + "v2/orgs/bitnami/");
         var answer = await HubClient.JsonOf(response);
 
         Assert.Equal("bitnami Organization verified_publisher", $"{answer["orgname"]} {answer["type"]} {answer["badge"]}");
@@ -37,8 +37,8 @@ public sealed class HubApiTests : IAsyncLifetime
     [Fact]
     public async Task A_person_redirects_and_nobody_is_not_found()
     {
-        using var person = await client.GetAsync(hub.Hub + "v2/orgs/alice/");
-        using var nobody = await client.GetAsync(hub.Hub + "v2/orgs/nobody/");
+        using var person = await _client.GetAsync(_hub.Hub + "v2/orgs/alice/");
+        using var nobody = await _client.GetAsync(_hub.Hub + "v2/orgs/nobody/");
 
         Assert.Equal((HttpStatusCode.PermanentRedirect, "/v2/users/alice/"), (person.StatusCode, person.Headers.Location!.OriginalString));
         Assert.Equal(HttpStatusCode.NotFound, nobody.StatusCode);
@@ -52,14 +52,14 @@ public sealed class HubApiTests : IAsyncLifetime
     {
         await SignInAsync(identifier, secret);
 
-        using var first = await client.GetAsync(hub.Hub + "v2/orgs/acme/members?page=1&page_size=2");
+        using var first = await _client.GetAsync(_hub.Hub + "v2/orgs/acme/members?page=1&page_size=2");
         var page = await HubClient.JsonOf(first);
-        using var second = await client.GetAsync((string)page["next"]!);
+        using var second = await _client.GetAsync((string)page["next"]!);
         var last = await HubClient.JsonOf(second);
 
         Assert.Equal(3, (int)page["count"]!);
         Assert.Equal("alice bob", string.Join(' ', page["results"]!.AsArray().Select(member => (string)member!["username"]!)));
-        Assert.Equal(hub.Users.Find("alice")!.Id.ToString("N"), (string)page["results"]![0]!["id"]!);
+        Assert.Equal(_hub.Users.Find("alice")!.Id.ToString("N"), (string)page["results"]![0]!["id"]!);
         Assert.Equal("Invitee", (string)last["results"]!.AsArray().Single()!["role"]!);
         Assert.Null(last["next"]);
     }
@@ -67,11 +67,11 @@ public sealed class HubApiTests : IAsyncLifetime
     [Fact]
     public async Task Members_and_settings_are_not_for_everybody()
     {
-        using var anonymous = await client.GetAsync(hub.Hub + "v2/orgs/acme/members");
+        using var anonymous = await _client.GetAsync(_hub.Hub + "v2/orgs/acme/members");
         await SignInAsync("alice", "dckr_pat_alice");
-        using var byToken = await client.GetAsync(hub.Hub + "v2/orgs/acme/settings");
+        using var byToken = await _client.GetAsync(_hub.Hub + "v2/orgs/acme/settings");
         await SignInAsync("alice", "wonderland");
-        using var byPassword = await client.GetAsync(hub.Hub + "v2/orgs/acme/settings");
+        using var byPassword = await _client.GetAsync(_hub.Hub + "v2/orgs/acme/settings");
 
         Assert.Equal(HttpStatusCode.Unauthorized, anonymous.StatusCode);
         Assert.Equal("""{"message":"token issued from personal access token"}""", await byToken.Content.ReadAsStringAsync());
@@ -83,12 +83,12 @@ public sealed class HubApiTests : IAsyncLifetime
     [Fact]
     public async Task A_private_repository_looks_missing()
     {
-        hub.Images.PushImage("acme/secret", "1");
-        hub.Images.PushImage("acme/app", "1");
-        hub.Images.MakePrivate("acme/secret");
+        _hub.Images.PushImage("acme/secret", "1");
+        _hub.Images.PushImage("acme/app", "1");
+        _hub.Images.MakePrivate("acme/secret");
 
-        using var open = await client.GetAsync(hub.Hub + "v2/namespaces/acme/repositories/app");
-        using var hidden = await client.GetAsync(hub.Hub + "v2/namespaces/acme/repositories/secret");
+        using var open = await _client.GetAsync(_hub.Hub + "v2/namespaces/acme/repositories/app");
+        using var hidden = await _client.GetAsync(_hub.Hub + "v2/namespaces/acme/repositories/secret");
 
         Assert.False((bool)(await HubClient.JsonOf(open))["is_private"]!);
         Assert.Equal(HttpStatusCode.NotFound, hidden.StatusCode);
@@ -96,9 +96,9 @@ public sealed class HubApiTests : IAsyncLifetime
 
     private async Task SignInAsync(string identifier, string secret)
     {
-        client.Token = null;
+        _client.Token = null;
         var content = JsonContent.Create(new { identifier, secret });
-        using var response = await client.SendAsync(HttpMethod.Post, hub.Hub + "v2/auth/token", content);
-        client.Token = (string)(await HubClient.JsonOf(response))["access_token"]!;
+        using var response = await _client.SendAsync(HttpMethod.Post, _hub.Hub + "v2/auth/token", content);
+        _client.Token = (string)(await HubClient.JsonOf(response))["access_token"]!;
     }
 }

@@ -10,14 +10,14 @@ namespace ImageAccess.Proxy.Tests.FakeHubs;
 /// <summary>A plain client of a fake hub: follows no redirect, uses no proxy.</summary>
 internal sealed class HubClient : IDisposable
 {
-    private readonly HttpClient http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false });
-    private readonly FakeHub hub;
+    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false });
+    private readonly FakeHub _hub;
 
-    private HubClient(FakeHub hub) => this.hub = hub;
+    private HubClient(FakeHub hub) => _hub = hub;
 
     public string? Token { get; set; }
 
-    public static HubClient Of(FakeHub hub) => new(hub);
+    public static HubClient Of(FakeHub _hub) => new(_hub);
 
     public static Task<JsonNode> JsonOf(HttpResponseMessage response) => JsonOf(response.Content);
 
@@ -32,28 +32,28 @@ internal sealed class HubClient : IDisposable
     /// <summary>The target is a path of the registry, or a whole address of any face.</summary>
     public Task<HttpResponseMessage> SendAsync(HttpMethod method, string target, HttpContent? content = null)
     {
-        var address = target.StartsWith('/') ? new Uri(hub.Registry, target) : new Uri(target);
+        var address = target.StartsWith('/') ? new Uri(_hub.Registry, target) : new Uri(target);
         var request = new HttpRequestMessage(method, address) { Content = content };
         if (Token is not null)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Token);
-        return http.SendAsync(request);
+        return _http.SendAsync(request);
     }
 
     /// <summary>GET at the token service, anonymous or with Basic.</summary>
     public Task<HttpResponseMessage> TokenAsync(string query, string? credentials = null)
     {
-        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(hub.Auth, "/token?" + query));
+        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_hub.Auth, "/token?" + query));
         if (credentials is not null)
             request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials)));
-        return http.SendAsync(request);
+        return _http.SendAsync(request);
     }
 
     public Task<HttpResponseMessage> TokenFormAsync(params (string Name, string Value)[] fields) =>
-        http.PostAsync(
-            new Uri(hub.Auth, "/token"),
+        _http.PostAsync(
+            new Uri(_hub.Auth, "/token"),
             new FormUrlEncodedContent(fields.Select(field => KeyValuePair.Create(field.Name, field.Value))));
 
-    public void Dispose() => http.Dispose();
+    public void Dispose() => _http.Dispose();
 
     private static async Task<JsonNode> JsonOf(HttpContent content) =>
         JsonNode.Parse(await content.ReadAsByteArrayAsync()) ?? throw new JsonException("null");

@@ -10,29 +10,29 @@ namespace ImageAccess.Proxy.Tests.FakeHubs;
 public sealed class TokenServiceTests : IAsyncLifetime
 {
     private const string Pull = "service=registry.docker.io&scope=repository:library/nginx:pull";
-    private FakeHub hub = null!;
-    private HubClient client = null!;
+    private FakeHub _hub = null!;
+    private HubClient _client = null!;
 
     public async Task InitializeAsync()
     {
-        hub = await FakeHub.StartAsync();
-        client = HubClient.Of(hub);
-        hub.Images.PushImage("library/nginx", "latest");
-        hub.Users.Add("alice", "wonderland", "dckr_pat_alice");
-        hub.Users.AddOrganization("acme", "", "dckr_oat_acme");
-        hub.Namespaces.Find("acme")!.AddMember("alice", "Editor");
+        _hub = await FakeHub.StartAsync();
+        _client = HubClient.Of(_hub);
+        _hub.Images.PushImage("library/nginx", "latest");
+        _hub.Users.Add("alice", "wonderland", "dckr_pat_alice");
+        _hub.Users.AddOrganization("acme", "", "dckr_oat_acme");
+        _hub.Namespaces.Find("acme")!.AddMember("alice", "Editor");
     }
 
     public async Task DisposeAsync()
     {
-        client.Dispose();
-        await hub.DisposeAsync();
+        _client.Dispose();
+        await _hub.DisposeAsync();
     }
 
     [Fact]
     public async Task An_anonymous_token_has_an_empty_subject_and_no_account()
     {
-        using var response = await client.TokenAsync(Pull);
+        using var response = await _client.TokenAsync(Pull);
         var answer = await HubClient.JsonOf(response);
         var token = (string)answer["token"]!;
         var payload = HubClient.PayloadOf(token);
@@ -52,7 +52,7 @@ public sealed class TokenServiceTests : IAsyncLifetime
     [Fact]
     public async Task The_header_carries_the_certificate_of_the_key_that_signed()
     {
-        using var response = await client.TokenAsync(Pull, "alice:wonderland");
+        using var response = await _client.TokenAsync(Pull, "alice:wonderland");
         var token = (string)(await HubClient.JsonOf(response))["token"]!;
         var header = HubClient.HeaderOf(token);
 
@@ -74,7 +74,7 @@ public sealed class TokenServiceTests : IAsyncLifetime
     [InlineData("nobody:wonderland", HttpStatusCode.Unauthorized)]
     public async Task Basic_credentials_are_checked(string credentials, HttpStatusCode status)
     {
-        using var response = await client.TokenAsync(Pull, credentials);
+        using var response = await _client.TokenAsync(Pull, credentials);
 
         Assert.Equal(status, response.StatusCode);
         if (status is HttpStatusCode.Unauthorized)
@@ -84,18 +84,18 @@ public sealed class TokenServiceTests : IAsyncLifetime
     [Fact]
     public async Task A_form_gives_an_offline_token_which_gives_tokens_again()
     {
-        using var signedIn = await client.TokenFormAsync(
+        using var signedIn = await _client.TokenFormAsync(
             ("grant_type", "password"), ("service", "registry.docker.io"), ("client_id", "containerd-client"), ("access_type", "offline"),
             ("username", "alice"), ("password", "wonderland"), ("scope", "repository:library/nginx:pull repository:acme/app:pull,push"));
         var refresh = (string)(await HubClient.JsonOf(signedIn))["refresh_token"]!;
-        using var again = await client.TokenFormAsync(
+        using var again = await _client.TokenFormAsync(
             ("grant_type", "refresh_token"), ("refresh_token", refresh), ("service", "registry.docker.io"),
             ("scope", "repository:acme/app:pull,push"));
         var payload = HubClient.PayloadOf((string)(await HubClient.JsonOf(again))["token"]!);
 
         Assert.Equal("acme/app", (string)payload["access"]![0]!["name"]!);
         Assert.Equal("""["pull","push"]""", payload["access"]![0]!["actions"]!.ToJsonString());
-        Assert.Contains("username=alice", hub.Requests.Of(Face.Auth)[0].Body, StringComparison.Ordinal);
+        Assert.Contains("username=alice", _hub.Requests.Of(Face.Auth)[0].Body, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -110,11 +110,11 @@ public sealed class TokenServiceTests : IAsyncLifetime
     [InlineData("mallory", "repository:acme/secret:pull,push", "")]
     public async Task A_token_has_the_rights_of_its_account(string? account, string scope, string granted)
     {
-        hub.Users.Add("mallory", "m");
-        hub.Images.PushImage("acme/secret", "1");
-        hub.Images.MakePrivate("acme/secret");
+        _hub.Users.Add("mallory", "m");
+        _hub.Images.PushImage("acme/secret", "1");
+        _hub.Images.MakePrivate("acme/secret");
 
-        var payload = HubClient.PayloadOf(await hub.TokenForAsync(account, scope));
+        var payload = HubClient.PayloadOf(await _hub.TokenForAsync(account, scope));
 
         Assert.Equal(granted, string.Join(',', payload["access"]![0]!["actions"]!.AsArray().Select(action => (string)action!)));
     }
@@ -127,23 +127,23 @@ public sealed class TokenServiceTests : IAsyncLifetime
         string[] forged =
         [
             stranger.IssueToken(token => token.Access = access),
-            stranger.IssueToken(token => (token.Access, token.X5c) = (access, [hub.Signer.X5c])),
-            hub.Signer.IssueToken(token => (token.Access, token.Algorithm) = (access, "none")),
-            hub.Signer.IssueToken(token => (token.Access, token.Algorithm) = (access, "HS256")),
-            hub.Signer.IssueToken(token => (token.Access, token.Audience) = (access, "elsewhere")),
-            hub.Signer.IssueToken(token => (token.Access, token.Expires) = (access, DateTimeOffset.UnixEpoch)),
+            stranger.IssueToken(token => (token.Access, token.X5c) = (access, [_hub.Signer.X5c])),
+            _hub.Signer.IssueToken(token => (token.Access, token.Algorithm) = (access, "none")),
+            _hub.Signer.IssueToken(token => (token.Access, token.Algorithm) = (access, "HS256")),
+            _hub.Signer.IssueToken(token => (token.Access, token.Audience) = (access, "elsewhere")),
+            _hub.Signer.IssueToken(token => (token.Access, token.Expires) = (access, DateTimeOffset.UnixEpoch)),
         ];
         foreach (var token in forged)
         {
-            client.Token = token;
-            using var refused = await client.GetAsync("/v2/library/nginx/manifests/latest");
+            _client.Token = token;
+            using var refused = await _client.GetAsync("/v2/library/nginx/manifests/latest");
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
             Assert.Contains("error=\"invalid_token\"", refused.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
         }
 
-        client.Token = hub.Signer.IssueToken(token => token.Access = access);
-        hub.Signer.Rotate();
-        using var accepted = await client.GetAsync("/v2/library/nginx/manifests/latest");
+        _client.Token = _hub.Signer.IssueToken(token => token.Access = access);
+        _hub.Signer.Rotate();
+        using var accepted = await _client.GetAsync("/v2/library/nginx/manifests/latest");
         Assert.Equal(HttpStatusCode.OK, accepted.StatusCode);
     }
 }

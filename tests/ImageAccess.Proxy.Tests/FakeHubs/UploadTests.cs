@@ -7,32 +7,32 @@ public sealed class UploadTests : IAsyncLifetime
 {
     private static readonly byte[] blob = "0123456789"u8.ToArray();
     private static readonly string digest = FakeRegistry.DigestOf(blob);
-    private FakeHub hub = null!;
-    private HubClient client = null!;
+    private FakeHub _hub = null!;
+    private HubClient _client = null!;
 
     public async Task InitializeAsync()
     {
-        hub = await FakeHub.StartAsync(options => options.PublicRegistry = new Uri("https://registry-1.docker.io"));
-        client = HubClient.Of(hub);
-        hub.Users.Add("alice", "wonderland");
-        client.Token = await hub.TokenForAsync("alice", "repository:alice/app:pull,push");
+        _hub = await FakeHub.StartAsync(options => options.PublicRegistry = new Uri("https://registry-1.docker.io"));
+        _client = HubClient.Of(_hub);
+        _hub.Users.Add("alice", "wonderland");
+        _client.Token = await _hub.TokenForAsync("alice", "repository:alice/app:pull,push");
     }
 
     public async Task DisposeAsync()
     {
-        client.Dispose();
-        await hub.DisposeAsync();
+        _client.Dispose();
+        await _hub.DisposeAsync();
     }
 
     [Fact]
     public async Task A_blob_goes_up_in_pieces()
     {
-        using var started = await client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
-        using var first = await client.SendAsync(HttpMethod.Patch, TargetOf(started), Piece(0, 4));
-        using var asked = await client.GetAsync(TargetOf(first));
-        using var wrong = await client.SendAsync(HttpMethod.Patch, TargetOf(asked), Piece(7, 3));
-        using var second = await client.SendAsync(HttpMethod.Patch, TargetOf(wrong), Piece(4, 3));
-        using var ended = await client.SendAsync(HttpMethod.Put, TargetOf(second) + "&digest=" + Uri.EscapeDataString(digest), Piece(7, 3));
+        using var started = await _client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
+        using var first = await _client.SendAsync(HttpMethod.Patch, TargetOf(started), Piece(0, 4));
+        using var asked = await _client.GetAsync(TargetOf(first));
+        using var wrong = await _client.SendAsync(HttpMethod.Patch, TargetOf(asked), Piece(7, 3));
+        using var second = await _client.SendAsync(HttpMethod.Patch, TargetOf(wrong), Piece(4, 3));
+        using var ended = await _client.SendAsync(HttpMethod.Put, TargetOf(second) + "&digest=" + Uri.EscapeDataString(digest), Piece(7, 3));
 
         Assert.Equal(HttpStatusCode.Accepted, started.StatusCode);
         var location = started.Headers.Location!.OriginalString;
@@ -43,17 +43,17 @@ public sealed class UploadTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.RequestedRangeNotSatisfiable, wrong.StatusCode);
         Assert.Equal("0-6", second.Headers.GetValues("Range").Single());
         Assert.Equal(HttpStatusCode.Created, ended.StatusCode);
-        Assert.Equal(blob, hub.Images.FindBlob("alice/app", digest)!.Value.ToArray());
+        Assert.Equal(blob, _hub.Images.FindBlob("alice/app", digest)!.Value.ToArray());
     }
 
     [Fact]
     public async Task A_state_that_came_back_changed_is_refused()
     {
-        using var started = await client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
+        using var started = await _client.SendAsync(HttpMethod.Post, "/v2/alice/app/blobs/uploads/");
 
-        using var decoded = await client.GetAsync(TargetOf(started).Replace("%3D", "=", StringComparison.Ordinal));
-        using var cancelled = await client.SendAsync(HttpMethod.Delete, TargetOf(started));
-        using var gone = await client.GetAsync(TargetOf(started));
+        using var decoded = await _client.GetAsync(TargetOf(started).Replace("%3D", "=", StringComparison.Ordinal));
+        using var cancelled = await _client.SendAsync(HttpMethod.Delete, TargetOf(started));
+        using var gone = await _client.GetAsync(TargetOf(started));
 
         Assert.Equal(HttpStatusCode.NotFound, decoded.StatusCode);
         Assert.Equal(HttpStatusCode.NoContent, cancelled.StatusCode);
@@ -64,8 +64,8 @@ public sealed class UploadTests : IAsyncLifetime
     public async Task A_blob_goes_up_in_one_request_if_its_digest_is_right()
     {
         var target = $"/v2/alice/app/blobs/uploads/?digest={Uri.EscapeDataString(digest)}";
-        using var stored = await client.SendAsync(HttpMethod.Post, target, new ByteArrayContent(blob));
-        using var wrong = await client.SendAsync(HttpMethod.Post, target, new ByteArrayContent([1]));
+        using var stored = await _client.SendAsync(HttpMethod.Post, target, new ByteArrayContent(blob));
+        using var wrong = await _client.SendAsync(HttpMethod.Post, target, new ByteArrayContent([1]));
 
         Assert.Equal(HttpStatusCode.Created, stored.StatusCode);
         Assert.Equal(digest, stored.Headers.GetValues("Docker-Content-Digest").Single());
@@ -77,12 +77,12 @@ public sealed class UploadTests : IAsyncLifetime
     [InlineData(true, HttpStatusCode.Created)]
     public async Task A_mount_needs_pull_on_its_source(bool granted, HttpStatusCode status)
     {
-        hub.Images.PushBlob("library/base", blob);
+        _hub.Images.PushBlob("library/base", blob);
         if (granted)
-            client.Token = await hub.TokenForAsync("alice", "repository:alice/app:pull,push", "repository:library/base:pull");
+            _client.Token = await _hub.TokenForAsync("alice", "repository:alice/app:pull,push", "repository:library/base:pull");
 
         var target = $"/v2/alice/app/blobs/uploads/?mount={Uri.EscapeDataString(digest)}&from=library%2Fbase";
-        using var response = await client.SendAsync(HttpMethod.Post, target);
+        using var response = await _client.SendAsync(HttpMethod.Post, target);
 
         Assert.Equal(status, response.StatusCode);
     }
@@ -90,9 +90,9 @@ public sealed class UploadTests : IAsyncLifetime
     [Fact]
     public async Task Nobody_pushes_to_what_is_not_theirs()
     {
-        client.Token = await hub.TokenForAsync("alice", "repository:library/base:pull,push");
+        _client.Token = await _hub.TokenForAsync("alice", "repository:library/base:pull,push");
 
-        using var response = await client.SendAsync(HttpMethod.Post, "/v2/library/base/blobs/uploads/");
+        using var response = await _client.SendAsync(HttpMethod.Post, "/v2/library/base/blobs/uploads/");
 
         Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
         Assert.Contains("scope=\"repository:library/base:pull,push\"", $"{response.Headers.WwwAuthenticate}", StringComparison.Ordinal);
@@ -100,7 +100,7 @@ public sealed class UploadTests : IAsyncLifetime
 
     /// <summary>Path and query of a Location, byte for byte, at the hub's own address.</summary>
     private string TargetOf(HttpResponseMessage response) =>
-        hub.Registry.AbsoluteUri.TrimEnd('/') + response.Headers.Location!.PathAndQuery;
+        _hub.Registry.AbsoluteUri.TrimEnd('/') + response.Headers.Location!.PathAndQuery;
 
     private static ByteArrayContent Piece(int start, int length)
     {
