@@ -27,7 +27,9 @@ public sealed class Surroundings : IAsyncLifetime
         }
         """;
 
-    private static readonly IPAddress DockerHub = IPAddress.Parse("127.0.0.2");
+    /// <summary>A loopback address of this run's own, so that runs side by side do not meet on port 443.</summary>
+    private static readonly IPAddress DockerHub =
+        new([127, (byte)(64 + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
 
     private readonly Dictionary<string, IClient> _clients = new(StringComparer.Ordinal);
     private readonly List<ProxyUnderTest> _others = [];
