@@ -18,7 +18,13 @@ public sealed class ImageAccessProcess : IAsyncDisposable
 
     public ImageAccessProcess(string directory, IReadOnlyList<string> arguments, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = directory, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet")
+        {
+            WorkingDirectory = directory,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
         start.ArgumentList.Add(typeof(ProxyHost).Assembly.Location);
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);

@@ -99,9 +99,9 @@ public sealed class Surroundings : IAsyncDisposable
         {
             await stream.CopyToAsync(answer, limit.Token);
         }
-        catch (IOException) when (answer.Length > 0)
+        catch (IOException)
         {
-            // A reset behind the answer, because bytes of the request were left unread.
+            // A reset: bytes of the request were left unread, or the answer broke off.
         }
 
         return Encoding.Latin1.GetString(answer.ToArray());

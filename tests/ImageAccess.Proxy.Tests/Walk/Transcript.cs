@@ -72,7 +72,7 @@ public sealed partial class Transcript(HttpClient client, string token, params U
             text = text.Replace(origin.GetLeftPart(UriPartial.Authority), "ORIGIN", StringComparison.Ordinal);
         text = Session.Replace(text, "SESSION");
         text = State.Replace(text, "_state=STATE");
-        return PullsLeft.Replace(text, "$1 N;");
+        return PullsLeft.Replace(text, "RATELIMIT-REMAINING: N;");
     }
 
     private Uri AddressOf(string target) =>
@@ -84,6 +84,6 @@ public sealed partial class Transcript(HttpClient client, string token, params U
     [GeneratedRegex("_state=[A-Za-z0-9_%-]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex State { get; }
 
-    [GeneratedRegex("(RATELIMIT-REMAINING:) [0-9]+;", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex("RATELIMIT-REMAINING: [0-9]+;", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex PullsLeft { get; }
 }
