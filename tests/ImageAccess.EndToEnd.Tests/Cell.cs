@@ -18,6 +18,7 @@ internal sealed class Cell
         """;
 
     private const string InRoot = """
+        mount --bind "$ROOT" "$ROOT"
         mount -t proc proc "$ROOT/proc"
         mount --rbind /sys "$ROOT/sys"
         mount --rbind /dev "$ROOT/dev"
@@ -41,7 +42,7 @@ internal sealed class Cell
         _root = root;
         Folder = Path.Combine(surroundings, name);
         Directory.CreateDirectory(Folder);
-        _environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        _environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
         _environment["LANG"] = "C.UTF-8";
         _environment["HOME"] = Folder;
         _environment["TMPDIR"] = Folder;

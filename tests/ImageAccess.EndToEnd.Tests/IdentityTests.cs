@@ -78,6 +78,56 @@ public sealed class IdentityTests(Surroundings world)
     }
 
     [Fact]
+    public async Task A_private_image_of_the_organization_is_for_whom_Docker_Hub_gives_it()
+    {
+        var docker = await world.DockerAsync("dockerd 20.10", world.Yielding);
+        var host = world.Yielding.Mirror.Authority;
+        var image = $"{host}/acme/secret";
+        (await docker.LoginAsync("bob", Canaries.TokenOf("bob"), host)).Succeeded();
+        (await docker.PullAsync(image)).Succeeded();
+        await docker.RemoveAsync(image);
+        world.Hub.Requests.Clear();
+
+        (await docker.LoginAsync("carol", Canaries.TokenOf("carol"), host)).Succeeded();
+        (await docker.PullAsync(image)).FailedSaying("pull access denied");
+        (await docker.LogoutAsync(host)).Succeeded();
+        (await docker.PullAsync(image)).FailedSaying("pull access denied");
+
+        Assert.Empty(world.HandedOut("acme/secret"));
+    }
+
+    [Fact]
+    public async Task A_strict_policy_asks_people_to_sign_in_and_refuses_strangers_by_name()
+    {
+        var strict = await world.ProxyAsync("strict", """
+            {
+              "callers": { "anonymous": "deny", "outsiders": "deny" },
+              "organizations": [ {
+                "name": "acme", "members": [ "bob" ], "enabled": true,
+                "allow": { "official": true },
+                "allowlist": [
+                  { "repository": "someuser/custom-image", "reason": "approved" },
+                  { "repository": "someuser/expired", "reason": "was approved", "expires": "2025-12-31" }
+                ]
+              } ]
+            }
+            """);
+        var podman = await world.PodmanAsync("podman 5", strict);
+        var host = strict.Mirror.Authority;
+
+        (await podman.PullAsync($"{host}/library/hello")).FailedSaying("image access denied: sign in with your organization account");
+
+        (await podman.LoginAsync("carol", Canaries.TokenOf("carol"), host)).Succeeded();
+        (await podman.PullAsync($"{host}/library/hello")).FailedSaying("image access denied: carol is not a member of acme");
+
+        (await podman.LoginAsync("bob", Canaries.TokenOf("bob"), host)).Succeeded();
+        (await podman.PullAsync($"{host}/library/hello")).Succeeded();
+        (await podman.PullAsync($"{host}/someuser/custom-image")).Succeeded();
+        (await podman.PullAsync($"{host}/someuser/expired")).FailedSaying(Denied);
+        (await podman.PullAsync($"{host}/bitnami/redis")).FailedSaying("image access denied: verified publisher images not allowed");
+    }
+
+    [Fact]
     public async Task A_wrong_password_is_what_Docker_Hub_says_it_is()
     {
         var docker = await world.DockerAsync("dockerd 20.10", world.Proxy);

@@ -18,6 +18,9 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         Admin = admin;
     }
 
+    /// <summary>The folder of the whole project: tests/ImageAccess.EndToEnd.Tests/bin/Configuration/framework is in it.</summary>
+    public static string Repository => Output.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
+
     public Uri Mirror { get; }
 
     public Uri Admin { get; }
@@ -81,12 +84,13 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _process.DisposeAsync();
 
+    private static DirectoryInfo Output => new(AppContext.BaseDirectory.TrimEnd('/'));
+
+    /// <summary>The build of this proxy that belongs to the build of these tests.</summary>
     private static string Assembly()
     {
-        var output = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/'));
-        var (framework, configuration) = (output.Name, output.Parent!.Name);
-        var repository = output.Parent.Parent!.Parent!.Parent!.Parent!.FullName;
-        return Path.Combine(repository, "src", "ImageAccess.Proxy", "bin", configuration, framework, "imageaccess.dll");
+        var (framework, configuration) = (Output.Name, Output.Parent!.Name);
+        return Path.Combine(Repository, "src", "ImageAccess.Proxy", "bin", configuration, framework, "imageaccess.dll");
     }
 
     private async Task<bool> IsReadyAsync(CancellationToken patience)

@@ -27,7 +27,9 @@ public sealed class Surroundings : IAsyncLifetime
         }
         """;
 
-    private static readonly IPAddress DockerHub = IPAddress.Parse("127.0.0.2");
+    /// <summary>A loopback address of this run's own, so that runs side by side do not meet on port 443.</summary>
+    private static readonly IPAddress DockerHub =
+        new([127, (byte)(64 + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
 
     private readonly Dictionary<string, IClient> _clients = new(StringComparer.Ordinal);
     private readonly List<ProxyUnderTest> _others = [];
@@ -37,7 +39,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     internal DockerRegistryProcess Registry { get; private set; } = null!;
 
-    /// <summary>The proxy as it is by default: denials hold the _clients.</summary>
+    /// <summary>The proxy as it is by default: denials hold the clients.</summary>
     internal ProxyUnderTest Proxy { get; private set; } = null!;
 
     /// <summary>The same with <c>Mirror:Hold</c> off.</summary>
@@ -45,7 +47,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _folder = Directory.CreateTempSubdirectory("imageaccess-").FullName;
+        _folder = Directory.CreateTempSubdirectory("e2e-").FullName;
         Registry = await DockerRegistryProcess.StartAsync();
         Hub = await FakeHub.StartAsync(options =>
         {
@@ -57,6 +59,9 @@ public sealed class Surroundings : IAsyncLifetime
         await Hub.PushAsync("bitnami/redis", "latest", new ImageBuilder().AddFile("redis.conf", "port 6379\n").Build());
         await Hub.PushAsync("acme/app", "latest", new ImageBuilder().AddFile("app", "the company's own\n").WithDockerMediaTypes().Build());
         await Hub.PushAsync("someuser/custom-image", "latest", new ImageBuilder().AddFile("custom.txt", "somebody's\n").Build());
+        await Hub.PushAsync("someuser/expired", "latest", new ImageBuilder().AddFile("expired.txt", "approved once\n").Build());
+        await Hub.PushAsync("acme/secret", "latest", new ImageBuilder().AddFile("secret.txt", "for members\n").Build());
+        Hub.Images.MakePrivate("acme/secret");
         Hub.Namespaces.Add("bitnami", "verified_publisher");
         Hub.Users.AddOrganization("acme", badge: "", Canaries.OrganizationToken);
         Hub.Users.Add("alice", Canaries.PasswordOf("alice"), Canaries.TokenOf("alice"));
@@ -89,19 +94,27 @@ public sealed class Surroundings : IAsyncLifetime
     }
 
     /// <summary>A client whose mirror is this proxy; with none, it has Docker Hub alone. Started once, kept for the run.</summary>
-    internal async Task<IClient> ClientAsync(string name, ProxyUnderTest? mirror)
+    internal Task<IClient> ClientAsync(string name, ProxyUnderTest mirror)
     {
-        var way = mirror is null ? "none" : mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{_others.IndexOf(mirror)}";
-        var key = $"{name} {way}".Replace(' ', '-');
-        if (!_clients.TryGetValue(key, out var client)) _clients[key] = client = await StartAsync(name, key, mirror?.Mirror);
-        return client;
+        var way = mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{_others.IndexOf(mirror)}";
+        return ClientAsync(name, $"{name} {way}", new Setup(
+            Containerd.HostsOf(mirror.Mirror), Registries.Of(mirror.Mirror), Docker.DaemonOf(mirror.Mirror)));
     }
 
-    internal async Task<Docker> DockerAsync(string name, ProxyUnderTest? mirror) => (Docker)await ClientAsync(name, mirror);
+    /// <summary>A client as <c>deploy/clients</c> sets it up, with this address of the proxy.</summary>
+    internal Task<IClient> DeployedClientAsync(string name, string authority) =>
+        ClientAsync(name, $"{name} at {authority.Split(':')[1]}", new Setup(
+            Deployed("containerd/hosts.toml", authority), Deployed("podman/registries.conf", authority), Deployed("docker/daemon.json", authority)));
 
-    internal async Task<Podman> PodmanAsync(string name, ProxyUnderTest? mirror) => (Podman)await ClientAsync(name, mirror);
+    internal async Task<Docker> DockerAsync(string name, ProxyUnderTest mirror) => (Docker)await ClientAsync(name, mirror);
 
-    internal async Task<Skopeo> SkopeoAsync(ProxyUnderTest? mirror) => (Skopeo)await ClientAsync("skopeo 1.9", mirror);
+    internal async Task<Podman> PodmanAsync(string name, ProxyUnderTest mirror) => (Podman)await ClientAsync(name, mirror);
+
+    internal async Task<Skopeo> SkopeoAsync(ProxyUnderTest mirror) => (Skopeo)await ClientAsync("skopeo 1.9", mirror);
+
+    /// <summary>A place to run programs of Debian's testing suite in.</summary>
+    internal Cell CurrentCell(string name) =>
+        new(_folder, name, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
 
     /// <summary>A further proxy with a policy of its own.</summary>
     internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)
@@ -128,28 +141,40 @@ public sealed class Surroundings : IAsyncLifetime
         return answer.StatusCode == HttpStatusCode.OK ? answer.Headers.GetValues("Docker-Content-Digest").Single() : null;
     }
 
-    private Task<IClient> StartAsync(string name, string cell, Uri? mirror)
+    private static string Deployed(string file, string authority) =>
+        File.ReadAllText(Path.Combine(ProxyUnderTest.Repository, "deploy", "clients", file))
+            .Replace("mirror.example.com:5000", authority, StringComparison.Ordinal);
+
+    private async Task<IClient> ClientAsync(string name, string key, Setup setup)
+    {
+        if (!_clients.TryGetValue(key, out var client)) _clients[key] = client = await StartAsync(name, key.Replace(' ', '-'), setup);
+        return client;
+    }
+
+    private Task<IClient> StartAsync(string name, string cell, Setup setup)
     {
         Cell Here() => new(_folder, cell, root: null);
-        Cell InTesting() => new(_folder, cell, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
         return name switch
         {
-            "dockerd 20.10" => As(Docker.ClassicAsync(Here(), mirror)),
-            "dockerd 28" => As(Docker.CurrentAsync(InTesting(), mirror)),
-            "containerd 1.6" => As(Containerd.StartAsync(Here(), mirror)),
-            "containerd 2" => As(Containerd.StartAsync(InTesting(), mirror)),
-            "podman 4" => Task.FromResult<IClient>(Podman.Of(Here(), mirror)),
-            "podman 5" => Task.FromResult<IClient>(Podman.Of(InTesting(), mirror)),
-            "buildah 1.28" => Task.FromResult<IClient>(Podman.Buildah(Here(), mirror)),
-            "buildah 1.43" => Task.FromResult<IClient>(Podman.Buildah(InTesting(), mirror)),
-            "skopeo 1.9" => Task.FromResult<IClient>(Skopeo.Of(Here(), mirror)),
-            "skopeo 1.22" => Task.FromResult<IClient>(Skopeo.Of(InTesting(), mirror)),
+            "dockerd 20.10" => As(Docker.ClassicAsync(Here(), setup.Daemon)),
+            "dockerd 28" => As(Docker.CurrentAsync(CurrentCell(cell), setup.Daemon)),
+            "containerd 1.6" => As(Containerd.StartAsync(Here(), setup.Hosts)),
+            "containerd 2" => As(Containerd.StartAsync(CurrentCell(cell), setup.Hosts)),
+            "podman 4" => Task.FromResult<IClient>(Podman.Of(Here(), setup.Registries)),
+            "podman 5" => Task.FromResult<IClient>(Podman.Of(CurrentCell(cell), setup.Registries)),
+            "buildah 1.28" => Task.FromResult<IClient>(Podman.Buildah(Here(), setup.Registries)),
+            "buildah 1.43" => Task.FromResult<IClient>(Podman.Buildah(CurrentCell(cell), setup.Registries)),
+            "skopeo 1.9" => Task.FromResult<IClient>(Skopeo.Of(Here(), setup.Registries)),
+            "skopeo 1.22" => Task.FromResult<IClient>(Skopeo.Of(CurrentCell(cell), setup.Registries)),
             _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such client"),
         };
 
         static async Task<IClient> As<T>(Task<T> starting)
             where T : IClient => await starting;
     }
+
+    /// <summary>How a client is told of the proxy: the file that each family reads.</summary>
+    private sealed record Setup(string Hosts, string Registries, string Daemon);
 }
 
 [CollectionDefinition(nameof(Surroundings))]

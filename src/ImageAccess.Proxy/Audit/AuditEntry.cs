@@ -39,6 +39,17 @@ public sealed class AuditEntry : IAsyncDisposable
 
     public int? UpstreamStatus { get; set; }
 
+    /// <summary>
+    /// For a decision that is found after the request's end: what is known of the request is taken now, and the event is
+    /// recorded when the decision is given.
+    /// </summary>
+    public Func<AccessDecision, ValueTask> CloseLater()
+    {
+        _closed = true;
+        var known = ToEvent(Decision ?? throw new InvalidOperationException("What is found later was first decided for now."));
+        return found => IsRecorded(found) ? _trail.RecordAsync(known.With(found)) : ValueTask.CompletedTask;
+    }
+
     public ValueTask DisposeAsync()
     {
         if (_closed)

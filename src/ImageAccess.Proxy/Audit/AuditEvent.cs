@@ -40,6 +40,20 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
     public int? UpstreamStatus { get; init; }
 
     public TimeSpan Duration { get; init; }
+
+    /// <summary>The same request, decided otherwise.</summary>
+    public AccessEvent With(AccessDecision other) => new(Id, Time, other)
+    {
+        Caller = Caller,
+        Client = Client,
+        UserAgent = UserAgent,
+        Method = Method,
+        Repository = Repository,
+        Request = Request,
+        PolicyVersion = PolicyVersion,
+        UpstreamStatus = UpstreamStatus,
+        Duration = Duration,
+    };
 }
 
 /// <summary>A policy came into force.</summary>

@@ -30,7 +30,7 @@ internal static class CommandTree
         try
         {
             await using var app = ProxyHost.Build(ConfigurationLoading.Load(file, Environment.GetEnvironmentVariables()));
-            await app.StartAsync(cancellationToken);
+            await app.ListenAsync(cancellationToken);
             await Console.Out.WriteLineAsync(StartupReport.Write(app.Services));
             await app.WaitForShutdownAsync(cancellationToken);
             return 0;
@@ -43,9 +43,9 @@ internal static class CommandTree
         {
             return await ReportAsync(exception.InnerExceptions.Cast<OptionsValidationException>().SelectMany(inner => inner.Failures));
         }
-        catch (IOException exception) when (exception.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
+        catch (ListenException exception)
         {
-            return await ReportAsync([$"Listen: {exception.Message}"]);
+            return await ReportAsync([exception.Message]);
         }
     }
 }

@@ -7,6 +7,9 @@ internal enum ConfigurationKind
 {
     Text,
 
+    /// <summary><c>true</c> or <c>false</c>.</summary>
+    Switch,
+
     /// <summary>Relative to the configuration file's folder.</summary>
     Path,
 
@@ -25,7 +28,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Listen:Mirror"),
         new("Listen:Admin"),
         new("Listen:TrustedProxies", ConfigurationKind.List),
-        new("Mirror:Hold"),
+        new("Mirror:Hold", ConfigurationKind.Switch),
         new("PublicUrl"),
         new("Upstream:Registry"),
         new("Upstream:Auth"),
@@ -51,6 +54,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
     /// <exception cref="FormatException">The value is not of the key's kind.</exception>
     public string Normalize(string value, string folder) => Kind switch
     {
+        ConfigurationKind.Switch => bool.TryParse(value, out _) ? value : throw new FormatException($"'{value}' is neither true nor false"),
         ConfigurationKind.Path => Path.GetFullPath(value, folder),
         ConfigurationKind.Size => Bytes(value).ToString(CultureInfo.InvariantCulture),
         _ => value,

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
@@ -31,7 +33,29 @@ internal static class Listeners
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ListenOptions>>(Listen);
     }
 
+    /// <summary>Starts the program.</summary>
+    /// <exception cref="ListenException">A listener could not be opened.</exception>
+    public static async Task ListenAsync(this WebApplication app, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        catch (Exception exception) when (exception is SocketException or IOException { InnerException: AddressInUseException })
+        {
+            throw new ListenException($"{Name(app.Services.GetRequiredService<IOptions<ListenOptions>>().Value, exception)}: {exception.Message}", exception);
+        }
+    }
+
     public static bool CameInBy(this HttpContext http, Listener listener) => http.Features.Get<ListenerFeature>()?.Listener == listener;
+
+    /// <summary>The key whose port the failure names; where it names none, as without permission, all of them with their addresses.</summary>
+    private static string Name(ListenOptions options, Exception failure)
+    {
+        (string Key, string Address)[] all = [("Listen:Mirror", options.Mirror), ("Listen:Admin", options.Admin)];
+        var named = all.Where(listener => failure.Message.Contains($":{ListenAddress.Parse(listener.Address).Port}:", StringComparison.Ordinal)).Select(listener => listener.Key);
+        return string.Join(" or ", named.DefaultIfEmpty(string.Join(" or ", all.Select(listener => $"{listener.Key} {listener.Address}"))));
+    }
 
     private static void Listen(KestrelServerOptions server, IOptions<ListenOptions> options)
     {
@@ -81,3 +105,6 @@ internal static class Listeners
 
     private sealed record ListenerFeature(Listener Listener);
 }
+
+/// <summary>A listener could not be opened; the message names its key and its address.</summary>
+internal sealed class ListenException(string message, Exception cause) : Exception(message, cause);

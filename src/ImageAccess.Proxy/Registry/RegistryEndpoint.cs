@@ -20,6 +20,7 @@ public sealed class RegistryEndpoint(
     RegistryChallenges challenges,
     DenialResponses denials,
     DecisionMetrics metrics,
+    LateDecisions later,
     TimeProvider time)
 {
     public async Task HandleAsync(HttpContext http)
@@ -91,8 +92,8 @@ public sealed class RegistryEndpoint(
         entry.UpstreamStatus = answer.Status;
         if (answer.Failure is { } failure && !http.Response.HasStarted)
             await ErrorBody.WriteAsync(http, failure);
-        if (judgement.Later is { } later)
-            Record(entry, await later, started);
+        if (judgement.Later is { } decision)
+            later.Add(entry, decision, started);
     }
 
     /// <summary>The decision goes into the audit, the metrics and the request's span; one that is still to be found goes there once it is.</summary>

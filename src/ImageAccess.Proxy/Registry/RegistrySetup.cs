@@ -27,6 +27,8 @@ public static class RegistrySetup
         services.AddSingleton<RegistryChallenges>();
         services.AddSingleton<DenialResponses>();
         services.AddSingleton<DecisionMetrics>();
+        services.AddSingleton<LateDecisions>();
+        services.AddHostedService(provider => provider.GetRequiredService<LateDecisions>());
         services.AddSingleton<RegistryEndpoint>();
         services.AddSingleton<TokenEndpoint>();
         return services;

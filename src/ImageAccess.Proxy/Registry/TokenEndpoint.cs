@@ -93,4 +93,7 @@ internal static partial class RegistryLog
 
     [LoggerMessage(2, LogLevel.Error, "A request failed in the proxy itself")]
     public static partial void RequestFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(3, LogLevel.Error, "What would have been decided was not found")]
+    public static partial void LateDecisionFailed(this ILogger logger, Exception exception);
 }

@@ -93,12 +93,15 @@ internal sealed class RegistryExchange(string origin, RepositoryRequest request,
             headers.WWWAuthenticate = OwnChallenge(challenges.ToString());
     }
 
-    /// <summary>The path of an address of this repository, under the name that the client used; its query byte for byte.</summary>
+    /// <summary>The path of an address of this repository, one that this proxy would take, under the name that the client used; its query byte for byte.</summary>
     private string OwnPath(string address, string header)
     {
         var path = address.StartsWith(origin + "/", StringComparison.OrdinalIgnoreCase) ? address[origin.Length..] : address;
         var prefix = $"/v2/{request.Repository.Value}/";
-        if (!path.StartsWith(prefix, StringComparison.Ordinal) || path.Any(c => c is <= ' ' or > '~' or '"' or '<' or '>'))
+        if (!path.StartsWith(prefix, StringComparison.Ordinal)
+            || !RegistryRequest.TryParse("GET", path, out var led, out _)
+            || led is not RepositoryRequest inside
+            || !inside.Repository.Equals(request.Repository))
             throw new UpstreamException($"upstream's {header} leads out of the repository");
         return $"/v2/{request.NameAsWritten}/{path[prefix.Length..]}";
     }

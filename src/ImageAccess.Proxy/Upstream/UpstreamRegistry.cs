@@ -10,6 +10,8 @@ namespace ImageAccess.Proxy.Upstream;
 /// <summary>Docker Hub's registry. It is asked what was parsed, for those who show a permit.</summary>
 public sealed class UpstreamRegistry : IDisposable
 {
+    private const string Kind = "registry";
+
     internal static readonly ProductInfoHeaderValue OwnUserAgent = new("ImageAccess.Proxy", "0.1");
 
     /// <summary>How long nothing may move, in either direction, before a request is given up.</summary>
@@ -23,6 +25,7 @@ public sealed class UpstreamRegistry : IDisposable
 
     private readonly IHttpForwarder _forwarder;
     private readonly UpstreamMetrics _metrics;
+    private readonly UpstreamHealth _health;
     private readonly ILogger<UpstreamRegistry> _logger;
     private readonly string _origin;
     private readonly HttpMessageInvoker _invoker;
@@ -32,18 +35,17 @@ public sealed class UpstreamRegistry : IDisposable
         UpstreamConnections connections,
         IOptions<UpstreamOptions> options,
         UpstreamMetrics metrics,
+        UpstreamHealth health,
         ILogger<UpstreamRegistry> logger)
     {
         _forwarder = forwarder;
         _metrics = metrics;
+        _health = health;
         _logger = logger;
         _origin = options.Value.Registry.GetLeftPart(UriPartial.Authority);
         _invoker = new HttpMessageInvoker(new RedirectFollower(
             new HttpMessageInvoker(connections.ToDockerHub()), new HttpMessageInvoker(connections.ToRedirects()), connections.RedirectHosts));
     }
-
-    /// <summary>The last failure's cause, while upstream has answered nothing since.</summary>
-    public string? Trouble { get; private set; }
 
     /// <summary>
     /// Answers the client with what upstream answers. An answer that breaks off aborts the client's connection;
@@ -61,9 +63,9 @@ public sealed class UpstreamRegistry : IDisposable
 
         var exchange = new RegistryExchange(_origin, request, permit, publicOrigin, realm);
         var error = await _forwarder.SendAsync(http, _origin, _invoker, Config, exchange, http.RequestAborted);
-        _metrics.Asked("registry", exchange.Status);
+        _metrics.Asked(Kind, exchange.Status);
         if (exchange.Status is not null)
-            Trouble = null;
+            _health.Answered(Kind);
         if (error == ForwarderError.None)
             return new UpstreamAnswer(exchange.Status, null);
 
@@ -73,7 +75,7 @@ public sealed class UpstreamRegistry : IDisposable
         {
             _logger.UpstreamFailed(request.Method, request.Repository.Value, Describe(error, cause));
             if (exchange.Status is null && failure.Status >= 500)
-                Trouble = failure.Message;
+                _health.Failed(Kind, failure.Message);
         }
 
         return UpstreamAnswer.Failed(failure);

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Upstream;
@@ -13,6 +12,7 @@ public static class UpstreamSetup
         services.AddHttpForwarder();
         services.AddSingleton<UpstreamConnections>();
         services.AddSingleton<UpstreamMetrics>();
+        services.AddSingleton<UpstreamHealth>();
         services.AddSingleton<UpstreamRegistry>();
         services.AddSingleton<UpstreamTokens>();
         services.ConfigureHttpClientDefaults(client =>
@@ -20,10 +20,4 @@ public static class UpstreamSetup
         services.AddHealthChecks().AddCheck<UpstreamHealth>("upstream");
         return services;
     }
-}
-
-internal sealed class UpstreamHealth(UpstreamRegistry registry) : IHealthCheck
-{
-    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(registry.Trouble is { } trouble ? HealthCheckResult.Degraded(trouble) : HealthCheckResult.Healthy());
 }

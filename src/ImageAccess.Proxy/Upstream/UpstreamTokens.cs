@@ -7,6 +7,8 @@ namespace ImageAccess.Proxy.Upstream;
 /// <summary>Docker Hub's token service, asked on a client's behalf with the client's own credentials.</summary>
 public sealed class UpstreamTokens : IDisposable
 {
+    private const string Kind = "token";
+
     /// <summary>What a token answer may measure, in bytes.</summary>
     private const int MaximumAnswer = 128 * 1024;
 
@@ -14,13 +16,15 @@ public sealed class UpstreamTokens : IDisposable
 
     private readonly HttpMessageInvoker _invoker;
     private readonly UpstreamMetrics _metrics;
+    private readonly UpstreamHealth _health;
     private readonly TimeProvider _time;
     private readonly string _address;
 
-    public UpstreamTokens(UpstreamConnections connections, IOptions<UpstreamOptions> options, UpstreamMetrics metrics, TimeProvider time)
+    public UpstreamTokens(UpstreamConnections connections, IOptions<UpstreamOptions> options, UpstreamMetrics metrics, UpstreamHealth health, TimeProvider time)
     {
         _invoker = new HttpMessageInvoker(connections.ToDockerHub());
         _metrics = metrics;
+        _health = health;
         _time = time;
         _address = options.Value.Auth.GetLeftPart(UriPartial.Authority) + "/token";
     }
@@ -49,15 +53,22 @@ public sealed class UpstreamTokens : IDisposable
             status = (int)response.StatusCode;
             await response.Content.LoadIntoBufferAsync(MaximumAnswer, either.Token);
             var body = await response.Content.ReadAsByteArrayAsync(either.Token);
+            _health.Answered(Kind);
             return new TokenAnswer(response.StatusCode, response.Content.Headers.ContentType?.ToString(), Copy(response.Headers), body);
         }
         catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
+            _health.Failed(Kind, "the token service did not answer in time");
             throw new TimeoutException("the token service did not answer in time", exception);
+        }
+        catch (HttpRequestException)
+        {
+            _health.Failed(Kind, "the token service could not be reached");
+            throw;
         }
         finally
         {
-            _metrics.Asked("token", status);
+            _metrics.Asked(Kind, status);
         }
     }
 

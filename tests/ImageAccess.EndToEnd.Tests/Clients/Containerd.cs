@@ -14,19 +14,18 @@ internal sealed class Containerd : IClient
         _socket = socket;
     }
 
-    public static async Task<Containerd> StartAsync(Cell cell, Uri? mirror)
+    /// <summary>A <c>hosts.toml</c> that names a mirror before Docker Hub.</summary>
+    public static string HostsOf(Uri mirror) => $"""
+        server = "https://registry-1.docker.io"
+        [host."http://{mirror.Authority}"]
+        capabilities = ["pull", "resolve"]
+
+        """;
+
+    public static async Task<Containerd> StartAsync(Cell cell, string hosts)
     {
         var address = cell.PathOf("containerd.sock");
-        if (mirror is not null)
-        {
-            cell.Write("hosts/docker.io/hosts.toml", $"""
-                server = "https://registry-1.docker.io"
-                [host."{mirror.AbsoluteUri.TrimEnd('/')}"]
-                capabilities = ["pull", "resolve"]
-
-                """);
-        }
-
+        cell.Write("hosts/docker.io/hosts.toml", hosts);
         var configuration = cell.Write("containerd.toml", $"""
             version = 2
             root = "{cell.PathOf("root")}"

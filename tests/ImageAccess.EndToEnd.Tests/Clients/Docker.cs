@@ -7,31 +7,35 @@ internal sealed class Docker : IClient
 {
     private readonly Cell _cell;
     private readonly Running _daemon;
+    private readonly string _host;
 
-    private Docker(Cell cell, Running daemon, string socket)
+    private Docker(Cell cell, Running daemon, string host)
     {
         _cell = cell;
         _daemon = daemon;
-        Socket = socket;
+        _host = host;
     }
 
-    /// <summary>The daemon's socket, for another generation's command line.</summary>
-    public string Socket { get; }
-
-    public string Log => _daemon.Text;
+    /// <summary>A <c>daemon.json</c> that names a mirror.</summary>
+    public static string DaemonOf(Uri mirror) => $$"""
+        {
+          "registry-mirrors": ["http://{{mirror.Authority}}"],
+          "insecure-registries": ["{{mirror.Authority}}"]
+        }
+        """;
 
     /// <summary>Debian's docker.io: the classic image store.</summary>
-    public static Task<Docker> ClassicAsync(Cell cell, Uri? mirror) =>
-        StartAsync(cell, mirror, new JsonObject { ["storage-driver"] = "vfs" });
+    public static Task<Docker> ClassicAsync(Cell cell, string configuration) =>
+        StartAsync(cell, configuration, ("storage-driver", "vfs"));
 
     /// <summary>The current one: the containerd image store, and builds by BuildKit.</summary>
-    public static Task<Docker> CurrentAsync(Cell cell, Uri? mirror) =>
-        StartAsync(cell, mirror, new JsonObject
-        {
-            ["storage-driver"] = "native",
-            ["features"] = new JsonObject { ["containerd-snapshotter"] = true },
-            ["ip6tables"] = false,
-        });
+    public static Task<Docker> CurrentAsync(Cell cell, string configuration) =>
+        StartAsync(
+            cell,
+            configuration,
+            ("storage-driver", "native"),
+            ("features", new JsonObject { ["containerd-snapshotter"] = true }),
+            ("ip6tables", false));
 
     public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => _cell.RunAsync(["docker", .. arguments]);
 
@@ -51,39 +55,37 @@ internal sealed class Docker : IClient
     public Task<Outcome> LogoutAsync(params IReadOnlyList<string> host) => RunAsync(["logout", .. host]);
 
     /// <summary>Builds a Dockerfile; the context has a file <c>file</c> in it.</summary>
-    public Task<Outcome> BuildAsync(string tag, string dockerfile)
+    public Task<Outcome> BuildAsync(string tag, string dockerfile, bool buildKit)
     {
         _cell.Write("context/file", "a file of the build context\n");
         _cell.Write("context/Dockerfile", dockerfile);
-        return RunAsync("build", "--tag", tag, _cell.PathOf("context"));
+        return _cell.RunAsync("env", $"DOCKER_BUILDKIT={(buildKit ? 1 : 0)}", "docker", "build", "--tag", tag, _cell.PathOf("context"));
     }
 
-    /// <summary>Compose, with this file; the current generation only.</summary>
-    public Task<Outcome> ComposeAsync(string file, params IReadOnlyList<string> arguments) =>
-        RunAsync(["compose", "--ansi", "never", "--file", _cell.Write("compose.yaml", file), .. arguments]);
+    /// <summary>The current generation's Compose, with this file, towards this daemon of either generation.</summary>
+    public Task<Outcome> ComposeAsync(Cell current, string file, params IReadOnlyList<string> arguments) =>
+        current.RunAsync(["docker", "--host", _host, "compose", "--ansi", "never", "--file", current.Write("compose.yaml", file), .. arguments]);
 
     public ValueTask DisposeAsync() => _daemon.DisposeAsync();
 
-    private static async Task<Docker> StartAsync(Cell cell, Uri? mirror, JsonObject configuration)
+    /// <summary>The person's configuration, and what lets a daemon run beside others and without a network of its own.</summary>
+    private static async Task<Docker> StartAsync(Cell cell, string daemonJson, params (string Name, JsonNode Value)[] settings)
     {
         var address = cell.PathOf("docker.sock");
+        var host = $"unix://{address}";
+        var configuration = JsonNode.Parse(daemonJson)!.AsObject();
+        foreach (var (name, value) in settings) configuration[name] = value;
         configuration["iptables"] = false;
         configuration["ip-masq"] = false;
         configuration["bridge"] = "none";
         configuration["data-root"] = cell.PathOf("data");
         configuration["exec-root"] = cell.PathOf("exec");
         configuration["pidfile"] = cell.PathOf("docker.pid");
-        configuration["hosts"] = new JsonArray($"unix://{address}");
-        if (mirror is not null)
-        {
-            configuration["registry-mirrors"] = new JsonArray(mirror.AbsoluteUri);
-            configuration["insecure-registries"] = new JsonArray(mirror.Authority);
-        }
-
-        cell.Set("DOCKER_HOST", $"unix://{address}");
+        configuration["hosts"] = new JsonArray(host);
+        cell.Set("DOCKER_HOST", host);
         cell.Set("DOCKER_CONFIG", cell.PathOf("client"));
         var configured = cell.Write("daemon.json", configuration.ToJsonString());
-        var docker = new Docker(cell, cell.Start("dockerd", "--config-file", configured), address);
+        var docker = new Docker(cell, cell.Start("dockerd", "--config-file", configured), host);
         await docker._daemon.ReadyAsync(
             async _ => File.Exists(address) && (await docker.RunAsync("version")).ExitCode == 0, TimeSpan.FromSeconds(60));
         return docker;

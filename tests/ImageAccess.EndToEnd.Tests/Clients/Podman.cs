@@ -12,9 +12,9 @@ internal sealed class Podman : IClient
         _program = program;
     }
 
-    public static Podman Of(Cell cell, Uri? mirror) => new(Registries.Written(cell, mirror), "podman");
+    public static Podman Of(Cell cell, string registries) => new(Registries.Written(cell, registries), "podman");
 
-    public static Podman Buildah(Cell cell, Uri? mirror) => new(Registries.Written(cell, mirror), "buildah");
+    public static Podman Buildah(Cell cell, string registries) => new(Registries.Written(cell, registries), "buildah");
 
     public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => RunWithInputAsync("", arguments);
 
@@ -62,22 +62,25 @@ internal static class Registries
 
     public const string Configuration = "registries.conf";
 
-    public static Cell Written(Cell cell, Uri? mirror)
+    /// <summary>A <c>registries.conf</c> that names a mirror before Docker Hub.</summary>
+    public static string Of(Uri mirror) => $"""
+        unqualified-search-registries = ["docker.io"]
+        [[registry]]
+        prefix = "docker.io"
+        location = "docker.io"
+        [[registry.mirror]]
+        location = "{mirror.Authority}"
+        insecure = true
+        [[registry]]
+        location = "{mirror.Authority}"
+        insecure = true
+
+        """;
+
+    public static Cell Written(Cell cell, string registries)
     {
         cell.Write(SignaturePolicy, """{ "default": [ { "type": "insecureAcceptAnything" } ] }""");
-        cell.Set("CONTAINERS_REGISTRIES_CONF", cell.Write(Configuration, mirror is null ? "" : $"""
-            unqualified-search-registries = ["docker.io"]
-            [[registry]]
-            prefix = "docker.io"
-            location = "docker.io"
-            [[registry.mirror]]
-            location = "{mirror.Authority}"
-            insecure = true
-            [[registry]]
-            location = "{mirror.Authority}"
-            insecure = true
-
-            """));
+        cell.Set("CONTAINERS_REGISTRIES_CONF", cell.Write(Configuration, registries));
         cell.Set("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
         cell.Set("REGISTRY_AUTH_FILE", cell.Write("auth.json", "{}"));
         return cell;

@@ -7,7 +7,7 @@ internal sealed class Skopeo : IClient
 
     private Skopeo(Cell cell) => _cell = cell;
 
-    public static Skopeo Of(Cell cell, Uri? mirror) => new(Registries.Written(cell, mirror));
+    public static Skopeo Of(Cell cell, string registries) => new(Registries.Written(cell, registries));
 
     public Task<Outcome> PullAsync(string image)
     {

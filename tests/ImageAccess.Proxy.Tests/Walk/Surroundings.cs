@@ -49,6 +49,8 @@ public sealed class Surroundings : IAsyncDisposable
 
     public string AuditFile => Path.Combine(_directory, "audit.jsonl");
 
+    public string PolicyFile => Path.Combine(_directory, "policy.json");
+
     public static Task<Surroundings> StartAsync(
         string policy = Policy, Action<FakeHubOptions>? hub = null, params (string Key, string Value)[] settings) =>
         StartAsync(policy, hub, TimeProvider.System, settings);
@@ -56,14 +58,14 @@ public sealed class Surroundings : IAsyncDisposable
     /// <param name="policy">The policy document.</param>
     /// <param name="hub">Settings of the fake hub.</param>
     /// <param name="time">The proxy's clock.</param>
-    /// <param name="settings">Configuration over what the fixture sets itself.</param>
+    /// <param name="settings">Configuration over what the fixture sets itself; <c>CDNPORT</c> stands for the port of the CDN.</param>
     public static async Task<Surroundings> StartAsync(
         string policy, Action<FakeHubOptions>? hub, TimeProvider time, params (string Key, string Value)[] settings)
     {
         var directory = Directory.CreateTempSubdirectory("imageaccess-").FullName;
         var surroundings = new Surroundings(await FakeHub.StartAsync(hub), directory);
         surroundings.Populate();
-        await File.WriteAllTextAsync(Path.Combine(directory, "policy.json"), policy);
+        await File.WriteAllTextAsync(surroundings.PolicyFile, policy);
         await surroundings.StartProxyAsync(time, settings);
         return surroundings;
     }
@@ -97,9 +99,9 @@ public sealed class Surroundings : IAsyncDisposable
         {
             await stream.CopyToAsync(answer, limit.Token);
         }
-        catch (IOException) when (answer.Length > 0)
+        catch (IOException)
         {
-            // A reset behind the answer, because bytes of the request were left unread.
+            // A reset: bytes of the request were left unread, or the answer broke off.
         }
 
         return Encoding.Latin1.GetString(answer.ToArray());
@@ -176,7 +178,7 @@ public sealed class Surroundings : IAsyncDisposable
             ["Data:Directory"] = _directory,
         };
         foreach (var (key, value) in settings)
-            configuration[key] = value;
+            configuration[key] = value.Replace("CDNPORT", Hub.Cdn.Port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
 
         Proxy = ProxyHost.Build(
             new ConfigurationBuilder().AddInMemoryCollection(configuration).Build(),
@@ -232,12 +234,13 @@ public sealed record RawAnswer(int Status, string Phrase, IReadOnlyDictionary<st
     public string? Header(string name) => Headers.GetValueOrDefault(name);
 
     /// <summary>The first error's code; null where the body is no error list.</summary>
-    public string? Code => Body.StartsWith('{')
-        ? JsonSerializer.Deserialize<JsonElement>(Body).GetProperty("errors")[0].GetProperty("code").GetString()
-        : null;
+    public string? Code => Error("code");
 
-    /// <summary>The first error's message.</summary>
-    public string? Message => JsonSerializer.Deserialize<JsonElement>(Body).GetProperty("errors")[0].GetProperty("message").GetString();
+    /// <summary>The first error's message; null where the body is no error list.</summary>
+    public string? Message => Error("message");
+
+    private string? Error(string member) =>
+        Body.StartsWith('{') && JsonSerializer.Deserialize<JsonElement>(Body).TryGetProperty("errors", out var errors) ? errors[0].GetProperty(member).GetString() : null;
 }
 
 /// <summary>One <see cref="Surroundings"/> for all tests of a class whose requests do not disturb each other.</summary>

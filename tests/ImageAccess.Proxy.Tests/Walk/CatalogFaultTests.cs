@@ -1,0 +1,142 @@
+using ImageAccess.FakeHubs;
+
+namespace ImageAccess.Proxy.Tests.Walk;
+
+/// <summary>A catalog that cannot answer makes a denial for now, worded like every other, and is asked no more often than it must.</summary>
+public sealed class CatalogFaultTests : IAsyncLifetime
+{
+    private const string Target = "/v2/bitnami/redis/manifests/latest";
+    private const string Unknown = "image access unavailable: the publisher of bitnami could not be verified, try again";
+    private const string Policy =
+        """
+        { "organizations": [ { "name": "acme", "members": [ "bob" ], "enabled": true, "allow": { "verifiedPublisher": true } } ] }
+        """;
+
+    private readonly ManualTime _time = new(TimeProvider.System.GetUtcNow());
+    private Surroundings _surroundings = null!;
+    private string _token = "";
+
+    public async Task InitializeAsync()
+    {
+        _surroundings = await Surroundings.StartAsync(Policy, null, _time);
+        _token = await _surroundings.PullTokenAsync("bob", "bitnami/redis");
+    }
+
+    public async Task DisposeAsync() => await _surroundings.DisposeAsync();
+
+    public static TheoryData<string> Faults => ["500", "429", "302", "garbage", "another namespace", "a list", "closed", "truncated", "endless"];
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task A_publisher_that_cannot_be_verified_is_denied_for_now(string fault)
+    {
+        var armed = _surroundings.Hub.Faults.Add(Face.Hub, fault switch
+        {
+            "500" => Fault.Status(500),
+            "429" => Fault.TooManyHubRequests(_time.GetUtcNow().AddMinutes(1)),
+            "302" => Fault.Redirect("https://evil.example.com/", 302),
+            "garbage" => Fault.MalformedJson(),
+            "another namespace" => Fault.Status(200, """{"orgname":"evil","badge":"verified_publisher"}"""),
+            "a list" => Fault.Status(200, "[]"),
+            "closed" => Fault.CloseConnection(),
+            "truncated" => Fault.Truncate(10),
+            _ => Fault.EndlessBody("{\"x\":\""),
+        });
+
+        for (var ask = 0; ask < 2; ask++)
+        {
+            var answer = await _surroundings.AskAsync("GET", Target, _token, "go-containerregistry/v0.20");
+            Assert.Equal((503, Unknown, "UNAVAILABLE", Unknown), (answer.Status, answer.Phrase, answer.Code, answer.Message));
+        }
+
+        Assert.Equal(1, armed.Hits); // the failure is remembered for the second
+        Assert.Empty(_surroundings.Hub.Requests.Of(Face.Registry));
+
+        armed.Dispose();
+        _time.Advance(TimeSpan.FromSeconds(4));
+        Assert.Equal(503, (await _surroundings.AskAsync("GET", Target, _token)).Status);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(200, (await _surroundings.AskAsync("GET", Target, _token)).Status);
+    }
+
+    [Theory]
+    [InlineData("docker/20.10.24 go/go1.19", "HEAD", "", 500, Unknown + " (no such process)")]
+    [InlineData("containerd/1.7.2", "HEAD", "?ns=docker.io", 200, Unknown)]
+    [InlineData("containerd/1.7.2", "GET", "?ns=docker.io", 503, Unknown)]
+    [InlineData("containers/5.20.1", "GET", "", 200, "OK")]
+    [InlineData("containers/5.20.1", "HEAD", "", 503, Unknown)]
+    public async Task It_is_held_like_any_denial(string userAgent, string method, string query, int status, string phrase)
+    {
+        _surroundings.Hub.Faults.Add(Face.Hub, Fault.Status(500));
+        var answer = await _surroundings.AskAsync(method, Target + query, _token, userAgent);
+        Assert.Equal((status, phrase), (answer.Status, answer.Phrase));
+        Assert.Empty(_surroundings.Hub.Requests.Of(Face.Registry));
+    }
+
+    [Fact]
+    public async Task A_silent_catalog_is_given_up_after_five_seconds()
+    {
+        _surroundings.Hub.Faults.Add(Face.Hub, Fault.NeverAnswer());
+        var pending = _surroundings.AskAsync("GET", Target, _token);
+        await _surroundings.Hub.Requests.WaitForAsync(request => request.Face == Face.Hub, CancellationToken.None);
+        _time.Advance(TimeSpan.FromSeconds(4));
+        Assert.False(pending.IsCompleted);
+        _time.Advance(TimeSpan.FromSeconds(2));
+
+        Assert.Equal((503, Unknown), await pending is var answer ? (answer.Status, answer.Phrase) : default);
+        Assert.Contains("the Hub API did not answer in time for bitnami", _surroundings.Log.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Many_who_wait_ask_once_and_the_answer_is_remembered()
+    {
+        var release = new TaskCompletionSource();
+        var held = _surroundings.Hub.Faults.Add(Face.Hub, Fault.HoldUntil(release.Task));
+        Assert.Equal(200, (await _surroundings.AskAsync("GET", "/v2/", _token)).Status);
+        var waiting = Enumerable.Range(0, 20).Select(_ => _surroundings.AskAsync("GET", Target, _token)).ToList();
+        await _surroundings.Hub.Requests.WaitForAsync(request => request.Face == Face.Hub, CancellationToken.None);
+        release.SetResult();
+
+        Assert.All(await Task.WhenAll(waiting), answer => Assert.Equal(200, answer.Status));
+        Assert.Equal(1, held.Hits);
+        Assert.Equal(("/v2/orgs/bitnami/", null), (_surroundings.Hub.Requests.Of(Face.Hub)[0].RawTarget, _surroundings.Hub.Requests.Of(Face.Hub)[0].Authorization));
+    }
+
+    [Fact]
+    public async Task One_who_leaves_takes_nobody_with_him()
+    {
+        var release = new TaskCompletionSource();
+        _surroundings.Hub.Faults.Add(Face.Hub, Fault.HoldUntil(release.Task));
+        using var impatient = new CancellationTokenSource();
+        using var request = new HttpRequestMessage(HttpMethod.Get, Target) { Headers = { { "Authorization", "Bearer " + _token } } };
+        var first = _surroundings.Client.SendAsync(request, impatient.Token);
+        await _surroundings.Hub.Requests.WaitForAsync(asked => asked.Face == Face.Hub, CancellationToken.None);
+        var second = _surroundings.AskAsync("GET", Target, _token);
+        await impatient.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        release.SetResult();
+
+        Assert.Equal(200, (await second).Status);
+        Assert.Single(_surroundings.Hub.Requests.Of(Face.Hub));
+    }
+
+    [Theory]
+    [InlineData("verified_publisher", NamespaceKind.Organization, 200)]
+    [InlineData("open_source", NamespaceKind.Organization, 403)]
+    [InlineData("VERIFIED_PUBLISHER", NamespaceKind.Organization, 403)]
+    [InlineData("", NamespaceKind.Organization, 403)]
+    [InlineData(null, NamespaceKind.Organization, 403)]
+    [InlineData("verified_publisher", NamespaceKind.User, 403)]
+    public async Task The_badge_of_the_organization_counts(string? badge, NamespaceKind kind, int status)
+    {
+        _surroundings.Hub.Namespaces.Add("bitnami", badge, kind);
+        Assert.Equal(status, (await _surroundings.AskAsync("GET", Target, _token)).Status);
+    }
+
+    [Fact]
+    public async Task A_namespace_that_the_Hub_does_not_know_is_community()
+    {
+        _surroundings.Hub.Namespaces.Remove("bitnami");
+        Assert.Equal((403, "image access denied: community images not allowed"), await _surroundings.AskAsync("GET", Target, _token) is var answer ? (answer.Status, answer.Phrase) : default);
+    }
+}
