@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.PolicyStore;
@@ -8,6 +9,8 @@ namespace ImageAccess.Proxy.Hosting;
 /// <summary>The admin listener: <c>/livez</c>, <c>/readyz</c> and <c>/metrics</c>.</summary>
 internal static class Readiness
 {
+    private const int MaximumExpiring = 20;
+
     public static IServiceCollection AddReadiness(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddHealthChecks().AddCheck("disk", new DiskHealth(configuration["Data:Directory"]!));
@@ -44,11 +47,28 @@ internal static class Readiness
         foreach (var organization in policy.Organizations)
             json.WriteString(organization.Name, organization.Mode(today));
         json.WriteEndObject();
+        WriteExpiring(json, ExpiringEntries.Find(policy, today));
         json.WriteStartObject("degraded");
         foreach (var (name, entry) in report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy))
             json.WriteString(name, entry.Description ?? entry.Exception?.GetType().Name ?? "unknown");
         json.WriteEndObject();
         json.WriteEndObject();
+    }
+
+    /// <summary>Approvals that end within two weeks: the soonest of them.</summary>
+    private static void WriteExpiring(Utf8JsonWriter json, IReadOnlyList<ExpiringEntry> entries)
+    {
+        json.WriteStartArray("expiring");
+        foreach (var entry in entries.Take(MaximumExpiring))
+        {
+            json.WriteStartObject();
+            json.WriteString("organization", entry.Organization);
+            json.WriteString("repository", entry.Repository);
+            json.WriteString("expires", entry.Expires.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private static Task WriteMetricsAsync(HttpContext http)
