@@ -83,7 +83,6 @@ internal static class CheckCommand
     private static string CategoryOf(ImageVerdict verdict) => verdict switch
     {
         { Category: null } => "-",
-        { CategorySource: null, IsRefused: false } => "not needed",
         { CategorySource: null } => verdict.Category,
         { CategoryAgeSeconds: { } age } => $"{verdict.Category} ({verdict.CategorySource}, {Age(TimeSpan.FromSeconds(age))})",
         _ => $"{verdict.Category} ({verdict.CategorySource})",

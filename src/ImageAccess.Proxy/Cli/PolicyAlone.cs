@@ -41,12 +41,12 @@ internal sealed class PolicyAlone(PolicyOnDisk found, TimeProvider time) : IImag
         var now = time.GetUtcNow();
         var known = Decide(PublisherFacts.NotAsked);
         if (!known.NeedsPublisher)
-            return ImageVerdict.Of(image, known, now);
+            return ImageVerdict.Of(image, known, known.Classification, now);
 
         var verified = Decide(Badge(NamespaceBadge.VerifiedPublisher));
         var community = Decide(Badge(NamespaceBadge.None));
         var denials = new[] { verified, community }.Count(decision => decision.Outcome == AccessOutcome.Deny);
-        return ImageVerdict.Of(image, known, now) with
+        return ImageVerdict.Of(image, known, known.Classification, now) with
         {
             Verdict = denials switch
             {

@@ -1,10 +1,12 @@
+using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Text.Json;
+using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Catalog;
 using ImageAccess.Proxy.PolicyStore;
-using ImageAccess.Proxy.Registry;
 
 namespace ImageAccess.Proxy.Hosting;
 
@@ -26,6 +28,8 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private static readonly string[] Known = ["image", "as", "organization"];
+
+    private static readonly FrozenSet<string> NoNamespaces = [];
 
     private readonly SemaphoreSlim _room = new(Room);
 
@@ -83,10 +87,7 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
             using var both = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, http.RequestAborted);
             try
             {
-                var judge = new Judge(policy, caller, catalog, DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime));
-                var judgement = await judge.DecideAsync(repository, both.Token);
-                var decision = judgement.Later is { } later ? await later.WaitAsync(both.Token) : judgement.Decision;
-                verdict = ImageVerdict.Of(image, decision, time.GetUtcNow());
+                verdict = await JudgeAsync(policy, caller, image, repository, both.Token);
             }
             catch (OperationCanceledException) when (patience.IsCancellationRequested)
             {
@@ -97,6 +98,28 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
 
         await http.Response.WriteAsJsonAsync(
             new CheckAnswer(judged.ToString(), policy.IsEnabled, policy.Version, verdict), JsonSerializerOptions.Web, http.RequestAborted);
+    }
+
+    /// <summary>As a request is judged; but the category is found whether a rule needs it or not, for a person wants to know it.</summary>
+    private async Task<ImageVerdict> JudgeAsync(Policy policy, Caller caller, ImageName image, RepositoryName repository, CancellationToken cancellationToken)
+    {
+        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
+        var decision = PolicyEngine.Decide(policy, caller, repository, PublisherFacts.NotAsked, today);
+        var classification = decision.Classification;
+        if (classification.Category == RepositoryCategory.Unknown && !repository.IsOfficial)
+        {
+            var publisher = await catalog.FindAsync(repository.Namespace, cancellationToken);
+            decision = PolicyEngine.Decide(policy, caller, repository, publisher, today);
+            classification = decision.Classification;
+            if (classification.Category == RepositoryCategory.Unknown)
+                classification = RepositoryClassifier.Classify(repository, NoNamespaces, publisher);
+        }
+        else if (classification.Category == RepositoryCategory.Unknown)
+        {
+            classification = RepositoryClassification.Official;
+        }
+
+        return ImageVerdict.Of(image, decision, classification, time.GetUtcNow());
     }
 
     /// <summary>

@@ -37,15 +37,15 @@ internal sealed record ImageVerdict
 
     public bool IsRefused => Verdict is "deny" or Unknown;
 
-    public static ImageVerdict Of(ImageName image, AccessDecision decision, DateTimeOffset now) => new()
+    public static ImageVerdict Of(ImageName image, AccessDecision decision, RepositoryClassification classification, DateTimeOffset now) => new()
     {
         Image = image.ToString(),
         Repository = image.Path,
         Verdict = decision.Outcome.ToWireName(),
         Rule = decision.Rule,
-        Category = decision.Classification.Category.ToWireName(),
-        CategorySource = decision.Classification.Source,
-        CategoryAgeSeconds = decision.Classification.ReadAt is { } read ? (long)Math.Max(0, (now - read).TotalSeconds) : null,
+        Category = classification.Category.ToWireName(),
+        CategorySource = classification.Source,
+        CategoryAgeSeconds = classification.ReadAt is { } read ? (long)Math.Max(0, (now - read).TotalSeconds) : null,
         Text = decision switch
         {
             { Message: null } => null,
