@@ -16,6 +16,7 @@ internal static class CommandTree
         var root = new RootCommand("Enforces on the network which kinds of Docker Hub images may be used. Without a verb it serves.") { file };
         root.SetAction((parsed, cancellationToken) => ServeAsync(parsed.GetValue(file), cancellationToken));
         root.Subcommands.Add(CheckCommand.Build());
+        root.Subcommands.Add(PolicyCommands.Build());
         return root;
     }
 
