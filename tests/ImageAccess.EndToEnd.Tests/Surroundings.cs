@@ -93,7 +93,7 @@ public sealed class Surroundings : IAsyncLifetime
         if (_folder.Length > 0) Directory.Delete(_folder, recursive: true);
     }
 
-    /// <summary>A client whose mirror is this proxy; with none, it has Docker Hub alone. Started once, kept for the run.</summary>
+    /// <summary>A client whose mirror is this proxy. Started once, kept for the run.</summary>
     internal Task<IClient> ClientAsync(string name, ProxyUnderTest mirror)
     {
         var way = mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{_others.IndexOf(mirror)}";

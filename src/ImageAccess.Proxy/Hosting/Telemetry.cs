@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
@@ -21,13 +22,15 @@ internal sealed class Telemetry : IHostedService, IDisposable
     private readonly TracerProvider? _tracers;
     private readonly Lock _collecting = new();
 
-    public Telemetry()
+    /// <param name="factory">The host's own: what another host of this process measures is not this one's.</param>
+    public Telemetry(IMeterFactory factory)
     {
         var sends = Environment.GetEnvironmentVariables().Keys.Cast<string>()
             .Any(name => name.StartsWith("OTEL_EXPORTER_OTLP_", StringComparison.Ordinal) && name.EndsWith("ENDPOINT", StringComparison.Ordinal));
 
         var meters = Sdk.CreateMeterProviderBuilder()
             .AddMeter(MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Net.Http", "System.Runtime")
+            .AddView(instrument => instrument.Meter.Scope is null || instrument.Meter.Scope == factory ? null : MetricStreamConfiguration.Drop)
             .AddReader(new BaseExportingMetricReader(_exporter));
         _meters = (sends ? meters.AddOtlpExporter() : meters).Build();
         if (sends)

@@ -28,7 +28,7 @@ public sealed class LateDecisions(DecisionMetrics metrics, TimeProvider time, IL
     {
         _pending.Writer.TryComplete();
         if (ExecuteTask is { } closing)
-            await closing;
+            await closing.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await base.StopAsync(cancellationToken);
     }
 

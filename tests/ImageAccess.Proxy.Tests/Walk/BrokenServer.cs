@@ -35,13 +35,12 @@ public sealed class BrokenServer : IAsyncDisposable
         while (true)
         {
             using var client = await _listener.AcceptTcpClientAsync(_stopping.Token);
-            var stream = client.GetStream();
-            var length = 0;
-            while (!head.AsSpan(0, length).EndsWith("\r\n\r\n"u8) && await stream.ReadAsync(head.AsMemory(length), _stopping.Token) is > 0 and var read)
-                length += read;
-
             try
             {
+                var stream = client.GetStream();
+                var length = 0;
+                while (!head.AsSpan(0, length).EndsWith("\r\n\r\n"u8) && await stream.ReadAsync(head.AsMemory(length), _stopping.Token) is > 0 and var read)
+                    length += read;
                 await stream.WriteAsync(_answer, _stopping.Token);
             }
             catch (IOException)

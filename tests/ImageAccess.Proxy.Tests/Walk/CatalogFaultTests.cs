@@ -78,7 +78,7 @@ public sealed class CatalogFaultTests : IAsyncLifetime
     {
         _surroundings.Hub.Faults.Add(Face.Hub, Fault.NeverAnswer());
         var pending = _surroundings.AskAsync("GET", Target, _token);
-        await _surroundings.Hub.Requests.WaitForAsync(request => request.Face == Face.Hub, CancellationToken.None);
+        await _surroundings.AskedAsync(Face.Hub);
         _time.Advance(TimeSpan.FromSeconds(4));
         Assert.False(pending.IsCompleted);
         _time.Advance(TimeSpan.FromSeconds(2));
@@ -94,7 +94,7 @@ public sealed class CatalogFaultTests : IAsyncLifetime
         var held = _surroundings.Hub.Faults.Add(Face.Hub, Fault.HoldUntil(release.Task));
         Assert.Equal(200, (await _surroundings.AskAsync("GET", "/v2/", _token)).Status);
         var waiting = Enumerable.Range(0, 20).Select(_ => _surroundings.AskAsync("GET", Target, _token)).ToList();
-        await _surroundings.Hub.Requests.WaitForAsync(request => request.Face == Face.Hub, CancellationToken.None);
+        await _surroundings.AskedAsync(Face.Hub);
         release.SetResult();
 
         Assert.All(await Task.WhenAll(waiting), answer => Assert.Equal(200, answer.Status));
@@ -110,7 +110,7 @@ public sealed class CatalogFaultTests : IAsyncLifetime
         using var impatient = new CancellationTokenSource();
         using var request = new HttpRequestMessage(HttpMethod.Get, Target) { Headers = { { "Authorization", "Bearer " + _token } } };
         var first = _surroundings.Client.SendAsync(request, impatient.Token);
-        await _surroundings.Hub.Requests.WaitForAsync(asked => asked.Face == Face.Hub, CancellationToken.None);
+        await _surroundings.AskedAsync(Face.Hub);
         var second = _surroundings.AskAsync("GET", Target, _token);
         await impatient.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);

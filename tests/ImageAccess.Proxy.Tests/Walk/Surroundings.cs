@@ -111,6 +111,13 @@ public sealed class Surroundings : IAsyncDisposable
     public static HttpClient NewClient(Uri address) =>
         new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = address };
 
+    /// <summary>Waits until the face has been asked.</summary>
+    public async Task AskedAsync(Face face)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        await Hub.Requests.WaitForAsync(request => request.Face == face, limit.Token);
+    }
+
     /// <summary>The audit's events once there are so many of them.</summary>
     public async Task<IReadOnlyList<JsonElement>> AuditAsync(int count)
     {

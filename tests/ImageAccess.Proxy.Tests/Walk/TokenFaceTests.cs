@@ -157,7 +157,7 @@ public sealed class TokenFaceTests : IAsyncLifetime
         await using var slow = await Surroundings.StartAsync(Surroundings.Policy, null, time);
         slow.Hub.Faults.Add(Face.Auth, Fault.NeverAnswer());
         var pending = slow.SendRawAsync($"GET /token HTTP/1.1\r\nHost: {slow.Mirror.Authority}\r\nConnection: close\r\n\r\n");
-        await slow.Hub.Requests.WaitForAsync(request => request.Face == Face.Auth, CancellationToken.None);
+        await slow.AskedAsync(Face.Auth);
         time.Advance(TimeSpan.FromSeconds(14));
         Assert.False(pending.IsCompleted);
         time.Advance(TimeSpan.FromSeconds(2));
