@@ -19,6 +19,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
     /// <summary>What a policy opened is listed up to here, and the rest counted.</summary>
     public const int MaximumOpens = 200;
 
+    /// <summary>Memberships of a caller that are listed.</summary>
+    public const int MaximumMemberships = 32;
+
     private readonly Utf8JsonWriter _json = new(output, new JsonWriterOptions { SkipValidation = true });
 
     public static string Cut(string text)
@@ -60,6 +63,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         foreach (var organization in decision.Organizations)
             _json.WriteStringValue(Cut(organization));
         _json.WriteEndArray();
+        WriteMemberships(access.Caller?.Memberships ?? []);
         WriteAddress("client"u8, access.Client);
         WriteText("userAgent"u8, access.UserAgent);
         WriteText("method"u8, access.Method);
@@ -79,6 +83,17 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         else
             _json.WriteNull("upstreamStatus"u8);
         _json.WriteNumber("durationMs"u8, Math.Round(access.Duration.TotalMilliseconds, 1));
+    }
+
+    /// <summary>What a token or a directory says of the caller, beside the policy's own lists; left out where they say nothing.</summary>
+    private void WriteMemberships(IReadOnlyList<Membership> memberships)
+    {
+        if (memberships.Count == 0)
+            return;
+        _json.WriteStartArray("memberships"u8);
+        foreach (var membership in memberships.Take(MaximumMemberships))
+            _json.WriteStringValue(Cut($"{(membership.Role == OrganizationRole.Owner ? "owner" : "member")} of {membership.Organization}"));
+        _json.WriteEndArray();
     }
 
     private void WritePolicy(PolicyEvent policy)

@@ -15,6 +15,8 @@ internal static class CommandTree
         var file = new Option<string?>("--config") { Description = "The configuration file; imageaccess.json in the working directory by default.", HelpName = "FILE" };
         var root = new RootCommand("Enforces on the network which kinds of Docker Hub images may be used. Without a verb it serves.") { file };
         root.SetAction((parsed, cancellationToken) => ServeAsync(parsed.GetValue(file), cancellationToken));
+        root.Subcommands.Add(CheckCommand.Build());
+        root.Subcommands.Add(PolicyCommands.Build());
         return root;
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.PolicyStore;
@@ -5,12 +6,15 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ImageAccess.Proxy.Hosting;
 
-/// <summary>The admin listener: <c>/livez</c>, <c>/readyz</c> and <c>/metrics</c>.</summary>
+/// <summary>The admin listener: <c>/livez</c>, <c>/readyz</c>, <c>/metrics</c> and <c>/check</c>.</summary>
 internal static class Readiness
 {
+    private const int MaximumExpiring = 20;
+
     public static IServiceCollection AddReadiness(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddHealthChecks().AddCheck("disk", new DiskHealth(configuration["Data:Directory"]!));
+        services.AddSingleton<CheckEndpoint>();
         return services;
     }
 
@@ -19,6 +23,7 @@ internal static class Readiness
         ("GET" or "HEAD", "/livez") => http.Response.WriteAsync("alive\n"),
         ("GET" or "HEAD", "/readyz") => WriteReadinessAsync(http),
         ("GET" or "HEAD", "/metrics") => WriteMetricsAsync(http),
+        ("GET", CheckEndpoint.Path) => http.RequestServices.GetRequiredService<CheckEndpoint>().HandleAsync(http),
         _ => WriteNotFoundAsync(http),
     });
 
@@ -44,11 +49,28 @@ internal static class Readiness
         foreach (var organization in policy.Organizations)
             json.WriteString(organization.Name, organization.Mode(today));
         json.WriteEndObject();
+        WriteExpiring(json, ExpiringEntries.Find(policy, today));
         json.WriteStartObject("degraded");
         foreach (var (name, entry) in report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy))
             json.WriteString(name, entry.Description ?? entry.Exception?.GetType().Name ?? "unknown");
         json.WriteEndObject();
         json.WriteEndObject();
+    }
+
+    /// <summary>Approvals that end within two weeks: the soonest of them.</summary>
+    private static void WriteExpiring(Utf8JsonWriter json, IReadOnlyList<ExpiringEntry> entries)
+    {
+        json.WriteStartArray("expiring");
+        foreach (var entry in entries.Take(MaximumExpiring))
+        {
+            json.WriteStartObject();
+            json.WriteString("organization", entry.Organization);
+            json.WriteString("repository", entry.Repository);
+            json.WriteString("expires", entry.Expires.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private static Task WriteMetricsAsync(HttpContext http)
@@ -60,7 +82,7 @@ internal static class Readiness
     private static Task WriteNotFoundAsync(HttpContext http)
     {
         http.Response.StatusCode = 404;
-        return http.Response.WriteAsync("here are /livez, /readyz and /metrics\n");
+        return http.Response.WriteAsync("here are /livez, /readyz, /metrics and /check?image=IMAGE\n");
     }
 
     private sealed class DiskHealth(string directory) : IHealthCheck

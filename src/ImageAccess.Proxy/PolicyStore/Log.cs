@@ -25,4 +25,7 @@ internal static partial class Log
 
     [LoggerMessage(8, LogLevel.Warning, "Image access is off: every image is allowed, until a policy in {Path} enables an organization")]
     public static partial void ImageAccessOff(this ILogger logger, string path);
+
+    [LoggerMessage(9, LogLevel.Warning, "The allowlist entry {Repository} of {Organization} holds through {Expires:yyyy-MM-dd}: {Days} days are left")]
+    public static partial void Expiring(this ILogger logger, string repository, string organization, DateOnly expires, int days);
 }

@@ -2,11 +2,13 @@ namespace ImageAccess.Proxy.PolicyStore;
 
 public sealed class PolicyStoreOptions
 {
+    public const long DefaultMaximumSize = 1024 * 1024;
+
     /// <summary><c>Policy:File</c>; null when the key is not set.</summary>
     public string? File { get; set; }
 
     /// <summary>The bytes that a policy document may have.</summary>
-    public long MaximumSize { get; set; } = 1024 * 1024;
+    public long MaximumSize { get; set; } = DefaultMaximumSize;
 
     /// <summary><c>Data:Directory</c>.</summary>
     public string DataDirectory { get; set; } = "";

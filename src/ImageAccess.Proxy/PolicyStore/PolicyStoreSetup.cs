@@ -16,6 +16,7 @@ public static class PolicyStoreSetup
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<FilePolicyStore>();
         services.AddSingleton<IPolicyStore>(provider => provider.GetRequiredService<FilePolicyStore>());
+        services.AddSingleton<ExpiryWarnings>();
         services.AddHostedService<PolicyWatcher>();
         services.AddHealthChecks().AddCheck<PolicyHealthCheck>("policy");
         return services;

@@ -1,13 +1,14 @@
 namespace ImageAccess.Proxy.PolicyStore;
 
 /// <summary>Opens the store before the listeners open, and looks at the document twice a second.</summary>
-public sealed class PolicyWatcher(FilePolicyStore store, TimeProvider time) : BackgroundService
+internal sealed class PolicyWatcher(FilePolicyStore store, ExpiryWarnings expiry, TimeProvider time) : BackgroundService
 {
     public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(500);
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         store.Open();
+        expiry.Look();
         await base.StartAsync(cancellationToken);
     }
 
@@ -21,6 +22,9 @@ public sealed class PolicyWatcher(FilePolicyStore store, TimeProvider time) : Ba
     {
         using var timer = new PeriodicTimer(Period, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
             store.Refresh();
+            expiry.Look();
+        }
     }
 }

@@ -24,6 +24,9 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
 
     private static readonly string ZeroDigest = "sha256:" + new string('0', 64);
 
+    /// <summary>The message of the error's body.</summary>
+    public static string Explain(string message, string? help) => help is null ? message : $"{message} ({help})";
+
     public Task WriteAsync(HttpContext http, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
     {
         http.Response.Headers[DecisionHeader] = decisionId;
@@ -89,8 +92,6 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     }
 
     private static string RandomDigest() => $"sha256:{RandomNumberGenerator.GetHexString(64, lowercase: true)}";
-
-    private static string Explain(string message, string? help) => help is null ? message : $"{message} ({help})";
 
     private static void WriteDetail(Utf8JsonWriter json, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
     {

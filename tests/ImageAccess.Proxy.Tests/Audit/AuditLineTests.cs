@@ -90,6 +90,24 @@ public sealed class AuditLineTests : IDisposable
     }
 
     [Fact]
+    public async Task What_a_token_or_a_directory_says_of_the_caller()
+    {
+        var entry = _fixture.Denied();
+        entry.Caller = Caller.SignedIn("bob", "sub", [
+            new Membership("acme", OrganizationRole.Member), new Membership("beta", OrganizationRole.Owner),
+            .. Enumerable.Range(0, 300).Select(i => new Membership(new string('x', 300), OrganizationRole.Member))]);
+        await entry.DisposeAsync();
+
+        var line = Assert.Single(await _fixture.WrittenAsync());
+        Assert.Contains("""
+            "organizations":["acme"],"memberships":["member of acme","owner of beta","member of xxx
+            """, line, StringComparison.Ordinal);
+        using var json = JsonDocument.Parse(line);
+        Assert.Equal(32, json.RootElement.GetProperty("memberships").GetArrayLength());
+        Assert.Equal(256, json.RootElement.GetProperty("memberships")[31].GetString()!.Length);
+    }
+
+    [Fact]
     public async Task A_policy_change()
     {
         await _fixture.Trail.RecordPolicyChangeAsync("none", "0123456789ab", ["organization acme: disabled", "image access is off"]);
