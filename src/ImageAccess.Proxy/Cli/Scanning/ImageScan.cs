@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.Enumeration;
 
 namespace ImageAccess.Proxy.Cli.Scanning;
@@ -12,7 +11,7 @@ internal sealed record ScanSettings
     /// <summary>What <c>docker build --build-arg</c> would be given.</summary>
     public IReadOnlyDictionary<string, Expansion> BuildArguments { get; init; } = new Dictionary<string, Expansion>();
 
-    /// <summary>Patterns of names and of full paths that are passed over.</summary>
+    /// <summary>Patterns of names, and of paths as they are shown, that are passed over.</summary>
     public IReadOnlyList<string> Exclude { get; init; } = [];
 }
 
@@ -22,9 +21,8 @@ internal sealed record ScanSettings
 internal sealed record ScanResult(IReadOnlyList<ImageMention> Mentions, int Files, IReadOnlyList<string> Remarks);
 
 /// <summary>Finds the Dockerfiles, Compose files and manifests below some paths, and the images in them.</summary>
-internal sealed class ImageScan(ScanSettings settings, TimeProvider time, TextWriter progress)
+internal sealed class ImageScan(ScanSettings settings, ScanProgress progress)
 {
-    private static readonly TimeSpan BetweenProgress = TimeSpan.FromSeconds(2);
     private static readonly HashSet<string> PassedOver = [".git", ".hg", ".svn", "node_modules"];
 
     private readonly List<ImageMention> _dockerfiles = [];
@@ -32,7 +30,7 @@ internal sealed class ImageScan(ScanSettings settings, TimeProvider time, TextWr
     private readonly List<string> _remarks = [];
     private readonly HashSet<string> _seen = [];
     private int _files;
-    private long _lastProgress = time.GetTimestamp();
+    private int _entries;
 
     /// <param name="paths">Full paths, of files and of directories, which are there.</param>
     public ScanResult Run(IEnumerable<string> paths, CancellationToken cancellationToken)
@@ -59,13 +57,13 @@ internal sealed class ImageScan(ScanSettings settings, TimeProvider time, TextWr
                 foreach (var entry in new DirectoryInfo(directory).EnumerateFileSystemInfos().OrderByDescending(entry => entry.Name, StringComparer.Ordinal))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    Progress();
+                    progress.Report($"{_entries++} files and directories seen, {_dockerfiles.Count + _others.Count} places found");
                     if (IsExcluded(entry))
                         continue;
                     if (entry is FileInfo || entry.LinkTarget is not null)
                         ReadFound(entry.FullName);
                     else if (entry.Name == "templates" && File.Exists(Path.Combine(directory, "Chart.yaml")))
-                        _remarks.Add($"{entry.FullName}: templates of a Helm chart are not read; scan what `helm template` writes");
+                        _remarks.Add($"{Verb.Shown(entry.FullName)}: templates of a Helm chart are not read; scan what `helm template` writes");
                     else
                         open.Push(entry.FullName);
                 }
@@ -80,7 +78,7 @@ internal sealed class ImageScan(ScanSettings settings, TimeProvider time, TextWr
     private bool IsExcluded(FileSystemInfo entry) =>
         (entry is DirectoryInfo && PassedOver.Contains(entry.Name))
         || settings.Exclude.Any(pattern =>
-            FileSystemName.MatchesSimpleExpression(pattern, entry.Name, ignoreCase: false) || FileSystemName.MatchesSimpleExpression(pattern, entry.FullName, ignoreCase: false));
+            FileSystemName.MatchesSimpleExpression(pattern, entry.Name, ignoreCase: false) || FileSystemName.MatchesSimpleExpression(pattern, Verb.Shown(entry.FullName), ignoreCase: false));
 
     private void ReadFound(string file)
     {
@@ -112,7 +110,7 @@ internal sealed class ImageScan(ScanSettings settings, TimeProvider time, TextWr
         }
         catch (UnreadableFileException exception) when (kind == FileKind.Json)
         {
-            _remarks.Add($"{file}: {exception.Message}");
+            _remarks.Add($"{Verb.Shown(file)}: {exception.Message}");
         }
         catch (UnreadableFileException exception)
         {
@@ -174,14 +172,6 @@ internal sealed class ImageScan(ScanSettings settings, TimeProvider time, TextWr
             var images = ways.Where(mention => mention.Image is not null).DistinctBy(mention => mention.Image).ToList();
             return images.Count > 0 ? images : ways.All(mention => mention.Trouble is not null) ? ways.Take(1) : [];
         }
-    }
-
-    private void Progress()
-    {
-        if (time.GetElapsedTime(_lastProgress) < BetweenProgress)
-            return;
-        _lastProgress = time.GetTimestamp();
-        progress.WriteLine(string.Create(CultureInfo.InvariantCulture, $"imageaccess: {_seen.Count} files looked into, {_dockerfiles.Count + _others.Count} places found"));
     }
 
     private enum FileKind

@@ -37,7 +37,7 @@ public sealed partial class FixtureTests
     private static ScanResult Scan(string folder)
     {
         var settings = new ScanSettings { Environment = name => name == "FROM_SHELL" ? Expansion.Of("shell") : null };
-        return new ImageScan(settings, TimeProvider.System, TextWriter.Null).Run([Path.Combine(Root, folder)], default);
+        return new ImageScan(settings, new ScanProgress(TimeProvider.System, TextWriter.Null)).Run([Path.Combine(Root, folder)], default);
     }
 
     private static IEnumerable<string> Files(string folder) => Directory.GetFiles(Path.Combine(Root, folder), "*", SearchOption.AllDirectories)
