@@ -195,8 +195,12 @@ internal sealed class ComposeReader
         {
             Arguments = ReadArguments(parts),
             Contexts = ReadContexts(role, parts),
-            Target = First(parts, "target") is ({ } aiming, YamlText target) ? aiming.Expand(target).Text : null,
+            Target = First(parts, "target") is ({ } aiming, YamlText target)
+                ? new ImageMention(aiming.File, target.Line, $"target of {role}", target.Text).As(aiming.Expand(target))
+                : null,
         };
+        if (settings.Target is { Trouble: not null } unclear)
+            _mentions.Add(unclear);
         if (First(parts, "dockerfile_inline") is ({ } writer, YamlText inline))
         {
             ReadInline(writer, inline, settings);

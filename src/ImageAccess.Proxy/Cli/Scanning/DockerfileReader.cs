@@ -11,8 +11,8 @@ internal sealed record BuildSettings
     /// <summary>Named contexts, which stand in the place of images of the same name.</summary>
     public IReadOnlySet<string> Contexts { get; init; } = new HashSet<string>();
 
-    /// <summary>The stage that is built; null names all of them.</summary>
-    public string? Target { get; init; }
+    /// <summary>The stage that is built, and where that is said; null asks for all of them.</summary>
+    public ImageMention? Target { get; init; }
 }
 
 /// <summary>
@@ -26,24 +26,33 @@ internal sealed class DockerfileReader
     /// <summary>What BuildKit presets for an ordinary build on an ordinary machine.</summary>
     private static readonly Dictionary<string, Expansion> Platform = new()
     {
-        ["BUILDPLATFORM"] = Expansion.Of("linux/amd64"), ["BUILDOS"] = Expansion.Of("linux"), ["BUILDARCH"] = Expansion.Of("amd64"), ["BUILDVARIANT"] = Expansion.Of(""),
-        ["TARGETPLATFORM"] = Expansion.Of("linux/amd64"), ["TARGETOS"] = Expansion.Of("linux"), ["TARGETARCH"] = Expansion.Of("amd64"), ["TARGETVARIANT"] = Expansion.Of(""),
+        ["BUILDPLATFORM"] = Expansion.Of("linux/amd64"),
+        ["BUILDOS"] = Expansion.Of("linux"),
+        ["BUILDARCH"] = Expansion.Of("amd64"),
+        ["BUILDVARIANT"] = Expansion.Of(""),
+        ["TARGETPLATFORM"] = Expansion.Of("linux/amd64"),
+        ["TARGETOS"] = Expansion.Of("linux"),
+        ["TARGETARCH"] = Expansion.Of("amd64"),
+        ["TARGETVARIANT"] = Expansion.Of(""),
     };
 
     private readonly string _file;
     private readonly int _lineBefore;
     private readonly BuildSettings _build;
-    private char _escape;
+    private readonly DockerfileLines _lines;
+    private readonly Substitution _substitution;
     private readonly Dictionary<string, Expansion> _global = [];
     private readonly List<Stage> _stages = [];
     private readonly Dictionary<string, int> _stageNames = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<ImageMention> _mentions = [];
 
-    private DockerfileReader(string file, int lineBefore, BuildSettings build)
+    private DockerfileReader(string file, int lineBefore, BuildSettings build, DockerfileLines lines)
     {
         _file = file;
         _lineBefore = lineBefore;
         _build = build;
+        _lines = lines;
+        _substitution = Substitution.OfDockerfile(lines.Escape, name => Find(_global, name));
     }
 
     /// <param name="file">The path that the mentions carry.</param>
@@ -51,18 +60,16 @@ internal sealed class DockerfileReader
     /// <param name="build">What the build adds.</param>
     /// <param name="lineBefore">The line in <paramref name="file"/> before the text's first: not 0 for what stands inline elsewhere.</param>
     public static IReadOnlyList<ImageMention> Read(string file, string text, BuildSettings build, int lineBefore = 0) =>
-        new DockerfileReader(file, lineBefore, build).Read(text);
+        new DockerfileReader(file, lineBefore, build, DockerfileLines.Of(text)).Read();
 
-    private List<ImageMention> Read(string text)
+    private List<ImageMention> Read()
     {
-        var lines = DockerfileLines.Of(text);
-        _escape = lines.Escape;
-        if (lines.Syntax is { } syntax)
+        if (_lines.Syntax is { } syntax)
             _mentions.Add(Mention(syntax.Line, "syntax", syntax.Image).As(Expansion.Of(syntax.Image)));
 
         try
         {
-            foreach (var instruction in lines.Instructions())
+            foreach (var instruction in _lines.Instructions())
                 Collect(instruction);
         }
         catch (UnreadableFileException exception)
@@ -82,7 +89,7 @@ internal sealed class DockerfileReader
                 _stages.Add(ReadFrom(instruction));
                 break;
             case "ARG" when _stages.Count == 0:
-                Declare(instruction, _global, Substitution.OfDockerfile(_escape, name => Find(_global, name)), _ => null);
+                Declare(instruction, _global, _substitution, _ => null);
                 break;
             case "ARG" or "COPY" or "RUN" or "ONBUILD" when _stages.Count > 0:
                 _stages[^1].Instructions.Add(instruction);
@@ -103,7 +110,7 @@ internal sealed class DockerfileReader
     /// <summary>Values of the build go before defaults; a default may use what was declared before it.</summary>
     private void Declare(DockerfileInstruction instruction, Dictionary<string, Expansion> scope, Substitution substitution, Func<string, Expansion?> inherited)
     {
-        foreach (var word in DockerfileInstruction.ShellWords(instruction.Text, _escape).Skip(1).Where(word => word.Length > 0))
+        foreach (var word in DockerfileInstruction.ShellWords(instruction.Text, _lines.Escape).Skip(1).Where(word => word.Length > 0))
         {
             var equals = word.IndexOf('=', StringComparison.Ordinal);
             var name = equals < 0 ? word : word[..equals];
@@ -118,12 +125,11 @@ internal sealed class DockerfileReader
 
     private void Resolve()
     {
-        var substitution = Substitution.OfDockerfile(_escape, name => Find(_global, name));
         foreach (var (index, stage) in _stages.Index())
         {
-            stage.Mentions.Add(ResolveBase(stage, index, substitution));
+            stage.Mentions.Add(ResolveBase(stage, index));
             var scope = new Dictionary<string, Expansion>();
-            var inStage = Substitution.OfDockerfile(_escape, name => scope.TryGetValue(name, out var value) ? value : null);
+            var inStage = _substitution.Over(name => scope.TryGetValue(name, out var value) ? value : null);
             foreach (var instruction in stage.Instructions)
                 ResolveUses(stage, instruction, "", scope, inStage);
         }
@@ -132,11 +138,11 @@ internal sealed class DockerfileReader
             _mentions.AddRange(stage.Mentions);
     }
 
-    private ImageMention ResolveBase(Stage stage, int index, Substitution substitution)
+    private ImageMention ResolveBase(Stage stage, int index)
     {
         if (!stage.WellFormed)
             return stage.Base.Undetermined("FROM takes a name, or a name and AS STAGE");
-        var name = substitution.Expand(stage.Base.Text);
+        var name = _substitution.Expand(stage.Base.Text);
         if (name.Text is "")
             return stage.Base.Undetermined("the name comes to nothing");
         if (name.Text is null or Scratch)
@@ -206,12 +212,12 @@ internal sealed class DockerfileReader
 
     private IEnumerable<Stage> Wanted()
     {
-        if (_build.Target is null)
+        if (_build.Target is not { Image: { } name })
             return _stages;
-        var target = FindStage(_build.Target);
-        if (target < 0 && (!int.TryParse(_build.Target, NumberStyles.None, CultureInfo.InvariantCulture, out target) || target >= _stages.Count))
+        var target = FindStage(name);
+        if (target < 0 && (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out target) || target >= _stages.Count))
         {
-            _mentions.Add(Mention(1, "Dockerfile", "").Undetermined($"no stage is named {_build.Target}, the target of its build"));
+            _mentions.Add(_build.Target.Undetermined($"{Path.GetFileName(_file)} has no stage {name}"));
             return _stages;
         }
 

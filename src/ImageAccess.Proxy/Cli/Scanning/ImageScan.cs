@@ -29,7 +29,7 @@ internal sealed class ImageScan(ScanSettings settings, ScanProgress progress)
     private readonly List<ImageMention> _others = [];
     private readonly List<string> _remarks = [];
     private readonly HashSet<string> _seen = [];
-    private int _files;
+    private readonly HashSet<string> _files = [];
     private int _entries;
 
     /// <param name="paths">Full paths, of files and of directories, which are there.</param>
@@ -43,7 +43,9 @@ internal sealed class ImageScan(ScanSettings settings, ScanProgress progress)
                 ReadNamed(path);
         }
 
-        return new ScanResult(Merge(), _files, _remarks);
+        var mentions = Merge();
+        _files.UnionWith(mentions.Select(mention => mention.File));
+        return new ScanResult(mentions, _files.Count, _remarks);
     }
 
     /// <summary>Links to directories are not followed: what they lead to is found where it is, or was not asked for.</summary>
@@ -100,7 +102,7 @@ internal sealed class ImageScan(ScanSettings settings, ScanProgress progress)
             if (kind == FileKind.Dockerfile)
             {
                 var text = SourceText.Read(file);
-                _files++;
+                _files.Add(file);
                 _dockerfiles.AddRange(DockerfileReader.Read(file, text, new BuildSettings { Arguments = settings.BuildArguments }));
             }
             else
@@ -127,13 +129,12 @@ internal sealed class ImageScan(ScanSettings settings, ScanProgress progress)
         var (documents, mistake) = YamlTree.Read(text);
         if (kind == FileKind.Compose ? mistake is not null || ComposeReader.IsCompose(documents) : kind == FileKind.NamedYaml && ComposeReader.IsCompose(documents))
         {
-            _files++;
+            _files.Add(file);
             _others.AddRange(ComposeReader.Read(file, settings.Environment));
         }
         else
         {
             var mentions = ManifestReader.Read(file, documents);
-            _files += mentions.Count > 0 ? 1 : 0;
             _others.AddRange(mentions);
             if (mistake is not null)
                 throw mistake;

@@ -81,17 +81,24 @@ internal sealed record ScanReport(
             await output.WriteLineAsync();
         }
 
-        var table = new TextTable("WHERE", "VERDICT", "RULE", "IMAGE");
-        foreach (var image in Images)
-        {
-            table.Add(string.Create(CultureInfo.InvariantCulture, $"{image.File}:{image.Line}"), image.Verdict, image.Rule ?? "-", image.Image ?? image.Written);
-            if (image.Text is { } text)
-                table.Note($"{image.Role}: {text}");
-        }
-
-        await table.WriteAsync(output);
+        await PrintTableAsync(output);
         await output.WriteLineAsync();
         await output.WriteLineAsync($"{TextTable.Count(Images.Count, "image")} in {TextTable.Count(Files, "file")}: {Summary()}");
+    }
+
+    /// <summary>However wide: a place and an image are there to be copied, so neither is shortened.</summary>
+    private async Task PrintTableAsync(TextWriter output)
+    {
+        var rows = Images.Select(image => (Image: image, Where: TextTable.Plain(string.Create(CultureInfo.InvariantCulture, $"{image.File}:{image.Line}")))).ToList();
+        var (where, verdict, rule) = (
+            rows.Max(row => row.Where.Length), Images.Max(image => image.Verdict.Length), Images.Max(image => image.Rule?.Length ?? 1));
+        foreach (var (image, place) in rows.Prepend((new ScannedImage { File = "", Line = 0, Role = "", Written = "IMAGE", Verdict = "VERDICT", Rule = "RULE" }, "WHERE")))
+        {
+            var name = TextTable.Plain(image.Image ?? (image.Written.Length > 0 ? image.Written : "-"));
+            await output.WriteLineAsync($"{place.PadRight(where)}  {image.Verdict.PadRight(Math.Max(verdict, 7))}  {(image.Rule ?? "-").PadRight(Math.Max(rule, 4))}  {name}");
+            if (image.Text is { } text)
+                await TextTable.WriteWrappedAsync(output, TextTable.Plain($"{image.Role}: {text}"), "    ");
+        }
     }
 
     private string Summary()
@@ -109,6 +116,11 @@ internal sealed record ScanReport(
 
     private static ScannedImage Of(ScannedImage image, ImageName name, ImageVerdict verdict) => image with
     {
-        Image = name.ToString(), Repository = verdict.Repository, Verdict = verdict.Verdict, Rule = verdict.Rule, Category = verdict.Category, Text = verdict.Text,
+        Image = name.ToString(),
+        Repository = verdict.Repository,
+        Verdict = verdict.Verdict,
+        Rule = verdict.Rule,
+        Category = verdict.Category,
+        Text = verdict.Text,
     };
 }

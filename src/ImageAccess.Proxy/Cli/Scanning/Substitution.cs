@@ -20,22 +20,26 @@ internal sealed class Substitution
     private readonly Func<string, Expansion?> _find;
     private readonly string _cure;
     private readonly char? _escape;
-    private int _budget = 4 * 1024 * 1024;
+    private readonly Budget _budget;
 
-    private Substitution(Func<string, Expansion?> find, string cure, char? escape)
+    private Substitution(Func<string, Expansion?> find, string cure, char? escape, Budget budget)
     {
         _find = find;
         _cure = cure;
         _escape = escape;
+        _budget = budget;
     }
 
     /// <summary>A Dockerfile's way: quotes go, an escape character protects, and <c># ## % %% / //</c> cut and replace.</summary>
     public static Substitution OfDockerfile(char escape, Func<string, Expansion?> find) =>
-        new(find, "give it a default, or a value with --build-arg", escape);
+        new(find, "declare it before FROM with a default, or with a --build-arg", escape, new Budget());
 
     /// <summary>A Compose file's way: <c>$$</c> is a dollar.</summary>
     public static Substitution OfCompose(Func<string, Expansion?> find) =>
-        new(find, "set it in the environment or .env, or write a default", escape: null);
+        new(find, "set it in the environment or .env, or write a default", escape: null, new Budget());
+
+    /// <summary>The same file's, over other variables.</summary>
+    public Substitution Over(Func<string, Expansion?> find) => new(find, _cure, _escape, _budget);
 
     public Expansion Expand(string text)
     {
@@ -124,8 +128,8 @@ internal sealed class Substitution
         if (_find(name) is not { } value)
             return null;
         var text = value.Text ?? throw new UnknownVariableException(value.Trouble!);
-        _budget -= text.Length;
-        return _budget < 0 ? throw new UnknownVariableException("the file's variables come to too much text") : text;
+        _budget.Left -= text.Length;
+        return _budget.Left < 0 ? throw new UnknownVariableException("the file's variables come to too much text") : text;
     }
 
     private string Value(string name) => Find(name) ?? throw new UnknownVariableException($"the variable {name} has no value: {_cure}");
@@ -159,6 +163,12 @@ internal sealed class Substitution
         }
 
         return result.ToString();
+    }
+
+    /// <summary>How many characters the variables of one file may come to.</summary>
+    private sealed class Budget
+    {
+        public int Left { get; set; } = 4 * 1024 * 1024;
     }
 
     private sealed class UnknownVariableException(string message) : Exception(message);
