@@ -26,6 +26,7 @@ public static class IdentitySetup
         }).RemoveAllLoggers();
 
         services.AddSingleton<IdentityMetrics>();
+        services.AddSingleton<OrganizationTokens>();
         services.AddSingleton(provider => new AnonymousToken(
             provider.GetRequiredService<IHttpClientFactory>(),
             new Uri(provider.GetRequiredService<IOptions<IdentityOptions>>().Value.TokenService),
@@ -34,6 +35,7 @@ public static class IdentitySetup
         services.AddSingleton(provider => new CallerIdentifier(
             provider.GetRequiredService<TokenKeys>(),
             provider.GetRequiredService<IOptions<IdentityOptions>>(),
+            provider.GetRequiredService<OrganizationTokens>(),
             provider.GetRequiredService<IdentityMetrics>(),
             provider.GetRequiredService<ILogger<CallerIdentifier>>(),
             provider.GetRequiredService<TimeProvider>()));
