@@ -16,6 +16,12 @@ internal enum ConfigurationKind
     /// <summary><c>500MiB</c>, <c>20GiB</c>.</summary>
     Size,
 
+    /// <summary><c>30s</c>, <c>5m</c>, <c>12h</c>, <c>7d</c>.</summary>
+    Duration,
+
+    /// <summary>From the environment alone: a configuration file is read by more people than a secret should be.</summary>
+    Secret,
+
     /// <summary>The section ends in a number for each value.</summary>
     List,
 }
@@ -38,6 +44,12 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Upstream:RedirectHosts", ConfigurationKind.List),
         new("Identity:OrganizationClaim"),
         new("Identity:TrustedKeys", ConfigurationKind.Path),
+        new("Identity:Directory:Organization", ConfigurationKind.List),
+        new("Identity:Directory:Username"),
+        new("Identity:Directory:SecretFile", ConfigurationKind.Path),
+        new("Identity:Directory:Secret", ConfigurationKind.Secret),
+        new("Identity:Directory:Refresh", ConfigurationKind.Duration),
+        new("Identity:Directory:StaleFor", ConfigurationKind.Duration),
         new("Policy:File", ConfigurationKind.Path),
         new("Data:Directory", ConfigurationKind.Path),
         new("Audit:File", ConfigurationKind.Path),
@@ -50,15 +62,38 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
             && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase)
             && int.TryParse(name.AsSpan(Name.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _));
 
-    /// <summary>The value as rooms read it: a full path, a number of bytes.</summary>
+    /// <summary>The value as rooms read it: a full path, a number of bytes, a time span.</summary>
     /// <exception cref="FormatException">The value is not of the key's kind.</exception>
     public string Normalize(string value, string folder) => Kind switch
     {
         ConfigurationKind.Switch => bool.TryParse(value, out _) ? value : throw new FormatException($"'{value}' is neither true nor false"),
         ConfigurationKind.Path => Path.GetFullPath(value, folder),
+        ConfigurationKind.Duration => Duration(value).ToString("c", CultureInfo.InvariantCulture),
         ConfigurationKind.Size => Bytes(value).ToString(CultureInfo.InvariantCulture),
         _ => value,
     };
+
+    private static TimeSpan Duration(string text)
+    {
+        if (text.Length > 1
+            && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number is > 0 and < 1_000_000)
+        {
+            switch (text[^1])
+            {
+                case 's':
+                    return TimeSpan.FromSeconds(number);
+                case 'm':
+                    return TimeSpan.FromMinutes(number);
+                case 'h':
+                    return TimeSpan.FromHours(number);
+                case 'd':
+                    return TimeSpan.FromDays(number);
+            }
+        }
+
+        throw new FormatException($"'{text}' is not a duration, as 30s, 5m, 12h or 7d");
+    }
 
     private static long Bytes(string text)
     {
