@@ -6,6 +6,7 @@ using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Catalog;
+using ImageAccess.Proxy.Identity.Members;
 using ImageAccess.Proxy.PolicyStore;
 
 namespace ImageAccess.Proxy.Hosting;
@@ -14,7 +15,7 @@ namespace ImageAccess.Proxy.Hosting;
 /// <c>GET /check?image=…&amp;as=…&amp;organization=…</c> on the admin listener: what the policy in force says about an image.
 /// It tells what people may do, so it answers this machine alone. Nothing of it is audited or counted as a decision.
 /// </summary>
-internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog catalog, TimeProvider time) : IDisposable
+internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time) : IDisposable
 {
     public const string Path = "/check";
 
@@ -80,6 +81,8 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
             return;
         }
 
+        if (caller.Name is { } name)
+            caller = caller.With(directory.MembershipsOf(name));
         var verdict = ImageVerdict.OutsideOf(image);
         if (image.Repository is { } repository)
         {
@@ -108,7 +111,7 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
         var classification = decision.Classification;
         if (classification.Category == RepositoryCategory.Unknown && !repository.IsOfficial)
         {
-            var publisher = await catalog.FindAsync(repository.Namespace, cancellationToken);
+            var publisher = await catalog.FindAsync(repository.Namespace, $"check of {repository.Namespace}", cancellationToken);
             decision = PolicyEngine.Decide(policy, caller, repository, publisher, today);
             classification = decision.Classification;
             if (classification.Category == RepositoryCategory.Unknown)
