@@ -104,7 +104,7 @@ internal sealed class YamlTree
         }
         catch (YamlException exception)
         {
-            return (documents, new UnreadableFileException($"is not valid YAML: {exception.Message}", LineOf(exception.Start)));
+            return (documents, new UnreadableFileException($"is not valid YAML: {exception.Message}", LineOf(exception, text)));
         }
         catch (UnreadableFileException exception)
         {
@@ -115,6 +115,16 @@ internal sealed class YamlTree
     internal static string TagOf(NodeEvent start) => start.Tag.IsEmpty ? "" : start.Tag.Value;
 
     private static int LineOf(Mark mark) => (int)Math.Clamp(mark.Line, 1, int.MaxValue);
+
+    /// <summary>The parser names the line before a tab that indents one, which is of all mistakes the hardest to see.</summary>
+    private static int LineOf(YamlException exception, string text)
+    {
+        var line = LineOf(exception.Start);
+        if (!exception.Message.Contains("tab", StringComparison.Ordinal))
+            return line;
+        var tab = Array.FindIndex(text.Split('\n'), line - 1, candidate => candidate.AsSpan().TrimStart(' ').StartsWith("\t"));
+        return tab < 0 ? line : tab + 1;
+    }
 
     private ParsingEvent Next() => _parser.MoveNext() ? _parser.Current! : throw new UnreadableFileException("is not valid YAML: it ends too early");
 

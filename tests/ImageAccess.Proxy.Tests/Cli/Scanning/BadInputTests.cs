@@ -136,6 +136,7 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Theory]
+    [InlineData("services:\n\tweb: x", 2, "is not valid YAML: ")]
     [InlineData("services:\n  web:\n    image: nginx\n   x: 1", 4, "is not valid YAML: ")]
     [InlineData("services:\n  web:\n    image: *nobody", 3, "is not valid YAML: no anchor before this alias is named nobody")]
     [InlineData("services:\n  web:\n    image: \"nginx", 3, "is not valid YAML: ")]
