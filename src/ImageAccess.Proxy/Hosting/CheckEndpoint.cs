@@ -101,7 +101,8 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
     }
 
     /// <summary>As a request is judged; but the category is found whether a rule needs it or not, for a person wants to know it.</summary>
-    private async Task<ImageVerdict> JudgeAsync(Policy policy, Caller caller, ImageName image, RepositoryName repository, CancellationToken cancellationToken)
+    private async Task<ImageVerdict> JudgeAsync(
+        Policy policy, Caller caller, ImageName image, RepositoryName repository, CancellationToken cancellationToken)
     {
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
         var decision = PolicyEngine.Decide(policy, caller, repository, PublisherFacts.NotAsked, today);
