@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ImageAccess.Proxy.Cli.Scanning;
 using ImageAccess.Proxy.Hosting;
 using Microsoft.Extensions.Options;
 
@@ -16,6 +17,7 @@ internal static class CommandTree
         var root = new RootCommand("Enforces on the network which kinds of Docker Hub images may be used. Without a verb it serves.") { file };
         root.SetAction((parsed, cancellationToken) => ServeAsync(parsed.GetValue(file), cancellationToken));
         root.Subcommands.Add(CheckCommand.Build());
+        root.Subcommands.Add(ScanCommand.Build());
         root.Subcommands.Add(PolicyCommands.Build());
         return root;
     }

@@ -16,6 +16,12 @@ internal enum ConfigurationKind
     /// <summary><c>500MiB</c>, <c>20GiB</c>.</summary>
     Size,
 
+    /// <summary><c>30s</c>, <c>5m</c>, <c>12h</c>, <c>7d</c>.</summary>
+    Duration,
+
+    /// <summary><c>true</c> or <c>false</c>.</summary>
+    Switch,
+
     /// <summary>The section ends in a number for each value.</summary>
     List,
 }
@@ -38,6 +44,9 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Upstream:RedirectHosts", ConfigurationKind.List),
         new("Identity:OrganizationClaim"),
         new("Identity:TrustedKeys", ConfigurationKind.Path),
+        new("Catalog:File", ConfigurationKind.Path),
+        new("Catalog:Hub", ConfigurationKind.Switch),
+        new("Catalog:StaleFor", ConfigurationKind.Duration),
         new("Policy:File", ConfigurationKind.Path),
         new("Data:Directory", ConfigurationKind.Path),
         new("Audit:File", ConfigurationKind.Path),
@@ -50,15 +59,30 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
             && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase)
             && int.TryParse(name.AsSpan(Name.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _));
 
-    /// <summary>The value as rooms read it: a full path, a number of bytes.</summary>
+    /// <summary>The value as rooms read it: a full path, a number of bytes, a time span.</summary>
     /// <exception cref="FormatException">The value is not of the key's kind.</exception>
     public string Normalize(string value, string folder) => Kind switch
     {
         ConfigurationKind.Switch => bool.TryParse(value, out _) ? value : throw new FormatException($"'{value}' is neither true nor false"),
         ConfigurationKind.Path => Path.GetFullPath(value, folder),
         ConfigurationKind.Size => Bytes(value).ToString(CultureInfo.InvariantCulture),
+        ConfigurationKind.Duration => Duration(value).ToString("c", CultureInfo.InvariantCulture),
+        ConfigurationKind.Switch => bool.TryParse(value, out _) ? value : throw new FormatException($"'{value}' is neither true nor false"),
         _ => value,
     };
+
+    private static TimeSpan Duration(string text)
+    {
+        foreach (var (unit, length) in new[] { ('s', TimeSpan.FromSeconds(1)), ('m', TimeSpan.FromMinutes(1)), ('h', TimeSpan.FromHours(1)), ('d', TimeSpan.FromDays(1)) })
+        {
+            if (text.EndsWith(unit)
+                && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                && number < 1_000_000)
+                return number * length;
+        }
+
+        throw new FormatException($"'{text}' is not a duration, as 30s, 5m, 12h or 7d");
+    }
 
     private static long Bytes(string text)
     {

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
@@ -6,18 +8,21 @@ using ImageAccess.Proxy.Catalog;
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>Asks the policy engine for one request: one snapshot of the policy, one caller, one day. The catalog is asked when a rule needs it.</summary>
-internal sealed class Judge(Policy policy, Caller caller, PublisherCatalog catalog, DateOnly today)
+internal sealed class Judge(Policy policy, Caller caller, IPAddress? address, PublisherCatalog catalog, DateOnly today)
 {
+    /// <summary>Who asks the catalog: the user, else the address; of IPv6 the network, in which one machine has all the addresses that it wants.</summary>
+    private string CatalogCaller => caller.Subject is { } subject ? $"user {subject}" : $"address {NetworkOf(address)}";
+
     public async ValueTask<Judgement> DecideAsync(RepositoryName repository, CancellationToken cancellationToken)
     {
         var decision = Decide(repository, PublisherFacts.NotAsked);
         if (!decision.NeedsPublisher)
             return new Judgement(decision, null);
         if (decision.Permit is null)
-            return new Judgement(Decide(repository, await catalog.FindAsync(repository.Namespace, cancellationToken)), null);
+            return new Judgement(Decide(repository, await catalog.FindAsync(repository.Namespace, CatalogCaller, cancellationToken)), null);
 
         // Everyone who needs to know only observes: nobody waits. What the rule says is found beside the answer, or after it.
-        var publisher = catalog.FindAsync(repository.Namespace, CancellationToken.None);
+        var publisher = catalog.FindAsync(repository.Namespace, CatalogCaller, CancellationToken.None);
         return publisher.IsCompletedSuccessfully
             ? new Judgement(Decide(repository, await publisher), null)
             : new Judgement(decision, LaterAsync(repository, publisher));
@@ -31,6 +36,18 @@ internal sealed class Judge(Policy policy, Caller caller, PublisherCatalog catal
 
     private async Task<AccessDecision> LaterAsync(RepositoryName repository, ValueTask<PublisherFacts> publisher) =>
         Decide(repository, await publisher);
+
+    private static string? NetworkOf(IPAddress? address)
+    {
+        if (address is { IsIPv4MappedToIPv6: true })
+            address = address.MapToIPv4();
+        if (address is not { AddressFamily: AddressFamily.InterNetworkV6 })
+            return address?.ToString();
+        Span<byte> bytes = stackalloc byte[16];
+        address.TryWriteBytes(bytes, out _);
+        bytes[8..].Clear();
+        return $"{new IPAddress(bytes)}/64";
+    }
 }
 
 /// <summary>A decision, and where an organization only observes, what it will turn out to have been.</summary>

@@ -63,7 +63,8 @@ public sealed class RegistryEndpoint(
 
         var policy = policies.Current;
         (entry.Caller, entry.Request, entry.PolicyVersion) = (token.Caller, asked, policy.Version);
-        var judge = new Judge(policy, token.Caller, catalog, DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime));
+        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
+        var judge = new Judge(policy, token.Caller, http.Connection.RemoteIpAddress, catalog, today);
         var started = time.GetTimestamp();
         var judgement = await judge.DecideAsync(asked.Repository, http.RequestAborted);
         if (judgement.Decision.Permit is not { } permit)
