@@ -109,7 +109,8 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
         var classification = decision.Classification;
         if (classification.Category == RepositoryCategory.Unknown && !repository.IsOfficial)
         {
-            var publisher = await catalog.FindAsync(repository.Namespace, cancellationToken);
+            // Each question counts for itself: whoever asks here may ask for more than a client may.
+            var publisher = await catalog.FindAsync(repository.Namespace, $"check of {repository.Namespace}", cancellationToken);
             decision = PolicyEngine.Decide(policy, caller, repository, publisher, today);
             classification = decision.Classification;
             if (classification.Category == RepositoryCategory.Unknown)
