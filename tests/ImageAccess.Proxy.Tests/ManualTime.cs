@@ -26,6 +26,16 @@ public sealed class ManualTime(DateTimeOffset now) : TimeProvider
         }
     }
 
+    /// <summary>When the next timer fires; null while none is set.</summary>
+    public DateTimeOffset? NextDue
+    {
+        get
+        {
+            lock (_gate)
+                return _timers.Count == 0 ? null : _timers.Min(timer => timer.Due);
+        }
+    }
+
     public override DateTimeOffset GetUtcNow()
     {
         lock (_gate)

@@ -14,14 +14,16 @@ public sealed record Membership(string Organization, OrganizationRole Role);
 /// <summary>Who asks, as a verified token names them. It may be a machine.</summary>
 public sealed record Caller
 {
-    private Caller(string? name, string? subject, IReadOnlyList<Membership> memberships)
+    private Caller(string? name, string? subject, IReadOnlyList<Membership> memberships, bool isOrganizationToken, bool isNameSuspended)
     {
         Name = name;
         Subject = subject;
         Memberships = memberships;
+        IsOrganizationToken = isOrganizationToken;
+        IsNameSuspended = isNameSuspended;
     }
 
-    public static Caller Anonymous { get; } = new(null, null, []);
+    public static Caller Anonymous { get; } = new(null, null, [], isOrganizationToken: false, isNameSuspended: false);
 
     /// <summary>The user name in lower case, as Docker Hub keeps it; null when anonymous, or when the token names none.</summary>
     public string? Name { get; }
@@ -32,6 +34,12 @@ public sealed record Caller
     /// <summary>Organizations beside those of the policy's own lists.</summary>
     public IReadOnlyList<Membership> Memberships { get; }
 
+    /// <summary>Known to have signed in with an organization access token, whatever the account is called.</summary>
+    public bool IsOrganizationToken { get; }
+
+    /// <summary>The name was another account's when the policy was written: what its lists grant to the name is not for this one.</summary>
+    public bool IsNameSuspended { get; }
+
     public bool IsAnonymous => Subject is null;
 
     /// <summary>What messages and events call the caller.</summary>
@@ -41,6 +49,14 @@ public sealed record Caller
     public static Caller SignedIn(string? name, string subject, IReadOnlyList<Membership>? memberships = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(subject);
-        return new(string.IsNullOrEmpty(name) ? null : name.ToLowerInvariant(), subject, memberships ?? []);
+        return new(string.IsNullOrEmpty(name) ? null : name.ToLowerInvariant(), subject, memberships ?? [], isOrganizationToken: false, isNameSuspended: false);
     }
+
+    /// <summary>The same caller, who also belongs to these.</summary>
+    public Caller With(IReadOnlyList<Membership> further) =>
+        further.Count == 0 ? this : new(Name, Subject, [.. Memberships, .. further], IsOrganizationToken, IsNameSuspended);
+
+    public Caller AsOrganizationToken() => new(Name, Subject, Memberships, isOrganizationToken: true, IsNameSuspended);
+
+    public Caller WithNameSuspended() => new(Name, Subject, Memberships, IsOrganizationToken, isNameSuspended: true);
 }

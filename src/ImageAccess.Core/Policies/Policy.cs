@@ -80,10 +80,11 @@ public sealed class OrganizationPolicy
 
     internal OrganizationRole RoleOf(Caller caller)
     {
-        if (caller.Name is { } name && _owners.Contains(name))
+        var listed = caller.IsNameSuspended ? null : caller.Name;
+        if (listed is not null && _owners.Contains(listed))
             return OrganizationRole.Owner;
 
-        var role = caller.Name is { } member && _members.Contains(member) ? OrganizationRole.Member : OrganizationRole.None;
+        var role = listed is not null && _members.Contains(listed) ? OrganizationRole.Member : OrganizationRole.None;
         foreach (var membership in caller.Memberships)
         {
             if (membership.Organization == Name && membership.Role > role)

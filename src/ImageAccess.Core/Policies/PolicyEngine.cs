@@ -61,12 +61,13 @@ public static class PolicyEngine
                 : null;
         }
 
-        if (callers.DenyOrganizationTokens && AccountOf(policy, caller) is { } account)
+        var account = AccountOf(policy, caller);
+        if (callers.DenyOrganizationTokens && (account is not null || caller.IsOrganizationToken))
         {
             return Deny(
                 PolicyRule.OrganizationToken,
                 "image access denied: organization access tokens are not supported, use a personal access token",
-                account);
+                account ?? organization);
         }
 
         return callers.DenyOutsiders && !isMember

@@ -66,3 +66,13 @@ internal sealed class PolicyEvent(
 
     public IReadOnlyList<string> Opens { get; } = opens;
 }
+
+/// <summary>A user name belongs to another account than before.</summary>
+internal sealed class AccountEvent(string id, DateTimeOffset time, string caller, string formerAccount, string account) : AuditEvent(id, time)
+{
+    public string Caller { get; } = caller;
+
+    public string FormerAccount { get; } = formerAccount;
+
+    public string Account { get; } = account;
+}

@@ -45,6 +45,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case PolicyEvent policy:
                 WritePolicy(policy);
                 break;
+            case AccountEvent account:
+                WriteAccount(account);
+                break;
         }
 
         _json.WriteEndObject();
@@ -107,6 +110,14 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         if (policy.Opens.Count > MaximumOpens)
             _json.WriteStringValue(string.Create(CultureInfo.InvariantCulture, $"and {policy.Opens.Count - MaximumOpens} more"));
         _json.WriteEndArray();
+    }
+
+    private void WriteAccount(AccountEvent account)
+    {
+        _json.WriteString("event"u8, "account"u8);
+        WriteText("caller"u8, account.Caller);
+        WriteText("account"u8, account.Account);
+        WriteText("formerAccount"u8, account.FormerAccount);
     }
 
     private void WriteTime(DateTimeOffset time)

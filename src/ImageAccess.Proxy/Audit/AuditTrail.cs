@@ -14,6 +14,10 @@ public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, Time
     public ValueTask RecordPolicyChangeAsync(string previousVersion, string version, IReadOnlyList<string> opens) =>
         WaitAsync(new PolicyEvent(AuditEntry.NewId(), time.GetUtcNow(), previousVersion, version, opens));
 
+    /// <summary>A user name went to another account: what the name was granted is suspended.</summary>
+    public ValueTask RecordAccountChangeAsync(string caller, string formerAccount, string account) =>
+        WaitAsync(new AccountEvent(AuditEntry.NewId(), time.GetUtcNow(), caller, formerAccount, account));
+
     internal ValueTask RecordAsync(AccessEvent access)
     {
         if (pending.TryAdd(access))

@@ -19,8 +19,8 @@ internal enum ConfigurationKind
     /// <summary><c>30s</c>, <c>5m</c>, <c>12h</c>, <c>7d</c>.</summary>
     Duration,
 
-    /// <summary><c>true</c> or <c>false</c>.</summary>
-    Switch,
+    /// <summary>From the environment alone: a configuration file is read by more people than a secret should be.</summary>
+    Secret,
 
     /// <summary>The section ends in a number for each value.</summary>
     List,
@@ -44,6 +44,12 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Upstream:RedirectHosts", ConfigurationKind.List),
         new("Identity:OrganizationClaim"),
         new("Identity:TrustedKeys", ConfigurationKind.Path),
+        new("Identity:Directory:Organization", ConfigurationKind.List),
+        new("Identity:Directory:Username"),
+        new("Identity:Directory:SecretFile", ConfigurationKind.Path),
+        new("Identity:Directory:Secret", ConfigurationKind.Secret),
+        new("Identity:Directory:Refresh", ConfigurationKind.Duration),
+        new("Identity:Directory:StaleFor", ConfigurationKind.Duration),
         new("Catalog:File", ConfigurationKind.Path),
         new("Catalog:Hub", ConfigurationKind.Switch),
         new("Catalog:StaleFor", ConfigurationKind.Duration),
@@ -65,20 +71,28 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
     {
         ConfigurationKind.Switch => bool.TryParse(value, out _) ? value : throw new FormatException($"'{value}' is neither true nor false"),
         ConfigurationKind.Path => Path.GetFullPath(value, folder),
-        ConfigurationKind.Size => Bytes(value).ToString(CultureInfo.InvariantCulture),
         ConfigurationKind.Duration => Duration(value).ToString("c", CultureInfo.InvariantCulture),
-        ConfigurationKind.Switch => bool.TryParse(value, out _) ? value : throw new FormatException($"'{value}' is neither true nor false"),
+        ConfigurationKind.Size => Bytes(value).ToString(CultureInfo.InvariantCulture),
         _ => value,
     };
 
     private static TimeSpan Duration(string text)
     {
-        foreach (var (unit, length) in new[] { ('s', TimeSpan.FromSeconds(1)), ('m', TimeSpan.FromMinutes(1)), ('h', TimeSpan.FromHours(1)), ('d', TimeSpan.FromDays(1)) })
+        if (text.Length > 1
+            && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number is > 0 and < 1_000_000)
         {
-            if (text.EndsWith(unit)
-                && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-                && number < 1_000_000)
-                return number * length;
+            switch (text[^1])
+            {
+                case 's':
+                    return TimeSpan.FromSeconds(number);
+                case 'm':
+                    return TimeSpan.FromMinutes(number);
+                case 'h':
+                    return TimeSpan.FromHours(number);
+                case 'd':
+                    return TimeSpan.FromDays(number);
+            }
         }
 
         throw new FormatException($"'{text}' is not a duration, as 30s, 5m, 12h or 7d");

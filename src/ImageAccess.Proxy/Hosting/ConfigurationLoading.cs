@@ -16,13 +16,19 @@ internal static class ConfigurationLoading
     {
         var path = Path.GetFullPath(file ?? DefaultFile);
         var folder = Path.GetDirectoryName(path)!;
+        var written = ReadFile(path, required: file is not null);
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection([new("Data:Directory", "data"), new("Listen:Mirror", "http://127.0.0.1:5000"), new("Listen:Admin", "http://127.0.0.1:9000")])
-            .AddInMemoryCollection(ReadFile(path, required: file is not null))
+            .AddInMemoryCollection(written)
             .AddInMemoryCollection(FromEnvironment(environment))
             .Build();
 
-        var failures = new List<string>();
+        List<string> failures =
+        [
+            .. ConfigurationKey.All
+                .Where(key => key.Kind == ConfigurationKind.Secret && written.Exists(pair => key.Covers(pair.Key)))
+                .Select(key => $"{key.Name}: a secret does not belong into {path}; set {Prefix}{key.Name.Replace(":", "__", StringComparison.Ordinal)}, or name a file in {key.Name}File"),
+        ];
         var normalized = new Dictionary<string, string?>();
         foreach (var (name, value) in configuration.AsEnumerable().Where(pair => pair.Value is not null))
         {

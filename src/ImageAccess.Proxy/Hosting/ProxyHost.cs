@@ -27,6 +27,7 @@ public static class ProxyHost
             .AddReadiness(builder.Configuration)
             .AddAudit(builder.Configuration)
             .AddHostedService<PolicyAuditing>()
+            .AddAccountAuditing()
             .AddIdentity(builder.Configuration)
             .AddCatalog(builder.Configuration)
             .AddPolicyStore(builder.Configuration)

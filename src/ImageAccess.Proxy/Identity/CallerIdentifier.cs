@@ -14,6 +14,7 @@ public sealed class CallerIdentifier
 
     private readonly TokenKeys keys;
     private readonly OrganizationClaim? organizations;
+    private readonly OrganizationTokens organizationTokens;
     private readonly IdentityMetrics metrics;
     private readonly ILogger<CallerIdentifier> logger;
     private readonly TimeProvider time;
@@ -21,11 +22,13 @@ public sealed class CallerIdentifier
     internal CallerIdentifier(
         TokenKeys keys,
         IOptions<IdentityOptions> options,
+        OrganizationTokens organizationTokens,
         IdentityMetrics metrics,
         ILogger<CallerIdentifier> logger,
         TimeProvider time)
     {
         this.keys = keys;
+        this.organizationTokens = organizationTokens;
         this.metrics = metrics;
         this.logger = logger;
         this.time = time;
@@ -85,7 +88,8 @@ public sealed class CallerIdentifier
             (tried, signer) = (refreshed, late);
         }
 
-        var verified = new Identification.Verified(new VerifiedToken(token.Claims.Caller, token.Claims.Grants, token.Claims.ExpiresAt));
+        var caller = organizationTokens.IsMarked(text) ? token.Claims.Caller.AsOrganizationToken() : token.Claims.Caller;
+        var verified = new Identification.Verified(new VerifiedToken(caller, token.Claims.Grants, token.Claims.ExpiresAt));
         Remember(fingerprint, verified, tried.GoodUntil(signer), tried.Remembered);
         metrics.Verified();
         return verified;

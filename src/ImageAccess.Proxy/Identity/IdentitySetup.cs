@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Identity.Members;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 
@@ -26,6 +27,7 @@ public static class IdentitySetup
         }).RemoveAllLoggers();
 
         services.AddSingleton<IdentityMetrics>();
+        services.AddSingleton<OrganizationTokens>();
         services.AddSingleton(provider => new AnonymousToken(
             provider.GetRequiredService<IHttpClientFactory>(),
             new Uri(provider.GetRequiredService<IOptions<IdentityOptions>>().Value.TokenService),
@@ -34,10 +36,40 @@ public static class IdentitySetup
         services.AddSingleton(provider => new CallerIdentifier(
             provider.GetRequiredService<TokenKeys>(),
             provider.GetRequiredService<IOptions<IdentityOptions>>(),
+            provider.GetRequiredService<OrganizationTokens>(),
             provider.GetRequiredService<IdentityMetrics>(),
             provider.GetRequiredService<ILogger<CallerIdentifier>>(),
             provider.GetRequiredService<TimeProvider>()));
         services.AddHealthChecks().AddCheck<TokenKeysHealth>("identity");
+        return services.AddMembers(configuration);
+    }
+
+    private static IServiceCollection AddMembers(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<DirectoryOptions>()
+            .Bind(configuration.GetSection(DirectoryOptions.Section))
+            .Configure(o =>
+            {
+                var organization = configuration.GetSection(DirectoryOptions.Section + ":Organization");
+                o.Organizations = [.. organization.GetChildren().Prepend(organization).Select(s => s.Value).OfType<string>().Where(s => s.Length > 0).Select(s => s.ToLowerInvariant()).Distinct()];
+                o.Hub = configuration.GetValue<Uri?>("Upstream:Hub") ?? o.Hub;
+                o.DataDirectory = configuration["Data:Directory"] ?? "";
+            })
+            .ValidateOnStart();
+        services.AddSingleton<IValidateOptions<DirectoryOptions>, DirectoryOptionsValidation>();
+        services.AddHttpClient(HubMemberSource.ClientName, client =>
+        {
+            client.Timeout = Timeout.InfiniteTimeSpan; // each request brings its own
+            client.DefaultRequestHeaders.UserAgent.ParseAdd("imageaccess");
+        }).RemoveAllLoggers();
+
+        services.AddSingleton<IIdentitySource, HubMemberSource>();
+        services.AddSingleton<MembershipDirectory>();
+        services.AddSingleton<MembershipMetrics>();
+        services.AddSingleton<MembershipRefresh>();
+        services.AddHostedService(provider => provider.GetRequiredService<MembershipRefresh>());
+        if (configuration.GetSection(DirectoryOptions.Section + ":Organization").Exists())
+            services.AddHealthChecks().AddCheck<MembershipHealth>("members");
         return services;
     }
 }

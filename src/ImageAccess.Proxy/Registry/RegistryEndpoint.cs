@@ -4,6 +4,7 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Audit;
 using ImageAccess.Proxy.Catalog;
 using ImageAccess.Proxy.Identity;
+using ImageAccess.Proxy.Identity.Members;
 using ImageAccess.Proxy.PolicyStore;
 using ImageAccess.Proxy.Upstream;
 using Microsoft.AspNetCore.Http.Features;
@@ -14,6 +15,7 @@ namespace ImageAccess.Proxy.Registry;
 public sealed class RegistryEndpoint(
     AuditTrail trail,
     CallerIdentifier callers,
+    MembershipDirectory directory,
     IPolicyStore policies,
     PublisherCatalog catalog,
     UpstreamRegistry upstream,
@@ -62,9 +64,10 @@ public sealed class RegistryEndpoint(
         }
 
         var policy = policies.Current;
-        (entry.Caller, entry.Request, entry.PolicyVersion) = (token.Caller, asked, policy.Version);
+        var caller = directory.Describe(token.Caller, policy.Version);
+        (entry.Caller, entry.Request, entry.PolicyVersion) = (caller, asked, policy.Version);
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
-        var judge = new Judge(policy, token.Caller, http.Connection.RemoteIpAddress, catalog, today);
+        var judge = new Judge(policy, caller, http.Connection.RemoteIpAddress, catalog, today);
         var started = time.GetTimestamp();
         var judgement = await judge.DecideAsync(asked.Repository, http.RequestAborted);
         if (judgement.Decision.Permit is not { } permit)

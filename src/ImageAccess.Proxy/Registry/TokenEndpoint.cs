@@ -12,7 +12,8 @@ namespace ImageAccess.Proxy.Registry;
 /// go to the token service and nothing else; its answer comes back as it is. Nothing is refused here: to a mirror's client
 /// a refused token is an ordinary error, after which it would turn to Docker Hub.
 /// </summary>
-public sealed class TokenEndpoint(UpstreamTokens tokens, CallerIdentifier callers, ILogger<TokenEndpoint> logger)
+public sealed class TokenEndpoint(
+    UpstreamTokens tokens, CallerIdentifier callers, OrganizationTokens organizationTokens, ILogger<TokenEndpoint> logger)
 {
     /// <summary>What a token request's form may measure, in bytes.</summary>
     private const int MaximumForm = 64 * 1024;
@@ -42,8 +43,8 @@ public sealed class TokenEndpoint(UpstreamTokens tokens, CallerIdentifier caller
         try
         {
             var answer = await tokens.AskAsync(request.Parameters, request.Basic, asForm, http.RequestAborted);
-            if ((int)answer.Status == 200 && ReadToken(answer.Body) is { } token)
-                callers.LearnFrom(token);
+            if ((int)answer.Status == 200)
+                Learn(request, answer.Body);
             foreach (var (name, value) in answer.Headers)
                 http.Response.Headers[name] = value;
             await ErrorBody.WriteAsync(http, (int)answer.Status, answer.ContentType ?? "application/json", answer.Body);
@@ -67,22 +68,41 @@ public sealed class TokenEndpoint(UpstreamTokens tokens, CallerIdentifier caller
         return await reader.ReadToEndAsync(http.RequestAborted);
     }
 
-    private static string? ReadToken(ReadOnlyMemory<byte> body)
+    /// <summary>Before the client has the answer: with which key tokens are signed, and which of them an organization access token gave.</summary>
+    private void Learn(TokenRequest request, ReadOnlyMemory<byte> body)
+    {
+        var isOrganizationToken = request.Secrets().Any(organizationTokens.Covers);
+        var (token, accessToken, refreshToken) = ReadTokens(body);
+        if ((token ?? accessToken) is { } issued)
+            callers.LearnFrom(issued);
+        if (!isOrganizationToken)
+            return;
+        if (token is not null)
+            organizationTokens.Mark(token);
+        if (accessToken is not null && accessToken != token)
+            organizationTokens.Mark(accessToken);
+        if (refreshToken is not null)
+            organizationTokens.MarkRefresh(refreshToken);
+    }
+
+    private static (string? Token, string? AccessToken, string? RefreshToken) ReadTokens(ReadOnlyMemory<byte> body)
     {
         try
         {
             using var json = JsonDocument.Parse(body);
-            if (json.RootElement.ValueKind == JsonValueKind.Object
-                && (json.RootElement.TryGetProperty("token", out var token) || json.RootElement.TryGetProperty("access_token", out token))
-                && token.ValueKind == JsonValueKind.String)
-                return token.GetString();
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException) // the latter: half of a surrogate pair
-        {
-            // Not for the proxy to judge: the client gets the answer as it is.
-        }
+            return (Text("token"), Text("access_token"), Text("refresh_token"));
 
-        return null;
+            string? Text(string name) =>
+                json.RootElement.ValueKind == JsonValueKind.Object
+                && json.RootElement.TryGetProperty(name, out var member)
+                && member.ValueKind == JsonValueKind.String
+                    ? member.GetString()
+                    : null;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return default; // not for the proxy to judge: the client gets the answer as it is
+        }
     }
 }
 

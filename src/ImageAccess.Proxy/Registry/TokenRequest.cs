@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net.Http.Headers;
+using System.Text;
 using ImageAccess.Core.Oci;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Primitives;
@@ -15,6 +16,32 @@ internal sealed record TokenRequest(IReadOnlyList<KeyValuePair<string, string>> 
 
     private static readonly string[] FormParameters =
         ["grant_type", "service", "client_id", "username", "password", "refresh_token", "access_type"];
+
+    /// <summary>Everything that the request may prove itself with: passwords, access tokens, refresh tokens.</summary>
+    public IEnumerable<string> Secrets()
+    {
+        foreach (var (name, value) in Parameters)
+        {
+            if (name is "password" or "refresh_token")
+                yield return value;
+        }
+
+        if (ReadBasicSecret() is { } secret)
+            yield return secret;
+    }
+
+    /// <summary>Null too where the header cannot be decoded: the token service cannot either.</summary>
+    private string? ReadBasicSecret()
+    {
+        if (Basic?.Parameter is not { } encoded)
+            return null;
+        var text = encoded.TrimEnd('=').Replace('-', '+').Replace('_', '/');
+        var bytes = new byte[text.Length];
+        return Convert.TryFromBase64String(text.PadRight((text.Length + 3) / 4 * 4, '='), bytes, out var length)
+            && Encoding.UTF8.GetString(bytes, 0, length).Split(':', 2) is [_, var secret]
+            ? secret
+            : null;
+    }
 
     /// <param name="encoded">The query or the form, still encoded.</param>
     /// <param name="authorization">The Authorization header; a form carries its credentials in itself.</param>

@@ -84,10 +84,14 @@ public sealed partial class PolicyCaseTests
             return Caller.Anonymous;
 
         var parts = cell.Split(" (");
-        Membership[] memberships = parts.Length == 1 ? [] : [.. parts[1].TrimEnd(')').Split(", ").Select(MembershipOf)];
-        return parts[0].StartsWith('#')
+        List<string> traits = parts.Length == 1 ? [] : [.. parts[1].TrimEnd(')').Split(", ")];
+        var (isToken, isSuspended) = (traits.Remove("organization token"), traits.Remove("name suspended"));
+        Membership[] memberships = [.. traits.Select(MembershipOf)];
+        var caller = parts[0].StartsWith('#')
             ? Caller.SignedIn(null, parts[0][1..], memberships)
             : Caller.SignedIn(parts[0], $"id of {parts[0]}", memberships);
+        caller = isToken ? caller.AsOrganizationToken() : caller;
+        return isSuspended ? caller.WithNameSuspended() : caller;
     }
 
     private static Membership MembershipOf(string text) => text.Split(" of ") switch
