@@ -16,7 +16,7 @@ internal sealed class PinsOnDisk
             {
                 if (CatalogPins.Read(File.ReadAllBytes(path), out _) is { } pins)
                 {
-                    (_pins, _since) = (pins, File.GetLastWriteTimeUtc(path));
+                    (_pins, _since) = (pins, new DateTimeOffset(File.GetLastWriteTimeUtc(path)));
                     return;
                 }
             }

@@ -6,6 +6,7 @@ using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Catalog;
+using ImageAccess.Proxy.Identity.Members;
 using ImageAccess.Proxy.PolicyStore;
 
 namespace ImageAccess.Proxy.Hosting;
@@ -14,7 +15,8 @@ namespace ImageAccess.Proxy.Hosting;
 /// <c>GET /check?image=…&amp;as=…&amp;organization=…</c> on the admin listener: what the policy in force says about an image.
 /// It tells what people may do, so it answers this machine alone. Nothing of it is audited or counted as a decision.
 /// </summary>
-internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog catalog, TimeProvider time) : IDisposable
+internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time)
+    : IDisposable
 {
     public const string Path = "/check";
 
@@ -87,7 +89,7 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
             using var both = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, http.RequestAborted);
             try
             {
-                verdict = await JudgeAsync(policy, caller, image, repository, both.Token);
+                verdict = await JudgeAsync(policy, Describe(caller, policy), image, repository, both.Token);
             }
             catch (OperationCanceledException) when (patience.IsCancellationRequested)
             {
@@ -99,6 +101,14 @@ internal sealed class CheckEndpoint(IPolicyStore policies, PublisherCatalog cata
         await http.Response.WriteAsJsonAsync(
             new CheckAnswer(judged.ToString(), policy.IsEnabled, policy.Version, verdict), JsonSerializerOptions.Web, http.RequestAborted);
     }
+
+    /// <summary>
+    /// With what the directory says of the user. There is no token that names the account: it is the one that the directory knows
+    /// by this name, and for a name that it does not know there is nothing to say.
+    /// </summary>
+    private Caller Describe(Caller caller, Policy policy) => caller.Name is { } name && directory.Book.Named(name) is { } account
+        ? directory.Describe(Caller.SignedIn(name, account.Id, caller.Memberships), policy.Version)
+        : caller;
 
     /// <summary>As a request is judged; but the category is found whether a rule needs it or not, for a person wants to know it.</summary>
     private async Task<ImageVerdict> JudgeAsync(

@@ -1,6 +1,7 @@
 using System.Net;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Hosting;
+using ImageAccess.Proxy.Identity.Members;
 using ImageAccess.Proxy.PolicyStore;
 using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.AspNetCore.Http;
@@ -233,6 +234,24 @@ public sealed class CheckTests(SharedSurroundings shared) : IClassFixture<Shared
         Assert.Equal("image access unavailable: the publisher of someuser could not be verified, try again (ask in #platform)", Text("text"));
 
         string? Text(string name) => found.GetProperty(name).GetString();
+    }
+
+    [Fact]
+    public async Task A_user_is_what_the_directory_says()
+    {
+        await using var listed = await Surroundings.StartAsync(
+            """{ "organizations": [ { "name": "acme", "enabled": true } ] }""",
+            hub: null,
+            ("Identity:Directory:Organization", "acme"), ("Identity:Directory:Username", "acme"), ("Identity:Directory:Secret", "dckr_oat_acme"));
+        var book = listed.Proxy.Services.GetRequiredService<MembershipDirectory>();
+        await Eventually.TrueAsync(() => book.Book.Named("alice") is not null);
+
+        var owner = await CommandLine.RunAsync("check", "someuser/x", "--as", "alice", "--config", Configure(listed.Admin));
+        var member = await CommandLine.RunAsync("check", "someuser/x", "--as", "bob", "--config", Configure(listed.Admin));
+
+        Assert.Contains("allow    owner", owner.Output, StringComparison.Ordinal);
+        Assert.Contains("deny     community", member.Output, StringComparison.Ordinal);
+        Assert.False(book.Changes.TryPeek(out _), "a check is no sign that a name went to another account");
     }
 
     [Fact]
