@@ -17,9 +17,11 @@ internal sealed record Pull(string Caller, string Memberships, string Repository
 {
     public Caller ToCaller() => Caller == "anonymous"
         ? Core.Policies.Caller.Anonymous
-        : Core.Policies.Caller.SignedIn(Caller, Caller, [.. Memberships.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(PolicyCase.MembershipOf)]);
+        : Core.Policies.Caller.SignedIn(
+            Caller, Caller, [.. Memberships.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(PolicyCase.MembershipOf)]);
 
-    public RepositoryName ToRepository() => RepositoryName.TryParse(Repository, out var name) ? name : throw new InvalidOperationException(Repository);
+    public RepositoryName ToRepository() =>
+        RepositoryName.TryParse(Repository, out var name) ? name : throw new InvalidOperationException(Repository);
 }
 
 /// <summary>
@@ -53,7 +55,8 @@ internal sealed class AuditPulls
     /// <param name="since">Earlier events do not count; null for all.</param>
     /// <param name="progress">Told now and then how far a long trail is read.</param>
     /// <exception cref="MisuseException">The trail cannot be read.</exception>
-    public static async Task<AuditPulls> ReadAsync(string path, DateTimeOffset? since, TextWriter progress, CancellationToken cancellationToken)
+    public static async Task<AuditPulls> ReadAsync(
+        string path, DateTimeOffset? since, TextWriter progress, CancellationToken cancellationToken)
     {
         var pulls = new AuditPulls(since);
         try
@@ -76,12 +79,15 @@ internal sealed class AuditPulls
                 if (total < Long || read * 10 / total <= told)
                     return;
                 told = read * 10 / total;
-                await progress.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"read {Math.Min(100, told * 10)} % of {total / 1024 / 1024} MiB"));
+                await progress.WriteLineAsync(
+                    string.Create(CultureInfo.InvariantCulture, $"read {Math.Min(100, told * 10)} % of {total / 1024 / 1024} MiB"));
             }
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new MisuseException(File.Exists(path) ? $"{path} cannot be read: {exception.Message}" : $"{path} does not exist; name an audit trail with --audit");
+            throw new MisuseException(File.Exists(path)
+                ? $"{path} cannot be read: {exception.Message}"
+                : $"{path} does not exist; name an audit trail with --audit");
         }
 
         return pulls;
@@ -215,7 +221,8 @@ internal sealed class AuditPulls
             return "";
         // What is no organization's name is in no policy.
         var memberships = list.EnumerateArray().Select(membership => membership.GetString() ?? "").ToList();
-        return string.Join(", ", memberships.Where(text => RepositoryName.IsComponent(PolicyCase.MembershipOf(text).Organization)).Order(StringComparer.Ordinal));
+        return string.Join(
+            ", ", memberships.Where(text => RepositoryName.IsComponent(PolicyCase.MembershipOf(text).Organization)).Order(StringComparer.Ordinal));
     }
 
     /// <summary>The same text once, however many events have it.</summary>

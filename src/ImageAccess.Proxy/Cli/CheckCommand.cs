@@ -10,14 +10,30 @@ internal static class CheckCommand
 {
     public static Command Build()
     {
-        var images = new Argument<string[]>("IMAGE") { Description = "As you would pull it: nginx, bitnami/redis:7, docker.io/someuser/x@sha256:…", Arity = ArgumentArity.OneOrMore };
-        var user = new Option<string?>("--as") { Description = "Judge as this Docker Hub user; without it, as an anonymous caller.", HelpName = "USER" };
-        var organization = new Option<string?>("--organization") { Description = "Judge as a plain member of this organization.", HelpName = "ORG" };
-        var offline = new Option<bool>("--offline") { Description = "Judge with the policy's file alone, without a running proxy and without Docker Hub." };
+        var images = new Argument<string[]>("IMAGE")
+        {
+            Description = "As you would pull it: nginx, bitnami/redis:7, docker.io/someuser/x@sha256:…",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var user = new Option<string?>("--as")
+        {
+            Description = "Judge as this Docker Hub user; without it, as an anonymous caller.",
+            HelpName = "USER",
+        };
+        var organization = new Option<string?>("--organization")
+        {
+            Description = "Judge as a plain member of this organization.",
+            HelpName = "ORG",
+        };
+        var offline = new Option<bool>("--offline")
+        {
+            Description = "Judge with the policy's file alone, without a running proxy and without Docker Hub.",
+        };
         var json = Verb.Json();
         var file = Verb.ConfigurationFile();
 
-        var command = new Command("check", "Tells whether images may be used, by which rule, and what a client would be told. Exit code 1 when one is denied.")
+        var command = new Command(
+            "check", "Tells whether images may be used, by which rule, and what a client would be told. Exit code 1 when one is denied.")
         {
             images, user, organization, offline, json, file,
         };
@@ -33,17 +49,23 @@ internal static class CheckCommand
     }
 
     public static async Task<int> RunAsync(
-        TextWriter output, IImageJudge judge, JudgedCaller caller, IReadOnlyList<ImageName> images, bool json, CancellationToken cancellationToken)
+        TextWriter output,
+        IImageJudge judge,
+        JudgedCaller caller,
+        IReadOnlyList<ImageName> images,
+        bool json,
+        CancellationToken cancellationToken)
     {
         var answers = new List<CheckAnswer>();
         foreach (var image in images)
             answers.Add(await judge.CheckAsync(image, caller, cancellationToken));
 
         var verdicts = answers.ConvertAll(answer => answer.Image);
+        var last = answers[^1];
         if (json)
-            await Verb.WriteJsonAsync(output, new Facts(answers[^1].Caller, answers[^1].ImageAccess, answers[^1].PolicyVersion, judge.Source, verdicts));
+            await Verb.WriteJsonAsync(output, new Facts(last.Caller, last.ImageAccess, last.PolicyVersion, judge.Source, verdicts));
         else
-            await PrintAsync(output, $"as {answers[^1].Caller}, by policy {answers[^1].PolicyVersion} of {judge.Source}", verdicts);
+            await PrintAsync(output, $"as {last.Caller}, by policy {last.PolicyVersion} of {judge.Source}", verdicts);
         return verdicts.Exists(verdict => verdict.IsRefused) ? Verb.No : Verb.Yes;
     }
 
@@ -98,7 +120,12 @@ internal static class CheckCommand
 
     private static string Summarize(List<ImageVerdict> verdicts)
     {
-        var counts = new[] { ("allow", "allowed"), ("observe", "only observed"), ("deny", "denied"), (ImageVerdict.Unknown, "unknown"), (ImageVerdict.Outside, "outside the policy") }
+        var kinds = new[]
+        {
+            ("allow", "allowed"), ("observe", "only observed"), ("deny", "denied"),
+            (ImageVerdict.Unknown, "unknown"), (ImageVerdict.Outside, "outside the policy"),
+        };
+        var counts = kinds
             .Select(kind => (Number: verdicts.Count(verdict => verdict.Verdict == kind.Item1), kind.Item2))
             .Where(count => count.Number > 0)
             .Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.Number} {count.Item2}"));

@@ -1,13 +1,16 @@
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Catalog;
 using ImageAccess.Proxy.Hosting;
 using ImageAccess.Proxy.PolicyStore;
 
 namespace ImageAccess.Proxy.Cli;
 
-/// <summary>The policy of the files, for when no proxy runs. Who publishes a namespace is not known to it.</summary>
-internal sealed class PolicyAlone(PolicyOnDisk found, TimeProvider time) : IImageJudge
+/// <summary>
+/// The policy of the files, for when no proxy runs. Of who publishes a namespace it knows what is pinned by hand.
+/// </summary>
+internal sealed class PolicyAlone(PolicyOnDisk found, PinsOnDisk pins, TimeProvider time) : IImageJudge
 {
     public string Source => found switch
     {
@@ -20,7 +23,8 @@ internal sealed class PolicyAlone(PolicyOnDisk found, TimeProvider time) : IImag
     {
         var options = new PolicyStoreOptions { DataDirectory = configuration["Data:Directory"]! };
         configuration.GetSection("Policy").Bind(options);
-        return new PolicyAlone(PolicyOnDisk.Find(options), TimeProvider.System);
+        var catalog = new CatalogOptions { File = configuration["Catalog:File"], DataDirectory = options.DataDirectory };
+        return new PolicyAlone(PolicyOnDisk.Find(options), new PinsOnDisk(catalog), TimeProvider.System);
     }
 
     public Task<CheckAnswer> CheckAsync(ImageName image, JudgedCaller caller, CancellationToken cancellationToken)
@@ -39,7 +43,7 @@ internal sealed class PolicyAlone(PolicyOnDisk found, TimeProvider time) : IImag
     private ImageVerdict Judge(ImageName image, RepositoryName repository, Caller caller)
     {
         var now = time.GetUtcNow();
-        var known = Decide(PublisherFacts.NotAsked);
+        var known = Decide(pins.Find(repository.Namespace) is { } pinned ? PublisherFacts.Known(pinned) : PublisherFacts.NotAsked);
         if (!known.NeedsPublisher)
             return ImageVerdict.Of(image, known, known.Classification, now);
 

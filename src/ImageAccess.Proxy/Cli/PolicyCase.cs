@@ -13,7 +13,8 @@ namespace ImageAccess.Proxy.Cli;
 /// <c>policy test</c>: a table of who asks for what and what the answer must be. Columns are divided by <c>|</c> and named
 /// in the first line: <c>caller</c>, <c>image</c>, <c>answer</c>, and where they matter <c>publisher</c> and <c>today</c>.
 /// </summary>
-internal sealed partial record PolicyCase(int Line, string CallerText, Caller Caller, ImageName Image, PublisherFacts Publisher, DateOnly? Today, ExpectedAnswer Expected)
+internal sealed partial record PolicyCase(
+    int Line, string CallerText, Caller Caller, ImageName Image, PublisherFacts Publisher, DateOnly? Today, ExpectedAnswer Expected)
 {
     private static readonly string[] Rules =
         [.. typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!)];
@@ -49,7 +50,8 @@ internal sealed partial record PolicyCase(int Line, string CallerText, Caller Ca
         return problems.Count == 0 ? cases : throw new MisuseException(problems);
     }
 
-    public static async Task<int> RunAsync(TextWriter output, Policy policy, string path, IReadOnlyList<PolicyCase> cases, DateOnly today, bool json)
+    public static async Task<int> RunAsync(
+        TextWriter output, Policy policy, string path, IReadOnlyList<PolicyCase> cases, DateOnly today, bool json)
     {
         var results = cases.Select(test => (Case: test, Expected: test.Expected.ToString(), Actual: test.Ask(policy, today))).ToList();
         var wrong = results.Where(result => result.Expected != result.Actual).ToList();
@@ -168,15 +170,23 @@ internal sealed partial record PolicyCase(int Line, string CallerText, Caller Ca
         return new ExpectedAnswer(
             decision.Outcome.ToWireName(),
             decision.Rule,
-            Expected.Message is null && decision.Outcome.ToWireName() == Expected.Outcome && decision.Rule == Expected.Rule ? null : decision.Message,
+            Expected.Message is null && IsExpected(decision) ? null : decision.Message,
             Expected.Help is null ? null : decision.Help ?? "",
             Expected.Category is null ? null : decision.Classification.Category.ToWireName()).ToString();
     }
 
-    [GeneratedRegex("""\A(?<name>[^\s()|,][^()|,]*?)( \((?<membership>(member|owner) of [^(),]+)(, (?<membership>(member|owner) of [^(),]+))*\))?\z""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private bool IsExpected(AccessDecision decision) => decision.Outcome.ToWireName() == Expected.Outcome && decision.Rule == Expected.Rule;
+
+    [GeneratedRegex(
+        """\A(?<name>[^\s()|,][^()|,]*?)( \((?<membership>(member|owner) of [^(),]+)(, (?<membership>(member|owner) of [^(),]+))*\))?\z""",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex CallerForm();
 
-    [GeneratedRegex("""\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( help "(?<help>[^"]+)")?( as (?<category>[a-z-]+))?\z""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( help "(?<help>[^"]+)")?( as (?<category>[a-z-]+))?\z""",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex AnswerForm();
 }
 

@@ -18,14 +18,17 @@ internal static class PolicyCommands
     {
         var file = new Argument<string>("FILE") { Description = "The policy document." };
         var json = Verb.Json();
-        var command = new Command("validate", "Names every problem of a policy document, or tells what it does. Exit code 1 when it is invalid.") { file, json };
+        var command = new Command("validate", "Names every problem of a policy document, or tells what it does. Exit code 1 when it is invalid.")
+        {
+            file, json,
+        };
         Verb.SetAction(command, (parsed, _) =>
         {
-            var document = Read(parsed.GetValue(file)!);
-            var today = Today();
+            var (path, output) = (parsed.GetValue(file)!, parsed.InvocationConfiguration.Output);
+            var document = Read(path);
             return document.Policy is { } policy
-                ? PolicySummary.WriteAsync(parsed.InvocationConfiguration.Output, parsed.GetValue(file)!, policy, today, parsed.GetValue(json))
-                : PolicySummary.WriteProblemsAsync(parsed.InvocationConfiguration.Output, parsed.GetValue(file)!, document.Problems, parsed.GetValue(json));
+                ? PolicySummary.WriteAsync(output, path, policy, Today(), parsed.GetValue(json))
+                : PolicySummary.WriteProblemsAsync(output, path, document.Problems, parsed.GetValue(json));
         });
         return command;
     }
@@ -35,12 +38,16 @@ internal static class PolicyCommands
         var file = new Argument<string>("FILE") { Description = "The policy document." };
         var cases = new Argument<string>("CASES") { Description = "A table of callers, images and expected answers." };
         var json = Verb.Json();
-        var command = new Command("test", "Asks a policy document what a table of cases expects of it. Exit code 1 when an answer is another.") { file, cases, json };
+        var command = new Command("test", "Asks a policy document what a table of cases expects of it. Exit code 1 when an answer is another.")
+        {
+            file, cases, json,
+        };
         Verb.SetAction(command, (parsed, _) =>
         {
+            var policy = Compile(parsed.GetValue(file)!);
             var path = parsed.GetValue(cases)!;
-            return PolicyCase.RunAsync(
-                parsed.InvocationConfiguration.Output, Compile(parsed.GetValue(file)!), path, PolicyCase.Parse(path, ReadLines(path)), Today(), parsed.GetValue(json));
+            var rows = PolicyCase.Parse(path, ReadLines(path));
+            return PolicyCase.RunAsync(parsed.InvocationConfiguration.Output, policy, path, rows, Today(), parsed.GetValue(json));
         });
         return command;
     }
@@ -49,9 +56,17 @@ internal static class PolicyCommands
     {
         var before = new Argument<string>("A") { Description = "The policy document as it is." };
         var after = new Argument<string>("B") { Description = "The policy document as it would be." };
-        var images = new Option<string?>("--images") { Description = "A list of images, one a line; behind a | what its publisher is.", HelpName = "FILE" };
+        var images = new Option<string?>("--images")
+        {
+            Description = "A list of images, one a line; behind a | what its publisher is.",
+            HelpName = "FILE",
+        };
         var audit = new Option<string?>("--audit") { Description = "An audit trail, whose pulls are judged.", HelpName = "FILE" };
-        var users = new Option<string[]>("--as") { Description = "With --images: judge as this user as well; may be repeated.", HelpName = "USER" };
+        var users = new Option<string[]>("--as")
+        {
+            Description = "With --images: judge as this user as well; may be repeated.",
+            HelpName = "USER",
+        };
         var json = Verb.Json();
         var command = new Command("diff", "Tells what changes from one policy document to another, and for which images and callers.")
         {
@@ -66,8 +81,7 @@ internal static class PolicyCommands
         });
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var diff = new PolicyDiff(
-                new PolicySide(parsed.GetValue(before)!, Compile(parsed.GetValue(before)!)), new PolicySide(parsed.GetValue(after)!, Compile(parsed.GetValue(after)!)), Today());
+            var diff = new PolicyDiff(Side(parsed.GetValue(before)!), Side(parsed.GetValue(after)!), Today());
             if (parsed.GetValue(images) is { } list)
                 diff.AddImages(list, ReadLines(list), parsed.GetValue(users) ?? []);
             else if (parsed.GetValue(audit) is { } trail)
@@ -82,10 +96,17 @@ internal static class PolicyCommands
     {
         var draft = new Argument<string>("FILE") { Description = "The policy document as it would be." };
         var since = new Option<string?>("--since") { Description = "Pulls of this last time alone: 12h, 30d.", HelpName = "DURATION" };
-        var audit = new Option<string?>("--audit") { Description = "The audit trail; the configuration's own by default. Its rotated predecessor is read too.", HelpName = "FILE" };
+        var audit = new Option<string?>("--audit")
+        {
+            Description = "The audit trail; the configuration's own by default. Its rotated predecessor is read too.",
+            HelpName = "FILE",
+        };
         var json = Verb.Json();
         var file = Verb.ConfigurationFile();
-        var command = new Command("replay", "Judges the audit trail's pulls by a draft of a policy and tells what would change.") { draft, since, audit, json, file };
+        var command = new Command("replay", "Judges the audit trail's pulls by a draft of a policy and tells what would change.")
+        {
+            draft, since, audit, json, file,
+        };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var policy = Compile(parsed.GetValue(draft)!);
@@ -123,6 +144,8 @@ internal static class PolicyCommands
         return document.Policy ?? throw new MisuseException([.. document.ProblemLines().Select(problem => $"{path}: {problem}")]);
     }
 
+    private static PolicySide Side(string path) => new(path, Compile(path));
+
     private static string[] ReadLines(string path)
     {
         try
@@ -137,7 +160,9 @@ internal static class PolicyCommands
 
     private static TimeSpan Duration(string text)
     {
-        if (text.Length is > 1 and < 8 && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0)
+        if (text.Length is > 1 and < 8
+            && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number > 0)
         {
             switch (text[^1])
             {

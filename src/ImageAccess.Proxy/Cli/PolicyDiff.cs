@@ -15,7 +15,10 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
     private readonly List<Change> _changes = [];
     private string? _asked;
 
-    /// <summary>Images as people write them, each judged as an anonymous caller, as a member and an owner of each organization, and as these users.</summary>
+    /// <summary>
+    /// Images as people write them, each judged as an anonymous caller, as a member and an owner of each organization, and as
+    /// these users.
+    /// </summary>
     /// <exception cref="MisuseException">Lines that are no images; all of them are named.</exception>
     public void AddImages(string path, IReadOnlyList<string> lines, IReadOnlyList<string> users)
     {
@@ -71,7 +74,8 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
             return;
         }
 
-        await output.WriteLineAsync(TextTable.Plain($"from {before.File} (policy {before.Policy.Version}) to {after.File} (policy {after.Policy.Version})"));
+        await output.WriteLineAsync(TextTable.Plain(
+            $"from {before.File} (policy {before.Policy.Version}) to {after.File} (policy {after.Policy.Version})"));
         await output.WriteLineAsync();
         foreach (var opened in opens)
             await output.WriteLineAsync(TextTable.Plain($"opens       {opened}"));
@@ -111,9 +115,11 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
         await table.WriteAsync(output);
     }
 
-    private void Compare(string name, Caller caller, string image, RepositoryName repository, PublisherFacts publisher, string assumption, long? requests)
+    private void Compare(
+        string name, Caller caller, string image, RepositoryName repository, PublisherFacts publisher, string assumption, long? requests)
     {
-        var (from, to) = (Answer.Of(before.Policy, caller, repository, publisher, today), Answer.Of(after.Policy, caller, repository, publisher, today));
+        var from = Answer.Of(before.Policy, caller, repository, publisher, today);
+        var to = Answer.Of(after.Policy, caller, repository, publisher, today);
         if (from.Outcome != to.Outcome)
             _changes.Add(new Change(from.Outcome, to.Outcome, from.Rule, to.Rule, name, image, assumption.Length == 0 ? null : assumption, requests));
     }

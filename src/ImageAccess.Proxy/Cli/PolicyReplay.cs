@@ -29,7 +29,6 @@ internal sealed class PolicyReplay
 
     public async Task WriteAsync(TextWriter output, string file, string trail, bool json)
     {
-        var changes = _changes.OrderByDescending(change => change.Requests).ThenBy(change => change.Repository, StringComparer.Ordinal).ThenBy(change => change.Caller, StringComparer.Ordinal);
         if (json)
         {
             await Verb.WriteJsonAsync(output, new
@@ -40,7 +39,9 @@ internal sealed class PolicyReplay
                 _pulls.Last,
                 Requests = _requests,
                 _pulls.Malformed,
-                Changes = changes,
+                Changes = _changes.OrderByDescending(change => change.Requests)
+                    .ThenBy(change => change.Repository, StringComparer.Ordinal)
+                    .ThenBy(change => change.Caller, StringComparer.Ordinal),
             });
             return;
         }
@@ -52,11 +53,19 @@ internal sealed class PolicyReplay
         await WriteAsync(
             output, ["CHANGE", ">REQUESTS", ">CALLERS", "RULE", "REPOSITORY"],
             _changes.GroupBy(change => (change.From, change.To, change.Rule, change.Repository)),
-            group => [Words(group.Key.From, group.Key.To), Number(group.Sum(c => c.Requests)), Number(group.Select(c => c.Caller).Distinct().Count()), group.Key.Rule, group.Key.Repository]);
+            group =>
+            [
+                Words(group.Key.From, group.Key.To), Number(group.Sum(change => change.Requests)),
+                Number(group.Select(change => change.Caller).Distinct().Count()), group.Key.Rule, group.Key.Repository,
+            ]);
         await WriteAsync(
             output, ["CHANGE", ">REQUESTS", ">REPOSITORIES", "CALLER"],
-            _changes.GroupBy(change => (change.From, change.To, Rule: "", Caller: change.Caller)),
-            group => [Words(group.Key.From, group.Key.To), Number(group.Sum(c => c.Requests)), Number(group.Select(c => c.Repository).Distinct().Count()), group.Key.Caller]);
+            _changes.GroupBy(change => (change.From, change.To, change.Caller)),
+            group =>
+            [
+                Words(group.Key.From, group.Key.To), Number(group.Sum(change => change.Requests)),
+                Number(group.Select(change => change.Repository).Distinct().Count()), group.Key.Caller,
+            ]);
         await output.WriteLineAsync();
         await TextTable.WriteWrappedAsync(output, Conclusion(), "");
         if (_changes.Exists(change => change.To == Answer.Depends))
@@ -72,7 +81,10 @@ internal sealed class PolicyReplay
     private static async Task WriteAsync<TKey>(
         TextWriter output, string[] heads, IEnumerable<IGrouping<TKey, Change>> groups, Func<IGrouping<TKey, Change>, string[]> row)
     {
-        var rows = groups.OrderBy(group => Rank(group.First().To)).ThenByDescending(group => group.Sum(change => change.Requests)).Select(row).ToList();
+        var rows = groups.OrderBy(group => Rank(group.First().To))
+            .ThenByDescending(group => group.Sum(change => change.Requests))
+            .Select(row)
+            .ToList();
         if (rows.Count == 0)
             return;
         var table = new TextTable(heads);
@@ -95,13 +107,19 @@ internal sealed class PolicyReplay
             return "no pull";
         var repositories = _pulls.Requests.Keys.Select(pull => pull.Repository).Distinct().Count();
         var callers = _pulls.Requests.Keys.Select(pull => pull.Caller).Distinct().Count();
-        return $"{TextTable.Count(_requests, "request")} for {TextTable.Count(repositories, "repository", "repositories")} by {TextTable.Count(callers, "caller")}, "
+        return $"{TextTable.Count(_requests, "request")} for {TextTable.Count(repositories, "repository", "repositories")} "
+            + $"by {TextTable.Count(callers, "caller")}, "
             + string.Create(CultureInfo.InvariantCulture, $"{first.UtcDateTime:yyyy-MM-dd} to {last.UtcDateTime:yyyy-MM-dd}");
     }
 
     private string Conclusion()
     {
-        var parts = new[] { ("deny", "would be denied"), (Answer.Depends, "depend on the publisher"), ("observe", "would only be observed"), ("allow", "would be allowed") }
+        var kinds = new[]
+        {
+            ("deny", "would be denied"), (Answer.Depends, "depend on the publisher"), ("observe", "would only be observed"),
+            ("allow", "would be allowed"),
+        };
+        var parts = kinds
             .Select(kind => (Number: _changes.Where(change => change.To == kind.Item1).Sum(change => change.Requests), kind.Item2))
             .Where(kind => kind.Number > 0)
             .Select(kind => $"{Number(kind.Number)} {kind.Item2}")

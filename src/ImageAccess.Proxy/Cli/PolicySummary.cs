@@ -37,7 +37,8 @@ internal static class PolicySummary
             return Verb.Yes;
         }
 
-        await output.WriteLineAsync(TextTable.Plain($"{file} is valid: policy {policy.Version}, image access is {(policy.IsEnabled ? "on" : "off")}"));
+        await output.WriteLineAsync(TextTable.Plain(
+            $"{file} is valid: policy {policy.Version}, image access is {(policy.IsEnabled ? "on" : "off")}"));
         var callers = policy.Document.Callers;
         await output.WriteLineAsync();
         await LineAsync(output, "anonymous callers", callers.DenyAnonymous ? "denied" : "judged as members of every organization");
@@ -58,14 +59,17 @@ internal static class PolicySummary
         await output.WriteLineAsync();
         await output.WriteLineAsync($"{organization.Name} {Mode(organization, document, today)}");
         await LineAsync(output, "  namespaces", string.Join(", ", organization.Namespaces.Order(StringComparer.Ordinal)));
-        await LineAsync(output, "  people", $"{TextTable.Count(document.Owners.Count, "owner")}, {TextTable.Count(document.Members.Count, "member")} by name");
+        var (owners, members) = (TextTable.Count(document.Owners.Count, "owner"), TextTable.Count(document.Members.Count, "member"));
+        await LineAsync(output, "  people", $"{owners}, {members} by name");
         var switches = new[]
         {
             ("official", document.AllowOfficial), ("verified publisher", document.AllowVerifiedPublisher), ("community", document.AllowCommunity),
         };
-        await LineAsync(output, "  allows", string.Join(", ", switches.Where(kind => kind.Item2).Select(kind => kind.Item1).Prepend("its own")) + " images");
-        if (switches.Any(kind => !kind.Item2))
-            await LineAsync(output, "  denies", string.Join(", ", switches.Where(kind => !kind.Item2).Select(kind => kind.Item1)) + " images");
+        var allowed = switches.Where(kind => kind.Item2).Select(kind => kind.Item1).Prepend("its own");
+        var denied = switches.Where(kind => !kind.Item2).Select(kind => kind.Item1).ToList();
+        await LineAsync(output, "  allows", $"{string.Join(", ", allowed)} images");
+        if (denied.Count > 0)
+            await LineAsync(output, "  denies", $"{string.Join(", ", denied)} images");
         var head = "  allowlist";
         foreach (var entry in document.Allowlist)
         {

@@ -8,6 +8,7 @@ namespace ImageAccess.Proxy.Cli;
 /// <summary>The proxy that runs with the same configuration, asked on its admin listener.</summary>
 internal sealed class RunningProxy : IImageJudge
 {
+    private const string WayOut = "use --offline to judge with the policy's file alone";
     private const int MaximumAnswer = 64 * 1024;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
@@ -17,7 +18,13 @@ internal sealed class RunningProxy : IImageJudge
     private RunningProxy(Uri admin)
     {
         _admin = admin;
-        _client = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(5) })
+        _client = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ConnectTimeout = TimeSpan.FromSeconds(5),
+        })
         {
             BaseAddress = admin,
             Timeout = Patience,
@@ -41,7 +48,7 @@ internal sealed class RunningProxy : IImageJudge
         }
 
         if (address.Port == 0)
-            throw new MisuseException("Listen:Admin: port 0 is any free one, so the proxy cannot be found; use --offline to judge with the policy's file alone");
+            throw new MisuseException($"Listen:Admin: port 0 is any free one, so the proxy cannot be found; {WayOut}");
         var host = address.Host is null || address.Host.Equals(IPAddress.Any) ? IPAddress.Loopback
             : address.Host.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback
             : address.Host;
@@ -54,19 +61,22 @@ internal sealed class RunningProxy : IImageJudge
         {
             using var response = await _client.GetAsync(new Uri(_admin, CheckEndpoint.Path + Query(image, caller)), cancellationToken);
             if (response.StatusCode == HttpStatusCode.OK)
-                return await response.Content.ReadFromJsonAsync<CheckAnswer>(JsonSerializerOptions.Web, cancellationToken) ?? throw new JsonException();
+            {
+                var answer = await response.Content.ReadFromJsonAsync<CheckAnswer>(JsonSerializerOptions.Web, cancellationToken);
+                return answer is { Image: not null } ? answer : throw new JsonException();
+            }
 
             var refusal = await response.Content.ReadFromJsonAsync<CheckRefusal>(JsonSerializerOptions.Web, cancellationToken);
             throw new MisuseException(refusal?.Error ?? throw new JsonException());
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            throw new MisuseException($"{Source} is not this program, or not of this version; use --offline to judge with the policy's file alone");
+            throw new MisuseException($"{Source} is not this program, or not of this version; {WayOut}");
         }
-        catch (Exception exception) when (exception is HttpRequestException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             var cause = exception.GetBaseException() is System.Net.Sockets.SocketException socket ? socket.Message : exception.Message;
-            throw new MisuseException($"{Source} does not answer ({cause}); start it, or use --offline to judge with the policy's file alone");
+            throw new MisuseException($"{Source} does not answer ({cause}); start it, or {WayOut}");
         }
     }
 

@@ -28,7 +28,22 @@ internal static class Verb
         HelpName = "FILE",
     };
 
-    public static void SetAction(Command command, Func<ParseResult, CancellationToken, Task<int>> run) => command.SetAction(async (parsed, cancellationToken) =>
+    public static void SetAction(Command command, Func<ParseResult, CancellationToken, Task<int>> run) =>
+        command.SetAction((parsed, cancellationToken) => RunAsync(run, parsed, cancellationToken));
+
+    public static IConfiguration Configuration(string? file) => ConfigurationLoading.Load(file, Environment.GetEnvironmentVariables());
+
+    public static Task WriteJsonAsync<T>(TextWriter output, T facts) => output.WriteLineAsync(JsonSerializer.Serialize(facts, Facts));
+
+    /// <summary>As a person in this directory would name the file.</summary>
+    public static string Shown(string path)
+    {
+        var relative = Path.GetRelativePath(Directory.GetCurrentDirectory(), path);
+        return relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
+    }
+
+    private static async Task<int> RunAsync(
+        Func<ParseResult, CancellationToken, Task<int>> run, ParseResult parsed, CancellationToken cancellationToken)
     {
         try
         {
@@ -42,17 +57,6 @@ internal static class Verb
         {
             return await MisusedAsync(parsed, exception.Failures);
         }
-    });
-
-    public static IConfiguration Configuration(string? file) => ConfigurationLoading.Load(file, Environment.GetEnvironmentVariables());
-
-    public static Task WriteJsonAsync<T>(TextWriter output, T facts) => output.WriteLineAsync(JsonSerializer.Serialize(facts, Facts));
-
-    /// <summary>As a person in this directory would name the file.</summary>
-    public static string Shown(string path)
-    {
-        var relative = Path.GetRelativePath(Directory.GetCurrentDirectory(), path);
-        return relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
     }
 
     private static async Task<int> MisusedAsync(ParseResult parsed, IEnumerable<string> problems)

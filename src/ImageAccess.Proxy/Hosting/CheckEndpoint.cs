@@ -15,7 +15,8 @@ namespace ImageAccess.Proxy.Hosting;
 /// <c>GET /check?image=…&amp;as=…&amp;organization=…</c> on the admin listener: what the policy in force says about an image.
 /// It tells what people may do, so it answers this machine alone. Nothing of it is audited or counted as a decision.
 /// </summary>
-internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time) : IDisposable
+internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time)
+    : IDisposable
 {
     public const string Path = "/check";
 
@@ -81,8 +82,6 @@ internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory d
             return;
         }
 
-        if (caller.Name is { } name)
-            caller = caller.With(directory.MembershipsOf(name));
         var verdict = ImageVerdict.OutsideOf(image);
         if (image.Repository is { } repository)
         {
@@ -90,7 +89,7 @@ internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory d
             using var both = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, http.RequestAborted);
             try
             {
-                verdict = await JudgeAsync(policy, caller, image, repository, both.Token);
+                verdict = await JudgeAsync(policy, Describe(caller, policy), image, repository, both.Token);
             }
             catch (OperationCanceledException) when (patience.IsCancellationRequested)
             {
@@ -103,14 +102,24 @@ internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory d
             new CheckAnswer(judged.ToString(), policy.IsEnabled, policy.Version, verdict), JsonSerializerOptions.Web, http.RequestAborted);
     }
 
+    /// <summary>
+    /// With what the directory says of the user. There is no token that names the account: it is the one that the directory knows
+    /// by this name, and for a name that it does not know there is nothing to say.
+    /// </summary>
+    private Caller Describe(Caller caller, Policy policy) => caller.Name is { } name && directory.Book.Named(name) is { } account
+        ? directory.Describe(Caller.SignedIn(name, account.Id, caller.Memberships), policy.Version)
+        : caller;
+
     /// <summary>As a request is judged; but the category is found whether a rule needs it or not, for a person wants to know it.</summary>
-    private async Task<ImageVerdict> JudgeAsync(Policy policy, Caller caller, ImageName image, RepositoryName repository, CancellationToken cancellationToken)
+    private async Task<ImageVerdict> JudgeAsync(
+        Policy policy, Caller caller, ImageName image, RepositoryName repository, CancellationToken cancellationToken)
     {
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
         var decision = PolicyEngine.Decide(policy, caller, repository, PublisherFacts.NotAsked, today);
         var classification = decision.Classification;
         if (classification.Category == RepositoryCategory.Unknown && !repository.IsOfficial)
         {
+            // Each question counts for itself: whoever asks here may ask for more than a client may.
             var publisher = await catalog.FindAsync(repository.Namespace, $"check of {repository.Namespace}", cancellationToken);
             decision = PolicyEngine.Decide(policy, caller, repository, publisher, today);
             classification = decision.Classification;

@@ -16,7 +16,9 @@ internal sealed record JudgedCaller(string? User, string? Organization)
         if (User is { } user && (user.Length is 0 or > MaximumLength || user.Any(char.IsControl)))
             problem = "that is no user name";
         else if (Organization is { } organization && policy.Organizations.All(known => known.Name != organization))
-            problem = policy.Organizations.Count == 0 ? "the policy names no organization" : $"the policy's organizations are {string.Join(", ", policy.Organizations.Select(o => o.Name))}";
+            problem = policy.Organizations.Count == 0
+                ? "the policy names no organization"
+                : $"the policy's organizations are {string.Join(", ", policy.Organizations.Select(known => known.Name))}";
         else if (User is null && Organization is null)
             caller = Caller.Anonymous;
         else

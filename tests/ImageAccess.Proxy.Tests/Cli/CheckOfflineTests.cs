@@ -30,6 +30,22 @@ public sealed class CheckOfflineTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_pinned_by_hand_is_known()
+    {
+        Write("""{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "verifiedPublisher": true } } ] }""");
+        File.WriteAllText(Path.Combine(_fixture.Data, "catalog.json"), """
+            { "bitnami": { "category": "verified-publisher", "reason": "by hand" }, "someuser": { "category": "community", "reason": "by hand" } }
+            """);
+
+        var check = await CheckAsync("bitnami/redis", "someuser/x", "other/x", "--json");
+
+        Assert.Equal(
+            ["allow verified-publisher file", "deny community file", "unknown unknown "],
+            check.Json.GetProperty("images").EnumerateArray().Select(image => $"{image.GetProperty("verdict")} {image.GetProperty("category")} "
+                + (image.TryGetProperty("categorySource", out var source) ? source.GetString() : "")));
+    }
+
+    [Fact]
     public async Task A_denial_whoever_publishes_is_a_denial()
     {
         Write("""{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "official": true } } ] }""");

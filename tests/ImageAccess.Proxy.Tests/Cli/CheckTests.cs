@@ -1,6 +1,10 @@
 using System.Net;
+using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Hosting;
+using ImageAccess.Proxy.Identity.Members;
 using ImageAccess.Proxy.PolicyStore;
 using ImageAccess.Proxy.Tests.Walk;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace ImageAccess.Proxy.Tests.Cli;
@@ -177,6 +181,91 @@ public sealed class CheckTests(SharedSurroundings shared) : IClassFixture<Shared
         request.Headers.Host = "rebound.example.com";
         using var answer = await client.SendAsync(request);
         Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("192.0.2.7", "10.0.0.5", "10.0.0.5:9000", 403)]
+    [InlineData("192.0.2.7", "10.0.0.5", "localhost:9000", 403)]
+    [InlineData("10.0.0.5", "10.0.0.5", "10.0.0.5:9000", 200)]
+    [InlineData("127.0.0.1", "127.0.0.1", "localhost:9000", 200)]
+    [InlineData("127.0.0.1", "127.0.0.1", "localhost.example.com:9000", 403)]
+    [InlineData("::1", "::1", "[::1]:9000", 200)]
+    [InlineData(null, null, "localhost", 403)]
+    public async Task It_answers_its_own_machine_alone(string? remote, string? local, string host, int status)
+    {
+        var http = new DefaultHttpContext { RequestServices = Here.Proxy.Services };
+        http.Connection.RemoteIpAddress = remote is null ? null : IPAddress.Parse(remote);
+        http.Connection.LocalIpAddress = local is null ? null : IPAddress.Parse(local);
+        http.Request.Host = new HostString(host);
+        http.Request.QueryString = new QueryString("?image=nginx");
+
+        await Here.Proxy.Services.GetRequiredService<CheckEndpoint>().HandleAsync(http);
+
+        Assert.Equal(status, http.Response.StatusCode);
+    }
+
+    [Fact]
+    public async Task Only_so_many_checks_run_at_once()
+    {
+        await using var slow = await Surroundings.StartAsync();
+        var release = new TaskCompletionSource();
+        slow.Hub.Faults.Add(Face.Hub, Fault.HoldUntil(release.Task));
+        using var client = Surroundings.NewClient(slow.Admin);
+
+        var checks = Enumerable.Range(0, 9).Select(i => client.GetAsync(new Uri($"/check?image=publisher{i}/x", UriKind.Relative))).ToList();
+        var first = await Task.WhenAny(checks);
+        release.SetResult();
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await first).StatusCode);
+        Assert.Equal(8, (await Task.WhenAll(checks)).Count(answer => answer.StatusCode == HttpStatusCode.OK));
+    }
+
+    [Fact]
+    public async Task A_publisher_that_cannot_be_verified_is_denied_with_the_text_for_it()
+    {
+        await using var dead = await Surroundings.StartAsync();
+        dead.Hub.Faults.Add(Face.Hub, Fault.CloseConnection());
+
+        var check = await CommandLine.RunAsync("check", "someuser/x", "--config", Configure(dead.Admin), "--json");
+
+        var found = check.Json.GetProperty("images")[0];
+        Assert.Equal(1, check.ExitCode);
+        Assert.Equal(("deny", "unknown", "unknown"), (Text("verdict"), Text("rule"), Text("category")));
+        Assert.Equal("image access unavailable: the publisher of someuser could not be verified, try again (ask in #platform)", Text("text"));
+
+        string? Text(string name) => found.GetProperty(name).GetString();
+    }
+
+    [Fact]
+    public async Task A_user_is_what_the_directory_says()
+    {
+        await using var listed = await Surroundings.StartAsync(
+            """{ "organizations": [ { "name": "acme", "enabled": true } ] }""",
+            hub: null,
+            ("Identity:Directory:Organization", "acme"), ("Identity:Directory:Username", "acme"), ("Identity:Directory:Secret", "dckr_oat_acme"));
+        var book = listed.Proxy.Services.GetRequiredService<MembershipDirectory>();
+        await Eventually.TrueAsync(() => book.Book.Named("alice") is not null);
+
+        var owner = await CommandLine.RunAsync("check", "someuser/x", "--as", "alice", "--config", Configure(listed.Admin));
+        var member = await CommandLine.RunAsync("check", "someuser/x", "--as", "bob", "--config", Configure(listed.Admin));
+
+        Assert.Contains("allow    owner", owner.Output, StringComparison.Ordinal);
+        Assert.Contains("deny     community", member.Output, StringComparison.Ordinal);
+        Assert.False(book.Changes.TryPeek(out _), "a check is no sign that a name went to another account");
+    }
+
+    [Fact]
+    public async Task The_category_is_told_though_no_rule_needs_it()
+    {
+        await using var off = await Surroundings.StartAsync("""{ "organizations": [ { "name": "acme" } ] }""");
+
+        var check = await CommandLine.RunAsync("check", "bitnami/redis", "someuser/x", "nginx", "--config", Configure(off.Admin), "--json");
+
+        Assert.Equal(0, check.ExitCode);
+        Assert.False(check.Json.GetProperty("imageAccess").GetBoolean());
+        Assert.Equal(
+            ["off verified-publisher", "off community", "off official"],
+            check.Json.GetProperty("images").EnumerateArray().Select(image => $"{image.GetProperty("rule")} {image.GetProperty("category")}"));
     }
 
     [Fact]
