@@ -59,8 +59,8 @@ internal sealed class DirectoryOptionsValidation : IValidateOptions<DirectoryOpt
             yield return "Identity:Directory:SecretFile: name a file that holds an access token, or set IMAGEACCESS_Identity__Directory__Secret: one of the two";
         else if (hasFile && DirectorySecret.Read(options, out var problem) is null)
             yield return $"Identity:Directory:SecretFile: {problem}";
-        if (options.Refresh <= TimeSpan.Zero)
-            yield return "Identity:Directory:Refresh: choose a duration, as 5m";
+        if (options.Refresh <= TimeSpan.Zero || options.Refresh > TimeSpan.FromDays(1))
+            yield return "Identity:Directory:Refresh: choose a duration of at most a day, as 5m";
         if (options.StaleFor <= TimeSpan.Zero)
             yield return "Identity:Directory:StaleFor: choose a duration, as 7d";
         if (options.Hub.Scheme != Uri.UriSchemeHttps && !options.Hub.IsLoopback)

@@ -34,7 +34,7 @@ internal sealed class KeptMembers(string path)
             return MemberBook.Of(
                 lists[true],
                 former.Select(account => new Account(account.Username, account.Id, [], account.LeftAt)),
-                kept.Takeovers.DistinctBy(takeover => takeover.Username));
+                kept.Takeovers.DistinctBy(takeover => (takeover.Username, takeover.Id)));
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -46,6 +46,8 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Time
             _strangers.Writer.TryWrite(true);
         if (named is not null && named.Id != id)
         {
+            if (book.TakeoverOf(named.Username, named.Id)?.FormerId == id)
+                return caller.WithNameSuspended(); // the last tokens of the account that had the name
             var takeover = book.TakeoverOf(named.Username, id) ?? Notice(named.Username, id, policyVersion);
             return takeover?.PolicyVersion == policyVersion ? caller.WithNameSuspended() : caller;
         }
