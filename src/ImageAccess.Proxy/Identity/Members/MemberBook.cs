@@ -11,7 +11,7 @@ internal sealed record Account(string Username, string Id, IReadOnlyList<Members
 
 /// <summary>A user name went from one account to another.</summary>
 /// <param name="At">What was granted before is not the new account's: a list counts for it when it was read later.</param>
-/// <param name="PolicyVersion">The policy then in force, whose lists mean the former account: for the new one another policy counts.</param>
+/// <param name="PolicyVersion">Of the policy then in force: its lists mean the former account, for the new one another policy counts.</param>
 internal sealed record Takeover(string Username, string FormerId, string Id, DateTimeOffset At, string PolicyVersion);
 
 /// <summary>Who is who, and who belongs where: an immutable snapshot of the lists that were read last.</summary>
@@ -84,7 +84,7 @@ internal sealed class MemberBook
         return Build(Lists.SetItem(list.Organization, list), _byName.Values, list.ReadAt, takeovers.ToImmutable());
     }
 
-    /// <summary>With a name that a token shows in other hands. The lists know the former account alone, so they grant what they did.</summary>
+    /// <summary>With a name that a token shows in other hands. The lists know the former account alone: they grant what they did.</summary>
     public MemberBook With(Takeover takeover) => new(Lists, _byName, _byId, _takeovers.SetItem((takeover.Username, takeover.Id), takeover));
 
     private static MemberBook Build(
@@ -111,7 +111,11 @@ internal sealed class MemberBook
 
         var byId = new Dictionary<string, Account>(names.Count, StringComparer.Ordinal);
         foreach (var account in names.Values)
-            byId[account.Id] = byId.ContainsKey(account.Id) ? account with { Memberships = [] } : account; // one id under two names: neither
+        {
+            // One id under two names, in two lists of different age: neither is believed.
+            byId[account.Id] = byId.ContainsKey(account.Id) ? account with { Memberships = [] } : account;
+        }
+
         var former = known.Where(account => !names.ContainsKey(account.Username))
             .Select(account => account with { Memberships = [], LeftAt = account.LeftAt ?? now })
             .OrderByDescending(account => account.LeftAt)

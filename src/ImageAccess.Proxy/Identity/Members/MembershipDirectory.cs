@@ -8,10 +8,12 @@ namespace ImageAccess.Proxy.Identity.Members;
 public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, TimeProvider time, ILogger<MembershipDirectory> logger)
 {
     private readonly Lock _gate = new();
-    private readonly Channel<bool> _strangers = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _strangers =
+        Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     // Without a bound: there are no more of them than known names, and none may be lost.
-    private readonly Channel<AccountChange> _changes = Channel.CreateUnbounded<AccountChange>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<AccountChange> _changes =
+        Channel.CreateUnbounded<AccountChange>(new UnboundedChannelOptions { SingleReader = true });
 
     private volatile MemberBook _book = MemberBook.Empty;
     private volatile int _version;

@@ -46,7 +46,8 @@ public sealed class MembershipWalkTests : IAsyncLifetime
     {
         _here.Hub.Namespaces.Find("acme")!.RemoveMember("alice");
         await ReadAsync();
-        _here.Hub.ShapeToken = draft => draft.Subject = draft.Username == "alice" ? Guid.ParseExact(Stranger, "N").ToString("D") : draft.Subject;
+        _here.Hub.ShapeToken = draft =>
+            draft.Subject = draft.Username == "alice" ? Guid.ParseExact(Stranger, "N").ToString("D") : draft.Subject;
         var token = await _here.PullTokenAsync("alice", "someuser/custom-image");
 
         // The policy names alice as an owner; it meant the account that had the name.
@@ -99,5 +100,6 @@ public sealed class MembershipWalkTests : IAsyncLifetime
             request.RawTarget == "/v2/auth/token", (request.Body ?? "").Contains(Secret, StringComparison.Ordinal)));
     }
 
-    private Task ReadAsync() => _here.Proxy.Services.GetRequiredService<MembershipRefresh>().ReadAllAsync(CancellationToken.None);
+    private Task<Timing> ReadAsync() =>
+        _here.Proxy.Services.GetRequiredService<MembershipRefresh>().ReadAllAsync(CancellationToken.None);
 }
