@@ -49,7 +49,8 @@ public sealed record Caller
     public static Caller SignedIn(string? name, string subject, IReadOnlyList<Membership>? memberships = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(subject);
-        return new(string.IsNullOrEmpty(name) ? null : name.ToLowerInvariant(), subject, memberships ?? [], isOrganizationToken: false, isNameSuspended: false);
+        var known = string.IsNullOrEmpty(name) ? null : name.ToLowerInvariant();
+        return new(known, subject, memberships ?? [], isOrganizationToken: false, isNameSuspended: false);
     }
 
     /// <summary>The same caller, who also belongs to these.</summary>

@@ -68,7 +68,8 @@ internal sealed class PolicyEvent(
 }
 
 /// <summary>A user name belongs to another account than before.</summary>
-internal sealed class AccountEvent(string id, DateTimeOffset time, string caller, string formerAccount, string account) : AuditEvent(id, time)
+internal sealed class AccountEvent(
+    string id, DateTimeOffset time, string caller, string formerAccount, string account) : AuditEvent(id, time)
 {
     public string Caller { get; } = caller;
 

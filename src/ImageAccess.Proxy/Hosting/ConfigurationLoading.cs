@@ -23,12 +23,10 @@ internal static class ConfigurationLoading
             .AddInMemoryCollection(FromEnvironment(environment))
             .Build();
 
-        List<string> failures =
-        [
-            .. ConfigurationKey.All
-                .Where(key => key.Kind == ConfigurationKind.Secret && written.Exists(pair => key.Covers(pair.Key)))
-                .Select(key => $"{key.Name}: a secret does not belong into {path}; set {Prefix}{key.Name.Replace(":", "__", StringComparison.Ordinal)}, or name a file in {key.Name}File"),
-        ];
+        List<string> failures = [.. ConfigurationKey.All
+            .Where(key => key.Kind == ConfigurationKind.Secret && written.Exists(pair => key.Covers(pair.Key)))
+            .Select(key => $"{key.Name}: a secret does not belong into {path}; set {Prefix}{key.Name.Replace(":", "__", StringComparison.Ordinal)}, "
+                + $"or name a file in {key.Name}File")];
         var normalized = new Dictionary<string, string?>();
         foreach (var (name, value) in configuration.AsEnumerable().Where(pair => pair.Value is not null))
         {

@@ -51,7 +51,10 @@ public static class IdentitySetup
             .Configure(o =>
             {
                 var organization = configuration.GetSection(DirectoryOptions.Section + ":Organization");
-                o.Organizations = [.. organization.GetChildren().Prepend(organization).Select(s => s.Value).OfType<string>().Where(s => s.Length > 0).Select(s => s.ToLowerInvariant()).Distinct()];
+                o.Organizations = [.. organization.GetChildren().Prepend(organization)
+                    .Where(section => !string.IsNullOrEmpty(section.Value))
+                    .Select(section => section.Value!.ToLowerInvariant())
+                    .Distinct()];
                 o.Hub = configuration.GetValue<Uri?>("Upstream:Hub") ?? o.Hub;
                 o.DataDirectory = configuration["Data:Directory"] ?? "";
             })

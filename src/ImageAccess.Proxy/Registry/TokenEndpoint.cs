@@ -68,7 +68,9 @@ public sealed class TokenEndpoint(
         return await reader.ReadToEndAsync(http.RequestAborted);
     }
 
-    /// <summary>Before the client has the answer: with which key tokens are signed, and which of them an organization access token gave.</summary>
+    /// <summary>
+    /// Before the client has the answer: with which key tokens are signed, and which of them an organization access token gave.
+    /// </summary>
     private void Learn(TokenRequest request, ReadOnlyMemory<byte> body)
     {
         var isOrganizationToken = request.Secrets().Any(organizationTokens.Covers);

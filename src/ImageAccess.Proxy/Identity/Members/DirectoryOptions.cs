@@ -47,29 +47,48 @@ internal sealed class DirectoryOptionsValidation : IValidateOptions<DirectoryOpt
         if (!options.IsOn)
         {
             if (hasFile || hasSecret || !string.IsNullOrEmpty(options.Username))
-                yield return "Identity:Directory:Organization: name the organization whose members are to be read, or leave out the other keys of Identity:Directory";
+            {
+                yield return "Identity:Directory:Organization: name the organization whose members are to be read, "
+                    + "or leave out the other keys of Identity:Directory";
+            }
+
             yield break;
         }
 
         foreach (var organization in options.Organizations.Where(o => !IsName(o)))
             yield return $"Identity:Directory:Organization: '{organization}' is not the name of an organization on Docker Hub";
         if (string.IsNullOrEmpty(options.Username))
-            yield return "Identity:Directory:Username: name the account that may read the members: a user, or the organization for its access token";
+        {
+            yield return "Identity:Directory:Username: name the account that may read the members: "
+                + "a user, or the organization for its access token";
+        }
+
         if (hasFile == hasSecret)
-            yield return "Identity:Directory:SecretFile: name a file that holds an access token, or set IMAGEACCESS_Identity__Directory__Secret: one of the two";
+        {
+            yield return "Identity:Directory:SecretFile: name a file that holds an access token, "
+                + "or set IMAGEACCESS_Identity__Directory__Secret: one of the two";
+        }
         else if (hasFile && DirectorySecret.Read(options, out var problem) is null)
+        {
             yield return $"Identity:Directory:SecretFile: {problem}";
-        if (options.Refresh <= TimeSpan.Zero)
-            yield return "Identity:Directory:Refresh: choose a duration, as 5m";
+        }
+
+        if (options.Refresh <= TimeSpan.Zero || options.Refresh > TimeSpan.FromDays(1))
+            yield return "Identity:Directory:Refresh: choose a duration of at most a day, as 5m";
         if (options.StaleFor <= TimeSpan.Zero)
             yield return "Identity:Directory:StaleFor: choose a duration, as 7d";
         if (options.Hub.Scheme != Uri.UriSchemeHttps && !options.Hub.IsLoopback)
-            yield return $"Identity:Directory:Organization: Upstream:Hub is {options.Hub.OriginalString}, and the secret goes over https or to this host alone; make Upstream:Hub https";
+        {
+            yield return $"Identity:Directory:Organization: Upstream:Hub is {options.Hub.OriginalString}, "
+                + "and the secret goes over https or to this host alone; make Upstream:Hub https";
+        }
+
         if (options.DataDirectory.Length == 0)
             yield return "Data:Directory: name a directory";
     }
 
-    private static bool IsName(string text) => text.Length is > 0 and < 256 && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
+    private static bool IsName(string text) =>
+        text.Length < 256 && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
 }
 
 /// <summary>The access token that member lists are read with. It goes into one request's body and nowhere else.</summary>

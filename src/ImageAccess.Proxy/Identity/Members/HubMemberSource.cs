@@ -9,7 +9,9 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Identity.Members;
 
-/// <summary>Docker Hub's own word: <c>GET /v2/orgs/ORGANIZATION/members</c>, page by page, signed in by <c>POST /v2/auth/token</c>.</summary>
+/// <summary>
+/// Docker Hub's own word: <c>GET /v2/orgs/ORGANIZATION/members</c>, page by page, signed in by <c>POST /v2/auth/token</c>.
+/// </summary>
 internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<DirectoryOptions> options, TimeProvider time) : IIdentitySource
 {
     public const string ClientName = "hub-members";
@@ -44,7 +46,7 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
     {
         var readAt = time.GetUtcNow();
         var members = new Members(organization);
-        var path = $"/v2/orgs/{organization}/members";
+        var (path, what) = ($"/v2/orgs/{organization}/members", $"the member list of {organization}");
         using var client = clients.CreateClient(ClientName);
         try
         {
@@ -53,11 +55,11 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
             for (var pages = 1; page is not null; pages++)
             {
                 if (pages > MaximumPages)
-                    throw new DirectoryException($"the member list of {organization} does not end within {MaximumPages} pages");
+                    throw new DirectoryException($"{what} does not end within {MaximumPages} pages");
                 if (time.GetUtcNow() - signedInAt > TokenUse)
                     (token, signedInAt) = (await SignInAsync(client, cancellationToken), time.GetUtcNow());
 
-                using var answer = await AskAsync(client, () => Request(page, token), $"the member list of {organization}", cancellationToken);
+                using var answer = await AskAsync(client, () => Request(page, token), what, cancellationToken);
                 page = members.Take(answer.RootElement) is { } next ? Follow(next, path, organization) : null;
             }
 
@@ -99,7 +101,8 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
     }
 
     /// <summary>Sends the request again after a pause that the Hub API asks for, as long as it is a short one.</summary>
-    private async Task<JsonDocument> AskAsync(HttpClient client, Func<HttpRequestMessage> request, string what, CancellationToken cancellationToken)
+    private async Task<JsonDocument> AskAsync(
+        HttpClient client, Func<HttpRequestMessage> request, string what, CancellationToken cancellationToken)
     {
         for (var pauses = 0; ; pauses++)
         {
@@ -131,7 +134,8 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
                     return (null, ReadRetryAt(response.Headers));
                 case HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden:
                     throw new DirectoryException(
-                        $"the Hub API refuses {what} ({(int)response.StatusCode}); look at Identity:Directory:Username, its secret and what the two may read") { IsRefusal = true };
+                        $"the Hub API refuses {what} ({(int)response.StatusCode}); "
+                        + "look at Identity:Directory:Username, its secret and what the two may read") { IsRefusal = true };
                 default:
                     throw new DirectoryException($"the Hub API answered {(int)response.StatusCode} for {what}");
             }
@@ -158,7 +162,8 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
     {
         var now = time.GetUtcNow();
         var wait = TimeSpan.FromMinutes(1);
-        if (headers.TryGetValues("X-Retry-After", out var values) && long.TryParse(values.First(), CultureInfo.InvariantCulture, out var seconds))
+        if (headers.TryGetValues("X-Retry-After", out var values)
+            && long.TryParse(values.First(), CultureInfo.InvariantCulture, out var seconds))
             wait = TimeSpan.FromSeconds(Math.Clamp(seconds - now.ToUnixTimeSeconds(), 0, (long)MaximumRetryAfter.TotalSeconds));
         else if (headers.RetryAfter is { Delta: { } delta })
             wait = delta;
@@ -179,7 +184,8 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
     /// <summary>The exception's own text is not passed on where it may quote the answer.</summary>
     private static string Describe(HttpRequestException e) => e switch
     {
-        { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => $"the Hub API's answer is larger than {MaximumPage / 1024} KiB",
+        { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } =>
+            $"the Hub API's answer is larger than {MaximumPage / 1024} KiB",
         { HttpRequestError: HttpRequestError.NameResolutionError } => "the Hub API's name cannot be resolved",
         { HttpRequestError: HttpRequestError.ProxyTunnelError } => "the parent proxy does not lead to the Hub API",
         { InnerException: SocketException socket } => $"the Hub API cannot be reached ({socket.SocketErrorCode})",
@@ -195,7 +201,9 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
         /// <summary>Where the next page is; null after the last.</summary>
         public string? Take(JsonElement page)
         {
-            if (page.ValueKind != JsonValueKind.Object || !page.TryGetProperty("results", out var results) || results.ValueKind != JsonValueKind.Array)
+            if (page.ValueKind != JsonValueKind.Object
+                || !page.TryGetProperty("results", out var results)
+                || results.ValueKind != JsonValueKind.Array)
                 throw NotAList("has no results");
             foreach (var entry in results.EnumerateArray())
                 Add(entry);
@@ -223,7 +231,8 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
             var role = ReadRole(Text(entry, "role"));
             if (role == OrganizationRole.None)
                 return;
-            if (Text(entry, "id") is not { Length: > 0 and <= MaximumText } id || Text(entry, "username") is not { Length: > 0 and <= MaximumText } name)
+            if (Text(entry, "id") is not { Length: > 0 and <= MaximumText } id
+                || Text(entry, "username") is not { Length: > 0 and <= MaximumText } name)
                 throw NotAList("holds a member without id or user name");
 
             var member = new MemberRecord(MemberRecord.IdOf(id), name.ToLowerInvariant(), role);
@@ -248,7 +257,9 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
         {
             if (!entry.TryGetProperty(name, out var member) || member.ValueKind == JsonValueKind.Null)
                 return null;
-            return member.ValueKind == JsonValueKind.String ? member.GetString() : throw NotAList($"holds a member whose {name} is no text");
+            return member.ValueKind == JsonValueKind.String
+                ? member.GetString()
+                : throw NotAList($"holds a member whose {name} is no text");
         }
 
         private DirectoryException NotAList(string why) => new($"the Hub API's member list of {organization} {why}");

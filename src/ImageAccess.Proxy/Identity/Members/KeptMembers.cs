@@ -29,12 +29,13 @@ internal sealed class KeptMembers(string path)
                 throw new IOException("it is larger than 512 MiB");
             var kept = JsonSerializer.Deserialize<Document>(file, Json) ?? throw new IOException("it holds nothing");
             var lists = kept.Lists.DistinctBy(list => list.Organization).ToLookup(list => organizations.Contains(list.Organization));
-            var left = lists[false].SelectMany(list => list.Members, (list, member) => new FormerAccount(member.Username, member.Id, list.ReadAt));
+            var left = lists[false].SelectMany(
+                list => list.Members, (list, member) => new FormerAccount(member.Username, member.Id, list.ReadAt));
             var former = kept.Former.Concat(left).DistinctBy(account => account.Username);
             return MemberBook.Of(
                 lists[true],
                 former.Select(account => new Account(account.Username, account.Id, [], account.LeftAt)),
-                kept.Takeovers.DistinctBy(takeover => takeover.Username));
+                kept.Takeovers.DistinctBy(takeover => (takeover.Username, takeover.Id)));
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

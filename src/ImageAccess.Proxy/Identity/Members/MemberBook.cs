@@ -11,7 +11,7 @@ internal sealed record Account(string Username, string Id, IReadOnlyList<Members
 
 /// <summary>A user name went from one account to another.</summary>
 /// <param name="At">What was granted before is not the new account's: a list counts for it when it was read later.</param>
-/// <param name="PolicyVersion">The policy then in force, whose lists mean the former account: for the new one another policy counts.</param>
+/// <param name="PolicyVersion">Of the policy then in force: its lists mean the former account, for the new one another policy counts.</param>
 internal sealed record Takeover(string Username, string FormerId, string Id, DateTimeOffset At, string PolicyVersion);
 
 /// <summary>Who is who, and who belongs where: an immutable snapshot of the lists that were read last.</summary>
@@ -22,13 +22,13 @@ internal sealed class MemberBook
 
     private readonly FrozenDictionary<string, Account> _byName;
     private readonly FrozenDictionary<string, Account> _byId;
-    private readonly ImmutableDictionary<string, Takeover> _takeovers;
+    private readonly ImmutableDictionary<(string Username, string Id), Takeover> _takeovers;
 
     private MemberBook(
         ImmutableDictionary<string, MemberList> lists,
         FrozenDictionary<string, Account> byName,
         FrozenDictionary<string, Account> byId,
-        ImmutableDictionary<string, Takeover> takeovers)
+        ImmutableDictionary<(string Username, string Id), Takeover> takeovers)
     {
         Lists = lists;
         _byName = byName;
@@ -40,7 +40,7 @@ internal sealed class MemberBook
         ImmutableDictionary<string, MemberList>.Empty,
         FrozenDictionary<string, Account>.Empty,
         FrozenDictionary<string, Account>.Empty,
-        ImmutableDictionary<string, Takeover>.Empty);
+        ImmutableDictionary<(string Username, string Id), Takeover>.Empty);
 
     /// <summary>The last good list of each organization.</summary>
     public ImmutableDictionary<string, MemberList> Lists { get; }
@@ -54,7 +54,7 @@ internal sealed class MemberBook
         lists.ToImmutableDictionary(list => list.Organization),
         former,
         DateTimeOffset.MinValue,
-        takeovers.ToImmutableDictionary(takeover => takeover.Username));
+        takeovers.ToImmutableDictionary(takeover => (takeover.Username, takeover.Id)));
 
     public Account? Named(string username) => _byName.GetValueOrDefault(username);
 
@@ -63,34 +63,35 @@ internal sealed class MemberBook
 
     /// <summary>How this account came by this name, if it was another one's.</summary>
     public Takeover? TakeoverOf(string username, string id) =>
-        _takeovers.TryGetValue(username, out var takeover) && takeover.Id == id ? takeover : null;
+        _takeovers.GetValueOrDefault((username, id));
 
     /// <summary>With a newer list of one organization, and what it shows of names that changed hands.</summary>
     public MemberBook With(MemberList list, string policyVersion, out IReadOnlyList<Takeover> noticed)
     {
         var found = new List<Takeover>();
+        var takeovers = _takeovers.ToBuilder();
         foreach (var member in list.Members)
         {
-            if (Named(member.Username) is { } known && known.Id != member.Id && TakeoverOf(member.Username, member.Id) is null)
-                found.Add(new Takeover(member.Username, known.Id, member.Id, list.ReadAt, policyVersion));
+            if (Named(member.Username) is not { } known || known.Id == member.Id || TakeoverOf(member.Username, member.Id) is not null)
+                continue;
+            var takeover = new Takeover(member.Username, known.Id, member.Id, list.ReadAt, policyVersion);
+            takeovers.Remove((known.Username, known.Id)); // should it have the name once more, that is told anew
+            takeovers[(takeover.Username, takeover.Id)] = takeover;
+            found.Add(takeover);
         }
 
         noticed = found;
-        return Build(
-            Lists.SetItem(list.Organization, list),
-            _byName.Values,
-            list.ReadAt,
-            _takeovers.SetItems(found.Select(takeover => KeyValuePair.Create(takeover.Username, takeover))));
+        return Build(Lists.SetItem(list.Organization, list), _byName.Values, list.ReadAt, takeovers.ToImmutable());
     }
 
-    /// <summary>With a name that a token shows in other hands. The lists know the former account alone, so they grant what they did.</summary>
-    public MemberBook With(Takeover takeover) => new(Lists, _byName, _byId, _takeovers.SetItem(takeover.Username, takeover));
+    /// <summary>With a name that a token shows in other hands. The lists know the former account alone: they grant what they did.</summary>
+    public MemberBook With(Takeover takeover) => new(Lists, _byName, _byId, _takeovers.SetItem((takeover.Username, takeover.Id), takeover));
 
     private static MemberBook Build(
         ImmutableDictionary<string, MemberList> lists,
         IEnumerable<Account> known,
         DateTimeOffset now,
-        ImmutableDictionary<string, Takeover> takeovers)
+        ImmutableDictionary<(string Username, string Id), Takeover> takeovers)
     {
         // Where two lists know a name by different ids, the one read later does.
         var names = new Dictionary<string, Account>(StringComparer.Ordinal);
@@ -101,7 +102,7 @@ internal sealed class MemberBook
             foreach (var member in list.Members)
             {
                 var already = names.GetValueOrDefault(member.Username) is { } account && account.Id == member.Id ? account.Memberships : [];
-                var isSuspended = takeovers.TryGetValue(member.Username, out var takeover) && takeover.Id == member.Id && list.ReadAt <= takeover.At;
+                var isSuspended = takeovers.TryGetValue((member.Username, member.Id), out var takeover) && list.ReadAt <= takeover.At;
                 var granted = isSuspended ? [] : member.Role == OrganizationRole.Owner ? asOwner : asMember;
                 names[member.Username] = new Account(
                     member.Username, member.Id, already.Count == 0 ? granted : granted.Count == 0 ? already : [.. already, .. granted]);
@@ -110,7 +111,11 @@ internal sealed class MemberBook
 
         var byId = new Dictionary<string, Account>(names.Count, StringComparer.Ordinal);
         foreach (var account in names.Values)
-            byId[account.Id] = byId.ContainsKey(account.Id) ? account with { Memberships = [] } : account; // one id under two names: neither
+        {
+            // One id under two names, in two lists of different age: neither is believed.
+            byId[account.Id] = byId.ContainsKey(account.Id) ? account with { Memberships = [] } : account;
+        }
+
         var former = known.Where(account => !names.ContainsKey(account.Username))
             .Select(account => account with { Memberships = [], LeftAt = account.LeftAt ?? now })
             .OrderByDescending(account => account.LeftAt)

@@ -8,10 +8,12 @@ namespace ImageAccess.Proxy.Identity.Members;
 public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, TimeProvider time, ILogger<MembershipDirectory> logger)
 {
     private readonly Lock _gate = new();
-    private readonly Channel<bool> _strangers = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _strangers =
+        Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     // Without a bound: there are no more of them than known names, and none may be lost.
-    private readonly Channel<AccountChange> _changes = Channel.CreateUnbounded<AccountChange>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<AccountChange> _changes =
+        Channel.CreateUnbounded<AccountChange>(new UnboundedChannelOptions { SingleReader = true });
 
     private volatile MemberBook _book = MemberBook.Empty;
     private volatile int _version;
@@ -46,6 +48,8 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Time
             _strangers.Writer.TryWrite(true);
         if (named is not null && named.Id != id)
         {
+            if (book.TakeoverOf(named.Username, named.Id)?.FormerId == id)
+                return caller.WithNameSuspended(); // the last tokens of the account that had the name
             var takeover = book.TakeoverOf(named.Username, id) ?? Notice(named.Username, id, policyVersion);
             return takeover?.PolicyVersion == policyVersion ? caller.WithNameSuspended() : caller;
         }

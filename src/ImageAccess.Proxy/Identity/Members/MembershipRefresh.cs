@@ -25,6 +25,7 @@ internal sealed class MembershipRefresh(
 
     private readonly ConcurrentDictionary<string, DirectoryException> _troubles = new(StringComparer.Ordinal);
     private readonly KeptMembers _kept = new(options.Value.KeptPath);
+    private readonly SemaphoreSlim _reading = new(1);
     private volatile string? _keepingTrouble;
     private int _keptVersion;
 
@@ -55,6 +56,12 @@ internal sealed class MembershipRefresh(
         directory.Close();
     }
 
+    public override void Dispose()
+    {
+        _reading.Dispose();
+        base.Dispose();
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         if (!Settings.IsOn)
@@ -72,6 +79,19 @@ internal sealed class MembershipRefresh(
     /// <summary>Reads every organization's list once.</summary>
     /// <returns>When to read again.</returns>
     internal async Task<Timing> ReadAllAsync(CancellationToken cancellationToken)
+    {
+        await _reading.WaitAsync(cancellationToken);
+        try
+        {
+            return await ReadEachAsync(cancellationToken);
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
+    private async Task<Timing> ReadEachAsync(CancellationToken cancellationToken)
     {
         directory.Strangers.TryRead(out _);
         var wait = Settings.Refresh;
@@ -112,8 +132,10 @@ internal sealed class MembershipRefresh(
         metrics.NotRead();
         var isNew = TroubleWith(organization) != failure.Message;
         _troubles[organization] = failure;
-        if (isNew)
-            logger.MembersNotRead(organization, failure.Message, directory.Book.Lists.TryGetValue(organization, out var list) ? $"the list of {list.ReadAt:u} stays" : "there is none yet");
+        if (!isNew)
+            return;
+        var stays = directory.Book.Lists.TryGetValue(organization, out var list) ? $"the list of {list.ReadAt:u} stays" : "there is none yet";
+        logger.MembersNotRead(organization, failure.Message, stays);
     }
 
     private void ReadKept()
