@@ -27,18 +27,21 @@ internal static partial class CatalogLog
     [LoggerMessage(8, LogLevel.Error, "{Path}: {Problem}")]
     public static partial void PinProblem(this ILogger logger, string path, string problem);
 
-    [LoggerMessage(9, LogLevel.Error, "The accepted pins could not be kept in {Path}: a restart may not find them; trying again")]
+    [LoggerMessage(9, LogLevel.Information, "The catalog file {Path} agrees with the pins in force again")]
+    public static partial void PinsRecovered(this ILogger logger, string path);
+
+    [LoggerMessage(10, LogLevel.Error, "The accepted pins could not be kept in {Path}: a restart may not find them; trying again")]
     public static partial void PinsNotKept(this ILogger logger, Exception exception, string path);
 
-    [LoggerMessage(10, LogLevel.Information, "{Count} namespaces are known from {Path}")]
+    [LoggerMessage(11, LogLevel.Information, "{Count} namespaces are known from {Path}")]
     public static partial void RecordsRead(this ILogger logger, int count, string path);
 
-    [LoggerMessage(11, LogLevel.Warning, "{Path} holds {Count} lines that cannot be read; those namespaces will be asked for again")]
+    [LoggerMessage(12, LogLevel.Warning, "{Path} holds {Count} lines that cannot be read; those namespaces will be asked for again")]
     public static partial void RecordsUnreadable(this ILogger logger, string path, int count);
 
-    [LoggerMessage(12, LogLevel.Warning, "{Path} cannot be used: {Cause}; its namespaces will be asked for again")]
+    [LoggerMessage(13, LogLevel.Warning, "{Path} cannot be used: {Cause}; its namespaces will be asked for again")]
     public static partial void RecordsUnusable(this ILogger logger, string path, string cause);
 
-    [LoggerMessage(13, LogLevel.Error, "What is known of namespaces cannot be kept in {Path}; trying again")]
+    [LoggerMessage(14, LogLevel.Error, "What is known of namespaces cannot be kept in {Path}; trying again")]
     public static partial void RecordsNotKept(this ILogger logger, Exception exception, string path);
 }

@@ -16,7 +16,11 @@ public static class CatalogSetup
             .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
             .ValidateOnStart();
 
-        services.AddHttpClient(HubCatalogSource.ClientName);
+        services.AddHttpClient(HubCatalogSource.ClientName, client =>
+        {
+            client.DefaultRequestHeaders.UserAgent.ParseAdd("imageaccess");
+            client.DefaultRequestHeaders.Accept.ParseAdd("application/json");
+        });
         services.AddSingleton<CatalogMetrics>();
         services.AddSingleton<NamespaceFile>();
         services.AddSingleton(_ => new NamespaceMemory());

@@ -13,6 +13,7 @@ public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProv
     private const int MaximumSize = 4 * 1024 * 1024;
 
     private const int MaximumProblems = 100;
+    private const string Missing = "does not exist";
 
     private volatile Snapshot _current = new(CatalogPins.None, DateTimeOffset.MinValue);
     private byte[]? _accepted;
@@ -20,6 +21,8 @@ public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProv
     private bool _keepAgain;
     private volatile string? _refusal;
     private volatile string? _notKept;
+    private IReadOnlyList<string> _problems = [];
+    private byte[] _buffer = new byte[8 * 1024];
 
     public CatalogPins Current => _current.Pins;
 
@@ -44,27 +47,32 @@ public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProv
     {
         if (Read(Copy) is { Bytes: { } kept } && CatalogPins.Read(kept, out _) is { } pins)
         {
-            _accepted = kept;
+            _accepted = kept.ToArray();
             _current = new Snapshot(pins, time.GetUtcNow());
         }
 
-        var isNeeded = options.Value.File is not null || File.Exists(Document);
         Refresh();
-        if (_accepted is null && isNeeded)
-            throw new OptionsValidationException(nameof(CatalogOptions), typeof(CatalogOptions), [$"Catalog:File: {_refusal}"]);
+        if (_accepted is null && _refusal is not null)
+        {
+            var failures = _problems.Select(problem => $"Catalog:File: {Document}: {problem}").DefaultIfEmpty($"Catalog:File: {_refusal}");
+            throw new OptionsValidationException(nameof(CatalogOptions), typeof(CatalogOptions), failures);
+        }
     }
 
     /// <summary>Reads the file again; what it says is in force when this returns, unless it was refused.</summary>
     public void Refresh()
     {
-        var (bytes, failure) = Read(Document);
-        if (bytes is null)
+        var reading = Read(Document);
+        if (reading.Bytes is not { } bytes)
         {
-            if (_accepted is not null || options.Value.File is not null || failure != Missing)
-                Refuse(failure, []);
+            _refused = null;
+            if (_accepted is not null || options.Value.File is not null || reading.Failure != Missing)
+                Refuse(reading.Failure, []);
         }
         else if (Same(bytes, _accepted))
         {
+            if (_refusal is not null)
+                logger.PinsRecovered(Document);
             (_refused, _refusal) = (null, null);
         }
         else if (!Same(bytes, _refused))
@@ -79,17 +87,17 @@ public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProv
             Keep();
     }
 
-    private void Accept(byte[] bytes, CatalogPins pins)
+    private void Accept(ReadOnlyMemory<byte> bytes, CatalogPins pins)
     {
-        (_accepted, _refused, _refusal) = (bytes, null, null);
+        (_accepted, _refused, _refusal) = (bytes.ToArray(), null, null);
         _current = new Snapshot(pins, time.GetUtcNow());
         logger.PinsAccepted(pins.Count, Document);
         Keep();
     }
 
-    private void Refuse(byte[] bytes, IReadOnlyList<string> problems)
+    private void Refuse(ReadOnlyMemory<byte> bytes, IReadOnlyList<string> problems)
     {
-        _refused = bytes;
+        _refused = bytes.ToArray();
         var more = problems.Count == 1 ? "" : $" (and {problems.Count - 1} more)";
         Refuse($"is refused: {PrintableText.Of(problems[0])}{more}", problems);
     }
@@ -101,9 +109,10 @@ public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProv
         if (refusal == _refusal && problems.Count == 0)
             return;
         _refusal = refusal;
+        _problems = [.. problems.Take(MaximumProblems).Select(PrintableText.Of)];
         logger.PinsRefused(Document, cause);
-        foreach (var problem in problems.Take(MaximumProblems))
-            logger.PinProblem(Document, PrintableText.Of(problem));
+        foreach (var problem in _problems)
+            logger.PinProblem(Document, problem);
     }
 
     /// <summary>Old or new, never a part: written aside, brought to disk, renamed.</summary>
@@ -130,29 +139,38 @@ public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProv
         }
     }
 
-    private const string Missing = "does not exist";
-
-    private static (byte[]? Bytes, string Failure) Read(string path)
+    /// <summary>The bytes are good until the next reading.</summary>
+    private Reading Read(string path)
     {
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            if (file.Length > MaximumSize)
-                return (null, $"is larger than {MaximumSize} bytes");
-            var bytes = new byte[file.Length];
-            return (bytes[..file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)], "");
+            using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            var length = 0;
+            while (true)
+            {
+                var read = RandomAccess.Read(file, _buffer.AsSpan(length), length);
+                length += read;
+                if (length > MaximumSize)
+                    return new Reading(null, $"is larger than {MaximumSize} bytes");
+                if (read == 0)
+                    return new Reading(_buffer.AsMemory(0, length), "");
+                if (length == _buffer.Length)
+                    Array.Resize(ref _buffer, _buffer.Length * 2);
+            }
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
-            return (null, Missing);
+            return new Reading(null, new FileInfo(path).LinkTarget is null ? Missing : "is a link to nothing");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return (null, $"cannot be read: {exception.Message}");
+            return new Reading(null, $"cannot be read: {exception.Message}");
         }
     }
 
-    private static bool Same(byte[] bytes, byte[]? others) => others is not null && bytes.AsSpan().SequenceEqual(others);
+    private static bool Same(ReadOnlyMemory<byte> bytes, byte[]? others) => others is not null && bytes.Span.SequenceEqual(others);
 
     private sealed record Snapshot(CatalogPins Pins, DateTimeOffset Since);
+
+    private readonly record struct Reading(ReadOnlyMemory<byte>? Bytes, string Failure);
 }

@@ -19,6 +19,9 @@ public sealed class HubCatalogSource : ICatalogSource
 {
     public const string ClientName = "hub-api";
 
+    /// <summary>What every sentence about a failure begins with.</summary>
+    private const string Subject = "the Hub API";
+
     /// <summary>Requests at once.</summary>
     public const int MaximumRequests = 4;
 
@@ -48,6 +51,7 @@ public sealed class HubCatalogSource : ICatalogSource
     private readonly CircuitBreakerStateProvider _circuit = new();
     private readonly ResiliencePipeline<CatalogAnswer> _question;
     private readonly ResiliencePipeline<CatalogAnswer> _try;
+    private volatile string _brokenBy = "";
     private long _silentUntil;
 
     public HubCatalogSource(
@@ -78,6 +82,11 @@ public sealed class HubCatalogSource : ICatalogSource
                 SamplingDuration = TimeSpan.FromSeconds(30),
                 BreakDuration = BreakDuration,
                 StateProvider = _circuit,
+                OnOpened = opened =>
+                {
+                    _brokenBy = opened.Outcome.Exception?.Message[(Subject.Length + 1)..] ?? "";
+                    return ValueTask.CompletedTask;
+                },
             })
             .Build();
         _try = new ResiliencePipelineBuilder<CatalogAnswer> { TimeProvider = time }.AddTimeout(TryTimeout).Build();
@@ -97,7 +106,7 @@ public sealed class HubCatalogSource : ICatalogSource
         }
         catch (TimeoutRejectedException exception)
         {
-            throw new CatalogException($"the Hub API did not answer in time for {@namespace}", exception);
+            throw new CatalogException($"{Subject} did not answer in time for {@namespace}", exception);
         }
     }
 
@@ -115,7 +124,7 @@ public sealed class HubCatalogSource : ICatalogSource
         }
         catch (TimeoutRejectedException exception)
         {
-            throw new CatalogException($"the Hub API did not answer in time for {@namespace}", exception) { IsTransient = true };
+            throw new CatalogException($"{Subject} did not answer in time for {@namespace}", exception) { IsTransient = true };
         }
     }
 
@@ -144,16 +153,17 @@ public sealed class HubCatalogSource : ICatalogSource
                     break;
             }
 
-            throw new CatalogException($"the Hub API answered {status} for {@namespace}") { IsTransient = status >= 500 && !IsSilent };
+            throw new CatalogException($"{Subject} answered {status} for {@namespace}") { IsTransient = status >= 500 && !IsSilent };
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException) // the last: half of a surrogate pair
         {
-            throw new CatalogException($"the Hub API's answer for {@namespace} is not readable: {exception.Message}", exception);
+            throw new CatalogException($"{Subject} gave an answer for {@namespace} that is not readable: {exception.Message}", exception);
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        catch (Exception exception) when (exception is HttpRequestException or IOException
+            || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             var isTooLong = exception is HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded };
-            throw new CatalogException($"the Hub API could not be read for {@namespace}: {exception.Message}", exception) { IsTransient = !isTooLong };
+            throw new CatalogException($"{Subject} could not be read for {@namespace}: {exception.Message}", exception) { IsTransient = !isTooLong };
         }
         finally
         {
@@ -175,7 +185,7 @@ public sealed class HubCatalogSource : ICatalogSource
             || !json.RootElement.TryGetProperty("orgname", out var name)
             || name.ValueKind != JsonValueKind.String
             || name.GetString() != @namespace)
-            throw new CatalogException($"the Hub API's answer is not about {@namespace}");
+            throw new CatalogException($"{Subject} gave an answer that is not about {@namespace}");
 
         if (!json.RootElement.TryGetProperty("badge", out var badge) || badge.ValueKind == JsonValueKind.Null)
             return NamespaceBadge.None;
@@ -196,7 +206,8 @@ public sealed class HubCatalogSource : ICatalogSource
     /// <summary>A personal account is no organization: the Hub API points to where it is.</summary>
     private static bool LeadsToUser(HttpResponseMessage response, string @namespace) =>
         response.Headers.Location is { } location
-        && new Uri(response.RequestMessage!.RequestUri!, location).AbsolutePath.TrimEnd('/') == $"/v2/users/{@namespace}";
+        && Uri.TryCreate(response.RequestMessage!.RequestUri, location, out var aim)
+        && aim.AbsolutePath.TrimEnd('/') == $"/v2/users/{@namespace}";
 
     private DateTimeOffset SilentUntil => new(Volatile.Read(ref _silentUntil), TimeSpan.Zero);
 
@@ -205,10 +216,10 @@ public sealed class HubCatalogSource : ICatalogSource
     private void KeepSilence()
     {
         if (IsSilent)
-            throw new CatalogException($"the Hub API asks for silence until {SilentUntil:u}");
+            throw new CatalogException($"{Subject} asks for silence until {SilentUntil:u}");
     }
 
-    private static CatalogException LeftAlone() => new("the Hub API fails repeatedly and is left alone for a moment");
+    private CatalogException LeftAlone() => new($"{Subject} fails repeatedly and is left alone for a moment; the last time it {_brokenBy}");
 
     private void BeginSilence(HttpResponseMessage response)
     {

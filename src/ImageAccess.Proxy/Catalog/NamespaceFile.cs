@@ -30,20 +30,20 @@ internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvid
     {
         try
         {
-            if (!File.Exists(FilePath))
+            if (!options.Value.Hub || !File.Exists(FilePath))
                 return;
             if (new FileInfo(FilePath).Length > MaximumSize)
                 throw new IOException($"it is larger than {MaximumSize} bytes");
 
             var now = time.GetUtcNow();
-            var oldest = now - (options.Value.StaleFor > HubCatalogSource.KeepOrganization ? options.Value.StaleFor : HubCatalogSource.KeepOrganization);
+            var usefulFor = options.Value.StaleFor > HubCatalogSource.KeepOrganization ? options.Value.StaleFor : HubCatalogSource.KeepOrganization;
             var unreadable = 0;
             foreach (var line in File.ReadLines(FilePath))
             {
                 _lines++;
                 if (!RecordLine.TryRead(line, out var answer) || answer.Record.ReadAt > now)
                     unreadable++;
-                else if (answer.Record.ReadAt >= oldest)
+                else if (now - answer.Record.ReadAt <= usefulFor)
                     memory.Recall(answer);
             }
 

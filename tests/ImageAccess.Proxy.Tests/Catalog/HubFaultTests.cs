@@ -13,20 +13,21 @@ public sealed class HubFaultTests : IAsyncLifetime
 
     public static TheoryData<string, Func<Fault>, int, string> UnreadableAnswers => new()
     {
-        { "not JSON", Fault.MalformedJson, 1, "is not readable" },
-        { "HTML", () => Fault.Status(200, "<html><body>Sign in to the network</body></html>", "text/html"), 1, "is not readable" },
+        { "not JSON", Fault.MalformedJson, 1, "that is not readable" },
+        { "HTML", () => Fault.Status(200, "<html><body>Sign in to the network</body></html>", "text/html"), 1, "that is not readable" },
         { "an HTML page that is not found", () => Fault.Status(404, "<html>no</html>", "text/html"), 1, "answered 404" },
-        { "nothing", () => Fault.Status(200), 1, "is not readable" },
-        { "half a character", () => Fault.Status(200, """{"orgname":"bitnami","badge":"\ud800"}"""), 1, "is not readable" },
-        { "an array", () => Fault.Status(200, """["bitnami"]"""), 1, "is not about bitnami" },
-        { "somebody else", () => Fault.Status(200, """{"orgname":"evil","badge":"verified_publisher"}"""), 1, "is not about bitnami" },
-        { "nobody", () => Fault.Status(200, """{"badge":"verified_publisher"}"""), 1, "is not about bitnami" },
-        { "a name that is no text", () => Fault.Status(200, """{"orgname":7,"badge":"verified_publisher"}"""), 1, "is not about bitnami" },
-        { "a depth without end", () => Fault.Status(200, new string('[', 60_000)), 1, "is not readable" },
+        { "nothing", () => Fault.Status(200), 1, "that is not readable" },
+        { "half a character", () => Fault.Status(200, """{"orgname":"bitnami","badge":"\ud800"}"""), 1, "that is not readable" },
+        { "an array", () => Fault.Status(200, """["bitnami"]"""), 1, "gave an answer that is not about bitnami" },
+        { "somebody else", () => Fault.Status(200, """{"orgname":"evil","badge":"verified_publisher"}"""), 1, "gave an answer that is not about bitnami" },
+        { "nobody", () => Fault.Status(200, """{"badge":"verified_publisher"}"""), 1, "gave an answer that is not about bitnami" },
+        { "a name that is no text", () => Fault.Status(200, """{"orgname":7,"badge":"verified_publisher"}"""), 1, "gave an answer that is not about bitnami" },
+        { "a depth without end", () => Fault.Status(200, new string('[', 60_000)), 1, "that is not readable" },
         { "an endless body", () => Fault.EndlessBody("""{"orgname":"bitnami","badge":"verified_publisher","x":" """), 1, "could not be read" },
         { "a redirect to elsewhere", () => Fault.Redirect("https://login.example.com/", 308), 1, "answered 308" },
         { "a redirect to another user", () => Fault.Redirect("/v2/users/evil/", 308), 1, "answered 308" },
         { "a redirect without an aim", () => Fault.Status(308), 1, "answered 308" },
+        { "a redirect that is no address", () => Fault.Redirect("//[", 308), 1, "answered 308" },
         { "another redirect", () => Fault.Redirect("/v2/users/bitnami/", 302), 1, "answered 302" },
         { "refusal", () => Fault.Status(403), 1, "answered 403" },
         { "success without content", () => Fault.Status(204), 1, "answered 204" },
@@ -149,7 +150,7 @@ public sealed class HubFaultTests : IAsyncLifetime
         var (answer, took) = await _room.FindInTimeAsync("three");
         Assert.Equal(("unavailable", TimeSpan.Zero), (answer, took));
         Assert.Equal(asked, _here.Asked);
-        Assert.Equal("the Hub API fails repeatedly and is left alone for a moment", await _room.ConcernAsync());
+        Assert.Equal("the Hub API fails repeatedly and is left alone for a moment; the last time it did not answer in time for two", await _room.ConcernAsync());
 
         fault.Dispose();
         _here.Time.Advance(HubCatalogSource.BreakDuration);

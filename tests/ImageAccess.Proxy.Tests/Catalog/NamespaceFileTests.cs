@@ -121,6 +121,16 @@ public sealed class NamespaceFileTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_may_serve_for_ever_is_kept_for_ever()
+    {
+        await File.WriteAllTextAsync(FilePath, Bitnami + "\n");
+        _here.Time.Advance(TimeSpan.FromDays(3000));
+        await using var room = await _here.OpenAsync(("Catalog:StaleFor", "999999.00:00:00"));
+        _here.Hub.Faults.Add(Face.Hub, Fault.Status(403));
+        Assert.Equal("VerifiedPublisher by hub", await room.FindAsync("bitnami"));
+    }
+
+    [Fact]
     public async Task The_last_line_of_a_namespace_counts_and_the_file_does_not_grow_for_ever()
     {
         var none = Bitnami.Replace("verified_publisher", "none", StringComparison.Ordinal);
