@@ -59,13 +59,6 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Time
         return account is null || (caller.Name is not null && named != account) ? caller : caller.With(Current(account, book));
     }
 
-    /// <summary>What the lists say of a user name: for people who ask about it. No request is judged by a name alone.</summary>
-    public IReadOnlyList<Membership> MembershipsOf(string userName)
-    {
-        var book = _book;
-        return options.Value.IsOn && book.Named(userName.ToLowerInvariant()) is { } account ? Current(account, book) : [];
-    }
-
     /// <summary>Begins with what was kept on disk.</summary>
     internal void Open(MemberBook kept)
     {
