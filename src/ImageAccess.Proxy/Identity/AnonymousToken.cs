@@ -14,7 +14,7 @@ internal sealed class AnonymousToken(IHttpClientFactory clients, Uri tokenServic
 
     private const string Query = "/token?service=registry.docker.io&scope=repository:library/hello-world:pull";
 
-    private readonly Uri address = new(tokenService.AbsoluteUri.TrimEnd('/') + Query);
+    private readonly Uri _address = new(tokenService.AbsoluteUri.TrimEnd('/') + Query);
 
     public Uri TokenService => tokenService;
 
@@ -25,7 +25,7 @@ internal sealed class AnonymousToken(IHttpClientFactory clients, Uri tokenServic
         try
         {
             using var client = clients.CreateClient(ClientName);
-            using var response = await client.GetAsync(address, deadline.Token);
+            using var response = await client.GetAsync(_address, deadline.Token);
             if (response.StatusCode != HttpStatusCode.OK)
                 return (null, $"the token service answered {(int)response.StatusCode}");
 

@@ -12,12 +12,12 @@ public sealed class CallerIdentifier
     /// <summary>A token that grants more than this is verified each time: the memory stays small whatever tokens hold.</summary>
     public const int MaximumRememberedGrants = 64;
 
-    private readonly TokenKeys keys;
-    private readonly OrganizationClaim? organizations;
-    private readonly OrganizationTokens organizationTokens;
-    private readonly IdentityMetrics metrics;
-    private readonly ILogger<CallerIdentifier> logger;
-    private readonly TimeProvider time;
+    private readonly TokenKeys _keys;
+    private readonly OrganizationClaim? _organizations;
+    private readonly OrganizationTokens _organizationTokens;
+    private readonly IdentityMetrics _metrics;
+    private readonly ILogger<CallerIdentifier> _logger;
+    private readonly TimeProvider _time;
 
     internal CallerIdentifier(
         TokenKeys keys,
@@ -27,13 +27,13 @@ public sealed class CallerIdentifier
         ILogger<CallerIdentifier> logger,
         TimeProvider time)
     {
-        this.keys = keys;
-        this.organizationTokens = organizationTokens;
-        this.metrics = metrics;
-        this.logger = logger;
-        this.time = time;
+        _keys = keys;
+        _organizationTokens = organizationTokens;
+        _metrics = metrics;
+        _logger = logger;
+        _time = time;
         if (!string.IsNullOrEmpty(options.Value.OrganizationClaim) && JsonPointer.TryParse(options.Value.OrganizationClaim, out var place))
-            organizations = new OrganizationClaim(place);
+            _organizations = new OrganizationClaim(place);
     }
 
     /// <param name="authorization">Every value of the request's <c>Authorization</c> header, as received.</param>
@@ -44,9 +44,9 @@ public sealed class CallerIdentifier
             return new(flaw == TokenFlaw.None ? Identification.NoToken.Instance : Refuse(flaw));
 
         var fingerprint = Fingerprint.Of(token);
-        if (keys.Current.Remembered.TryGet(fingerprint, time.GetUtcNow(), out var verified))
+        if (_keys.Current.Remembered.TryGet(fingerprint, _time.GetUtcNow(), out var verified))
         {
-            metrics.Remembered();
+            _metrics.Remembered();
             return new(verified);
         }
 
@@ -59,27 +59,27 @@ public sealed class CallerIdentifier
     /// </summary>
     public void LearnFrom(string token)
     {
-        if (keys.LearnFrom(token) is { } cause)
-            logger.KeyNotTaken(cause);
+        if (_keys.LearnFrom(token) is { } cause)
+            _logger.KeyNotTaken(cause);
     }
 
     private async ValueTask<Identification> VerifyAsync(string text, Fingerprint fingerprint, CancellationToken cancellationToken)
     {
-        if (!RegistryToken.TryRead(text, organizations, out var token, out var flaw))
+        if (!RegistryToken.TryRead(text, _organizations, out var token, out var flaw))
             return Refuse(flaw);
 
         // Before any key is asked for: a token that could not be good whoever signed it causes no fetch.
-        flaw = token.Claims.FlawAt(time.GetUtcNow());
+        flaw = token.Claims.FlawAt(_time.GetUtcNow());
         if (flaw != TokenFlaw.None)
             return Refuse(flaw);
 
-        var tried = keys.Current;
+        var tried = _keys.Current;
         if (await FindSignerAsync(token, tried) is not { } signer)
         {
-            var refreshed = await keys.RefreshAsync(tried, cancellationToken);
+            var refreshed = await _keys.RefreshAsync(tried, cancellationToken);
             if (refreshed.IsEmpty)
             {
-                metrics.Unavailable();
+                _metrics.Unavailable();
                 return Identification.Unavailable.Instance;
             }
 
@@ -88,16 +88,16 @@ public sealed class CallerIdentifier
             (tried, signer) = (refreshed, late);
         }
 
-        var caller = organizationTokens.IsMarked(text) ? token.Claims.Caller.AsOrganizationToken() : token.Claims.Caller;
+        var caller = _organizationTokens.IsMarked(text) ? token.Claims.Caller.AsOrganizationToken() : token.Claims.Caller;
         var verified = new Identification.Verified(new VerifiedToken(caller, token.Claims.Grants, token.Claims.ExpiresAt));
         Remember(fingerprint, verified, tried.GoodUntil(signer), tried.Remembered);
-        metrics.Verified();
+        _metrics.Verified();
         return verified;
     }
 
     private async ValueTask<TokenKey?> FindSignerAsync(RegistryToken token, KeySet known)
     {
-        var now = time.GetUtcNow();
+        var now = _time.GetUtcNow();
         var good = known.GoodAt(now);
         return good.Count == 0 ? null : await TokenSignature.FindSignerAsync(token, good, now);
     }
@@ -106,7 +106,7 @@ public sealed class CallerIdentifier
     {
         if (verified.Token.GrantCount > MaximumRememberedGrants)
             return;
-        var now = time.GetUtcNow();
+        var now = _time.GetUtcNow();
         DateTimeOffset[] ends = [now + MaximumRemembrance, verified.Token.ExpiresAt, keyGoodUntil];
         var until = ends.Min();
         if (now < until)
@@ -115,8 +115,8 @@ public sealed class CallerIdentifier
 
     private Identification.Invalid Refuse(TokenFlaw flaw)
     {
-        metrics.Refused(flaw);
-        logger.TokenRefused(flaw);
+        _metrics.Refused(flaw);
+        _logger.TokenRefused(flaw);
         return new Identification.Invalid(flaw);
     }
 }

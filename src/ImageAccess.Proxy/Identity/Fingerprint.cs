@@ -10,13 +10,13 @@ namespace ImageAccess.Proxy.Identity;
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct Fingerprint
 {
-    private readonly UInt128 high;
-    private readonly UInt128 low;
+    private readonly UInt128 _high;
+    private readonly UInt128 _low;
 
     private Fingerprint(UInt128 high, UInt128 low)
     {
-        this.high = high;
-        this.low = low;
+        _high = high;
+        _low = low;
     }
 
     public static Fingerprint Of(ReadOnlySpan<byte> bytes)
@@ -42,7 +42,7 @@ public readonly record struct Fingerprint
         }
     }
 
-    public override int GetHashCode() => (int)low;
+    public override int GetHashCode() => (int)_low;
 
-    public override string ToString() => $"{high:x32}{low:x32}";
+    public override string ToString() => $"{_high:x32}{_low:x32}";
 }

@@ -11,30 +11,30 @@ public sealed class IdentityMetrics
     private const string Result = "result";
     private const string Reason = "reason";
 
-    private readonly Counter<long> verifications;
-    private readonly Counter<long> keyFetches;
+    private readonly Counter<long> _verifications;
+    private readonly Counter<long> _keyFetches;
 
     public IdentityMetrics(IMeterFactory meters)
     {
         var meter = meters.Create("ImageAccess");
-        verifications = meter.CreateCounter<long>(Verifications, "{token}", "Bearer tokens judged, by result and, when refused, reason.");
-        keyFetches = meter.CreateCounter<long>(KeyFetches, "{fetch}", "Attempts to learn the token service's verification key, by result.");
+        _verifications = meter.CreateCounter<long>(Verifications, "{token}", "Bearer tokens judged, by result and, when refused, reason.");
+        _keyFetches = meter.CreateCounter<long>(KeyFetches, "{fetch}", "Attempts to learn the token service's verification key, by result.");
     }
 
-    public void Verified() => verifications.Add(1, new KeyValuePair<string, object?>(Result, "verified"));
+    public void Verified() => _verifications.Add(1, new KeyValuePair<string, object?>(Result, "verified"));
 
-    public void Remembered() => verifications.Add(1, new KeyValuePair<string, object?>(Result, "remembered"));
+    public void Remembered() => _verifications.Add(1, new KeyValuePair<string, object?>(Result, "remembered"));
 
-    public void Unavailable() => verifications.Add(1, new KeyValuePair<string, object?>(Result, "unavailable"));
+    public void Unavailable() => _verifications.Add(1, new KeyValuePair<string, object?>(Result, "unavailable"));
 
-    public void Refused(TokenFlaw flaw) => verifications.Add(
+    public void Refused(TokenFlaw flaw) => _verifications.Add(
         1,
         new KeyValuePair<string, object?>(Result, "refused"),
         new KeyValuePair<string, object?>(Reason, NameOf(flaw)));
 
-    public void KeyFetched() => keyFetches.Add(1, new KeyValuePair<string, object?>(Result, "fetched"));
+    public void KeyFetched() => _keyFetches.Add(1, new KeyValuePair<string, object?>(Result, "fetched"));
 
-    public void KeyNotFetched() => keyFetches.Add(1, new KeyValuePair<string, object?>(Result, "failed"));
+    public void KeyNotFetched() => _keyFetches.Add(1, new KeyValuePair<string, object?>(Result, "failed"));
 
     public static string NameOf(TokenFlaw flaw) => flaw switch
     {

@@ -7,9 +7,9 @@ namespace ImageAccess.Proxy.Identity;
 /// <summary>A place in a JSON document (RFC 6901).</summary>
 public sealed class JsonPointer
 {
-    private readonly string[] parts;
+    private readonly string[] _parts;
 
-    private JsonPointer(string[] parts) => this.parts = parts;
+    private JsonPointer(string[] parts) => _parts = parts;
 
     public static bool TryParse(string? text, [NotNullWhen(true)] out JsonPointer? parsed)
     {
@@ -33,7 +33,7 @@ public sealed class JsonPointer
     public bool TryFind(JsonElement document, out JsonElement found)
     {
         found = document;
-        foreach (var part in parts)
+        foreach (var part in _parts)
         {
             switch (found.ValueKind)
             {

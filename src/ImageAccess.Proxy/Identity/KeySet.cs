@@ -12,32 +12,32 @@ internal sealed class KeySet
     private const int MaximumKeys = 4;
     private const int MaximumRemembered = 10_000;
 
-    private readonly IReadOnlyList<Known> known;
+    private readonly IReadOnlyList<Known> _known;
 
     private KeySet(IReadOnlyList<Known> known, TokenMemory<Identification.Verified> remembered)
     {
-        this.known = known;
+        _known = known;
         Remembered = remembered;
     }
 
     public TokenMemory<Identification.Verified> Remembered { get; }
 
-    public bool IsEmpty => known.Count == 0;
+    public bool IsEmpty => _known.Count == 0;
 
     public static KeySet Of(IEnumerable<TokenKey> keys) =>
         new([.. keys.Select(k => new Known(k, DateTimeOffset.MaxValue))], new TokenMemory<Identification.Verified>(MaximumRemembered));
 
-    public IReadOnlyList<TokenKey> GoodAt(DateTimeOffset now) => [.. known.Where(k => now < k.GoodUntil).Select(k => k.Key)];
+    public IReadOnlyList<TokenKey> GoodAt(DateTimeOffset now) => [.. _known.Where(k => now < k.GoodUntil).Select(k => k.Key)];
 
-    public DateTimeOffset GoodUntil(TokenKey key) => known.Single(k => k.Key == key).GoodUntil;
+    public DateTimeOffset GoodUntil(TokenKey key) => _known.Single(k => k.Key == key).GoodUntil;
 
     /// <summary>The set after the token service has vouched for a key: this one, if it is the newest already.</summary>
     public KeySet Vouch(TokenKey key, DateTimeOffset now)
     {
-        if (known.Count > 0 && known[0].Key.Fingerprint == key.Fingerprint)
+        if (_known.Count > 0 && _known[0].Key.Fingerprint == key.Fingerprint)
             return this;
 
-        var good = known.Where(k => now < k.GoodUntil).ToList();
+        var good = _known.Where(k => now < k.GoodUntil).ToList();
         var again = good.Find(k => k.Key.Fingerprint == key.Fingerprint);
         List<Known> next =
         [

@@ -14,10 +14,10 @@ internal sealed class TokenClaims
 
     private const string DockerClaims = "https://auth.docker.io";
 
-    private readonly string? issuer;
-    private readonly bool isForRegistry;
-    private readonly long expires;
-    private readonly long? notBefore;
+    private readonly string? _issuer;
+    private readonly bool _isForRegistry;
+    private readonly long _expires;
+    private readonly long? _notBefore;
 
     private TokenClaims(
         string? issuer,
@@ -27,10 +27,10 @@ internal sealed class TokenClaims
         Caller caller,
         IReadOnlyDictionary<string, GrantedActions> grants)
     {
-        this.issuer = issuer;
-        this.isForRegistry = isForRegistry;
-        this.expires = expires;
-        this.notBefore = notBefore;
+        _issuer = issuer;
+        _isForRegistry = isForRegistry;
+        _expires = expires;
+        _notBefore = notBefore;
         Caller = caller;
         Grants = grants;
     }
@@ -40,7 +40,7 @@ internal sealed class TokenClaims
     public IReadOnlyDictionary<string, GrantedActions> Grants { get; }
 
     public DateTimeOffset ExpiresAt =>
-        DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(expires, 0, DateTimeOffset.MaxValue.ToUnixTimeSeconds()));
+        DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(_expires, 0, DateTimeOffset.MaxValue.ToUnixTimeSeconds()));
 
     public static TokenFlaw Read(JsonElement payload, OrganizationClaim? organizations, out TokenClaims? claims)
     {
@@ -73,15 +73,15 @@ internal sealed class TokenClaims
     /// <summary>Whether this is a token of the registry's and its time is now; <see cref="TokenFlaw.None"/> when it is.</summary>
     public TokenFlaw FlawAt(DateTimeOffset now)
     {
-        if (issuer != ExpectedIssuer)
+        if (_issuer != ExpectedIssuer)
             return TokenFlaw.Issuer;
-        if (!isForRegistry)
+        if (!_isForRegistry)
             return TokenFlaw.Audience;
 
         var seconds = now.ToUnixTimeSeconds();
-        if (expires <= seconds - SkewSeconds)
+        if (_expires <= seconds - SkewSeconds)
             return TokenFlaw.Expired;
-        return notBefore > seconds + SkewSeconds ? TokenFlaw.NotYetValid : TokenFlaw.None;
+        return _notBefore > seconds + SkewSeconds ? TokenFlaw.NotYetValid : TokenFlaw.None;
     }
 
     private static bool TryReadSeconds(JsonElement payload, string name, out long? seconds)

@@ -14,17 +14,17 @@ internal sealed class TokenKeys
     /// <summary>How soon a failed first fetch may be tried again.</summary>
     public static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(3);
 
-    private readonly AnonymousToken source;
-    private readonly IdentityMetrics metrics;
-    private readonly ILogger logger;
-    private readonly TimeProvider time;
-    private readonly bool learns;
-    private readonly Lock gate = new();
+    private readonly AnonymousToken _source;
+    private readonly IdentityMetrics _metrics;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly bool _learns;
+    private readonly Lock _gate = new();
 
-    private volatile KeySet current;
-    private volatile string? trouble;
-    private Task? fetch;
-    private long? lastFetch;
+    private volatile KeySet _current;
+    private volatile string? _trouble;
+    private Task? _fetch;
+    private long? _lastFetch;
 
     public TokenKeys(
         IOptions<IdentityOptions> options,
@@ -33,13 +33,13 @@ internal sealed class TokenKeys
         ILogger<TokenKeys> logger,
         TimeProvider time)
     {
-        this.source = source;
-        this.metrics = metrics;
-        this.logger = logger;
-        this.time = time;
-        learns = string.IsNullOrEmpty(options.Value.TrustedKeys);
-        current = KeySet.Of([]);
-        if (learns)
+        _source = source;
+        _metrics = metrics;
+        _logger = logger;
+        _time = time;
+        _learns = string.IsNullOrEmpty(options.Value.TrustedKeys);
+        _current = KeySet.Of([]);
+        if (_learns)
             return;
         if (!TrustedKeyFile.TryRead(options.Value.TrustedKeys!, out var trusted, out var problem))
         {
@@ -49,13 +49,13 @@ internal sealed class TokenKeys
                 [$"Identity:TrustedKeys: {options.Value.TrustedKeys} {problem}"]);
         }
 
-        current = KeySet.Of(trusted);
+        _current = KeySet.Of(trusted);
     }
 
-    public KeySet Current => current;
+    public KeySet Current => _current;
 
     /// <summary>Why there is no key, in one sentence; null when there is one or none has been needed yet.</summary>
-    public string? Trouble => current.IsEmpty ? trouble : null;
+    public string? Trouble => _current.IsEmpty ? _trouble : null;
 
     /// <summary>
     /// The keys after asking the token service again, because those tried did not do. They are the same when it has been
@@ -64,34 +64,34 @@ internal sealed class TokenKeys
     public async ValueTask<KeySet> RefreshAsync(KeySet tried, CancellationToken cancellationToken)
     {
         Task running;
-        lock (gate)
+        lock (_gate)
         {
-            if (!learns || current != tried)
-                return current;
-            if (fetch is null or { IsCompleted: true })
+            if (!_learns || _current != tried)
+                return _current;
+            if (_fetch is null or { IsCompleted: true })
             {
-                if (lastFetch is { } last && time.GetElapsedTime(last) < (current.IsEmpty ? RetryInterval : RefreshInterval))
-                    return current;
-                fetch = FetchAsync();
+                if (_lastFetch is { } last && _time.GetElapsedTime(last) < (_current.IsEmpty ? RetryInterval : RefreshInterval))
+                    return _current;
+                _fetch = FetchAsync();
             }
 
-            running = fetch;
+            running = _fetch;
         }
 
         await running.WaitAsync(cancellationToken);
-        return current;
+        return _current;
     }
 
     /// <summary>Takes the key of a token that has just come from the token service itself.</summary>
     /// <returns>Why it was not taken, in one sentence; null when it was.</returns>
     public string? LearnFrom(string text)
     {
-        if (!learns)
+        if (!_learns)
             return null;
         if (!RegistryToken.TryRead(text, organizations: null, out var token, out var flaw))
             return $"the token service's token is not one of the registry's ({IdentityMetrics.NameOf(flaw)})";
 
-        var now = time.GetUtcNow();
+        var now = _time.GetUtcNow();
         flaw = token.Claims.FlawAt(now);
         if (flaw is TokenFlaw.Expired or TokenFlaw.NotYetValid)
             return $"the token service's token is {IdentityMetrics.NameOf(flaw).Replace('_', ' ')} by this host's clock";
@@ -106,15 +106,15 @@ internal sealed class TokenKeys
 
     private void Take(TokenKey key, DateTimeOffset now)
     {
-        lock (gate)
+        lock (_gate)
         {
-            var former = current;
-            current = former.Vouch(key, now);
-            trouble = null;
+            var former = _current;
+            _current = former.Vouch(key, now);
+            _trouble = null;
             if (former.IsEmpty)
-                logger.KeyLearnt(key.Fingerprint, source.TokenService);
-            else if (current != former)
-                logger.KeyRotated(key.Fingerprint, now + KeySet.Grace);
+                _logger.KeyLearnt(key.Fingerprint, _source.TokenService);
+            else if (_current != former)
+                _logger.KeyRotated(key.Fingerprint, now + KeySet.Grace);
         }
     }
 
@@ -123,22 +123,22 @@ internal sealed class TokenKeys
         await Task.Yield(); // out of the lock, and of the request that happened to come first
         try
         {
-            var (token, cause) = await source.FetchAsync();
+            var (token, cause) = await _source.FetchAsync();
             if ((token is null ? cause : LearnFrom(token)) is { } problem)
             {
-                trouble = problem;
-                metrics.KeyNotFetched();
-                logger.KeyNotLearnt(source.TokenService, problem);
+                _trouble = problem;
+                _metrics.KeyNotFetched();
+                _logger.KeyNotLearnt(_source.TokenService, problem);
             }
             else
             {
-                metrics.KeyFetched();
+                _metrics.KeyFetched();
             }
         }
         finally
         {
-            lock (gate)
-                lastFetch = time.GetTimestamp();
+            lock (_gate)
+                _lastFetch = _time.GetTimestamp();
         }
     }
 }

@@ -10,16 +10,16 @@ namespace ImageAccess.Proxy.Identity;
 public sealed class TokenMemory<T>(int capacity)
     where T : class
 {
-    private readonly Lock gate = new();
-    private volatile ConcurrentDictionary<Fingerprint, Entry> young = new();
-    private volatile ConcurrentDictionary<Fingerprint, Entry> old = new();
-    private int youngCount;
+    private readonly Lock _gate = new();
+    private volatile ConcurrentDictionary<Fingerprint, Entry> _young = new();
+    private volatile ConcurrentDictionary<Fingerprint, Entry> _old = new();
+    private int _youngCount;
 
-    public int Count => young.Count + old.Count;
+    public int Count => _young.Count + _old.Count;
 
     public bool TryGet(in Fingerprint token, DateTimeOffset now, [NotNullWhen(true)] out T? remembered)
     {
-        if (!young.TryGetValue(token, out var entry) && old.TryRemove(token, out entry) && now < entry.Until)
+        if (!_young.TryGetValue(token, out var entry) && _old.TryRemove(token, out entry) && now < entry.Until)
             Add(token, entry);
 
         remembered = now < entry.Until ? entry.Value : null; // of no entry the end is long past
@@ -30,19 +30,19 @@ public sealed class TokenMemory<T>(int capacity)
 
     private void Add(in Fingerprint token, Entry entry)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (youngCount >= capacity / 2)
+            if (_youngCount >= capacity / 2)
             {
-                old = young;
-                young = new ConcurrentDictionary<Fingerprint, Entry>();
-                youngCount = 0;
+                _old = _young;
+                _young = new ConcurrentDictionary<Fingerprint, Entry>();
+                _youngCount = 0;
             }
 
-            if (young.TryAdd(token, entry))
-                youngCount++;
+            if (_young.TryAdd(token, entry))
+                _youngCount++;
             else
-                young[token] = entry;
+                _young[token] = entry;
         }
     }
 

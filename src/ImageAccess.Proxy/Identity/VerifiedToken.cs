@@ -6,11 +6,11 @@ namespace ImageAccess.Proxy.Identity;
 /// <summary>The claims of a token whose signature, issuer, audience and time were found good.</summary>
 public sealed class VerifiedToken
 {
-    private readonly IReadOnlyDictionary<string, GrantedActions> grants;
+    private readonly IReadOnlyDictionary<string, GrantedActions> _grants;
 
     internal VerifiedToken(Caller caller, IReadOnlyDictionary<string, GrantedActions> grants, DateTimeOffset expiresAt)
     {
-        this.grants = grants;
+        _grants = grants;
         Caller = caller;
         ExpiresAt = expiresAt;
     }
@@ -20,7 +20,7 @@ public sealed class VerifiedToken
     public DateTimeOffset ExpiresAt { get; }
 
     /// <summary>On how many repositories the token grants something.</summary>
-    internal int GrantCount => grants.Count;
+    internal int GrantCount => _grants.Count;
 
     /// <summary>
     /// Whether the token service granted this. A name of one part in the token matches nothing:
@@ -35,7 +35,7 @@ public sealed class VerifiedToken
             RegistryAction.Delete => GrantedActions.Delete,
             _ => GrantedActions.None,
         };
-        return needed != GrantedActions.None && grants.TryGetValue(repository.Value, out var granted) && (granted & needed) == needed;
+        return needed != GrantedActions.None && _grants.TryGetValue(repository.Value, out var granted) && (granted & needed) == needed;
     }
 }
 

@@ -11,9 +11,9 @@ namespace ImageAccess.FakeHubs;
 /// </summary>
 internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) : IRegistryContent, IDisposable
 {
-    private static readonly string[] requestHeadersToDrop =
+    private static readonly string[] RequestHeadersToDrop =
         ["Accept", "Authorization", "Host", "Connection", "Transfer-Encoding", "Content-Length"];
-    private static readonly string[] responseHeadersToDrop = ["Connection", "Transfer-Encoding", "Date", "Location"];
+    private static readonly string[] ResponseHeadersToDrop = ["Connection", "Transfer-Encoding", "Date", "Location"];
     private readonly ConcurrentDictionary<string, string> _repositoryOfBlob = new(StringComparer.Ordinal);
     private readonly HttpMessageInvoker _registry = new(new SocketsHttpHandler
     {
@@ -99,7 +99,7 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
 
         foreach (var (name, values) in http.Request.Headers)
         {
-            if (!requestHeadersToDrop.Contains(name, StringComparer.OrdinalIgnoreCase)
+            if (!RequestHeadersToDrop.Contains(name, StringComparer.OrdinalIgnoreCase)
                 && !request.Headers.TryAddWithoutValidation(name, values.AsEnumerable()))
                 request.Content?.Headers.TryAddWithoutValidation(name, values.AsEnumerable());
         }
@@ -112,7 +112,7 @@ internal sealed class BackendContent(FakeHub hub, CdnLinks links, Uri backend) :
         http.Response.StatusCode = (int)response.StatusCode;
         foreach (var (name, values) in response.Headers.NonValidated.Concat(response.Content.Headers.NonValidated))
         {
-            if (!responseHeadersToDrop.Contains(name, StringComparer.OrdinalIgnoreCase))
+            if (!ResponseHeadersToDrop.Contains(name, StringComparer.OrdinalIgnoreCase))
                 http.Response.Headers[name] = values.ToArray();
         }
 

@@ -9,7 +9,7 @@ internal sealed record HubDocument(
     IReadOnlyList<HubDocument.Organization>? Organizations = null,
     IReadOnlyList<HubDocument.Image>? Images = null)
 {
-    private static readonly JsonSerializerOptions json = new(JsonSerializerDefaults.Web)
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         ReadCommentHandling = JsonCommentHandling.Skip,
@@ -24,7 +24,7 @@ internal sealed record HubDocument(
         await using var stream = file is not null
             ? File.OpenRead(file)
             : typeof(HubDocument).Assembly.GetManifestResourceStream("hub.json")!;
-        return await JsonSerializer.DeserializeAsync<HubDocument>(stream, json) ?? throw new JsonException("the document is null");
+        return await JsonSerializer.DeserializeAsync<HubDocument>(stream, Json) ?? throw new JsonException("the document is null");
     }
 
     public async Task FillAsync(FakeHub hub)

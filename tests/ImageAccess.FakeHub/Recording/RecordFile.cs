@@ -5,7 +5,7 @@ namespace ImageAccess.FakeHubs;
 /// <summary>The record as JSON lines. Of credentials it keeps the scheme, of signed links and account names nothing.</summary>
 internal sealed class RecordFile(string path) : IAsyncDisposable
 {
-    private static readonly string[] secretParameters = ["Signature", "account", "_state"];
+    private static readonly string[] SecretParameters = ["Signature", "account", "_state"];
     private readonly Lock _gate = new();
     private readonly StreamWriter _writer =
         new(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
@@ -39,7 +39,7 @@ internal sealed class RecordFile(string path) : IAsyncDisposable
         if (request.Query.Length == 0)
             return request.RawTarget;
         var parameters = request.Query.Split('&').Select(parameter =>
-            parameter.Split('=')[0] is var name && secretParameters.Contains(name, StringComparer.Ordinal) ? name + "=..." : parameter);
+            parameter.Split('=')[0] is var name && SecretParameters.Contains(name, StringComparer.Ordinal) ? name + "=..." : parameter);
         return request.Path + "?" + string.Join('&', parameters);
     }
 }

@@ -6,7 +6,7 @@ namespace ImageAccess.FakeHubs;
 internal sealed class PullLimit(FakeHub hub)
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, (DateTimeOffset Start, int Count)> windows = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (DateTimeOffset Start, int Count)> _windows = new(StringComparer.Ordinal);
 
     /// <summary>Sets the rate-limit headers; false when the limit is used up.</summary>
     public bool Admit(HttpContext http, TokenGrant grant)
@@ -20,11 +20,11 @@ internal sealed class PullLimit(FakeHub hub)
         lock (_gate)
         {
             var now = hub.Time.GetUtcNow();
-            var window = windows.GetValueOrDefault(source);
+            var window = _windows.GetValueOrDefault(source);
             if (now >= window.Start.AddSeconds(FakeHubOptions.PullWindowSeconds))
                 window = (now, 0);
             used = window.Count + (counts ? 1 : 0);
-            windows[source] = (window.Start, used);
+            _windows[source] = (window.Start, used);
         }
 
         var headers = http.Response.Headers;

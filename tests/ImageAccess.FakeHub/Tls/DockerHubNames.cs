@@ -11,7 +11,7 @@ public static class DockerHubNames
     public const string Index = "index.docker.io";
     public const string Cdn = "production.cloudflare.docker.com";
 
-    private static readonly FrozenDictionary<string, Face> faces = new Dictionary<string, Face>(StringComparer.OrdinalIgnoreCase)
+    private static readonly FrozenDictionary<string, Face> Faces = new Dictionary<string, Face>(StringComparer.OrdinalIgnoreCase)
     {
         [Registry] = Face.Registry,
         [Index] = Face.Index,
@@ -22,9 +22,9 @@ public static class DockerHubNames
         [Cdn] = Face.Cdn,
     }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
 
-    public static IReadOnlyList<string> All => faces.Keys;
+    public static IReadOnlyList<string> All => Faces.Keys;
 
-    public static bool Contains(string? host) => host is not null && faces.ContainsKey(host);
+    public static bool Contains(string? host) => host is not null && Faces.ContainsKey(host);
 
-    internal static Face? FaceOf(string host) => faces.TryGetValue(host, out var face) ? face : null;
+    internal static Face? FaceOf(string host) => Faces.TryGetValue(host, out var face) ? face : null;
 }

@@ -19,7 +19,7 @@ public enum TokenAlgorithm
 /// </summary>
 public sealed class TokenSigner
 {
-    private static readonly Lazy<Key> processKey = new(() => Key.Make(TokenAlgorithm.RS256, TimeProvider.System.GetUtcNow()));
+    private static readonly Lazy<Key> ProcessKey = new(() => Key.Make(TokenAlgorithm.RS256, TimeProvider.System.GetUtcNow()));
     private readonly Lock _gate = new();
     private readonly List<Key> _keys = [];
     private readonly TokenAlgorithm _algorithm;
@@ -75,7 +75,7 @@ public sealed class TokenSigner
     /// <summary>Making an RSA key takes longer than most tests: the hubs of a process begin with the same one.</summary>
     internal static TokenSigner ForHub(FakeHubOptions options) =>
         options.TokenAlgorithm is TokenAlgorithm.RS256 && options.Time == TimeProvider.System
-        ? new TokenSigner(processKey.Value)
+        ? new TokenSigner(ProcessKey.Value)
         : new TokenSigner(options.TokenAlgorithm, options.Time);
 
     internal string Sign(TokenDraft draft)

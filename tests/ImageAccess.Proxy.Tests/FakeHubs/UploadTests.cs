@@ -5,8 +5,8 @@ namespace ImageAccess.Proxy.Tests.FakeHubs;
 
 public sealed class UploadTests : IAsyncLifetime
 {
-    private static readonly byte[] blob = "0123456789"u8.ToArray();
-    private static readonly string digest = FakeRegistry.DigestOf(blob);
+    private static readonly byte[] Blob = "0123456789"u8.ToArray();
+    private static readonly string Digest = FakeRegistry.DigestOf(Blob);
     private FakeHub _hub = null!;
     private HubClient _client = null!;
 
@@ -32,7 +32,7 @@ public sealed class UploadTests : IAsyncLifetime
         using var asked = await _client.GetAsync(TargetOf(first));
         using var wrong = await _client.SendAsync(HttpMethod.Patch, TargetOf(asked), Piece(7, 3));
         using var second = await _client.SendAsync(HttpMethod.Patch, TargetOf(wrong), Piece(4, 3));
-        using var ended = await _client.SendAsync(HttpMethod.Put, TargetOf(second) + "&digest=" + Uri.EscapeDataString(digest), Piece(7, 3));
+        using var ended = await _client.SendAsync(HttpMethod.Put, TargetOf(second) + "&digest=" + Uri.EscapeDataString(Digest), Piece(7, 3));
 
         Assert.Equal(HttpStatusCode.Accepted, started.StatusCode);
         var location = started.Headers.Location!.OriginalString;
@@ -43,7 +43,7 @@ public sealed class UploadTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.RequestedRangeNotSatisfiable, wrong.StatusCode);
         Assert.Equal("0-6", second.Headers.GetValues("Range").Single());
         Assert.Equal(HttpStatusCode.Created, ended.StatusCode);
-        Assert.Equal(blob, _hub.Images.FindBlob("alice/app", digest)!.Value.ToArray());
+        Assert.Equal(Blob, _hub.Images.FindBlob("alice/app", Digest)!.Value.ToArray());
     }
 
     [Fact]
@@ -63,12 +63,12 @@ public sealed class UploadTests : IAsyncLifetime
     [Fact]
     public async Task A_blob_goes_up_in_one_request_if_its_digest_is_right()
     {
-        var target = $"/v2/alice/app/blobs/uploads/?digest={Uri.EscapeDataString(digest)}";
-        using var stored = await _client.SendAsync(HttpMethod.Post, target, new ByteArrayContent(blob));
+        var target = $"/v2/alice/app/blobs/uploads/?digest={Uri.EscapeDataString(Digest)}";
+        using var stored = await _client.SendAsync(HttpMethod.Post, target, new ByteArrayContent(Blob));
         using var wrong = await _client.SendAsync(HttpMethod.Post, target, new ByteArrayContent([1]));
 
         Assert.Equal(HttpStatusCode.Created, stored.StatusCode);
-        Assert.Equal(digest, stored.Headers.GetValues("Docker-Content-Digest").Single());
+        Assert.Equal(Digest, stored.Headers.GetValues("Docker-Content-Digest").Single());
         Assert.Equal("DIGEST_INVALID", (string)(await HubClient.JsonOf(wrong))["errors"]![0]!["code"]!);
     }
 
@@ -77,11 +77,11 @@ public sealed class UploadTests : IAsyncLifetime
     [InlineData(true, HttpStatusCode.Created)]
     public async Task A_mount_needs_pull_on_its_source(bool granted, HttpStatusCode status)
     {
-        _hub.Images.PushBlob("library/base", blob);
+        _hub.Images.PushBlob("library/base", Blob);
         if (granted)
             _client.Token = await _hub.TokenForAsync("alice", "repository:alice/app:pull,push", "repository:library/base:pull");
 
-        var target = $"/v2/alice/app/blobs/uploads/?mount={Uri.EscapeDataString(digest)}&from=library%2Fbase";
+        var target = $"/v2/alice/app/blobs/uploads/?mount={Uri.EscapeDataString(Digest)}&from=library%2Fbase";
         using var response = await _client.SendAsync(HttpMethod.Post, target);
 
         Assert.Equal(status, response.StatusCode);
@@ -104,7 +104,7 @@ public sealed class UploadTests : IAsyncLifetime
 
     private static ByteArrayContent Piece(int start, int length)
     {
-        var piece = new ByteArrayContent(blob, start, length);
+        var piece = new ByteArrayContent(Blob, start, length);
         piece.Headers.TryAddWithoutValidation("Content-Range", $"{start}-{start + length - 1}");
         return piece;
     }

@@ -7,10 +7,18 @@ public sealed partial class FloorsTests
 {
     private static readonly Dictionary<string, int> Floors = new()
     {
-        ["Ingress"] = 1, ["Identity"] = 1, ["Catalog"] = 1, ["PolicyStore"] = 1, ["Upstream"] = 1, ["Cache"] = 1, ["Audit"] = 1,
+        ["Ingress"] = 1,
+        ["Identity"] = 1,
+        ["Catalog"] = 1,
+        ["PolicyStore"] = 1,
+        ["Upstream"] = 1,
+        ["Cache"] = 1,
+        ["Audit"] = 1,
         ["Content"] = 2,
         ["Registry"] = 3,
-        ["Hosting"] = 4, ["Console"] = 4, ["Cli"] = 4,
+        ["Hosting"] = 4,
+        ["Console"] = 4,
+        ["Cli"] = 4,
     };
 
     [Fact]

@@ -13,31 +13,31 @@ internal sealed class IdentityRoom : IAsyncDisposable
 {
     public static readonly DateTimeOffset Start = new(2026, 5, 4, 12, 0, 0, TimeSpan.Zero);
 
-    private readonly ServiceProvider provider;
-    private readonly MeterListener listener = new();
+    private readonly ServiceProvider _provider;
+    private readonly MeterListener _listener = new();
 
     private IdentityRoom(TokenServer server, ServiceProvider provider, ManualTime time, LogBook logs)
     {
-        this.provider = provider;
+        _provider = provider;
         Server = server;
         Time = time;
         Logs = logs;
         Identifier = provider.GetRequiredService<CallerIdentifier>();
 
         var meters = provider.GetRequiredService<IMeterFactory>();
-        listener.InstrumentPublished = (instrument, l) =>
+        _listener.InstrumentPublished = (instrument, l) =>
         {
             if (instrument.Meter.Scope == meters && instrument.Meter.Name == "ImageAccess")
                 l.EnableMeasurementEvents(instrument);
         };
-        listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
+        _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
         {
             var labels = new List<string>();
             foreach (var tag in tags)
                 labels.Add($"{tag.Key}={tag.Value}");
             Measurements.AddOrUpdate($"{instrument.Name} {string.Join(' ', labels)}", value, (_, sum) => sum + value);
         });
-        listener.Start();
+        _listener.Start();
     }
 
     public TokenServer Server { get; }
@@ -92,16 +92,16 @@ internal sealed class IdentityRoom : IAsyncDisposable
 
     public async Task<HealthReportEntry> CheckHealthAsync()
     {
-        var report = await provider.GetRequiredService<HealthCheckService>().CheckHealthAsync();
+        var report = await _provider.GetRequiredService<HealthCheckService>().CheckHealthAsync();
         return report.Entries["identity"];
     }
 
-    public void StopMeasuring() => listener.Dispose();
+    public void StopMeasuring() => _listener.Dispose();
 
     public async ValueTask DisposeAsync()
     {
-        listener.Dispose();
-        await provider.DisposeAsync();
+        _listener.Dispose();
+        await _provider.DisposeAsync();
         await Server.DisposeAsync();
     }
 }
@@ -109,23 +109,23 @@ internal sealed class IdentityRoom : IAsyncDisposable
 /// <summary>Every log line of every level, exceptions included.</summary>
 internal sealed class LogBook : ILoggerProvider, ILogger
 {
-    private readonly ConcurrentQueue<string> lines = new();
+    private readonly ConcurrentQueue<string> _lines = new();
 
-    public IReadOnlyCollection<string> Lines => lines;
+    public IReadOnlyCollection<string> Lines => _lines;
 
     public ILogger CreateLogger(string categoryName) => this;
 
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull
     {
-        lines.Enqueue($"scope {state}");
+        _lines.Enqueue($"scope {state}");
         return null;
     }
 
     public bool IsEnabled(LogLevel logLevel) => true;
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        lines.Enqueue($"{logLevel} {formatter(state, exception)} {exception}");
+        _lines.Enqueue($"{logLevel} {formatter(state, exception)} {exception}");
 
     public void Dispose()
     {

@@ -100,9 +100,9 @@ public sealed class SilenceTests
     /// <summary>What the token library itself tells whoever listens.</summary>
     private sealed class LibraryEvents : EventListener
     {
-        private readonly ConcurrentQueue<string> lines = new();
+        private readonly ConcurrentQueue<string> _lines = new();
 
-        public IReadOnlyCollection<string> Lines => lines;
+        public IReadOnlyCollection<string> Lines => _lines;
 
         protected override void OnEventSourceCreated(EventSource eventSource)
         {
@@ -111,6 +111,6 @@ public sealed class SilenceTests
         }
 
         protected override void OnEventWritten(EventWrittenEventArgs eventData) =>
-            lines?.Enqueue($"{eventData.Message} {string.Join(' ', eventData.Payload ?? (IReadOnlyList<object?>)[])}");
+            _lines?.Enqueue($"{eventData.Message} {string.Join(' ', eventData.Payload ?? (IReadOnlyList<object?>)[])}");
     }
 }

@@ -22,11 +22,11 @@ internal sealed class TokenForge
 
     public static readonly TokenForge Elliptic = new(ECDsa.Create(ECCurve.NamedCurves.nistP256));
 
-    private readonly AsymmetricAlgorithm key;
+    private readonly AsymmetricAlgorithm _key;
 
     public TokenForge(AsymmetricAlgorithm key)
     {
-        this.key = key;
+        _key = key;
         var request = key is RSA rsa
             ? new CertificateRequest(Subject, rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
             : new CertificateRequest(Subject, (ECDsa)key, HashAlgorithmName.SHA256);
@@ -45,7 +45,7 @@ internal sealed class TokenForge
 
     public string PublicKeyPem { get; }
 
-    public string Algorithm => key is RSA ? "RS256" : "ES256";
+    public string Algorithm => _key is RSA ? "RS256" : "ES256";
 
     public JsonObject Header() => new() { ["alg"] = Algorithm, ["typ"] = "JWT", ["x5c"] = new JsonArray(Leaf) };
 
@@ -88,12 +88,12 @@ internal sealed class TokenForge
     public string Sign(string header, string payload) => Sign(Encoding.UTF8.GetBytes(header), Encoding.UTF8.GetBytes(payload));
 
     public string Sign(byte[] header, byte[] payload) =>
-        Sign(header, payload, input => key is RSA rsa
+        Sign(header, payload, input => _key is RSA rsa
             ? rsa.SignData(input, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
-            : ((ECDsa)key).SignData(input, HashAlgorithmName.SHA256));
+            : ((ECDsa)_key).SignData(input, HashAlgorithmName.SHA256));
 
     public string SignRsa(string header, string payload, HashAlgorithmName hash, RSASignaturePadding padding) =>
-        Sign(Encoding.UTF8.GetBytes(header), Encoding.UTF8.GetBytes(payload), input => ((RSA)key).SignData(input, hash, padding));
+        Sign(Encoding.UTF8.GetBytes(header), Encoding.UTF8.GetBytes(payload), input => ((RSA)_key).SignData(input, hash, padding));
 
     public static string Sign(byte[] header, byte[] payload, Func<byte[], byte[]> signature)
     {
@@ -104,7 +104,7 @@ internal sealed class TokenForge
     /// <summary>The public key as a JSON Web Key.</summary>
     public JsonObject Jwk()
     {
-        var parameters = ((RSA)key).ExportParameters(false);
+        var parameters = ((RSA)_key).ExportParameters(false);
         return new JsonObject
         {
             ["kty"] = "RSA",

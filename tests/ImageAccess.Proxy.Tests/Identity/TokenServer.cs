@@ -12,12 +12,12 @@ namespace ImageAccess.Proxy.Tests.Identity;
 /// <summary>A token service on a loopback port. It counts who asks.</summary>
 internal sealed class TokenServer : IAsyncDisposable
 {
-    private readonly WebApplication application;
-    private int requests;
+    private readonly WebApplication _application;
+    private int _requests;
 
-    private TokenServer(WebApplication application) => this.application = application;
+    private TokenServer(WebApplication application) => _application = application;
 
-    public int Requests => Volatile.Read(ref requests);
+    public int Requests => Volatile.Read(ref _requests);
 
     public string? LastTarget { get; private set; }
 
@@ -37,9 +37,9 @@ internal sealed class TokenServer : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var server = new TokenServer(builder.Build());
-        server.application.Run(server.HandleAsync);
-        await server.application.StartAsync();
-        server.Address = new Uri(server.application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
+        server._application.Run(server.HandleAsync);
+        await server._application.StartAsync();
+        server.Address = new Uri(server._application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
         return server;
     }
 
@@ -55,15 +55,15 @@ internal sealed class TokenServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await application.StopAsync();
-        await application.DisposeAsync();
+        await _application.StopAsync();
+        await _application.DisposeAsync();
     }
 
     private Task HandleAsync(HttpContext http)
     {
         LastTarget = http.Request.Path + http.Request.QueryString;
         LastAuthorization = http.Request.Headers.Authorization;
-        Interlocked.Increment(ref requests);
+        Interlocked.Increment(ref _requests);
         return Answer(http);
     }
 }

@@ -135,7 +135,8 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
                 case HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden:
                     throw new DirectoryException(
                         $"the Hub API refuses {what} ({(int)response.StatusCode}); "
-                        + "look at Identity:Directory:Username, its secret and what the two may read") { IsRefusal = true };
+                        + "look at Identity:Directory:Username, its secret and what the two may read")
+                    { IsRefusal = true };
                 default:
                     throw new DirectoryException($"the Hub API answered {(int)response.StatusCode} for {what}");
             }
