@@ -150,7 +150,7 @@ public sealed class HubFaultTests : IAsyncLifetime
         var (answer, took) = await _room.FindInTimeAsync("three");
         Assert.Equal(("unavailable", TimeSpan.Zero), (answer, took));
         Assert.Equal(asked, _here.Asked);
-        Assert.Equal("the Hub API fails repeatedly and is left alone for a moment; the last time it did not answer in time for two", await _room.ConcernAsync());
+        Assert.Matches("^the Hub API fails repeatedly and is left alone for a moment; the last time it did not answer in time for (one|two)$", await _room.ConcernAsync());
 
         fault.Dispose();
         _here.Time.Advance(HubCatalogSource.BreakDuration);
