@@ -40,7 +40,7 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
 
         Task DenyAsync()
         {
-            var unavailable = decision.Rule == PolicyRule.Unknown;
+            var unavailable = decision.Rule == PolicyRule.Unknown && !(options.Value.Hold && EndsHold(request, family));
             var code = unavailable ? "UNAVAILABLE"
                 : family == ClientFamily.ClassicDocker && request is ManifestRequest ? "UNKNOWN" // for anything else it would try six times
                 : "DENIED";
@@ -78,6 +78,10 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
             return ErrorBody.WriteAsync(http, 200, ImageIndex, new byte[512]);
         }
     }
+
+    /// <summary>What a held client asks for next: a 403 ends its pull, whatever the rule; after a 503 it may try again.</summary>
+    private static bool EndsHold(RepositoryRequest request, ClientFamily family) => (family, request) is
+        (ClientFamily.Containerd, ManifestRequest { NamesDockerHub: true, Method: "GET" }) or (ClientFamily.Containers, BlobRequest { Method: "GET" });
 
     /// <summary>A valid manifest of content that nobody has: its blobs are denied when they are asked for, with the message.</summary>
     private static Task WriteHollowManifestAsync(HttpContext http)

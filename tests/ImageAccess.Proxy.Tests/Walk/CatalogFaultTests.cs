@@ -67,7 +67,7 @@ public sealed class CatalogFaultTests : IAsyncLifetime
     [Theory]
     [InlineData("docker/20.10.24 go/go1.19", "HEAD", "", 500, Unknown + " (no such process)")]
     [InlineData("containerd/1.7.2", "HEAD", "?ns=docker.io", 200, Unknown)]
-    [InlineData("containerd/1.7.2", "GET", "?ns=docker.io", 503, Unknown)]
+    [InlineData("containerd/1.7.2", "GET", "?ns=docker.io", 403, Unknown)]
     [InlineData("containers/5.20.1", "GET", "", 200, "OK")]
     [InlineData("containers/5.20.1", "HEAD", "", 503, Unknown)]
     public async Task It_is_held_like_any_denial(string userAgent, string method, string query, int status, string phrase)
