@@ -17,9 +17,9 @@ public sealed class RedirectHosts
 
     /// <param name="hosts">Hosts as configured; none for Docker Hub's.</param>
     /// <param name="allowsHttp">Plain http is accepted, because the registry itself is reached by it.</param>
-    public RedirectHosts(IEnumerable<string> hosts, bool allowsHttp)
+    public RedirectHosts(IList<string> hosts, bool allowsHttp)
     {
-        _hosts = [.. hosts.DefaultIfEmpty().SelectMany(host => host is null ? DockerHub : [host]).Select(RedirectHost.Parse)];
+        _hosts = [.. (hosts.Count == 0 ? DockerHub : hosts).Select(RedirectHost.Parse)];
         _allowsHttp = allowsHttp;
     }
 
