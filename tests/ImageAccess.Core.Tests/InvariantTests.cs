@@ -1,5 +1,6 @@
 using System.Reflection;
 using ImageAccess.Core.Classification;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 
@@ -18,6 +19,7 @@ public sealed class InvariantTests
             new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 [nameof(AccessOutcome)] = nameof(AccessOutcome.Deny),
+                [nameof(DockerHubRole)] = nameof(DockerHubRole.Reserved),
                 [nameof(NamespaceBadge)] = nameof(NamespaceBadge.Unknown),
                 [nameof(OrganizationRole)] = nameof(OrganizationRole.None),
                 [nameof(RegistryAction)] = nameof(RegistryAction.None),

@@ -1,7 +1,7 @@
-using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
+using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Core.Oci;
 
@@ -12,11 +12,7 @@ namespace ImageAccess.Core.Oci;
 public sealed class ImageName
 {
     /// <summary>Docker Hub's host in a full name.</summary>
-    public const string DockerHub = "docker.io";
-
-    /// <summary>Names under which Docker Hub answers; a host's name has no case.</summary>
-    private static readonly FrozenSet<string> DockerHubHosts = FrozenSet.Create(
-        StringComparer.OrdinalIgnoreCase, DockerHub, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com");
+    public const string DockerHub = DockerHubHosts.Domain;
 
     private ImageName(string registry, string path, RepositoryName? repository, Tag? tag, Digest? digest)
     {
@@ -126,7 +122,8 @@ public sealed class ImageName
     }
 
     private static bool IsDockerHub(string registry) =>
-        DockerHubHosts.Contains(registry.EndsWith(":443", StringComparison.Ordinal) ? registry[..^4] : registry);
+        HostName.TryParse(registry.EndsWith(":443", StringComparison.Ordinal) ? registry[..^4] : registry, out var host)
+        && DockerHubHosts.RoleOf(host) == DockerHubRole.Registry;
 
     /// <summary>A host's name, or an address of version 6 in brackets, and perhaps a port.</summary>
     private static bool IsHost(string text)

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using ImageAccess.Core.Hosts;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Upstream;

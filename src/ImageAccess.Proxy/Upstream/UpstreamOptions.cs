@@ -1,3 +1,4 @@
+using ImageAccess.Core.Hosts;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Upstream;
@@ -38,7 +39,7 @@ internal sealed class UpstreamOptionsValidator : IValidateOptions<UpstreamOption
 
         foreach (var host in options.RedirectHosts)
         {
-            if (!RedirectHost.TryParse(host, out _))
+            if (!HostPattern.TryParse(host, out _))
                 failures.Add($"Upstream:RedirectHosts: '{host}' is not a host with at most one * label, as cdn.example.com or cdn.*.example.com:8443");
         }
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace ImageAccess.Proxy.Upstream;
+namespace ImageAccess.Core.Hosts;
 
 /// <summary>Tells addresses of the public internet from those of hosts, sites and clouds (RFC 6890 and its registries).</summary>
 public static class PublicAddress

@@ -1,0 +1,74 @@
+using System.Collections.Frozen;
+
+namespace ImageAccess.Core.Hosts;
+
+/// <summary>What a host is to Docker Hub.</summary>
+public enum DockerHubRole
+{
+    /// <summary>Another name at or under <c>docker.io</c>: it may lead to the registry tomorrow.</summary>
+    Reserved,
+
+    /// <summary>No part of Docker Hub that an image comes from, or a part that this program does not know.</summary>
+    None,
+
+    /// <summary>The registry and its aliases.</summary>
+    Registry,
+
+    /// <summary>The token service.</summary>
+    TokenService,
+
+    /// <summary>Where blobs come from, by a redirect with a signed address.</summary>
+    Content,
+}
+
+/// <summary>
+/// The host names of Docker Hub, once for everybody who asks: what is intercepted, where redirects lead, what is no tunnel, what is
+/// looked for on a client's machine.
+/// </summary>
+public static class DockerHubHosts
+{
+    public const string Registry = "registry-1.docker.io";
+
+    /// <summary>The registry's alias that also answers <c>/v1/search</c>.</summary>
+    public const string Index = "index.docker.io";
+
+    public const string TokenService = "auth.docker.io";
+
+    /// <summary>Everything at and under it is Docker Hub's.</summary>
+    public const string Domain = "docker.io";
+
+    /// <summary>An alias of the registry outside of <see cref="Domain"/>.</summary>
+    public const string HubAlias = "registry.hub.docker.com";
+
+    private static readonly FrozenDictionary<string, DockerHubRole> Roles = new Dictionary<string, DockerHubRole>(StringComparer.Ordinal)
+    {
+        [Registry] = DockerHubRole.Registry,
+        [Index] = DockerHubRole.Registry,
+        [HubAlias] = DockerHubRole.Registry,
+        [Domain] = DockerHubRole.Registry,
+        [TokenService] = DockerHubRole.TokenService,
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    /// <summary>The registry's names, the one that clients use first.</summary>
+    public static IReadOnlyList<string> Registries { get; } = [Registry, Index, HubAlias, Domain];
+
+    /// <summary>The names that a client is to find this program under.</summary>
+    public static IReadOnlyList<string> Intercepted { get; } = [.. Registries, TokenService];
+
+    /// <summary>The hosts that blobs come from, as patterns. They change over the years.</summary>
+    public static IReadOnlyList<HostPattern> Content { get; } =
+    [
+        HostPattern.Parse("production.cloudflare.docker.com"),
+        HostPattern.Parse("production.cloudfront.docker.com"),
+        HostPattern.Parse("docker-images-prod.*.r2.cloudflarestorage.com"),
+    ];
+
+    /// <summary>Hosts as <see cref="Content"/> may name them next: no tunnel leads there.</summary>
+    private static readonly HostPattern[] FurtherContent = [HostPattern.Parse("production.*.docker.com"), HostPattern.Parse("*.production.docker.com")];
+
+    public static DockerHubRole RoleOf(HostName host) =>
+        Roles.TryGetValue(host.Value, out var role) ? role
+        : host.IsAtOrUnder(Domain) ? DockerHubRole.Reserved
+        : Content.Concat(FurtherContent).Any(pattern => pattern.MatchesName(host.Value)) ? DockerHubRole.Content
+        : DockerHubRole.None;
+}
