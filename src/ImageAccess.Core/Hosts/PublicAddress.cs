@@ -22,11 +22,12 @@ public static class PublicAddress
         IPNetwork.Parse("2001::/23"), IPNetwork.Parse("2001:db8::/32"), IPNetwork.Parse("2002::/16"), IPNetwork.Parse("3fff::/20"),
     ];
 
+    /// <summary>An IPv4 address as itself, where it is written as one of IPv6.</summary>
+    public static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+
     public static bool Is(IPAddress address)
     {
-        if (address.IsIPv4MappedToIPv6)
-            address = address.MapToIPv4();
-
+        address = Plain(address);
         return address.AddressFamily == AddressFamily.InterNetwork
             ? !Array.Exists(NotPublic, network => network.Contains(address))
             : GlobalUnicast.Contains(address) && !Array.Exists(SpecialUnicast, network => network.Contains(address));

@@ -77,3 +77,20 @@ internal sealed class AccountEvent(
 
     public string Account { get; } = account;
 }
+
+/// <summary>A connection that named a host was led nowhere.</summary>
+internal sealed class ConnectionEvent(string id, DateTimeOffset time, string reason) : AuditEvent(id, time)
+{
+    public string Reason { get; } = reason;
+
+    /// <summary>The way in: <c>gateway</c> or <c>forward-proxy</c>.</summary>
+    public string? Face { get; init; }
+
+    public IPAddress? Client { get; init; }
+
+    public string? User { get; init; }
+
+    public string? Host { get; init; }
+
+    public int? Port { get; init; }
+}

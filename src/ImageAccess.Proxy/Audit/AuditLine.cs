@@ -48,6 +48,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case AccountEvent account:
                 WriteAccount(account);
                 break;
+            case ConnectionEvent connection:
+                WriteConnection(connection);
+                break;
         }
 
         _json.WriteEndObject();
@@ -118,6 +121,21 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         WriteText("caller"u8, account.Caller);
         WriteText("account"u8, account.Account);
         WriteText("formerAccount"u8, account.FormerAccount);
+    }
+
+    private void WriteConnection(ConnectionEvent connection)
+    {
+        _json.WriteString("event"u8, "connection"u8);
+        WriteText("face"u8, connection.Face);
+        WriteAddress("client"u8, connection.Client);
+        WriteText("user"u8, connection.User);
+        WriteText("host"u8, connection.Host);
+        if (connection.Port is { } port)
+            _json.WriteNumber("port"u8, port);
+        else
+            _json.WriteNull("port"u8);
+        WriteText("reason"u8, connection.Reason);
+        _json.WriteString("outcome"u8, "deny"u8);
     }
 
     private void WriteTime(DateTimeOffset time)

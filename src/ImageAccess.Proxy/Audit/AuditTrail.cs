@@ -1,3 +1,4 @@
+using System.Net;
 using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Audit;
@@ -17,6 +18,17 @@ public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, Time
     /// <summary>A user name went to another account: what the name was granted is suspended.</summary>
     public ValueTask RecordAccountChangeAsync(string caller, string formerAccount, string account) =>
         WaitAsync(new AccountEvent(AuditEntry.NewId(), time.GetUtcNow(), caller, formerAccount, account));
+
+    /// <summary>A connection was led nowhere: to which host, by which way in, and in one word why.</summary>
+    public ValueTask RecordConnectionAsync(string face, IPAddress? client, string? user, string? host, int? port, string reason) =>
+        WaitAsync(new ConnectionEvent(AuditEntry.NewId(), time.GetUtcNow(), reason)
+        {
+            Face = face,
+            Client = client,
+            User = user,
+            Host = host,
+            Port = port,
+        });
 
     internal ValueTask RecordAsync(AccessEvent access)
     {

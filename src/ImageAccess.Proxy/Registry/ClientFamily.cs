@@ -31,6 +31,9 @@ public static class ClientFamilies
         _ => ClientFamily.Other,
     };
 
+    /// <summary>containerd and the docker command line: of a refused token they show the answer, and of a denied manifest less.</summary>
+    public static bool ShowsTokenRefusals(string? userAgent) => userAgent?.StartsWith("containerd/", StringComparison.Ordinal) == true;
+
     private static bool StartsWithOneOf(string userAgent, string first, string second, string? third = null) =>
         userAgent.StartsWith(first, StringComparison.Ordinal)
         || userAgent.StartsWith(second, StringComparison.Ordinal)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Policies;
@@ -17,8 +18,13 @@ public sealed class DecisionMetrics
         _duration = meter.CreateHistogram<double>("imageaccess.decision.duration", "s", "From the parsed request to its decision.");
     }
 
+    /// <summary>Counts a decision, and names it in the request's span; one that is still to be found counts once it is.</summary>
     public void Decided(AccessDecision decision, TimeSpan duration)
     {
+        if (decision.NeedsPublisher)
+            return;
+
+        Activity.Current?.SetTag("imageaccess.outcome", decision.Outcome.ToWireName()).SetTag("imageaccess.rule", decision.Rule);
         var outcome = new KeyValuePair<string, object?>("outcome", decision.Outcome.ToWireName());
         _decisions.Add(
             1,

@@ -13,12 +13,13 @@ namespace ImageAccess.Proxy.Registry;
 /// <summary>
 /// The one place that words a denial for the client in front of it. Every client gets the message in the reason phrase
 /// and in the body; a mirror's client also gets the answer at which it is known to give up, where one is known:
-/// after any other it would quietly pull the denied image from Docker Hub.
+/// after any other it would quietly pull the denied image from Docker Hub. Under Docker Hub's own names there is nothing to hold.
 /// </summary>
 public sealed class DenialResponses(IOptions<MirrorOptions> options)
 {
     public const string DecisionHeader = "X-ImageAccess-Decision";
 
+    private const string Denied = "DENIED";
     private const string ImageIndex = "application/vnd.oci.image.index.v1+json";
     private const string ImageManifest = "application/vnd.oci.image.manifest.v1+json";
 
@@ -27,28 +28,43 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     /// <summary>The message of the error's body.</summary>
     public static string Explain(string message, string? help) => help is null ? message : $"{message} ({help})";
 
-    public Task WriteAsync(HttpContext http, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
+    public Task WriteAsync(
+        HttpContext http, RegistryFace face, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
     {
-        http.Response.Headers[DecisionHeader] = decisionId;
-        http.Response.Headers.CacheControl = "no-store";
-        var message = decision.Message ?? throw new InvalidOperationException("A denial has a message.");
         var family = ClientFamilies.Of(http.Request.Headers.UserAgent);
-
-        return options.Value.Hold && request is ManifestRequest { Action: RegistryAction.Pull } manifest && TryHold(http, manifest, family, message, out var held)
-            ? held
-            : DenyAsync();
-
-        Task DenyAsync()
+        var holds = options.Value.Hold && !face.IsDockerHub;
+        if (holds && request is ManifestRequest { Action: RegistryAction.Pull } manifest && TryHold(http, manifest, family, MessageOf(decision), out var held))
         {
-            var unavailable = decision.Rule == PolicyRule.Unknown && !(options.Value.Hold && EndsHold(request, family));
-            var code = unavailable ? "UNAVAILABLE"
-                : family == ClientFamily.ClassicDocker && request is ManifestRequest ? "UNKNOWN" // for anything else it would try six times
-                : "DENIED";
-            ErrorBody.SetPhrase(http, message);
-            return ErrorBody.WriteAsync(
-                http, unavailable ? 503 : 403, code, Explain(message, decision.Help), json => WriteDetail(json, request, decision, decisionId, policyVersion));
+            http.Response.Headers[DecisionHeader] = decisionId;
+            return held;
         }
+
+        var code = family == ClientFamily.ClassicDocker && request is ManifestRequest ? "UNKNOWN" : Denied; // for anything else it would try six times
+        return DenyAsync(http, request.Repository, decision, decisionId, policyVersion, code, isFinal: holds && EndsHold(request, family));
     }
+
+    /// <summary>A token for a denied repository: the client shows this of it, and asks for nothing more.</summary>
+    public static Task WriteTokenAsync(HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion) =>
+        DenyAsync(http, repository, decision, decisionId, policyVersion, Denied, isFinal: false);
+
+    /// <param name="code">The code of a denial that is one.</param>
+    /// <param name="isFinal">Also what cannot be told for now is denied.</param>
+    private static Task DenyAsync(
+        HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion, string code, bool isFinal)
+    {
+        var message = MessageOf(decision);
+        var unavailable = decision.Rule == PolicyRule.Unknown && !isFinal;
+        http.Response.Headers[DecisionHeader] = decisionId;
+        ErrorBody.SetPhrase(http, message);
+        return ErrorBody.WriteAsync(
+            http,
+            unavailable ? 503 : 403,
+            unavailable ? "UNAVAILABLE" : code,
+            Explain(message, decision.Help),
+            json => WriteDetail(json, repository, decision, decisionId, policyVersion));
+    }
+
+    private static string MessageOf(AccessDecision decision) => decision.Message ?? throw new InvalidOperationException("A denial has a message.");
 
     /// <summary>The answer at which a family gives up on a mirror's image, where one is known.</summary>
     private static bool TryHold(
@@ -97,11 +113,11 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
 
     private static string RandomDigest() => $"sha256:{RandomNumberGenerator.GetHexString(64, lowercase: true)}";
 
-    private static void WriteDetail(Utf8JsonWriter json, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
+    private static void WriteDetail(Utf8JsonWriter json, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion)
     {
         json.WriteStartObject();
         json.WriteString("decision", decisionId);
-        json.WriteString("repository", request.Repository.Value);
+        json.WriteString("repository", repository.Value);
         json.WriteString("category", decision.Classification.Category.ToWireName());
         json.WriteString("rule", decision.Rule);
         json.WriteString("policyVersion", policyVersion);

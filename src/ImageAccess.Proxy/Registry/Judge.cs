@@ -4,12 +4,30 @@ using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Catalog;
+using ImageAccess.Proxy.Identity;
+using ImageAccess.Proxy.Identity.Members;
+using ImageAccess.Proxy.PolicyStore;
 
 namespace ImageAccess.Proxy.Registry;
+
+/// <summary>Makes the judge of each request, from what is in force at that moment.</summary>
+public sealed class Judges(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time)
+{
+    internal Judge For(HttpContext http, VerifiedToken token)
+    {
+        var policy = policies.Current;
+        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
+        return new Judge(policy, directory.Describe(token.Caller, policy.Version), http.Connection.RemoteIpAddress, catalog, today);
+    }
+}
 
 /// <summary>Asks the policy engine for one request: one snapshot of the policy, one caller, one day. The catalog is asked when a rule needs it.</summary>
 internal sealed class Judge(Policy policy, Caller caller, IPAddress? address, PublisherCatalog catalog, DateOnly today)
 {
+    public Caller Caller => caller;
+
+    public string PolicyVersion => policy.Version;
+
     /// <summary>Who asks the catalog: the user, else the address; of IPv6 the network, in which one machine has all the addresses that it wants.</summary>
     private string CatalogCaller => caller.Subject is { } subject ? $"user {subject}" : $"address {NetworkOf(address)}";
 

@@ -1,11 +1,7 @@
-using System.Diagnostics;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Audit;
-using ImageAccess.Proxy.Catalog;
 using ImageAccess.Proxy.Identity;
-using ImageAccess.Proxy.Identity.Members;
-using ImageAccess.Proxy.PolicyStore;
 using ImageAccess.Proxy.Upstream;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -15,11 +11,9 @@ namespace ImageAccess.Proxy.Registry;
 public sealed class RegistryEndpoint(
     AuditTrail trail,
     CallerIdentifier callers,
-    MembershipDirectory directory,
-    IPolicyStore policies,
-    PublisherCatalog catalog,
+    Judges judges,
     UpstreamRegistry upstream,
-    RegistryChallenges challenges,
+    RegistryFaces faces,
     DenialResponses denials,
     DecisionMetrics metrics,
     LateDecisions later,
@@ -32,7 +26,7 @@ public sealed class RegistryEndpoint(
 
         var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         if (!RegistryRequest.TryParse(http.Request.Method, target, out var request, out var error)
-            || !challenges.TryFindOrigin(http.Request, out var origin, out error))
+            || !faces.TryFind(http, out var face, out error))
         {
             await ErrorBody.WriteAsync(http, error);
             return;
@@ -53,7 +47,7 @@ public sealed class RegistryEndpoint(
 
         if (identification is not Identification.Verified { Token: var token })
         {
-            await RegistryChallenges.WriteAsync(http, origin, request, identification is Identification.Invalid ? "invalid_token" : null);
+            await RegistryChallenges.WriteAsync(http, face, request, identification is Identification.Invalid ? "invalid_token" : null);
             return;
         }
 
@@ -63,24 +57,21 @@ public sealed class RegistryEndpoint(
             return;
         }
 
-        var policy = policies.Current;
-        var caller = directory.Describe(token.Caller, policy.Version);
-        (entry.Caller, entry.Request, entry.PolicyVersion) = (caller, asked, policy.Version);
-        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
-        var judge = new Judge(policy, caller, http.Connection.RemoteIpAddress, catalog, today);
+        var judge = judges.For(http, token);
+        (entry.Caller, entry.Request, entry.PolicyVersion) = (judge.Caller, asked, judge.PolicyVersion);
         var started = time.GetTimestamp();
         var judgement = await judge.DecideAsync(asked.Repository, http.RequestAborted);
         if (judgement.Decision.Permit is not { } permit)
         {
             Record(entry, judgement.Decision, started);
-            await denials.WriteAsync(http, asked, judgement.Decision, entry.Id, policy.Version);
+            await denials.WriteAsync(http, face, asked, judgement.Decision, entry.Id, judge.PolicyVersion);
             return;
         }
 
         // After the decision: to a mirror's client this is an ordinary error, and a denied repository must not end in one.
         if (!token.Grants(asked.Repository, asked.Action))
         {
-            await RegistryChallenges.WriteAsync(http, origin, request, "insufficient_scope");
+            await RegistryChallenges.WriteAsync(http, face, request, "insufficient_scope");
             return;
         }
 
@@ -92,7 +83,7 @@ public sealed class RegistryEndpoint(
         if (judgement.Decision.Outcome == AccessOutcome.Observe)
             http.Response.OnStarting(() => WarnAsync(http.Response, judgement));
 
-        var answer = await upstream.ForwardAsync(http, asked, permit, origin, RegistryChallenges.Realm(origin));
+        var answer = await upstream.ForwardAsync(http, asked, permit, face.Origin, face.Realm);
         entry.UpstreamStatus = answer.Status;
         if (answer.Failure is { } failure && !http.Response.HasStarted)
             await ErrorBody.WriteAsync(http, failure);
@@ -100,15 +91,10 @@ public sealed class RegistryEndpoint(
             later.Add(entry, decision, started);
     }
 
-    /// <summary>The decision goes into the audit, the metrics and the request's span; one that is still to be found goes there once it is.</summary>
     private void Record(AuditEntry entry, AccessDecision decision, long started)
     {
         entry.Decision = decision;
-        if (decision.NeedsPublisher)
-            return;
-
         metrics.Decided(decision, time.GetElapsedTime(started));
-        Activity.Current?.SetTag("imageaccess.outcome", decision.Outcome.ToWireName()).SetTag("imageaccess.rule", decision.Rule);
     }
 
     private static async Task WarnAsync(HttpResponse response, Judgement judgement)

@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Audit;
 using ImageAccess.Proxy.Identity;
 using ImageAccess.Proxy.Upstream;
 using Microsoft.AspNetCore.Http.Features;
@@ -9,11 +11,20 @@ namespace ImageAccess.Proxy.Registry;
 
 /// <summary>
 /// The token face: <c>/token</c>, in both forms (distribution, "Token Authentication" and "OAuth 2"). The known parameters
-/// go to the token service and nothing else; its answer comes back as it is. Nothing is refused here: to a mirror's client
-/// a refused token is an ordinary error, after which it would turn to Docker Hub.
+/// go to the token service and nothing else; its answer comes back as it is. On the mirror nothing is refused here: to its client
+/// a refused token is an ordinary error, after which it would turn to Docker Hub. Under Docker Hub's own name a token for a denied
+/// repository is refused to those clients that show the reason best when they read it here.
 /// </summary>
 public sealed class TokenEndpoint(
-    UpstreamTokens tokens, CallerIdentifier callers, OrganizationTokens organizationTokens, ILogger<TokenEndpoint> logger)
+    UpstreamTokens tokens,
+    CallerIdentifier callers,
+    OrganizationTokens organizationTokens,
+    RegistryFaces faces,
+    AuditTrail trail,
+    Judges judges,
+    DecisionMetrics metrics,
+    TimeProvider time,
+    ILogger<TokenEndpoint> logger)
 {
     /// <summary>What a token request's form may measure, in bytes.</summary>
     private const int MaximumForm = 64 * 1024;
@@ -44,7 +55,13 @@ public sealed class TokenEndpoint(
         {
             var answer = await tokens.AskAsync(request.Parameters, request.Basic, asForm, http.RequestAborted);
             if ((int)answer.Status == 200)
-                Learn(request, answer.Body);
+            {
+                var issued = ReadTokens(answer.Body);
+                Learn(request, issued);
+                if (await IsDeniedAsync(http, request, issued.Token ?? issued.AccessToken))
+                    return;
+            }
+
             foreach (var (name, value) in answer.Headers)
                 http.Response.Headers[name] = value;
             await ErrorBody.WriteAsync(http, (int)answer.Status, answer.ContentType ?? "application/json", answer.Body);
@@ -61,6 +78,37 @@ public sealed class TokenEndpoint(
         }
     }
 
+    /// <summary>
+    /// Answers with the denial when all repositories that the token is for are denied to whom it was given; of a push, the one that a
+    /// layer is mounted from may be.
+    /// </summary>
+    private async Task<bool> IsDeniedAsync(HttpContext http, TokenRequest request, string? token)
+    {
+        var repositories = request.Scopes.Select(scope => scope.Repository).OfType<RepositoryName>().Distinct().ToList();
+        if (token is null || repositories.Count == 0
+            || !faces.TryFind(http, out var face, out _) || !face.IsDockerHub || !ClientFamilies.ShowsTokenRefusals(http.Request.Headers.UserAgent)
+            || await callers.IdentifyAsync("Bearer " + token, http.RequestAborted) is not Identification.Verified { Token: var verified })
+            return false;
+
+        await using var entry = trail.Open(http);
+        var judge = judges.For(http, verified);
+        (entry.Caller, entry.Repository, entry.PolicyVersion) = (judge.Caller, repositories[0], judge.PolicyVersion);
+        var started = time.GetTimestamp();
+        AccessDecision? denial = null;
+        foreach (var repository in repositories)
+        {
+            var decision = (await judge.DecideAsync(repository, http.RequestAborted)).Decision;
+            if (decision.Permit is not null)
+                return false;
+            denial ??= decision;
+        }
+
+        entry.Decision = denial;
+        metrics.Decided(denial!, time.GetElapsedTime(started));
+        await DenialResponses.WriteTokenAsync(http, repositories[0], denial!, entry.Id, judge.PolicyVersion);
+        return true;
+    }
+
     private static async Task<string> ReadFormAsync(HttpContext http)
     {
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = MaximumForm;
@@ -71,12 +119,12 @@ public sealed class TokenEndpoint(
     /// <summary>
     /// Before the client has the answer: with which key tokens are signed, and which of them an organization access token gave.
     /// </summary>
-    private void Learn(TokenRequest request, ReadOnlyMemory<byte> body)
+    private void Learn(TokenRequest request, IssuedTokens issued)
     {
         var isOrganizationToken = request.Secrets().Any(organizationTokens.Covers);
-        var (token, accessToken, refreshToken) = ReadTokens(body);
-        if ((token ?? accessToken) is { } issued)
-            callers.LearnFrom(issued);
+        var (token, accessToken, refreshToken) = issued;
+        if ((token ?? accessToken) is { } registryToken)
+            callers.LearnFrom(registryToken);
         if (!isOrganizationToken)
             return;
         if (token is not null)
@@ -87,12 +135,12 @@ public sealed class TokenEndpoint(
             organizationTokens.MarkRefresh(refreshToken);
     }
 
-    private static (string? Token, string? AccessToken, string? RefreshToken) ReadTokens(ReadOnlyMemory<byte> body)
+    private static IssuedTokens ReadTokens(ReadOnlyMemory<byte> body)
     {
         try
         {
             using var json = JsonDocument.Parse(body);
-            return (Text("token"), Text("access_token"), Text("refresh_token"));
+            return new IssuedTokens(Text("token"), Text("access_token"), Text("refresh_token"));
 
             string? Text(string name) =>
                 json.RootElement.ValueKind == JsonValueKind.Object
@@ -103,9 +151,11 @@ public sealed class TokenEndpoint(
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            return default; // not for the proxy to judge: the client gets the answer as it is
+            return new IssuedTokens(null, null, null); // not for the proxy to judge: the client gets the answer as it is
         }
     }
+
+    private sealed record IssuedTokens(string? Token, string? AccessToken, string? RefreshToken);
 }
 
 internal static partial class RegistryLog
@@ -115,6 +165,12 @@ internal static partial class RegistryLog
 
     [LoggerMessage(2, LogLevel.Error, "A request failed in the proxy itself")]
     public static partial void RequestFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(4, LogLevel.Warning, "The search failed: {Cause}")]
+    public static partial void SearchFailed(this ILogger logger, string cause);
+
+    [LoggerMessage(5, LogLevel.Error, "A request came back to this program: a name of Docker Hub that it asks leads to itself; set Upstream:Addresses to where it really is")]
+    public static partial void RequestCameBack(this ILogger logger);
 
     [LoggerMessage(3, LogLevel.Error, "What would have been decided was not found")]
     public static partial void LateDecisionFailed(this ILogger logger, Exception exception);

@@ -8,7 +8,8 @@ using Microsoft.Extensions.Primitives;
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>A request for a token, in either form, reduced to the parameters that the token service is to see.</summary>
-internal sealed record TokenRequest(IReadOnlyList<KeyValuePair<string, string>> Parameters, AuthenticationHeaderValue? Basic, bool AsForm)
+internal sealed record TokenRequest(
+    IReadOnlyList<KeyValuePair<string, string>> Parameters, IReadOnlyList<Scope> Scopes, AuthenticationHeaderValue? Basic, bool AsForm)
 {
     private const string ScopeParameter = "scope";
 
@@ -58,15 +59,17 @@ internal sealed record TokenRequest(IReadOnlyList<KeyValuePair<string, string>> 
         request = null;
         AuthenticationHeaderValue? basic = null;
         var parameters = new List<KeyValuePair<string, string>>();
-        error = ReadParameters(encoded, asForm, parameters) ?? ReadBasic(authorization, asForm, out basic);
+        var scopes = new List<Scope>();
+        error = ReadParameters(encoded, asForm, parameters, scopes) ?? ReadBasic(authorization, asForm, out basic);
         if (error is not null)
             return false;
 
-        request = new TokenRequest(parameters, basic, asForm);
+        request = new TokenRequest(parameters, scopes, basic, asForm);
         return true;
     }
 
-    private static RegistryError? ReadParameters(string encoded, bool asForm, List<KeyValuePair<string, string>> parameters)
+    private static RegistryError? ReadParameters(
+        string encoded, bool asForm, List<KeyValuePair<string, string>> parameters, List<Scope> scopes)
     {
         Dictionary<string, StringValues> values;
         try
@@ -88,27 +91,27 @@ internal sealed record TokenRequest(IReadOnlyList<KeyValuePair<string, string>> 
                 parameters.Add(new KeyValuePair<string, string>(name, value[0] ?? ""));
         }
 
-        return ReadScopes(values.GetValueOrDefault(ScopeParameter), asForm, parameters);
+        return ReadScopes(values.GetValueOrDefault(ScopeParameter), asForm, parameters, scopes);
     }
 
     /// <summary>A query repeats the parameter, a form separates by spaces. A name of one part is written out in full.</summary>
-    private static RegistryError? ReadScopes(StringValues values, bool asForm, List<KeyValuePair<string, string>> parameters)
+    private static RegistryError? ReadScopes(
+        StringValues values, bool asForm, List<KeyValuePair<string, string>> parameters, List<Scope> scopes)
     {
         if (asForm && values.Count > 1)
             return RegistryError.Unsupported("the parameter scope comes twice");
 
-        var scopes = new List<string>();
         foreach (var text in values.SelectMany(value => (value ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries)))
         {
             if (!Scope.TryParse(text, out var scope))
                 return RegistryError.Unsupported("invalid scope");
-            scopes.Add(scope.Text);
+            scopes.Add(scope);
         }
 
         if (asForm && scopes.Count > 0)
-            parameters.Add(new KeyValuePair<string, string>(ScopeParameter, string.Join(' ', scopes)));
+            parameters.Add(new KeyValuePair<string, string>(ScopeParameter, string.Join(' ', scopes.Select(scope => scope.Text))));
         else
-            parameters.AddRange(scopes.Select(scope => new KeyValuePair<string, string>(ScopeParameter, scope)));
+            parameters.AddRange(scopes.Select(scope => new KeyValuePair<string, string>(ScopeParameter, scope.Text)));
         return null;
     }
 

@@ -8,7 +8,7 @@ internal static class AllowedHeaders
 {
     public static readonly FrozenSet<string> Request = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase,
-        "Accept", "Authorization", "If-Match", "If-None-Match", "Range", "User-Agent");
+        "Accept", "Authorization", "If-Match", "If-None-Match", "Range", "User-Agent", ViaStamp.Header);
 
     public static readonly FrozenSet<string> RequestContent = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase,

@@ -16,11 +16,15 @@ public sealed class UpstreamConnections
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
 
     private readonly UpstreamOptions _options;
+    private readonly IHostResolver _resolver;
+    private readonly ViaStamp _via;
     private readonly X509Certificate2Collection? _roots;
 
-    public UpstreamConnections(IOptions<UpstreamOptions> options)
+    public UpstreamConnections(IOptions<UpstreamOptions> options, IHostResolver resolver, ViaStamp via)
     {
         _options = options.Value;
+        _resolver = resolver;
+        _via = via;
         RedirectHosts = new RedirectHosts(_options.RedirectHosts, allowsHttp: _options.Registry.Scheme == Uri.UriSchemeHttp);
         if (_options.TrustedCertificates is { } file)
         {
@@ -32,24 +36,19 @@ public sealed class UpstreamConnections
     public RedirectHosts RedirectHosts { get; }
 
     /// <summary>To the registry, the token service and the Hub API, wherever the configuration puts them.</summary>
-    public SocketsHttpHandler ToDockerHub() => Create();
+    public HttpMessageHandler ToDockerHub() => Create(ConnectAsync);
 
     /// <summary>To where a redirect led: an address that is not public is refused unless its host is listed by name.</summary>
-    public SocketsHttpHandler ToRedirects()
-    {
-        var handler = Create();
-        if (_options.Proxy is null)
-            handler.ConnectCallback = ConnectToRedirectAsync;
-        return handler;
-    }
+    public HttpMessageHandler ToRedirects() => Create(_options.Proxy is null ? ConnectToRedirectAsync : ConnectAsync);
 
-    private SocketsHttpHandler Create()
+    private HttpMessageHandler Create(Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect)
     {
         var handler = new SocketsHttpHandler
         {
             ActivityHeadersPropagator = null,
             AllowAutoRedirect = false,
             AutomaticDecompression = DecompressionMethods.None,
+            ConnectCallback = connect,
             ConnectTimeout = ConnectTimeout,
             MaxResponseHeadersLength = 64,
             PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
@@ -60,7 +59,7 @@ public sealed class UpstreamConnections
         };
         if (_roots is not null)
             handler.SslOptions.RemoteCertificateValidationCallback = IsTrusted;
-        return handler;
+        return _via.On(handler);
     }
 
     /// <summary>A chain that the system does not trust is built once more, from the configured roots.</summary>
@@ -77,13 +76,24 @@ public sealed class UpstreamConnections
         return own.Build(leaf);
     }
 
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
+        return await ConnectAsync(await _resolver.ResolveAsync(host, cancellationToken), port, cancellationToken);
+    }
+
     private async ValueTask<Stream> ConnectToRedirectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
-        var addresses = await Dns.GetHostAddressesAsync(host, cancellationToken);
+        var addresses = await _resolver.ResolveAsync(host, cancellationToken);
         if (!RedirectHosts.ListsByName(host, port) && !Array.TrueForAll(addresses, PublicAddress.Is))
             throw new HttpRequestException($"The redirect host {host} resolves to an address that is not public.");
+        return await ConnectAsync(addresses, port, cancellationToken);
+    }
 
+    /// <summary>To the very addresses that were looked at: a name may lead elsewhere the next time.</summary>
+    private static async ValueTask<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
+    {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {

@@ -12,6 +12,9 @@ public sealed class UpstreamOptions
 
     public Uri Hub { get; set; } = new("https://hub.docker.com");
 
+    /// <summary>Where <c>/v1/search</c> is.</summary>
+    public Uri Index { get; set; } = new("https://index.docker.io");
+
     /// <summary>A parent proxy for everything that goes upstream. The environment's proxy variables are not read.</summary>
     public Uri? Proxy { get; set; }
 
@@ -22,7 +25,7 @@ public sealed class UpstreamOptions
     public IList<string> RedirectHosts { get; } = [];
 }
 
-internal sealed class UpstreamOptionsValidator : IValidateOptions<UpstreamOptions>
+internal sealed class UpstreamOptionsValidator(IConfiguration configuration) : IValidateOptions<UpstreamOptions>
 {
     public ValidateOptionsResult Validate(string? name, UpstreamOptions options)
     {
@@ -30,7 +33,7 @@ internal sealed class UpstreamOptionsValidator : IValidateOptions<UpstreamOption
         foreach (var (key, address) in new (string, Uri?)[]
                  {
                      ("Upstream:Registry", options.Registry), ("Upstream:Auth", options.Auth), ("Upstream:Hub", options.Hub),
-                     ("Upstream:Proxy", options.Proxy),
+                     ("Upstream:Index", options.Index), ("Upstream:Proxy", options.Proxy),
                  })
         {
             if (address is not null && !IsPlainOrigin(address))
@@ -45,6 +48,7 @@ internal sealed class UpstreamOptionsValidator : IValidateOptions<UpstreamOption
 
         if (options.TrustedCertificates is { } file && !File.Exists(file))
             failures.Add($"Upstream:TrustedCertificates: there is no file {file}");
+        HostResolver.Read(configuration.GetSection("Upstream:Addresses"), failures);
 
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }

@@ -1,3 +1,4 @@
+using ImageAccess.Core.Hosts;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Upstream;
@@ -10,11 +11,14 @@ public static class UpstreamSetup
         services.AddOptions<UpstreamOptions>().Bind(configuration.GetSection("Upstream")).ValidateOnStart();
         services.AddSingleton<IValidateOptions<UpstreamOptions>, UpstreamOptionsValidator>();
         services.AddHttpForwarder();
+        services.AddSingleton<IHostResolver>(HostResolver.Read(configuration.GetSection("Upstream:Addresses"), []));
+        services.AddSingleton<ViaStamp>();
         services.AddSingleton<UpstreamConnections>();
         services.AddSingleton<UpstreamMetrics>();
         services.AddSingleton<UpstreamHealth>();
         services.AddSingleton<UpstreamRegistry>();
         services.AddSingleton<UpstreamTokens>();
+        services.AddSingleton<UpstreamSearch>();
         services.ConfigureHttpClientDefaults(client =>
             client.ConfigurePrimaryHttpMessageHandler(provider => provider.GetRequiredService<UpstreamConnections>().ToDockerHub()));
         services.AddHealthChecks().AddCheck<UpstreamHealth>("upstream");
