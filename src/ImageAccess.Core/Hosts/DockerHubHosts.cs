@@ -37,7 +37,10 @@ public static class DockerHubHosts
     /// <summary>Everything at and under it is Docker Hub's.</summary>
     public const string Domain = "docker.io";
 
-    /// <summary>An alias of the registry outside of <see cref="Domain"/>.</summary>
+    /// <summary>The website and its API, outside of <see cref="Domain"/>.</summary>
+    public const string Hub = "hub.docker.com";
+
+    /// <summary>An alias of the registry under <see cref="Hub"/>.</summary>
     public const string HubAlias = "registry.hub.docker.com";
 
     private static readonly FrozenDictionary<string, DockerHubRole> Roles = new Dictionary<string, DockerHubRole>(StringComparer.Ordinal)

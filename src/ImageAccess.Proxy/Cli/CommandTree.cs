@@ -19,6 +19,7 @@ internal static class CommandTree
         root.Subcommands.Add(CheckCommand.Build());
         root.Subcommands.Add(ScanCommand.Build());
         root.Subcommands.Add(PolicyCommands.Build());
+        root.Subcommands.Add(CertificatesCommands.Build());
         return root;
     }
 

@@ -1,5 +1,6 @@
 using ImageAccess.Proxy.Audit;
 using ImageAccess.Proxy.Catalog;
+using ImageAccess.Proxy.Certificates;
 using ImageAccess.Proxy.Identity;
 using ImageAccess.Proxy.PolicyStore;
 using ImageAccess.Proxy.Registry;
@@ -25,6 +26,7 @@ public static class ProxyHost
         builder.Services
             .AddTelemetry()
             .AddReadiness(builder.Configuration)
+            .AddCertificates(builder.Configuration)
             .AddAudit(builder.Configuration)
             .AddHostedService<PolicyAuditing>()
             .AddAccountAuditing()
@@ -38,6 +40,7 @@ public static class ProxyHost
         var app = builder.Build();
         app.MapWhen(http => http.CameInBy(Listener.Admin), admin => admin.MapReadiness());
         app.UseForwardedHeaders();
+        app.MapWhen(AuthorityEndpoint.IsAskedOfMirror, mirror => mirror.Run(AuthorityEndpoint.HandleAsync));
         app.MapRegistry();
         return app;
     }

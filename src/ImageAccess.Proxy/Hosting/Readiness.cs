@@ -6,7 +6,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ImageAccess.Proxy.Hosting;
 
-/// <summary>The admin listener: <c>/livez</c>, <c>/readyz</c>, <c>/metrics</c> and <c>/check</c>.</summary>
+/// <summary>The admin listener: <c>/livez</c>, <c>/readyz</c>, <c>/metrics</c>, <c>/ca.crt</c> and <c>/check</c>.</summary>
 internal static class Readiness
 {
     private const int MaximumExpiring = 20;
@@ -23,6 +23,7 @@ internal static class Readiness
         ("GET" or "HEAD", "/livez") => http.Response.WriteAsync("alive\n"),
         ("GET" or "HEAD", "/readyz") => WriteReadinessAsync(http),
         ("GET" or "HEAD", "/metrics") => WriteMetricsAsync(http),
+        ("GET" or "HEAD", AuthorityEndpoint.Path) => AuthorityEndpoint.HandleAsync(http),
         ("GET", CheckEndpoint.Path) => http.RequestServices.GetRequiredService<CheckEndpoint>().HandleAsync(http),
         _ => WriteNotFoundAsync(http),
     });
@@ -82,7 +83,7 @@ internal static class Readiness
     private static Task WriteNotFoundAsync(HttpContext http)
     {
         http.Response.StatusCode = 404;
-        return http.Response.WriteAsync("here are /livez, /readyz, /metrics and /check?image=IMAGE\n");
+        return http.Response.WriteAsync("here are /livez, /readyz, /metrics, /ca.crt and /check?image=IMAGE\n");
     }
 
     private sealed class DiskHealth(string directory) : IHealthCheck
