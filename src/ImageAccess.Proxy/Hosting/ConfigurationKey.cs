@@ -24,6 +24,9 @@ internal enum ConfigurationKind
 
     /// <summary>The section ends in a number for each value.</summary>
     List,
+
+    /// <summary>A value, or a section of names with a value or a list each.</summary>
+    Map,
 }
 
 /// <summary>One key of the configuration. What is not in this table stops the start.</summary>
@@ -33,15 +36,25 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
     [
         new("Listen:Mirror"),
         new("Listen:Admin"),
+        new("Listen:Gateway"),
+        new("Listen:ForwardProxy"),
         new("Listen:TrustedProxies", ConfigurationKind.List),
         new("Mirror:Hold", ConfigurationKind.Switch),
         new("PublicUrl"),
         new("Upstream:Registry"),
         new("Upstream:Auth"),
         new("Upstream:Hub"),
+        new("Upstream:Index"),
+        new("Upstream:Addresses", ConfigurationKind.Map),
         new("Upstream:Proxy"),
         new("Upstream:TrustedCertificates", ConfigurationKind.Path),
         new("Upstream:RedirectHosts", ConfigurationKind.List),
+        new("Egress:Allow", ConfigurationKind.List),
+        new("Egress:Deny", ConfigurationKind.List),
+        new("Egress:HubCopies", ConfigurationKind.Switch),
+        new("Egress:IdleTimeout", ConfigurationKind.Duration),
+        new("Egress:Lifetime", ConfigurationKind.Duration),
+        new("ForwardProxy:Users", ConfigurationKind.Path),
         new("Identity:OrganizationClaim"),
         new("Identity:TrustedKeys", ConfigurationKind.Path),
         new("Identity:Directory:Organization", ConfigurationKind.List),
@@ -68,6 +81,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
 
     public bool Covers(string name) =>
         name.Equals(Name, StringComparison.OrdinalIgnoreCase)
+        || (Kind == ConfigurationKind.Map && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase))
         || (Kind == ConfigurationKind.List
             && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase)
             && int.TryParse(name.AsSpan(Name.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _));

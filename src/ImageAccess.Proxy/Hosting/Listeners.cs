@@ -1,18 +1,16 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using ImageAccess.Proxy.Certificates;
+using ImageAccess.Proxy.Ingress;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Hosting;
-
-/// <summary>The faces that a connection can come in by.</summary>
-internal enum Listener
-{
-    Mirror,
-    Admin,
-}
 
 /// <summary>Kestrel's listeners and limits. Each connection carries which listener it came in by.</summary>
 internal static class Listeners
@@ -21,6 +19,11 @@ internal static class Listeners
 
     /// <summary>What a request's body may measure unless its endpoint says otherwise.</summary>
     private const long MaximumBody = 4 * 1024 * 1024;
+
+    /// <summary>Of all listeners together: what is idle is closed long before so many are reached.</summary>
+    private const int MaximumConnections = 20_000;
+
+    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(15);
 
     public static void AddListeners(this WebApplicationBuilder builder)
     {
@@ -52,23 +55,22 @@ internal static class Listeners
     /// <summary>The key whose port the failure names; where it names none, as without permission, all of them with their addresses.</summary>
     private static string Name(ListenOptions options, Exception failure)
     {
-        (string Key, string Address)[] all = [("Listen:Mirror", options.Mirror), ("Listen:Admin", options.Admin)];
-        var named = all.Where(listener => failure.Message.Contains($":{ListenAddress.Parse(listener.Address).Port}:", StringComparison.Ordinal)).Select(listener => listener.Key);
-        return string.Join(" or ", named.DefaultIfEmpty(string.Join(" or ", all.Select(listener => $"{listener.Key} {listener.Address}"))));
+        var all = options.All().ToList();
+        var named = all.Where(one => failure.Message.Contains($":{ListenAddress.Parse(one.Address).Port}:", StringComparison.Ordinal)).Select(one => one.Key);
+        return string.Join(" or ", named.DefaultIfEmpty(string.Join(" or ", all.Select(one => $"{one.Key} {one.Address}"))));
     }
 
     private static void Listen(KestrelServerOptions server, IOptions<ListenOptions> options)
     {
         server.AddServerHeader = false;
+        server.Limits.MaxConcurrentConnections = MaximumConnections;
         server.Limits.MaxRequestBodySize = MaximumBody;
         server.Limits.MaxRequestHeadersTotalSize = MaximumHeaders;
         server.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
         server.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(2);
-        Add(ListenAddress.Parse(options.Value.Mirror), Listener.Mirror);
-        Add(ListenAddress.Parse(options.Value.Admin), Listener.Admin);
-
-        void Add(ListenAddress address, Listener listener)
+        foreach (var (listener, key, text) in options.Value.All())
         {
+            var address = ListenAddress.Parse(text);
             if (address.Host is { } host)
                 server.Listen(host, address.Port, Configure);
             else
@@ -82,8 +84,36 @@ internal static class Listeners
                     connection.Features.Set(new ListenerFeature(listener));
                     return next(connection);
                 });
+                Secure(listen, listener, key, address.IsTls);
             }
         }
+    }
+
+    /// <summary>What comes before TLS on the faces of Docker Hub, and TLS with the certificate that the listener demands.</summary>
+    private static void Secure(Microsoft.AspNetCore.Server.Kestrel.Core.ListenOptions listen, Listener listener, string key, bool isTls)
+    {
+        var services = listen.ApplicationServices;
+        var certificates = services.GetRequiredService<ServerCertificates>();
+        if (listener == Listener.Gateway)
+            listen.UseGateway(services);
+        else if (listener == Listener.ForwardProxy)
+            listen.UseForwardProxy(services);
+
+        if (listener is Listener.Gateway or Listener.ForwardProxy)
+            UseTls(certificates.ForDockerHub(key));
+        else if (isTls)
+            UseTls(certificates.ForMirror(key));
+
+        void UseTls(ServerCertificate certificate) => listen.UseHttps(new TlsHandshakeCallbackOptions
+        {
+            HandshakeTimeout = HandshakeTimeout,
+            OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+            {
+                ApplicationProtocols = [SslApplicationProtocol.Http11],
+                EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                ServerCertificateContext = certificate.Current,
+            }),
+        });
     }
 
     private static void TrustProxies(ForwardedHeadersOptions forwarded, IOptions<ListenOptions> options)

@@ -2,6 +2,7 @@ using ImageAccess.Proxy.Audit;
 using ImageAccess.Proxy.Catalog;
 using ImageAccess.Proxy.Certificates;
 using ImageAccess.Proxy.Identity;
+using ImageAccess.Proxy.Ingress;
 using ImageAccess.Proxy.PolicyStore;
 using ImageAccess.Proxy.Registry;
 using ImageAccess.Proxy.Upstream;
@@ -27,6 +28,8 @@ public static class ProxyHost
             .AddTelemetry()
             .AddReadiness(builder.Configuration)
             .AddCertificates(builder.Configuration)
+            .AddIngress(builder.Configuration)
+            .AddIngressAuditing()
             .AddAudit(builder.Configuration)
             .AddHostedService<PolicyAuditing>()
             .AddAccountAuditing()
@@ -39,6 +42,7 @@ public static class ProxyHost
 
         var app = builder.Build();
         app.MapWhen(http => http.CameInBy(Listener.Admin), admin => admin.MapReadiness());
+        app.MapWhen(http => http.Features.Get<InterceptedName>() is not null, hub => hub.MapDockerHub());
         app.UseForwardedHeaders();
         app.MapWhen(AuthorityEndpoint.IsAskedOfMirror, mirror => mirror.Run(AuthorityEndpoint.HandleAsync));
         app.MapRegistry();

@@ -15,6 +15,7 @@ internal static class Readiness
     {
         services.AddHealthChecks().AddCheck("disk", new DiskHealth(configuration["Data:Directory"]!));
         services.AddSingleton<CheckEndpoint>();
+        services.AddSingleton<EgressReport>();
         return services;
     }
 
@@ -50,6 +51,8 @@ internal static class Readiness
         foreach (var organization in policy.Organizations)
             json.WriteString(organization.Name, organization.Mode(today));
         json.WriteEndObject();
+        if (services.GetRequiredService<EgressReport>().Concern is { } egress)
+            json.WriteString("egress", egress);
         WriteExpiring(json, ExpiringEntries.Find(policy, today));
         json.WriteStartObject("degraded");
         foreach (var (name, entry) in report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy))

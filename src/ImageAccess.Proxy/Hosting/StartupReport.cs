@@ -18,17 +18,22 @@ internal static class StartupReport
         var today = DateOnly.FromDateTime(services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime);
         var listen = services.GetRequiredService<IOptions<ListenOptions>>().Value;
 
-        var lines = new List<string>
+        var hub = upstream.Registry.GetLeftPart(UriPartial.Authority);
+        var lines = listen.All().Zip(addresses).Select(pair => pair.First.Listener switch
         {
-            $"mirror   {addresses[0]}  in front of {upstream.Registry.GetLeftPart(UriPartial.Authority)}",
-            $"admin    {addresses[1]}/readyz",
-            policy.IsEnabled
-                ? $"policy   image access is ON: {string.Join(", ", policy.Organizations.Select(o => $"{o.Name} ({o.Mode(today)})"))}"
-                : "policy   image access is OFF: every image is allowed until an organization in the policy file is enabled",
-            $"next     docker: {{ \"registry-mirrors\": [\"{addresses[0]}\"] }} in /etc/docker/daemon.json; others: deploy/clients/",
-        };
-        if (!ListenAddress.Parse(listen.Mirror).IsLoopback)
+            Listener.Mirror => $"mirror   {pair.Second}  in front of {hub}",
+            Listener.Admin => $"admin    {pair.Second}/readyz",
+            Listener.Gateway => $"gateway  {pair.Second}  under Docker Hub's own names",
+            _ => $"proxy    {pair.Second}  for HTTPS_PROXY",
+        }).ToList();
+        lines.Add(policy.IsEnabled
+            ? $"policy   image access is ON: {string.Join(", ", policy.Organizations.Select(o => $"{o.Name} ({o.Mode(today)})"))}"
+            : "policy   image access is OFF: every image is allowed until an organization in the policy file is enabled");
+        lines.Add("next     on clients: what `imageaccess clients ENGINE --mode mirror|gateway|forward-proxy` prints");
+        if (ListenAddress.Parse(listen.Mirror) is { IsTls: false, IsLoopback: false })
             lines.Add("warning  plain http beyond loopback: classic dockerd sends Docker Hub credentials to a mirror in the clear");
+        if (services.GetRequiredService<EgressReport>().Concern is { } concern)
+            lines.Add($"warning  {concern}");
         return string.Join('\n', lines);
     }
 }

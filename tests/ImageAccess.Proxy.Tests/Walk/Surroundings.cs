@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Certificates;
 using ImageAccess.Proxy.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -42,6 +43,12 @@ public sealed class Surroundings : IAsyncDisposable
     public Uri Mirror { get; private set; } = null!;
 
     public Uri Admin { get; private set; } = null!;
+
+    /// <summary>The gateway and the forward proxy, where the settings have them.</summary>
+    public IReadOnlyList<Uri> Further { get; private set; } = [];
+
+    /// <summary>The CA that clients of those have to trust.</summary>
+    public string AuthorityFile => Path.Combine(_directory, "certificates", "ca.crt");
 
     public HttpClient Client { get; private set; } = null!;
 
@@ -181,12 +188,15 @@ public sealed class Surroundings : IAsyncDisposable
             ["Upstream:Registry"] = Hub.Registry.AbsoluteUri,
             ["Upstream:Auth"] = Hub.Auth.AbsoluteUri,
             ["Upstream:Hub"] = Hub.Hub.AbsoluteUri,
+            ["Upstream:Index"] = Hub.Index.AbsoluteUri,
             ["Upstream:RedirectHosts:0"] = Hub.Cdn.Authority,
             ["Data:Directory"] = _directory,
         };
         foreach (var (key, value) in settings)
             configuration[key] = value.Replace("CDNPORT", Hub.Cdn.Port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
 
+        if (configuration.ContainsKey("Listen:Gateway") || configuration.ContainsKey("Listen:ForwardProxy"))
+            CreateAuthority(configuration);
         Proxy = ProxyHost.Build(
             new ConfigurationBuilder().AddInMemoryCollection(configuration).Build(),
             builder =>
@@ -196,9 +206,15 @@ public sealed class Surroundings : IAsyncDisposable
             });
         await Proxy.StartAsync();
         var addresses = Proxy.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.ToList();
-        (Mirror, Admin) = (new Uri(addresses[0]), new Uri(addresses[1]));
+        (Mirror, Admin, Further) = (new Uri(addresses[0]), new Uri(addresses[1]), [.. addresses.Skip(2).Select(address => new Uri(address))]);
         Client = NewClient(Mirror);
         Hub.Requests.Clear();
+    }
+
+    private static void CreateAuthority(Dictionary<string, string?> configuration)
+    {
+        var options = CertificatesOptions.Of(new ConfigurationBuilder().AddInMemoryCollection(configuration).Build());
+        new CertificateIssue(new CertificatePlan(options), TimeProvider.System).EnsureAuthority();
     }
 
     private sealed class WriterLoggerProvider(TextWriter writer) : ILoggerProvider, ILogger

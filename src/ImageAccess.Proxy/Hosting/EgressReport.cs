@@ -1,0 +1,13 @@
+using ImageAccess.Proxy.Ingress.Egress;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Hosting;
+
+/// <summary>What an administrator is told, at the start and in <c>/readyz</c>, while tunnels lead to registries that nobody named.</summary>
+internal sealed class EgressReport(EgressPolicy egress, IOptions<ListenOptions> listen)
+{
+    /// <summary>Null where nothing is led on, or only to what is listed.</summary>
+    public string? Concern => egress.IsOpen && listen.Value is { Gateway: not null } or { ForwardProxy: not null }
+        ? "other registries can be reached, and so copies of Docker Hub: Egress:Allow restricts them"
+        : null;
+}
