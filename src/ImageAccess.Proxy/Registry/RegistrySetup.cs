@@ -97,7 +97,8 @@ public static class RegistrySetup
     /// <summary>What this program sent to Docker Hub came back to it (RFC 5842, section 7.2).</summary>
     private static Task RefuseLoopAsync(HttpContext http)
     {
-        http.RequestServices.GetRequiredService<ILogger<RegistryEndpoint>>().RequestCameBack();
+        if (http.RequestServices.GetRequiredService<ViaStamp>().TellOnce())
+            http.RequestServices.GetRequiredService<ILogger<RegistryEndpoint>>().RequestCameBack();
         return RequestBody.RefuseAsync(
             http, new RegistryError(508, "UNAVAILABLE", "the proxy's own request came back to it: Docker Hub's names lead to the proxy itself, set Upstream:Addresses"));
     }

@@ -13,6 +13,8 @@ public sealed class ViaStamp
 
     private readonly string _pseudonym = $"imageaccess-{RandomNumberGenerator.GetHexString(16, lowercase: true)}";
 
+    private int _told;
+
     public ViaStamp() => Entry = $"1.1 {_pseudonym}";
 
     /// <summary><c>1.1 imageaccess-…</c></summary>
@@ -29,6 +31,9 @@ public sealed class ViaStamp
 
         return false;
     }
+
+    /// <summary>Whether it is the first time that this is asked: every request of a loop comes back, and one line tells of all.</summary>
+    public bool TellOnce() => Interlocked.Exchange(ref _told, 1) == 0;
 
     internal HttpMessageHandler On(HttpMessageHandler handler) => new Stamping(this) { InnerHandler = handler };
 

@@ -48,7 +48,7 @@ public sealed class Surroundings : IAsyncDisposable
     public IReadOnlyList<Uri> Further { get; private set; } = [];
 
     /// <summary>The CA that clients of those have to trust.</summary>
-    public string AuthorityFile => Path.Combine(_directory, "certificates", "ca.crt");
+    public string AuthorityFile { get; private set; } = "";
 
     public HttpClient Client { get; private set; } = null!;
 
@@ -196,7 +196,7 @@ public sealed class Surroundings : IAsyncDisposable
             configuration[key] = value.Replace("CDNPORT", Hub.Cdn.Port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
 
         if (configuration.ContainsKey("Listen:Gateway") || configuration.ContainsKey("Listen:ForwardProxy"))
-            CreateAuthority(configuration);
+            AuthorityFile = EnsureAuthority(configuration);
         Proxy = ProxyHost.Build(
             new ConfigurationBuilder().AddInMemoryCollection(configuration).Build(),
             builder =>
@@ -211,10 +211,11 @@ public sealed class Surroundings : IAsyncDisposable
         Hub.Requests.Clear();
     }
 
-    private static void CreateAuthority(Dictionary<string, string?> configuration)
+    private static string EnsureAuthority(Dictionary<string, string?> configuration)
     {
-        var options = CertificatesOptions.Of(new ConfigurationBuilder().AddInMemoryCollection(configuration).Build());
-        new CertificateIssue(new CertificatePlan(options), TimeProvider.System).EnsureAuthority();
+        var plan = new CertificatePlan(CertificatesOptions.Of(new ConfigurationBuilder().AddInMemoryCollection(configuration).Build()));
+        new CertificateIssue(plan, TimeProvider.System).EnsureAuthority();
+        return plan.Authority.Files.CertificatePath;
     }
 
     private sealed class WriterLoggerProvider(TextWriter writer) : ILoggerProvider, ILogger

@@ -1,0 +1,230 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using ImageAccess.FakeHubs;
+
+namespace ImageAccess.Proxy.Tests.Ingress;
+
+/// <summary>Names that lead into the house, to the cloud's metadata or to Docker Hub itself: looked at once resolved, and not resolved again.</summary>
+public sealed class AddressTests
+{
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("10.0.0.1")]
+    [InlineData("169.254.169.254")]
+    [InlineData("fd00:ec2::254")]
+    [InlineData("::1")]
+    [InlineData("::ffff:127.0.0.1")]
+    [InlineData("64:ff9b::7f00:1")]
+    [InlineData("192.168.1.1")]
+    public async Task A_name_that_leads_to_no_public_address_is_refused(string address)
+    {
+        await using var room = await IngressRoom.StartAsync(settings:
+        [
+            ("Egress:Allow:2", "inside.example.com"), ("Upstream:Addresses:inside.example.com", address),
+        ]);
+        await RefusedAsync(room, "inside.example.com:443", "private-address");
+    }
+
+    [Fact]
+    public async Task One_address_that_is_not_public_refuses_them_all()
+    {
+        await using var room = await IngressRoom.StartAsync(settings:
+        [
+            ("Upstream:Addresses:mixed.example.com:0", "1.1.1.1"), ("Upstream:Addresses:mixed.example.com:1", "127.0.0.1"),
+        ]);
+        await RefusedAsync(room, "mixed.example.com:443", "private-address");
+    }
+
+    [Theory]
+    [InlineData("192.0.2.1", "private-address")] // documentation's, as the room says that registry-1.docker.io has
+    [InlineData("52.0.0.7", "docker-hub-address")]
+    [InlineData("::ffff:52.0.0.7", "docker-hub-address")]
+    public async Task A_name_that_leads_to_Docker_Hub_is_refused(string address, string reason)
+    {
+        await using var room = await IngressRoom.StartAsync(settings:
+        [
+            ("Upstream:Addresses:auth.docker.io", "52.0.0.7"), ("Upstream:Addresses:fronting.example.com", address),
+        ]);
+        await RefusedAsync(room, "fronting.example.com:443", reason);
+    }
+
+    [Fact]
+    public async Task A_host_listed_as_private_is_not_Docker_Hub_all_the_same()
+    {
+        await using var room = await IngressRoom.StartAsync(settings:
+        [
+            ("Egress:Allow:2", "fronting.example.com private"), ("Upstream:Addresses:registry-1.docker.io", "127.0.0.9"), ("Upstream:Addresses:fronting.example.com", "127.0.0.9"),
+        ]);
+        await RefusedAsync(room, "fronting.example.com:443", "docker-hub-address");
+    }
+
+    /// <summary>
+    /// A resolver that says one thing to who looks and another to who connects: the answer that was looked at is the one that is
+    /// connected to, and no other is asked for.
+    /// </summary>
+    [Fact]
+    public async Task A_name_that_leads_elsewhere_the_next_time_leads_where_it_was_looked_at()
+    {
+        await using var dns = new TestResolver();
+        using var dockerHub = new TcpListener(IPAddress.Parse("127.0.0.9"), 0);
+        dockerHub.Start();
+        var port = ((IPEndPoint)dockerHub.LocalEndpoint).Port;
+        using var harmless = new TcpListener(IPAddress.Parse("127.0.0.2"), port);
+        harmless.Start();
+        var asked = 0;
+        dns.Say("registry-1.docker.io", () => "127.0.0.9");
+        dns.Say("rebinding.example.com", () => Interlocked.Increment(ref asked) == 1 ? "127.0.0.2" : "127.0.0.9");
+        await using var room = await IngressRoom.StartAsync(settings:
+        [
+            ("Upstream:Addresses", dns.Address), ("Egress:Allow:2", $"rebinding.example.com:{port} private"),
+        ]);
+
+        var (head, stream) = await room.ConnectAsync($"rebinding.example.com:{port}");
+        await stream.DisposeAsync();
+        Assert.StartsWith("HTTP/1.1 200 ", head, StringComparison.Ordinal);
+        Assert.Equal((1, true, false), (Volatile.Read(ref asked), harmless.Pending(), dockerHub.Pending()));
+
+        await RefusedAsync(room, $"rebinding.example.com:{port}", "docker-hub-address");
+        Assert.False(dockerHub.Pending());
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("169.254.169.254")]
+    [InlineData("::1")]
+    public async Task A_resolver_that_was_asked_instead_of_the_systems_is_believed_no_more(string address)
+    {
+        await using var dns = new TestResolver();
+        dns.Say("registry-1.docker.io", () => "52.0.0.7");
+        dns.Say("inside.example.com", () => address, isIPv6: address.Contains(':', StringComparison.Ordinal));
+        await using var room = await IngressRoom.StartAsync(settings: ("Upstream:Addresses", dns.Address));
+        await RefusedAsync(room, "inside.example.com:443", "private-address");
+    }
+
+    [Fact]
+    public async Task While_nobody_knows_where_Docker_Hub_is_nothing_is_led_on()
+    {
+        await using var dns = new TestResolver();
+        dns.Say("elsewhere.example.com", () => "1.1.1.1");
+        await using var room = await IngressRoom.StartAsync(settings: ("Upstream:Addresses", dns.Address));
+        var (head, stream) = await room.ConnectAsync("elsewhere.example.com:443");
+        await stream.DisposeAsync();
+        Assert.StartsWith("HTTP/1.1 502 ", head, StringComparison.Ordinal);
+    }
+
+    /// <summary>A redirect of a blob to a listed wildcard whose name leads into the house, by a resolver that changes its mind.</summary>
+    [Fact]
+    public async Task A_redirect_that_leads_into_the_house_is_not_followed()
+    {
+        await using var dns = new TestResolver();
+        dns.Say("cdn.evil.example.com", () => "127.0.0.1");
+        await using var room = await IngressRoom.StartAsync(settings:
+        [
+            ("Upstream:Addresses", dns.Address), ("Upstream:RedirectHosts:0", "cdn.*.example.com:CDNPORT"),
+        ]);
+        var world = room.World;
+        var token = await world.PullTokenAsync("bob", "acme/app");
+        var manifest = JsonSerializer.Deserialize<JsonElement>((await world.AskAsync("GET", "/v2/acme/app/manifests/latest", token)).Body);
+        var layer = manifest.GetProperty("layers")[0].GetProperty("digest").GetString();
+        world.Hub.Faults.Add(Face.Registry, Fault.Redirect(
+            string.Create(CultureInfo.InvariantCulture, $"http://cdn.evil.example.com:{world.Hub.Cdn.Port}/secret")));
+
+        Assert.Equal(502, (await world.AskAsync("GET", $"/v2/acme/app/blobs/{layer}", token)).Status);
+        Assert.Empty(world.Hub.Requests.Of(Face.Cdn));
+    }
+
+    [Fact]
+    public async Task Configured_upstreams_may_be_anywhere()
+    {
+        await using var dns = new TestResolver();
+        dns.Say("upstream.example.com", () => "127.0.0.1");
+        await using var hub = await FakeHub.StartAsync();
+        hub.Images.PushImage("library/nginx", "latest");
+        await using var room = await IngressRoom.StartAsync(settings:
+        [
+            ("Upstream:Addresses", dns.Address),
+            ("Upstream:Registry", string.Create(CultureInfo.InvariantCulture, $"http://upstream.example.com:{hub.Registry.Port}")),
+        ]);
+        Assert.Equal(200, (await room.World.AskAsync("GET", "/v2/library/nginx/manifests/latest", await room.World.PullTokenAsync(null, "library/nginx"))).Status);
+    }
+
+    private static async Task RefusedAsync(IngressRoom room, string target, string reason)
+    {
+        var (head, stream) = await room.ConnectAsync(target);
+        await stream.DisposeAsync();
+        Assert.StartsWith($"HTTP/1.1 403 registry access to {target.Split(':')[0]} is not allowed\r\n", head, StringComparison.Ordinal);
+        var audit = (await room.World.AuditAsync(1)).Last(one => one.TryGetProperty("host", out _));
+        Assert.Equal(reason, audit.GetProperty("reason").GetString());
+    }
+}
+
+/// <summary>A name server on this machine that says what a test wants, anew for each question.</summary>
+internal sealed class TestResolver : IAsyncDisposable
+{
+    private const int Four = 1;
+    private const int Six = 28;
+
+    private readonly UdpClient _socket = new(new IPEndPoint(IPAddress.Loopback, 0));
+    private readonly ConcurrentDictionary<string, Func<string>> _names = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, int> _kinds = new(StringComparer.OrdinalIgnoreCase);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _answering;
+
+    public TestResolver() => _answering = AnswerAsync();
+
+    public string Address => _socket.Client.LocalEndPoint!.ToString()!;
+
+    /// <summary>Which address the name has, of IPv4 or of IPv6; asked anew for each question.</summary>
+    public void Say(string name, Func<string> address, bool isIPv6 = false) => (_kinds[name], _names[name]) = (isIPv6 ? Six : Four, address);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        _socket.Dispose();
+        await _answering;
+        _stopping.Dispose();
+    }
+
+    private async Task AnswerAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var question = await _socket.ReceiveAsync(_stopping.Token);
+                await _socket.SendAsync(Answer(question.Buffer), question.RemoteEndPoint, _stopping.Token);
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException or SocketException)
+        {
+            // The test has ended.
+        }
+    }
+
+    /// <summary>RFC 1035, section 4: the question with one record behind it, or with none.</summary>
+    private byte[] Answer(byte[] question)
+    {
+        var labels = new List<string>();
+        var place = 12;
+        while (question[place] != 0)
+        {
+            labels.Add(Encoding.ASCII.GetString(question, place + 1, question[place]));
+            place += question[place] + 1;
+        }
+
+        place++;
+        var type = BinaryPrimitives.ReadUInt16BigEndian(question.AsSpan(place));
+        var end = place + 4;
+        var name = string.Join('.', labels);
+        var isKnown = _names.TryGetValue(name, out var say);
+        var address = isKnown && _kinds[name] == type ? IPAddress.Parse(say!()).GetAddressBytes() : [];
+        byte[] record = address.Length == 0 ? [] : [0xc0, 12, 0, (byte)type, 0, 1, 0, 0, 0, 0, 0, (byte)address.Length, .. address];
+        byte[] head = [question[0], question[1], 0x81, (byte)(isKnown ? 0x80 : 0x83), 0, 1, 0, (byte)(record.Length > 0 ? 1 : 0), 0, 0, 0, 0];
+        return [.. head, .. question[12..end], .. record];
+    }
+}
