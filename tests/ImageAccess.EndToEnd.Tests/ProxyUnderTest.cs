@@ -10,8 +10,9 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     private readonly Running _process;
     private readonly string _folder;
 
-    private ProxyUnderTest(Running process, string folder, Uri mirror, Uri admin)
+    private ProxyUnderTest(Running process, string folder, Uri mirror, Uri admin, Intercepting? intercepting)
     {
+        Intercepting = intercepting;
         _process = process;
         _folder = folder;
         Mirror = mirror;
@@ -25,11 +26,17 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
 
     public Uri Admin { get; }
 
+    /// <summary>Where it answers under Docker Hub's own names, if it does.</summary>
+    public Intercepting? Intercepting { get; }
+
+    /// <summary>The CA that its clients trust then.</summary>
+    public string AuthorityFile => Path.Combine(_folder, "data", "certificates", "ca.crt");
+
     /// <summary>Everything that it has written to its standard streams.</summary>
     public string Log => _process.Text;
 
     /// <summary>Starts one in its own folder, in front of this hub, with this policy.</summary>
-    public static async Task<ProxyUnderTest> StartAsync(string folder, FakeHub hub, string policy, bool hold)
+    public static async Task<ProxyUnderTest> StartAsync(string folder, FakeHub hub, string policy, bool hold, Intercepting? intercepting = null)
     {
         Directory.CreateDirectory(folder);
         var mirror = new Uri($"http://127.0.0.1:{Ports.Free()}");
@@ -38,12 +45,13 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         var configuration = Path.Combine(folder, "imageaccess.json");
         await File.WriteAllTextAsync(configuration, $$"""
             {
-              "Listen": { "Mirror": "http://{{mirror.Authority}}", "Admin": "http://{{admin.Authority}}" },
+              "Listen": { "Mirror": "http://{{mirror.Authority}}", "Admin": "http://{{admin.Authority}}"{{intercepting?.Settings}} },
               "Mirror": { "Hold": {{(hold ? "true" : "false")}} },
               "Upstream": {
                 "Registry": "http://{{hub.Registry.Authority}}",
                 "Auth": "http://{{hub.Auth.Authority}}",
                 "Hub": "http://{{hub.Hub.Authority}}",
+                "Index": "http://{{hub.Index.Authority}}",
                 "RedirectHosts": [ "{{hub.Cdn.Authority}}" ]
               },
               "Policy": { "File": "policy.json" },
@@ -51,8 +59,10 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
             }
             """);
 
+        if (intercepting is not null)
+            (await Running.ToEndAsync(new("dotnet", [Assembly(), "certificates", "create", "--config", configuration]), "certificates create", "", TimeSpan.FromSeconds(60))).Succeeded();
         var started = Running.StartDaemon(folder, "dotnet", Assembly(), "--config", configuration);
-        var proxy = new ProxyUnderTest(started, folder, mirror, admin);
+        var proxy = new ProxyUnderTest(started, folder, mirror, admin, intercepting);
         try
         {
             await proxy._process.ReadyAsync(proxy.IsReadyAsync, TimeSpan.FromSeconds(60));
@@ -106,6 +116,12 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
             return false;
         }
     }
+}
+
+/// <summary>The ways in under Docker Hub's own names: the gateway's address, on which it has port 443, and the forward proxy.</summary>
+internal sealed record Intercepting(IPAddress Gateway, Uri ForwardProxy)
+{
+    public string Settings => $$""", "Gateway": "https://{{Gateway}}:443", "ForwardProxy": "http://{{ForwardProxy.Authority}}" """;
 }
 
 internal static class Ports

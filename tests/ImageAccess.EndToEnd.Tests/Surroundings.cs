@@ -27,12 +27,11 @@ public sealed class Surroundings : IAsyncLifetime
         }
         """;
 
-    /// <summary>A loopback address of this run's own, so that runs side by side do not meet on port 443.</summary>
-    private static readonly IPAddress DockerHub =
-        new([127, (byte)(64 + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
+    private static readonly IPAddress DockerHub = OwnAddress(64);
 
     private readonly Dictionary<string, IClient> _clients = new(StringComparer.Ordinal);
     private readonly List<ProxyUnderTest> _others = [];
+    private ProxyUnderTest? _intercepting;
     private string _folder = "";
 
     internal FakeHub Hub { get; private set; } = null!;
@@ -83,7 +82,7 @@ public sealed class Surroundings : IAsyncLifetime
     public async Task DisposeAsync()
     {
         foreach (var client in _clients.Values) await client.DisposeAsync();
-        foreach (var proxy in (ProxyUnderTest?[])[Proxy, Yielding, .. _others])
+        foreach (var proxy in (ProxyUnderTest?[])[Proxy, Yielding, _intercepting, .. _others])
         {
             if (proxy is not null) await proxy.DisposeAsync();
         }
@@ -99,6 +98,39 @@ public sealed class Surroundings : IAsyncLifetime
         var way = mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{_others.IndexOf(mirror)}";
         return ClientAsync(name, $"{name} {way}", new Setup(
             Containerd.HostsOf(mirror.Mirror), Registries.Of(mirror.Mirror), Docker.DaemonOf(mirror.Mirror)));
+    }
+
+    /// <summary>The proxy that answers under Docker Hub's own names. Started once, kept for the run.</summary>
+    internal async Task<ProxyUnderTest> InterceptingAsync()
+    {
+        if (_intercepting is null)
+        {
+            var ways = new Intercepting(OwnAddress(96), new Uri($"http://127.0.0.1:{Ports.Free()}"));
+            _intercepting = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "intercepting"), Hub, Policy, hold: true, ways);
+            await File.WriteAllTextAsync(Path.Combine(_folder, "hosts.gateway"), $"127.0.0.1 localhost\n{ways.Gateway} {string.Join(' ', DockerHubNames.Intercepted)}\n");
+            await File.WriteAllTextAsync(Path.Combine(_folder, "hosts.none"), "127.0.0.1 localhost\n");
+        }
+
+        return _intercepting;
+    }
+
+    /// <summary>A client that knows of no mirror: its names lead to the gateway, or its connections through the forward proxy.</summary>
+    internal async Task<IClient> InterceptedClientAsync(string name, string way)
+    {
+        var proxy = await InterceptingAsync();
+        var environment = new Dictionary<string, string> { ["TRUST"] = proxy.AuthorityFile };
+        if (way == "gateway")
+        {
+            environment["HOSTS"] = Path.Combine(_folder, "hosts.gateway");
+        }
+        else
+        {
+            environment["HOSTS"] = Path.Combine(_folder, "hosts.none");
+            environment["HTTPS_PROXY"] = proxy.Intercepting!.ForwardProxy.AbsoluteUri;
+        }
+
+        return await ClientAsync(name, $"{name} {way}", new Setup(
+            "server = \"https://registry-1.docker.io\"\n", "unqualified-search-registries = [\"docker.io\"]\n", "{}") { Environment = environment });
     }
 
     /// <summary>A client as <c>deploy/clients</c> sets it up, with this address of the proxy.</summary>
@@ -141,6 +173,10 @@ public sealed class Surroundings : IAsyncLifetime
         return answer.StatusCode == HttpStatusCode.OK ? answer.Headers.GetValues("Docker-Content-Digest").Single() : null;
     }
 
+    /// <summary>A loopback address of this run's own, so that runs side by side do not meet on port 443.</summary>
+    private static IPAddress OwnAddress(int block) =>
+        new([127, (byte)(block + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
+
     private static string Deployed(string file, string authority) =>
         File.ReadAllText(Path.Combine(ProxyUnderTest.Repository, "deploy", "clients", file))
             .Replace("mirror.example.com:5000", authority, StringComparison.Ordinal);
@@ -153,28 +189,39 @@ public sealed class Surroundings : IAsyncLifetime
 
     private Task<IClient> StartAsync(string name, string cell, Setup setup)
     {
-        Cell Here() => new(_folder, cell, root: null);
+        Cell Here() => With(new Cell(_folder, cell, root: null));
+        Cell Current() => With(CurrentCell(cell));
         return name switch
         {
             "dockerd 20.10" => As(Docker.ClassicAsync(Here(), setup.Daemon)),
-            "dockerd 28" => As(Docker.CurrentAsync(CurrentCell(cell), setup.Daemon)),
+            "dockerd 28" => As(Docker.CurrentAsync(Current(), setup.Daemon)),
             "containerd 1.6" => As(Containerd.StartAsync(Here(), setup.Hosts)),
-            "containerd 2" => As(Containerd.StartAsync(CurrentCell(cell), setup.Hosts)),
+            "containerd 2" => As(Containerd.StartAsync(Current(), setup.Hosts)),
             "podman 4" => Task.FromResult<IClient>(Podman.Of(Here(), setup.Registries)),
-            "podman 5" => Task.FromResult<IClient>(Podman.Of(CurrentCell(cell), setup.Registries)),
+            "podman 5" => Task.FromResult<IClient>(Podman.Of(Current(), setup.Registries)),
             "buildah 1.28" => Task.FromResult<IClient>(Podman.Buildah(Here(), setup.Registries)),
-            "buildah 1.43" => Task.FromResult<IClient>(Podman.Buildah(CurrentCell(cell), setup.Registries)),
+            "buildah 1.43" => Task.FromResult<IClient>(Podman.Buildah(Current(), setup.Registries)),
             "skopeo 1.9" => Task.FromResult<IClient>(Skopeo.Of(Here(), setup.Registries)),
-            "skopeo 1.22" => Task.FromResult<IClient>(Skopeo.Of(CurrentCell(cell), setup.Registries)),
+            "skopeo 1.22" => Task.FromResult<IClient>(Skopeo.Of(Current(), setup.Registries)),
             _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such client"),
         };
+
+        Cell With(Cell home)
+        {
+            foreach (var (variable, value) in setup.Environment)
+                home.Set(variable, value);
+            return home;
+        }
 
         static async Task<IClient> As<T>(Task<T> starting)
             where T : IClient => await starting;
     }
 
     /// <summary>How a client is told of the proxy: the file that each family reads.</summary>
-    private sealed record Setup(string Hosts, string Registries, string Daemon);
+    private sealed record Setup(string Hosts, string Registries, string Daemon)
+    {
+        public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    }
 }
 
 [CollectionDefinition(nameof(Surroundings))]

@@ -55,6 +55,9 @@ internal sealed class Containerd : IClient
         return RunAsync(["images", "pull", "--snapshotter", "native", .. from, Image.Full(image)]);
     }
 
+    public Task<Outcome> PushAsync(string image, string destination, string credentials) => RunAsync(
+        "images", "push", "--hosts-dir", _cell.PathOf("hosts"), "--user", credentials, Image.Full(destination), Image.Full(image));
+
     public async Task<string> IdentityAsync(string image) =>
         (await RunAsync("images", "list", $"name=={Image.Full(image)}")).Succeeded().Text
         .Split('\n')[1].Split(' ', StringSplitOptions.RemoveEmptyEntries)[2];

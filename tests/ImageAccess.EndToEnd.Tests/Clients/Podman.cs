@@ -31,10 +31,10 @@ internal sealed class Podman : IClient
     public async Task RemoveAsync(string image) => (await RunAsync("rmi", "--force", Image.Full(image))).Succeeded();
 
     public Task<Outcome> LoginAsync(string user, string password, string host) =>
-        RunWithInputAsync(password, ["login", "--tls-verify=false", "--username", user, "--password-stdin", host]);
+        RunWithInputAsync(password, ["login", .. Registries.TlsOf($"{host}/x"), "--username", user, "--password-stdin", host]);
 
     public Task<Outcome> PushAsync(string image, string destination) =>
-        RunAsync("push", "--signature-policy", _cell.PathOf(Registries.SignaturePolicy), "--tls-verify=false", Image.Full(image), $"docker://{destination}");
+        RunAsync(["push", "--signature-policy", _cell.PathOf(Registries.SignaturePolicy), .. Registries.TlsOf(destination), Image.Full(image), $"docker://{Image.Full(destination)}"]);
 
     /// <summary>Builds a Dockerfile of FROM and COPY; the context has a file <c>file</c> in it.</summary>
     public Task<Outcome> BuildAsync(string tag, string dockerfile)

@@ -16,10 +16,12 @@ internal sealed class Skopeo : IClient
     }
 
     public Task<Outcome> LoginAsync(string user, string password, string host) =>
-        _cell.RunWithInputAsync(password, ["skopeo", "login", "--tls-verify=false", "--username", user, "--password-stdin", host]);
+        _cell.RunWithInputAsync(password, ["skopeo", "login", .. Registries.TlsOf($"{host}/x"), "--username", user, "--password-stdin", host]);
 
     public Task<Outcome> CopyToAsync(string image, string destination, params IReadOnlyList<string> options) =>
-        RunAsync(["copy", "--dest-tls-verify=false", .. options, $"dir:{FolderOf(image)}", $"docker://{destination}"]);
+        RunAsync([
+            "copy", .. Registries.TlsOf(destination).Length > 0 ? ["--dest-tls-verify=false"] : Array.Empty<string>(), .. options,
+            $"dir:{FolderOf(image)}", $"docker://{Image.Full(destination)}"]);
 
     /// <summary>Every file of the image with its bytes.</summary>
     public async Task<string> IdentityAsync(string image)

@@ -24,6 +24,9 @@ public static class DockerHubNames
 
     public static IReadOnlyList<string> All => Faces.Keys;
 
+    /// <summary>The names that clients need for a pull, a push, a search and a login: without the API and the CDN.</summary>
+    public static IReadOnlyList<string> Intercepted => [.. Faces.Where(pair => pair.Value is not (Face.Hub or Face.Cdn)).Select(pair => pair.Key)];
+
     public static bool Contains(string? host) => host is not null && Faces.ContainsKey(host);
 
     internal static Face? FaceOf(string host) => Faces.TryGetValue(host, out var face) ? face : null;
