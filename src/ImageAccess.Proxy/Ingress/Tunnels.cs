@@ -22,7 +22,7 @@ internal sealed class Tunnels(TunnelDialer dialer, IngressMetrics metrics, IOpti
     /// <summary>Connects to the target for a client, unless that is the far end of a tunnel of this program's own.</summary>
     public async Task<TunnelTarget> ConnectAsync(ConnectionContext connection, HostName host, int port, EgressVerdict verdict)
     {
-        if (!dialer.IsOwn(connection.RemoteEndPoint))
+        if (!dialer.IsOwn(connection.RemoteEndPoint, connection.LocalEndPoint))
             return await dialer.ConnectAsync(host, port, verdict == EgressVerdict.TunnelToPrivate, connection.ConnectionClosed);
         logger.Loop(host.Value);
         return TunnelTarget.None(RefusalReason.Loop);

@@ -61,9 +61,11 @@ public sealed class IngressRoom : IAsyncLifetime, IAsyncDisposable
     }
 
     /// <summary>Through the forward proxy to a host; the answer's head, and the connection behind it.</summary>
-    internal async Task<(string Head, NetworkStream Stream)> ConnectAsync(string target, params string[] headers)
+    internal Task<(string Head, NetworkStream Stream)> ConnectAsync(string target, params string[] headers) => ConnectAsync(ForwardProxy, target, headers);
+
+    internal static async Task<(string Head, NetworkStream Stream)> ConnectAsync(Uri proxy, string target, params string[] headers)
     {
-        var stream = await OpenAsync(ForwardProxy);
+        var stream = await OpenAsync(proxy);
         await stream.WriteAsync(Encoding.Latin1.GetBytes($"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{string.Concat(headers.Select(header => header + "\r\n"))}\r\n"));
         return (await ReadHeadAsync(stream), stream);
     }
@@ -139,7 +141,7 @@ public sealed class IngressRoom : IAsyncLifetime, IAsyncDisposable
         return Encoding.Latin1.GetString(answer.ToArray());
     }
 
-    private static async Task<RawAnswer> AskAsync(SslStream tls, string request)
+    internal static async Task<RawAnswer> AskAsync(SslStream tls, string request)
     {
         Assert.Equal(SslApplicationProtocol.Http11, tls.NegotiatedApplicationProtocol);
         await tls.WriteAsync(Encoding.Latin1.GetBytes(request));

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using ImageAccess.Proxy.Hosting;
 
@@ -36,6 +37,11 @@ public sealed class ImageAccessProcess : IAsyncDisposable
         _error = _process.StandardError.ReadToEndAsync();
         _reading = ReadAsync();
     }
+
+    /// <summary>The most memory that it ever had resident, in bytes.</summary>
+    public long PeakMemory => long.Parse(
+        File.ReadLines($"/proc/{_process.Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        CultureInfo.InvariantCulture) * 1024;
 
     /// <summary>SIGTERM, as a service manager sends it.</summary>
     public void Terminate()

@@ -20,11 +20,12 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    private readonly ConcurrentDictionary<IPEndPoint, byte> _own = new();
+    private readonly ConcurrentDictionary<(IPEndPoint Here, IPEndPoint There), byte> _own = new();
     private readonly Uri? _parent = options.Value.Parent;
 
-    /// <summary>Whether this is the other end of a tunnel of this program's own.</summary>
-    public bool IsOwn(EndPoint? client) => client is IPEndPoint address && _own.ContainsKey(Plain(address));
+    /// <summary>Whether this connection, as the listener sees it, is the far end of a tunnel of this program's own.</summary>
+    public bool IsOwn(EndPoint? client, EndPoint? listener) =>
+        client is IPEndPoint here && listener is IPEndPoint there && _own.ContainsKey((Plain(here), Plain(there)));
 
     public async Task<TunnelTarget> ConnectAsync(HostName host, int port, bool mayBePrivate, CancellationToken cancellationToken)
     {
@@ -38,7 +39,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
             var socket = _parent is null
                 ? await ConnectAsync(addresses, port, either.Token)
                 : await ConnectAsync(_parent, host, port, either.Token);
-            return TunnelTarget.At(socket, Remember(socket), Forget);
+            return Remember(socket);
         }
         catch (Exception exception) when (exception is SocketException or IOException
             || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -130,14 +131,12 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
         return false;
     }
 
-    private IPEndPoint Remember(Socket socket)
+    private TunnelTarget Remember(Socket socket)
     {
-        var end = Plain((IPEndPoint)socket.LocalEndPoint!);
-        _own[end] = 0;
-        return end;
+        var ends = (Plain((IPEndPoint)socket.LocalEndPoint!), Plain((IPEndPoint)socket.RemoteEndPoint!));
+        _own[ends] = 0;
+        return TunnelTarget.At(socket, () => _own.TryRemove(ends, out _));
     }
-
-    private void Forget(IPEndPoint end) => _own.TryRemove(end, out _);
 
     private static IPEndPoint Plain(IPEndPoint end) => new(PublicAddress.Plain(end.Address), end.Port);
 }
@@ -145,14 +144,12 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
 /// <summary>A socket that leads to a tunnel's target, known as this program's own while it is open; or why there is none.</summary>
 internal sealed class TunnelTarget : IDisposable
 {
-    private readonly IPEndPoint? _local;
-    private readonly Action<IPEndPoint>? _forget;
+    private readonly Action? _forget;
 
-    private TunnelTarget(Socket? socket, string fault, IPEndPoint? local, Action<IPEndPoint>? forget)
+    private TunnelTarget(Socket? socket, string fault, Action? forget)
     {
         Socket = socket;
         Fault = fault;
-        _local = local;
         _forget = forget;
     }
 
@@ -161,14 +158,13 @@ internal sealed class TunnelTarget : IDisposable
     /// <summary>One of <see cref="RefusalReason"/>; empty with a socket.</summary>
     public string Fault { get; }
 
-    public static TunnelTarget At(Socket socket, IPEndPoint local, Action<IPEndPoint> forget) => new(socket, "", local, forget);
+    public static TunnelTarget At(Socket socket, Action forget) => new(socket, "", forget);
 
-    public static TunnelTarget None(string fault) => new(null, fault, null, null);
+    public static TunnelTarget None(string fault) => new(null, fault, null);
 
     public void Dispose()
     {
         Socket?.Dispose();
-        if (_local is not null)
-            _forget?.Invoke(_local);
+        _forget?.Invoke();
     }
 }
