@@ -9,9 +9,10 @@ public static class IngressSetup
     /// <summary>The gateway, the forward proxy, and what tunnels may lead to. It needs a <see cref="RefusalRecorder"/>.</summary>
     public static IServiceCollection AddIngress(this IServiceCollection services, IConfiguration configuration)
     {
+        var isLedOn = (configuration["Listen:Gateway"] ?? configuration["Listen:ForwardProxy"]) is not null;
         services.AddOptions<EgressOptions>()
             .Bind(configuration.GetSection("Egress"))
-            .Configure(options => options.Parent = configuration.GetValue<Uri?>("Upstream:Proxy"))
+            .Configure(options => options.Parent = isLedOn ? configuration.GetValue<Uri?>("Upstream:Proxy") : null)
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<EgressOptions>, EgressOptionsValidator>();
         services.AddOptions<ForwardProxyOptions>().Bind(configuration.GetSection("ForwardProxy")).ValidateOnStart();

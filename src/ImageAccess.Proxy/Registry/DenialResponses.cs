@@ -31,21 +31,22 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     public Task WriteAsync(
         HttpContext http, RegistryFace face, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
     {
+        http.Response.Headers[DecisionHeader] = decisionId;
         var family = ClientFamilies.Of(http.Request.Headers.UserAgent);
         var holds = options.Value.Hold && !face.IsDockerHub;
         if (holds && request is ManifestRequest { Action: RegistryAction.Pull } manifest && TryHold(http, manifest, family, MessageOf(decision), out var held))
-        {
-            http.Response.Headers[DecisionHeader] = decisionId;
             return held;
-        }
 
         var code = family == ClientFamily.ClassicDocker && request is ManifestRequest ? "UNKNOWN" : Denied; // for anything else it would try six times
         return DenyAsync(http, request.Repository, decision, decisionId, policyVersion, code, isFinal: holds && EndsHold(request, family));
     }
 
     /// <summary>A token for a denied repository: the client shows this of it, and asks for nothing more.</summary>
-    public static Task WriteTokenAsync(HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion) =>
-        DenyAsync(http, repository, decision, decisionId, policyVersion, Denied, isFinal: false);
+    public static Task WriteTokenAsync(HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion)
+    {
+        http.Response.Headers[DecisionHeader] = decisionId;
+        return DenyAsync(http, repository, decision, decisionId, policyVersion, Denied, isFinal: false);
+    }
 
     /// <param name="code">The code of a denial that is one.</param>
     /// <param name="isFinal">Also what cannot be told for now is denied.</param>
@@ -54,7 +55,6 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     {
         var message = MessageOf(decision);
         var unavailable = decision.Rule == PolicyRule.Unknown && !isFinal;
-        http.Response.Headers[DecisionHeader] = decisionId;
         ErrorBody.SetPhrase(http, message);
         return ErrorBody.WriteAsync(
             http,

@@ -237,6 +237,47 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
             Assert.StartsWith("HTTP/1.1 502 closed.example.com could not be reached\r\n", head, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("HTTP/1.1 200 Connection established\r\n\r\n", "HTTP/1.1 200 Connection Established\r\n")]
+    [InlineData("HTTP/1.0 200 OK\r\nX: y\r\n\r\n", "HTTP/1.1 200 Connection Established\r\n")]
+    [InlineData("HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP/1.1 502 ghcr.io could not be reached\r\n")]
+    [InlineData("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "HTTP/1.1 502 ghcr.io could not be reached\r\n")]
+    [InlineData("SSH-2.0-OpenSSH", "HTTP/1.1 502 ghcr.io could not be reached\r\n")]
+    [InlineData("", "HTTP/1.1 502 ghcr.io could not be reached\r\n")]
+    public async Task Through_a_parent_proxy_a_tunnel_is_what_the_parent_says(string says, string answer)
+    {
+        using var parent = new TcpListener(System.Net.IPAddress.Loopback, 0);
+        parent.Start();
+        await using var led = await IngressRoom.StartAsync(settings:
+        [
+            ("Upstream:Proxy", $"http://{parent.LocalEndpoint}"), ("Upstream:Addresses:ghcr.io", "140.82.112.33"), ("Upstream:Addresses:inside.example.com", "127.0.0.1"),
+        ]);
+        var asking = led.ConnectAsync("ghcr.io:443", "Proxy-Authorization: Basic c2VjcmV0");
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var client = await parent.AcceptTcpClientAsync(limit.Token);
+        var asked = new byte["CONNECT ghcr.io:443 HTTP/1.1\r\nHost: ghcr.io:443\r\n\r\n".Length];
+        await client.GetStream().ReadExactlyAsync(asked, limit.Token);
+        Assert.Equal("CONNECT ghcr.io:443 HTTP/1.1\r\nHost: ghcr.io:443\r\n\r\n", Encoding.ASCII.GetString(asked));
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(says), limit.Token);
+        if (!says.EndsWith("\r\n\r\n", StringComparison.Ordinal))
+            client.Close();
+
+        var (head, stream) = await asking;
+        Assert.StartsWith(answer, head, StringComparison.Ordinal);
+        if (client.Connected && head.StartsWith("HTTP/1.1 200 ", StringComparison.Ordinal))
+        {
+            var hello = ClientHelloBytes.Of("ghcr.io");
+            await stream.WriteAsync(hello, limit.Token);
+            var received = new byte[hello.Length];
+            await client.GetStream().ReadExactlyAsync(received, limit.Token);
+            Assert.Equal(hello, received);
+        }
+
+        await stream.DisposeAsync();
+        Assert.StartsWith("HTTP/1.1 403 ", (await led.ConnectAsync("inside.example.com:443")).Head, StringComparison.Ordinal);
+        Assert.False(parent.Pending());
+    }
+
     [Fact]
     public async Task A_refusal_is_in_the_audit_and_in_the_metrics()
     {

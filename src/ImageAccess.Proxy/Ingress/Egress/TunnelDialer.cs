@@ -36,7 +36,8 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
             var addresses = await ResolveAsync(host, either.Token);
             if (await FindFaultAsync(addresses, mayBePrivate, either.Token) is { } fault)
                 return TunnelTarget.None(fault);
-            var socket = _parent is null
+            var isInside = addresses.Length > 0 && !Array.Exists(addresses, PublicAddress.Is); // no parent's business
+            var socket = _parent is null || isInside
                 ? await ConnectAsync(addresses, port, either.Token)
                 : await ConnectAsync(_parent, host, port, either.Token);
             return Remember(socket);
