@@ -31,6 +31,9 @@ public sealed class Surroundings : IAsyncLifetime
     private static readonly IPAddress DockerHub =
         new([127, (byte)(64 + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
 
+    /// <summary>Where that is.</summary>
+    internal static string TestingRoot => Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite);
+
     private readonly Dictionary<string, IClient> _clients = new(StringComparer.Ordinal);
     private readonly List<ProxyUnderTest> _others = [];
     private string _folder = "";
@@ -113,8 +116,7 @@ public sealed class Surroundings : IAsyncLifetime
     internal async Task<Skopeo> SkopeoAsync(ProxyUnderTest mirror) => (Skopeo)await ClientAsync("skopeo 1.9", mirror);
 
     /// <summary>A place to run programs of Debian's testing suite in.</summary>
-    internal Cell CurrentCell(string name) =>
-        new(_folder, name, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
+    internal Cell CurrentCell(string name) => new(_folder, name, TestingRoot);
 
     /// <summary>A further proxy with a policy of its own.</summary>
     internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)

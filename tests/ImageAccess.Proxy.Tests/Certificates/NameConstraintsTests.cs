@@ -102,7 +102,7 @@ public sealed class NameConstraintsTests : IDisposable
 
         var output = await RefusedAsync(leaf, "-purpose", purpose);
 
-        Assert.Contains("error 26 at 1 depth lookup: unsupported certificate purpose", output, StringComparison.Ordinal);
+        Assert.Contains(" at 1 depth lookup: ", output, StringComparison.Ordinal);
     }
 
     [Theory]
