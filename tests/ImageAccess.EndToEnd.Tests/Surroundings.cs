@@ -31,9 +31,6 @@ public sealed class Surroundings : IAsyncLifetime
     private static readonly IPAddress DockerHub =
         new([127, (byte)(64 + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
 
-    /// <summary>Where that is.</summary>
-    internal static string TestingRoot => Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite);
-
     private readonly Dictionary<string, IClient> _clients = new(StringComparer.Ordinal);
     private readonly List<ProxyUnderTest> _others = [];
     private string _folder = "";
@@ -47,6 +44,9 @@ public sealed class Surroundings : IAsyncLifetime
 
     /// <summary>The same with <c>Mirror:Hold</c> off.</summary>
     internal ProxyUnderTest Yielding { get; private set; } = null!;
+
+    /// <summary>The root of Debian's testing suite.</summary>
+    internal static string TestingRoot => Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite);
 
     public async Task InitializeAsync()
     {
