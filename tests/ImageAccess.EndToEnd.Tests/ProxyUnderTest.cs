@@ -76,6 +76,13 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         return proxy;
     }
 
+    /// <summary>Runs a verb to its end, in this folder.</summary>
+    public static Task<Outcome> RunAsync(string folder, params IReadOnlyList<string> verb) => Running.ToEndAsync(
+        new System.Diagnostics.ProcessStartInfo("dotnet", [Assembly(), .. verb]) { WorkingDirectory = folder },
+        string.Join(' ', verb),
+        "",
+        TimeSpan.FromSeconds(60));
+
     /// <summary>Ends it as an operator does, so that what it still had in hand is on disk.</summary>
     public Task<int> TerminateAsync() => _process.TerminateAsync();
 

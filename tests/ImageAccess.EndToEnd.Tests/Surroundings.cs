@@ -44,6 +44,9 @@ public sealed class Surroundings : IAsyncLifetime
     /// <summary>The same with <c>Mirror:Hold</c> off.</summary>
     internal ProxyUnderTest Yielding { get; private set; } = null!;
 
+    /// <summary>The root of Debian's testing suite.</summary>
+    internal static string TestingRoot => Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite);
+
     public async Task InitializeAsync()
     {
         _folder = Directory.CreateTempSubdirectory("e2e-").FullName;
@@ -145,8 +148,7 @@ public sealed class Surroundings : IAsyncLifetime
     internal async Task<Skopeo> SkopeoAsync(ProxyUnderTest mirror) => (Skopeo)await ClientAsync("skopeo 1.9", mirror);
 
     /// <summary>A place to run programs of Debian's testing suite in.</summary>
-    internal Cell CurrentCell(string name) =>
-        new(_folder, name, Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? "/var/cache", TestingSuite));
+    internal Cell CurrentCell(string name) => new(_folder, name, TestingRoot);
 
     /// <summary>A further proxy with a policy of its own.</summary>
     internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Text;
 
 namespace ImageAccess.Proxy.Certificates;
@@ -68,9 +69,18 @@ internal sealed class CertificateFolder(string path)
         if (OperatingSystem.IsWindows())
             Directory.CreateDirectory(Path);
         else if (!Directory.Exists(Path))
-            Directory.CreateDirectory(Path, Owner | UnixFileMode.UserExecute);
+            CreateMode700();
         else if ((File.GetUnixFileMode(Path) & UnixFileMode.OtherWrite) != UnixFileMode.None)
             throw new IOException($"everybody may write into {Path}: chmod 700 {Path}");
+    }
+
+    /// <summary>What is above it must not be everybody's either, whatever the umask says.</summary>
+    [UnsupportedOSPlatform("windows")]
+    private void CreateMode700()
+    {
+        if (System.IO.Path.GetDirectoryName(Path) is { } above)
+            Directory.CreateDirectory(above, Everybody | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        Directory.CreateDirectory(Path, Owner | UnixFileMode.UserExecute);
     }
 
     private bool TryHold(out FileStream? held)

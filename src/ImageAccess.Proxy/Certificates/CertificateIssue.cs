@@ -18,12 +18,9 @@ internal sealed class CertificateIssue(CertificatePlan plan, TimeProvider time)
     /// <exception cref="CertificateException">There is something that is no usable CA, or it cannot be written.</exception>
     public IssuedCertificate EnsureAuthority() => Writing(plan.Authority.Files, () =>
     {
+        using var hold = plan.Authority.IsOwn ? null : _folder.Hold();
         if (Look(plan.Authority) is { } there)
             return new IssuedCertificate(there, IsNew: false);
-
-        using var hold = _folder.Hold();
-        if (Look(plan.Authority) is { } meanwhile)
-            return new IssuedCertificate(meanwhile, IsNew: false);
         CertificateFolder.Write(plan.Authority.Files, CertificateAuthority.Create(plan.Constraints, time.GetUtcNow()), overwrite: false);
         return new IssuedCertificate(Look(plan.Authority)!, IsNew: true);
     });

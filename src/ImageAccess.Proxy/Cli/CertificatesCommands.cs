@@ -144,10 +144,10 @@ internal static class CertificatesCommands
     private static string Left(X509Certificate2 certificate)
     {
         var days = DaysLeft(certificate);
-        return days < 0 ? "ended" : $"{TextTable.Count(days, "day")} left";
+        return days <= 0 ? "ended" : $"{TextTable.Count(days, "day")} left";
     }
 
-    private static int DaysLeft(X509Certificate2 certificate) => (int)Math.Floor((certificate.Ends() - TimeProvider.System.GetUtcNow()).TotalDays);
+    private static int DaysLeft(X509Certificate2 certificate) => (int)Math.Ceiling((certificate.Ends() - TimeProvider.System.GetUtcNow()).TotalDays);
 
     /// <summary>What the CA may sign for and what not; nulls where nothing constrains it.</summary>
     private static (IReadOnlyList<string>? Permitted, IReadOnlyList<string>? Excluded) Constraints(X509Certificate2 certificate)

@@ -75,7 +75,7 @@ public static class HostileRequests
                      "/V2/acme/app/manifests/latest", "/v1/acme/app/manifests/latest", "/v3/", "/", "/v2", "/v2/_catalog", "/v2/acme/_catalog", "/v2/acme/app", "/v2/acme/app/manifests",
                      "/v2/acme/app/Manifests/latest", "/v2/acme/app/manifests/latest/", "/v2/acme/app/tags", "/v2/acme/app/tags/list/x", "/v2/acme/app/tags/latest", "/v2/manifests/latest",
                      "/v2/acme/app/blobs/uploads/a/b", "/v2/acme/app/blob/" + Blob, "/v2/acme/app/signatures/" + Blob, "/token/", "/tokens", "/Token", "/token/x", "/v2/token",
-                     "/metrics", "/readyz", "/livez", "/ca.crt", "/v1/search?q=x", "/v2/x?/../acme/app/manifests/latest",
+                     "/metrics", "/readyz", "/livez", "/ca.crt/", "/ca.crt?x", "/CA.crt", "/v1/search?q=x", "/v2/x?/../acme/app/manifests/latest",
                  })
         {
             yield return ($"endpoint {path}", Get(path, 404, Unsupported));
