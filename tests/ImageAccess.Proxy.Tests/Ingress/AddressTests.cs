@@ -93,6 +93,30 @@ public sealed class AddressTests
         Assert.False(dockerHub.Pending());
     }
 
+    /// <summary>The address of the first answer is public and nobody's, so that no packet leaves; that of the second is this machine's.</summary>
+    [Fact]
+    public async Task A_name_that_leads_into_the_house_the_next_time_leads_nowhere()
+    {
+        var inside = $"127.76.{(Environment.ProcessId >> 8) & 255}.{Environment.ProcessId & 255}";
+        using var house = new TcpListener(IPAddress.Parse(inside), 443);
+        house.Start();
+        await using var dns = new TestResolver();
+        var (six, four) = (0, 0);
+        dns.Say("registry-1.docker.io", () => "52.0.0.7");
+        dns.Say("rebinding.example.com", type => type == TestResolver.Six
+            ? (Interlocked.Increment(ref six) == 1 ? "3ffe::1" : null)
+            : (Interlocked.Increment(ref four) == 1 ? null : inside));
+        await using var room = await IngressRoom.StartAsync(settings: ("Upstream:Addresses", dns.Address));
+
+        var (head, stream) = await room.ConnectAsync("rebinding.example.com:443");
+        await stream.DisposeAsync();
+        Assert.StartsWith("HTTP/1.1 502 rebinding.example.com could not be reached\r\n", head, StringComparison.Ordinal);
+        Assert.Equal((1, 1), (Volatile.Read(ref six), Volatile.Read(ref four)));
+
+        await RefusedAsync(room, "rebinding.example.com:443", "private-address");
+        Assert.False(house.Pending());
+    }
+
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("169.254.169.254")]
@@ -158,20 +182,19 @@ public sealed class AddressTests
         var (head, stream) = await room.ConnectAsync(target);
         await stream.DisposeAsync();
         Assert.StartsWith($"HTTP/1.1 403 registry access to {target.Split(':')[0]} is not allowed\r\n", head, StringComparison.Ordinal);
-        var audit = (await room.World.AuditAsync(1)).Last(one => one.TryGetProperty("host", out _));
-        Assert.Equal(reason, audit.GetProperty("reason").GetString());
+        await room.AuditedAsync(target.Split(':')[0], reason);
     }
 }
 
 /// <summary>A name server on this machine that says what a test wants, anew for each question.</summary>
 internal sealed class TestResolver : IAsyncDisposable
 {
-    private const int Four = 1;
-    private const int Six = 28;
+    /// <summary>The types of questions for an address of IPv4 and of IPv6.</summary>
+    public const int Four = 1;
+    public const int Six = 28;
 
     private readonly UdpClient _socket = new(new IPEndPoint(IPAddress.Loopback, 0));
-    private readonly ConcurrentDictionary<string, Func<string>> _names = new(StringComparer.OrdinalIgnoreCase);
-    private readonly ConcurrentDictionary<string, int> _kinds = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, Func<int, string?>> _names = new(StringComparer.OrdinalIgnoreCase);
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _answering;
 
@@ -179,8 +202,11 @@ internal sealed class TestResolver : IAsyncDisposable
 
     public string Address => _socket.Client.LocalEndPoint!.ToString()!;
 
-    /// <summary>Which address the name has, of IPv4 or of IPv6; asked anew for each question.</summary>
-    public void Say(string name, Func<string> address, bool isIPv6 = false) => (_kinds[name], _names[name]) = (isIPv6 ? Six : Four, address);
+    /// <summary>Which address the name has; called for each question of that address's kind.</summary>
+    public void Say(string name, Func<string> address, bool isIPv6 = false) => Say(name, type => type == (isIPv6 ? Six : Four) ? address() : null);
+
+    /// <summary>The same for each type of question.</summary>
+    public void Say(string name, Func<int, string?> address) => _names[name] = address;
 
     public async ValueTask DisposeAsync()
     {
@@ -222,7 +248,7 @@ internal sealed class TestResolver : IAsyncDisposable
         var end = place + 4;
         var name = string.Join('.', labels);
         var isKnown = _names.TryGetValue(name, out var say);
-        var address = isKnown && _kinds[name] == type ? IPAddress.Parse(say!()).GetAddressBytes() : [];
+        var address = isKnown && type is Four or Six && say!(type) is { } text ? IPAddress.Parse(text).GetAddressBytes() : [];
         byte[] record = address.Length == 0 ? [] : [0xc0, 12, 0, (byte)type, 0, 1, 0, 0, 0, 0, 0, (byte)address.Length, .. address];
         byte[] head = [question[0], question[1], 0x81, (byte)(isKnown ? 0x80 : 0x83), 0, 1, 0, (byte)(record.Length > 0 ? 1 : 0), 0, 0, 0, 0];
         return [.. head, .. question[12..end], .. record];

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
-using System.Text.Json;
 using ImageAccess.Proxy.Tests.Walk;
 
 namespace ImageAccess.Proxy.Tests.Ingress;
@@ -148,7 +147,7 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
         }
 
         Assert.Equal(before, room.Echo.Bytes);
-        await AuditedAsync(IngressRoom.EchoHost, reason);
+        await room.AuditedAsync(IngressRoom.EchoHost, reason);
     }
 
     /// <summary>A second request hidden behind the first is no ClientHello either.</summary>
@@ -180,7 +179,7 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
         }
 
         Assert.Equal(before, room.Echo.Bytes);
-        await AuditedAsync(IngressRoom.EchoHost, reason);
+        await room.AuditedAsync(IngressRoom.EchoHost, reason);
     }
 
     [Fact]
@@ -195,7 +194,7 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
         }
 
         Assert.Equal(before, room.Echo.Bytes);
-        await AuditedAsync(IngressRoom.EchoHost, "encrypted-client-hello");
+        await room.AuditedAsync(IngressRoom.EchoHost, "encrypted-client-hello");
     }
 
     [Theory]
@@ -282,7 +281,7 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
     public async Task A_refusal_is_in_the_audit_and_in_the_metrics()
     {
         await room.ExchangeAsync("CONNECT audited.docker.io:443 HTTP/1.1\r\n\r\n");
-        var audit = await AuditedAsync("audited.docker.io", "docker-hub");
+        var audit = await room.AuditedAsync("audited.docker.io", "docker-hub");
         Assert.Equal(
             ["id", "time", "event", "face", "client", "user", "host", "port", "reason", "outcome"], audit.EnumerateObject().Select(member => member.Name));
         Assert.Equal(("connection", "forward-proxy", "127.0.0.1", 443), (
@@ -290,20 +289,5 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
         using var client = Surroundings.NewClient(room.World.Admin);
         Assert.Contains(
             "imageaccess_ingress_refusals_total{face=\"forward-proxy\",reason=\"docker-hub\"}", await client.GetStringAsync("/metrics"), StringComparison.Ordinal);
-    }
-
-    private async Task<JsonElement> AuditedAsync(string host, string reason)
-    {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (true)
-        {
-            foreach (var audit in await room.World.AuditAsync(1))
-            {
-                if (audit.TryGetProperty("host", out var named) && named.GetString() == host && audit.GetProperty("reason").GetString() == reason)
-                    return audit;
-            }
-
-            await Task.Delay(TimeSpan.FromMilliseconds(20), limit.Token);
-        }
     }
 }

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using System.Text.Json;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Tests.Walk;
 
@@ -124,6 +125,22 @@ public sealed class IngressRoom : IAsyncLifetime, IAsyncDisposable
         + (userAgent is null ? "" : $"User-Agent: {userAgent}\r\n")
         + (form.Length == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {form.Length}\r\n"))
         + "\r\n" + form;
+
+    /// <summary>The audit's event of a connection to this host that was refused for this reason, once it is written.</summary>
+    internal async Task<JsonElement> AuditedAsync(string host, string reason)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (true)
+        {
+            foreach (var audit in await World.AuditAsync(1))
+            {
+                if (audit.TryGetProperty("host", out var named) && named.GetString() == host && audit.GetProperty("reason").GetString() == reason)
+                    return audit;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(20), limit.Token);
+        }
+    }
 
     internal static async Task<string> ReadToEndAsync(Stream stream)
     {

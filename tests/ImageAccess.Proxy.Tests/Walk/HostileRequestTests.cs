@@ -11,7 +11,7 @@ public sealed class HostileRequestTests(SharedSurroundings shared) : IClassFixtu
 
     private static readonly string Head = HostileRequests.Head;
 
-    private static readonly Dictionary<string, HostileRequest> Cases = HostileRequests.Names()
+    internal static readonly Dictionary<string, HostileRequest> Cases = HostileRequests.Names()
         .Concat(HostileRequests.References()).Concat(HostileRequests.Paths()).Concat(HostileRequests.Methods()).Concat(HostileRequests.Queries()).Concat(Framings())
         .ToDictionary(found => found.Name, found => found.Request);
 
