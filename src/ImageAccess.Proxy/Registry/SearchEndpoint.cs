@@ -40,15 +40,10 @@ public sealed class SearchEndpoint(UpstreamSearch search, ILogger<SearchEndpoint
             var answer = await search.AskAsync(query, credentials, http.RequestAborted);
             await ErrorBody.WriteAsync(http, (int)answer.Status, answer.ContentType ?? "application/json", answer.Body);
         }
-        catch (HttpRequestException exception)
+        catch (UnansweredException exception)
         {
-            logger.SearchFailed(exception.Message);
-            await ErrorBody.WriteAsync(http, new RegistryError(502, "UNAVAILABLE", "the search of Docker Hub could not be reached"));
-        }
-        catch (TimeoutException exception)
-        {
-            logger.SearchFailed(exception.Message);
-            await ErrorBody.WriteAsync(http, new RegistryError(504, "UNAVAILABLE", "the search of Docker Hub did not answer in time"));
+            logger.SearchFailed(exception.Cause);
+            await ErrorBody.WriteAsync(http, new RegistryError(exception.Status, "UNAVAILABLE", exception.Message));
         }
     }
 

@@ -66,15 +66,10 @@ public sealed class TokenEndpoint(
                 http.Response.Headers[name] = value;
             await ErrorBody.WriteAsync(http, (int)answer.Status, answer.ContentType ?? "application/json", answer.Body);
         }
-        catch (HttpRequestException exception)
+        catch (UnansweredException exception)
         {
-            logger.TokenServiceFailed(exception.Message);
-            await ErrorBody.WriteAsync(http, new RegistryError(502, "UNAVAILABLE", "the token service of Docker Hub could not be reached"));
-        }
-        catch (TimeoutException exception)
-        {
-            logger.TokenServiceFailed(exception.Message);
-            await ErrorBody.WriteAsync(http, new RegistryError(504, "UNAVAILABLE", "the token service of Docker Hub did not answer in time"));
+            logger.TokenServiceFailed(exception.Cause);
+            await ErrorBody.WriteAsync(http, new RegistryError(exception.Status, "UNAVAILABLE", exception.Message));
         }
     }
 

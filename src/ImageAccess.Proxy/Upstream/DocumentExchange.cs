@@ -14,8 +14,7 @@ internal sealed class DocumentExchange(
 
     private readonly HttpMessageInvoker _invoker = new(connections.ToDockerHub());
 
-    /// <exception cref="HttpRequestException">It could not be reached, or its answer broke off or is too large.</exception>
-    /// <exception cref="TimeoutException">It did not answer in time.</exception>
+    /// <exception cref="UnansweredException">It could not be reached or did not answer in time, or its answer broke off or is too large.</exception>
     public async Task<UpstreamDocument> AskAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         request.Headers.UserAgent.Add(UpstreamRegistry.OwnUserAgent);
@@ -34,12 +33,12 @@ internal sealed class DocumentExchange(
         catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             health.Failed(kind, $"{part} did not answer in time");
-            throw new TimeoutException($"{part} did not answer in time", exception);
+            throw new UnansweredException(504, $"{part} of Docker Hub did not answer in time", exception);
         }
-        catch (HttpRequestException)
+        catch (HttpRequestException exception)
         {
             health.Failed(kind, $"{part} could not be reached");
-            throw;
+            throw new UnansweredException(502, $"{part} of Docker Hub could not be reached", exception);
         }
         finally
         {
@@ -56,3 +55,13 @@ internal sealed class DocumentExchange(
 
 /// <summary>An answer read whole, as it is to reach the client.</summary>
 public sealed record UpstreamDocument(HttpStatusCode Status, string? ContentType, IReadOnlyDictionary<string, string> Headers, ReadOnlyMemory<byte> Body);
+
+/// <summary>There is no answer to pass on.</summary>
+/// <param name="status">What to tell the client: 502, or 504 where it took too long.</param>
+public sealed class UnansweredException(int status, string message, Exception cause) : Exception(message, cause)
+{
+    public int Status => status;
+
+    /// <summary>For the log: what the network said, where it said anything.</summary>
+    public string Cause => InnerException is HttpRequestException inner ? inner.Message : Message;
+}

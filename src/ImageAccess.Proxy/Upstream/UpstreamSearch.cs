@@ -20,8 +20,7 @@ public sealed class UpstreamSearch : IDisposable
 
     /// <param name="query">What follows the address's <c>?</c>, encoded.</param>
     /// <param name="basic">The client's Basic credentials, if it has sent any.</param>
-    /// <exception cref="HttpRequestException">The index could not be reached, or its answer broke off or is too large.</exception>
-    /// <exception cref="TimeoutException">It did not answer in time.</exception>
+    /// <exception cref="UnansweredException">There is no answer to pass on.</exception>
     public async Task<UpstreamDocument> AskAsync(string query, AuthenticationHeaderValue? basic, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"{_address}?{query}");

@@ -21,8 +21,7 @@ public sealed class UpstreamTokens : IDisposable
     /// <param name="parameters">The parameters that were accepted, in order.</param>
     /// <param name="basic">The client's Basic credentials, for a GET.</param>
     /// <param name="asForm">POST as a form rather than GET with a query.</param>
-    /// <exception cref="HttpRequestException">The service could not be reached, or its answer broke off or is too large.</exception>
-    /// <exception cref="TimeoutException">It did not answer in time.</exception>
+    /// <exception cref="UnansweredException">There is no answer to pass on.</exception>
     public async Task<UpstreamDocument> AskAsync(
         IReadOnlyList<KeyValuePair<string, string>> parameters, AuthenticationHeaderValue? basic, bool asForm, CancellationToken cancellationToken)
     {

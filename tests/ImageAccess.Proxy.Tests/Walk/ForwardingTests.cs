@@ -31,11 +31,11 @@ public sealed class ForwardingTests : IAsyncLifetime
         Assert.Equal(206, answer.Status);
         var asked = Assert.Single(_surroundings.Hub.Requests.Of(Face.Registry));
         Assert.Equal($"/v2/library/nginx/blobs/{layer}", asked.RawTarget);
-        Assert.Equal(["Accept", "Authorization", "Host", "If-None-Match", "Range", "User-Agent"], asked.Headers.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["Accept", "Authorization", "Host", "If-None-Match", "Range", "User-Agent", "Via"], asked.Headers.Keys.Order(StringComparer.Ordinal));
         Assert.Equal((_surroundings.Hub.Registry.Authority, "docker/28"), (asked.Host, asked.Header("User-Agent")));
 
         var fetched = Assert.Single(_surroundings.Hub.Requests.Of(Face.Cdn));
-        Assert.Equal(["Host", "Range", "User-Agent"], fetched.Headers.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["Host", "Range", "User-Agent", "Via"], fetched.Headers.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(("bytes=0-3", "ImageAccess.Proxy/0.1"), (fetched.Header("Range"), fetched.Header("User-Agent")));
     }
 

@@ -31,7 +31,7 @@ public sealed class TokenFaceTests : IAsyncLifetime
         var asked = Assert.Single(_surroundings.Hub.Requests.All);
         Assert.Equal((Face.Auth, "GET", sent.Length == 0 ? "/token" : "/token?" + sent), (asked.Face, asked.Method, asked.RawTarget.TrimEnd('?')));
         Assert.Equal("Basic Ym9iOmJvYnMtcGFzc3dvcmQ=", asked.Authorization);
-        Assert.Equal(["Authorization", "Host", "User-Agent"], asked.Headers.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["Authorization", "Host", "User-Agent", "Via"], asked.Headers.Keys.Order(StringComparer.Ordinal));
     }
 
     [Theory]
