@@ -53,7 +53,7 @@ internal static class BuildKitClient
         Notes =
         [
             "mirrors steers and does not enforce: when the mirror does not answer, or denies and does not hold, BuildKit pulls from Docker Hub. Nothing in buildkitd.toml prevents it.",
-            "With the source policy (buildx 0.10 and BuildKit 0.12 or later; Docker 25 or later) nothing falls back. It is the build's, so every shell and job that builds needs the variable; buildctl takes --source-policy-file. Whoever unsets it is held by closed egress alone.",
+            "With the source policy (buildx 0.11 and BuildKit 0.12 or later; Docker 25 or later) nothing falls back. It is the build's, so every shell and job that builds needs the variable; buildctl takes --source-policy-file. Whoever unsets it is held by closed egress alone.",
             $"With it a denial shows its reason, and builds are recognized after docker login {way.Host}.",
             $"The builder in dockerd reads daemon.json instead of buildkitd.toml: imageaccess clients docker. {Container}",
             $"Where there is a {Configuration} already, merge the tables into it by hand.",

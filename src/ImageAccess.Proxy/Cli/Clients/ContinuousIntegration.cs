@@ -25,8 +25,9 @@ internal static class ContinuousIntegration
         Files =
         [
             Script($"""
-                # podman, buildah, skopeo: nothing falls back.
+                # podman, buildah; skopeo $SKOPEO_MIRROR copy and so on: nothing falls back.
                 export CONTAINERS_REGISTRIES_CONF="$here/registries.conf"
+                export SKOPEO_MIRROR="--registries-conf=$here/registries.conf"
                 # docker build, buildx: nothing falls back.
                 export EXPERIMENTAL_BUILDKIT_SOURCE_POLICY="$here/source-policy.json"
                 # kaniko: /kaniko/executor $KANIKO_MIRROR --context=dir://. and so on
@@ -37,7 +38,7 @@ internal static class ContinuousIntegration
             BuildKitClient.SourcePolicy($"{Folder}/source-policy.json", way),
             .. way.Authority is { } pem ? [Authority(pem)] : Array.Empty<ClientFile>(),
             GitLab(way, MirrorDaemon(way)),
-            GitHub("CONTAINERS_REGISTRIES_CONF|EXPERIMENTAL_BUILDKIT_SOURCE_POLICY|KANIKO_MIRROR|SSL_CERT_DIR"),
+            GitHub("CONTAINERS_REGISTRIES_CONF|SKOPEO_MIRROR|EXPERIMENTAL_BUILDKIT_SOURCE_POLICY|KANIKO_MIRROR|SSL_CERT_DIR"),
         ],
         Notes =
         [
