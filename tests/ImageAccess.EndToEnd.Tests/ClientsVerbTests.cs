@@ -83,6 +83,20 @@ public sealed class ClientsVerbTests(Surroundings world)
     }
 
     [Theory]
+    [InlineData("containerd 1", "containerd 1")]
+    [InlineData("containerd 2", "containerd 2")]
+    public async Task Containerd_reads_the_setting_that_names_the_folder_to_the_Kubernetes_plugin(string name, string when)
+    {
+        var files = await world.GeneratedAsync("kubernetes", "http://127.0.0.1:5000", "kubernetes", "--mode", "mirror");
+        var cell = name == "containerd 2" ? world.CurrentCell("kubernetes-2") : world.OwnCell("kubernetes-1");
+
+        var dump = await cell.RunAsync("containerd", "--config", cell.Write("config.toml", files.Alternative("/etc/containerd/config.toml", when)), "config", "dump");
+
+        dump.Succeeded();
+        Assert.Contains(dump.Text.Split('\n'), line => line.Trim().Replace('\'', '"') == "config_path = \"/etc/containerd/certs.d\"");
+    }
+
+    [Theory]
     [InlineData("podman 4")]
     [InlineData("podman 5")]
     [InlineData("skopeo 1.22")]
@@ -149,7 +163,7 @@ public sealed class ClientsVerbTests(Surroundings world)
         using var authority = new CertificateAuthority();
         world.Hub.Requests.Clear();
 
-        (await PullByAsync(name, await AuthorityFileAsync(authority))).FailedSaying(Refused);
+        (await PullByAsync(name, AuthorityFile(authority))).FailedSaying(Refused);
 
         Assert.Contains("CONNECT registry-1.docker.io:443 HTTP/1.1", proxy.Asked);
         Assert.All(proxy.Asked, line => Assert.StartsWith("CONNECT ", line, StringComparison.Ordinal));
@@ -172,7 +186,7 @@ public sealed class ClientsVerbTests(Surroundings world)
         var key = $"tls-{name.Replace(' ', '-')}";
         var client = name.Split(' ')[0] is "dockerd" ? "docker" : name.Split(' ')[0];
         var files = await world.GeneratedAsync(
-            key, $"https://mirror.test:{mirror.Port}", client, "--mode", "mirror", "--ca", await AuthorityFileAsync(authority));
+            key, $"https://mirror.test:{mirror.Port}", client, "--mode", "mirror", "--ca", AuthorityFile(authority));
         var cell = name is "dockerd 28" or "containerd 2" or "podman 5" ? world.CurrentCell(key) : world.OwnCell(key);
         cell.LayOver(files.Folder);
         world.Hub.Requests.Clear();
@@ -202,7 +216,7 @@ public sealed class ClientsVerbTests(Surroundings world)
     {
         using var authority = new CertificateAuthority("The company's");
         var files = await world.GeneratedAsync(
-            "undo", null, "buildkit", "--mode", "gateway", "--address", "192.0.2.10", "--address", "2001:db8::10", "--ca", await AuthorityFileAsync(authority));
+            "undo", null, "buildkit", "--mode", "gateway", "--address", "192.0.2.10", "--address", "2001:db8::10", "--ca", AuthorityFile(authority));
         var start = new System.Diagnostics.ProcessStartInfo("unshare", [
             "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
             "bash", Path.Combine(ProxyUnderTest.Repository, "tests/ImageAccess.EndToEnd.Tests/Networks/undo.sh")]);
@@ -242,12 +256,7 @@ public sealed class ClientsVerbTests(Surroundings world)
         }
     }
 
-    private static async Task<string> AuthorityFileAsync(CertificateAuthority authority)
-    {
-        var path = Path.GetTempFileName();
-        await authority.WriteToAsync(path);
-        return path;
-    }
+    private string AuthorityFile(CertificateAuthority authority) => world.OwnCell("authority").Write("ca.crt", authority.CertificatePem);
 
     private async Task<Outcome> PullByAsync(string name, string authority)
     {

@@ -38,8 +38,10 @@ internal sealed class GeneratedFiles
     public string Read(string path) => File.ReadAllText(PathOf(path));
 
     /// <summary>A file that is printed for other cases and not written.</summary>
-    public string Alternative(string path) => _facts.GetProperty("alternatives").EnumerateArray()
-        .First(file => file.GetProperty("path").GetString() == path).GetProperty("content").GetString()!;
+    /// <param name="when">The words in which the case is described, or some of them.</param>
+    public string Alternative(string path, string when = "") => _facts.GetProperty("alternatives").EnumerateArray()
+        .Single(file => file.GetProperty("path").GetString() == path && file.GetProperty("when").GetString()!.Contains(when, StringComparison.Ordinal))
+        .GetProperty("content").GetString()!;
 
     public string PathOf(string path) => Path.Combine(Folder, path.TrimStart('/'));
 }

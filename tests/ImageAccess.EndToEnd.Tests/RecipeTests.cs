@@ -3,6 +3,7 @@ using System.Diagnostics;
 namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>The recipes of <c>deploy</c> as they are, each in networks of its own: who answers to whom before, under and after them.</summary>
+[Collection(nameof(Surroundings))]
 public sealed class RecipeTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("recipe-").FullName;
@@ -53,6 +54,7 @@ public sealed class RecipeTests : IDisposable
             client nobody udp [fd09::9]: office -> office
             client nobody tcp 192.168.7.1: webserver -> webserver
             client nobody udp 192.168.7.1: webserver -> webserver
+            client older connection: alive -> dead
             """);
 
     [Fact]

@@ -58,10 +58,17 @@ says() { # MACHINE WORD PORT: answers every connection and datagram, of both fam
 ask() { # MACHINE USER ADDRESS: who answers there on port 443
   local machine=$1 user=$2 address=$3 protocol answer
   for protocol in tcp udp; do
-    case $protocol in
-      tcp) answer=$(in_machine "$machine" setpriv --reuid="$user" --clear-groups socat -t 2 -u "TCP:$address:443,connect-timeout=2" - 2>/dev/null || true) ;;
-      udp) answer=$(echo | in_machine "$machine" setpriv --reuid="$user" --clear-groups socat -t 0.5 - "UDP:$address:443" 2>/dev/null || true) ;;
-    esac
+    answer=$("$protocol" 0.5)
+    # On a busy machine an answer may take its time.
+    [ -n "$answer" ] || answer=$("$protocol" 2)
     echo "$machine $user $protocol $address: ${answer:-nobody}"
   done
+}
+
+tcp() { # PATIENCE
+  in_machine "$machine" setpriv --reuid="$user" --clear-groups socat -t "$1" -u "TCP:$address:443,connect-timeout=2" - 2>/dev/null || true
+}
+
+udp() { # PATIENCE
+  echo | in_machine "$machine" setpriv --reuid="$user" --clear-groups socat -t "$1" - "UDP:$address:443" 2>/dev/null || true
 }
