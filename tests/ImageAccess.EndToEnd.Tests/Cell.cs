@@ -9,7 +9,20 @@ namespace ImageAccess.EndToEnd.Tests;
 /// </summary>
 internal sealed class Cell
 {
-    private const string Here = """
+    /// <summary>Lays a tree's folders over those of the root; what is written there afterwards is gone with the cell.</summary>
+    private const string Lay = """
+        if [ -n "$TREE" ]; then
+          mount -t tmpfs tmpfs "$CELL/laid"
+          for folder in etc usr; do
+            [ -d "$TREE/$folder" ] || continue
+            mkdir "$CELL/laid/$folder" "$CELL/laid/$folder.work"
+            mount -t overlay overlay -o "lowerdir=$TREE/$folder:$ROOT/$folder,upperdir=$CELL/laid/$folder,workdir=$CELL/laid/$folder.work" "$ROOT/$folder"
+          done
+        fi
+
+        """;
+
+    private const string Here = Lay + """
         mount --bind "$HOSTS" /etc/hosts
         mount --bind "$TRUST" /etc/ssl/certs/ca-certificates.crt
         mount -t proc proc /proc
@@ -19,6 +32,8 @@ internal sealed class Cell
 
     private const string InRoot = """
         mount --bind "$ROOT" "$ROOT"
+
+        """ + Lay + """
         mount -t proc proc "$ROOT/proc"
         mount --rbind /sys "$ROOT/sys"
         mount --rbind /dev "$ROOT/dev"
@@ -51,6 +66,7 @@ internal sealed class Cell
         _environment["HOSTS"] = Path.Combine(surroundings, "hosts");
         _environment["TRUST"] = Path.Combine(surroundings, "trust.crt");
         _environment["ROOT"] = root ?? "";
+        _environment["TREE"] = "";
     }
 
     public string Folder { get; }
@@ -58,6 +74,13 @@ internal sealed class Cell
     public string PathOf(string file) => Path.Combine(Folder, file);
 
     public void Set(string variable, string value) => _environment[variable] = value;
+
+    /// <summary>From now on programs find this tree's files at their places, <c>TREE/etc/x</c> at <c>/etc/x</c>.</summary>
+    public void LayOver(string tree)
+    {
+        Directory.CreateDirectory(PathOf("laid"));
+        _environment["TREE"] = tree;
+    }
 
     /// <summary>Writes a file into the cell and tells where it is.</summary>
     public string Write(string file, string text)

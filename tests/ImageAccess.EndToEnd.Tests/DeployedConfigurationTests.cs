@@ -1,6 +1,6 @@
 namespace ImageAccess.EndToEnd.Tests;
 
-/// <summary>The files of <c>deploy/clients</c>, as they are but for the proxy's address: what they promise is so.</summary>
+/// <summary>The files that <c>imageaccess clients</c> writes for a mirror, as they are: what they promise is so.</summary>
 [Collection(nameof(Surroundings))]
 public sealed class DeployedConfigurationTests(Surroundings world)
 {

@@ -104,7 +104,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     private static DirectoryInfo Output => new(AppContext.BaseDirectory.TrimEnd('/'));
 
     /// <summary>The build of this proxy that belongs to the build of these tests.</summary>
-    private static string Assembly()
+    public static string Assembly()
     {
         var (framework, configuration) = (Output.Name, Output.Parent!.Name);
         return Path.Combine(Repository, "src", "ImageAccess.Proxy", "bin", configuration, framework, "imageaccess.dll");

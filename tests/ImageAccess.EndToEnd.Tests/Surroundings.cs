@@ -73,7 +73,7 @@ public sealed class Surroundings : IAsyncLifetime
         Hub.Namespaces.Find("acme")!.AddMember("alice", "Owner").AddMember("bob");
 
         await File.WriteAllTextAsync(Path.Combine(_folder, "hosts"), $"""
-            127.0.0.1 localhost
+            127.0.0.1 localhost mirror.test
             {DockerHub} {string.Join(' ', DockerHubNames.All)}
 
             """);
@@ -136,10 +136,22 @@ public sealed class Surroundings : IAsyncLifetime
             "server = \"https://registry-1.docker.io\"\n", "unqualified-search-registries = [\"docker.io\"]\n", "{}") { Environment = environment });
     }
 
-    /// <summary>A client as <c>deploy/clients</c> sets it up, with this address of the proxy.</summary>
-    internal Task<IClient> DeployedClientAsync(string name, string authority) =>
-        ClientAsync(name, $"{name} at {authority.Split(':')[1]}", new Setup(
-            Deployed("containerd/hosts.toml", authority), Deployed("podman/registries.conf", authority), Deployed("docker/daemon.json", authority)));
+    /// <summary>A client as <c>imageaccess clients</c> sets it up for a mirror with this address.</summary>
+    internal async Task<IClient> DeployedClientAsync(string name, string authority)
+    {
+        var (client, path) = name.Split(' ')[0] switch
+        {
+            "dockerd" => ("docker", "/etc/docker/daemon.json"),
+            "containerd" => ("containerd", "/etc/containerd/certs.d/docker.io/hosts.toml"),
+            _ => ("podman", "/etc/containers/registries.conf.d/imageaccess.conf"),
+        };
+        var text = (await GeneratedAsync($"{client}-{authority.Split(':')[1]}", $"http://{authority}", client, "--mode", "mirror")).Read(path);
+        return await ClientAsync(name, $"{name} at {authority.Split(':')[1]}", new Setup(text, text, text));
+    }
+
+    /// <summary>What <c>imageaccess clients</c> writes, in a folder of that name.</summary>
+    internal Task<GeneratedFiles> GeneratedAsync(string name, string? publicUrl, params IReadOnlyList<string> arguments) =>
+        GeneratedFiles.WriteAsync(Path.Combine(_folder, "generated", name), publicUrl, arguments);
 
     internal async Task<Docker> DockerAsync(string name, ProxyUnderTest mirror) => (Docker)await ClientAsync(name, mirror);
 
@@ -149,6 +161,9 @@ public sealed class Surroundings : IAsyncLifetime
 
     /// <summary>A place to run programs of Debian's testing suite in.</summary>
     internal Cell CurrentCell(string name) => new(_folder, name, TestingRoot);
+
+    /// <summary>A place to run this machine's programs in.</summary>
+    internal Cell OwnCell(string name) => new(_folder, name, root: null);
 
     /// <summary>A further proxy with a policy of its own.</summary>
     internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)
@@ -179,10 +194,6 @@ public sealed class Surroundings : IAsyncLifetime
     private static IPAddress OwnAddress(int block) =>
         new([127, (byte)(block + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
 
-    private static string Deployed(string file, string authority) =>
-        File.ReadAllText(Path.Combine(ProxyUnderTest.Repository, "deploy", "clients", file))
-            .Replace("mirror.example.com:5000", authority, StringComparison.Ordinal);
-
     private async Task<IClient> ClientAsync(string name, string key, Setup setup)
     {
         if (!_clients.TryGetValue(key, out var client)) _clients[key] = client = await StartAsync(name, key.Replace(' ', '-'), setup);
@@ -191,7 +202,7 @@ public sealed class Surroundings : IAsyncLifetime
 
     private Task<IClient> StartAsync(string name, string cell, Setup setup)
     {
-        Cell Here() => With(new Cell(_folder, cell, root: null));
+        Cell Here() => With(OwnCell(cell));
         Cell Current() => With(CurrentCell(cell));
         return name switch
         {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ImageAccess.Proxy.Cli.Clients;
 using ImageAccess.Proxy.Cli.Scanning;
 using ImageAccess.Proxy.Hosting;
 using Microsoft.Extensions.Options;
@@ -20,6 +21,7 @@ internal static class CommandTree
         root.Subcommands.Add(ScanCommand.Build());
         root.Subcommands.Add(PolicyCommands.Build());
         root.Subcommands.Add(CertificatesCommands.Build());
+        root.Subcommands.Add(ClientsCommand.Build());
         return root;
     }
 

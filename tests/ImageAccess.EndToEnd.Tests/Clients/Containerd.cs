@@ -58,6 +58,10 @@ internal sealed class Containerd : IClient
     public Task<Outcome> PushAsync(string image, string destination, string credentials) => RunAsync(
         "images", "push", "--hosts-dir", _cell.PathOf("hosts"), "--user", credentials, Image.Full(destination), Image.Full(image));
 
+    /// <summary>A pull from Docker Hub itself, with a profile's environment.</summary>
+    public Task<Outcome> RunByProfileAsync(string profile, string image) => _cell.RunAsync(
+        "sh", "-euc", $". {profile}; ctr --address {_socket} images pull --snapshotter native {Image.Full(image)}");
+
     public async Task<string> IdentityAsync(string image) =>
         (await RunAsync("images", "list", $"name=={Image.Full(image)}")).Succeeded().Text
         .Split('\n')[1].Split(' ', StringSplitOptions.RemoveEmptyEntries)[2];

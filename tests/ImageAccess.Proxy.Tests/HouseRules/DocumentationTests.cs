@@ -38,8 +38,10 @@ public sealed partial class DocumentationTests
         Assert.All(samples, AssertCompiles);
     }
 
-    [Fact]
-    public void The_demonstrations_policy_is_one() => AssertCompiles(RepositoryRoot.Read("deploy/demo/policy.json"));
+    [Theory]
+    [InlineData("deploy/demo/policy.json")]
+    [InlineData("deploy/compose/policy/policy.json")]
+    public void A_recipes_policy_is_one(string policy) => AssertCompiles(RepositoryRoot.Read(policy));
 
     [Theory]
     [MemberData(nameof(Pages))]
