@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ImageAccess.Proxy.Cli.Doctor;
 using ImageAccess.Proxy.Cli.Scanning;
 using ImageAccess.Proxy.Hosting;
 using Microsoft.Extensions.Options;
@@ -19,6 +20,7 @@ internal static class CommandTree
         root.Subcommands.Add(CheckCommand.Build());
         root.Subcommands.Add(ScanCommand.Build());
         root.Subcommands.Add(PolicyCommands.Build());
+        root.Subcommands.Add(DoctorCommand.Build());
         return root;
     }
 
