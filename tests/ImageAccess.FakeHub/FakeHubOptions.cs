@@ -37,6 +37,9 @@ public sealed class FakeHubOptions
     /// <summary>Where to listen, besides, with TLS under Docker Hub's own names.</summary>
     public IPEndPoint? TlsEndPoint { get; set; }
 
+    /// <summary>The same at further addresses.</summary>
+    public IList<IPEndPoint> FurtherTlsEndPoints { get; } = [];
+
     /// <summary>Called when a request has been answered.</summary>
     public Action<RecordedRequest>? Answered { get; set; }
 }
