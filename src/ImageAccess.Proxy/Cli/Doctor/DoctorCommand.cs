@@ -104,9 +104,9 @@ internal static class DoctorCommand
     private static bool IsTried(HostName host) =>
         DockerHubHosts.RoleOf(host) is DockerHubRole.Registry or DockerHubRole.TokenService or DockerHubRole.Content || DockerHubCopies.Include(host);
 
-    /// <summary>Not <c>1</c> or <c>127.1</c>, which are addresses to some programs.</summary>
+    /// <summary>Not <c>1</c> or <c>127.1</c>, which are addresses to some programs, and not <c>[::1]:53</c>, whose port would be lost.</summary>
     private static IPAddress? ReadAddress(string text) =>
-        IPAddress.TryParse(text, out var address) && (address.AddressFamily == AddressFamily.InterNetworkV6 || address.ToString() == text) ? address : null;
+        IPAddress.TryParse(text, out var address) && (address.AddressFamily == AddressFamily.InterNetworkV6 ? text[0] != '[' : address.ToString() == text) ? address : null;
 
     private static IPEndPoint? ReadResolver(string text, List<string> problems)
     {

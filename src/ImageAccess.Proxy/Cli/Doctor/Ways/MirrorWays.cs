@@ -23,13 +23,18 @@ internal sealed class MirrorWays(ClientMachine machine, Questions questions, Pat
         var face = mirror.Face with { IsMirror = !mirror.IsDockerHub };
         try
         {
-            return await AskAsync(face);
+            return await questions.Registry.AskAsync(new Passage(machine.Names, patience), face, cancellationToken);
         }
         catch (WayClosedException) when (mirror.MayBePlain)
         {
-            return await AskAsync(face with { Origin = new UriBuilder(face.Origin) { Scheme = Uri.UriSchemeHttp, Port = face.Origin.IsDefaultPort ? -1 : face.Origin.Port }.Uri });
+            return await TryAsync(mirror with { MayBePlain = false, Face = Plain(mirror.Face) }, cancellationToken);
         }
-
-        Task<Outcome> AskAsync(RegistryFace asked) => questions.Registry.AskAsync(new Passage(machine.Names, patience), asked, cancellationToken);
+        catch (WayClosedException closed)
+        {
+            return closed.Outcome;
+        }
     }
+
+    private static RegistryFace Plain(RegistryFace face) =>
+        face with { Origin = new UriBuilder(Uri.UriSchemeHttp, face.Origin.Host, face.Origin.IsDefaultPort ? -1 : face.Origin.Port).Uri };
 }
