@@ -15,6 +15,7 @@ internal sealed class Arguments
           --registry-port N       the port of one face; also --auth-port, --hub-port, --cdn-port, --index-port
           --public-registry URI   the host in the Location of uploads
           --tls ADDRESS:PORT      listen with TLS under Docker Hub's own names, besides; may come more than once
+          --tls-name NAME         have the certificate hold this name as well
           --ca FILE               write the certificate that signed for those names
           --backend URI           a registry without authentication that keeps the content
           --pull-limit N          refuse an account's or address's manifests after N in six hours
@@ -28,6 +29,7 @@ internal sealed class Arguments
     private IPAddress _address = IPAddress.Loopback;
     private Uri? _publicRegistry;
     private readonly List<IPEndPoint> _tls = [];
+    private readonly List<string> _tlsNames = [];
     private Uri? _backend;
     private int? _pullLimit;
 
@@ -67,6 +69,8 @@ internal sealed class Arguments
         options.TlsEndPoint = _tls.FirstOrDefault();
         foreach (var further in _tls.Skip(1))
             options.FurtherTlsEndPoints.Add(further);
+        foreach (var name in _tlsNames)
+            options.FurtherTlsNames.Add(name);
         options.RegistryBackend = _backend;
         options.PullLimit = _pullLimit;
     }
@@ -97,6 +101,9 @@ internal sealed class Arguments
                 _tls.Add(IPEndPoint.TryParse(value(), out var endPoint) && endPoint.Port > 0
                     ? endPoint
                     : throw new FormatException("--tls needs ADDRESS:PORT"));
+                break;
+            case "--tls-name":
+                _tlsNames.Add(value());
                 break;
             case "--backend":
                 _backend = Address(name, value());

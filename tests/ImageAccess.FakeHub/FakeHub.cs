@@ -169,7 +169,7 @@ public sealed class FakeHub : IAsyncDisposable
     {
         CertificateAuthority = new CertificateAuthority();
         IPEndPoint[] all = [endPoint, .. Options.FurtherTlsEndPoints];
-        var leaf = CertificateAuthority.IssueAsPublic([.. DockerHubNames.All, .. all.Select(one => one.Address.ToString())]);
+        var leaf = CertificateAuthority.IssueAsPublic([.. DockerHubNames.All, .. Options.FurtherTlsNames, .. all.Select(one => one.Address.ToString())]);
         foreach (var one in all)
         {
             kestrel.Listen(one, listen =>

@@ -40,6 +40,9 @@ public sealed class FakeHubOptions
     /// <summary>The same at further addresses.</summary>
     public IList<IPEndPoint> FurtherTlsEndPoints { get; } = [];
 
+    /// <summary>Names of others that its certificate holds as well; requests for them are misdirected.</summary>
+    public IList<string> FurtherTlsNames { get; } = [];
+
     /// <summary>Called when a request has been answered.</summary>
     public Action<RecordedRequest>? Answered { get; set; }
 }

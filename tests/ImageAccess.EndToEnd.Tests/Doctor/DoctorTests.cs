@@ -82,6 +82,25 @@ public sealed class DoctorTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Another_registry_that_is_reached_is_a_note_and_no_open_way()
+    {
+        await _world.WriteClientHostsAsync("127.0.0.1 localhost", $"{DoctorWorld.Hub} ghcr.io");
+
+        var examined = await _world.ExamineAsync();
+
+        Assert.Equal(0, examined.ExitCode);
+        examined.Saying("note: other registries can be reached, and so copies of Docker Hub: Egress:Allow restricts them\n(ghcr.io directly)\n");
+    }
+
+    [Fact]
+    public async Task A_file_that_is_not_for_this_user_is_noted()
+    {
+        await _world.CloseToOthersAsync("/etc/docker/daemon.json");
+
+        (await _world.ExamineAsync()).Saying("note: /etc/docker/daemon.json may not be read by this user: what it says was not looked at\n");
+    }
+
+    [Fact]
     public async Task The_page_shows_what_the_program_prints()
     {
         await _world.CloseAsync("ip", DoctorWorld.Hub);

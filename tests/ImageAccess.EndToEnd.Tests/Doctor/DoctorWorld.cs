@@ -45,6 +45,9 @@ internal sealed class DoctorWorld : IAsyncDisposable
     /// <summary>Writes a configuration file of the client.</summary>
     public Task WriteAsync(string path, string text) => _network.WriteAsync(path, text);
 
+    /// <summary>A file becomes root's alone.</summary>
+    public async Task CloseToOthersAsync(string path) => (await _network.ArrangeAsync("chmod", "600", path)).Succeeded();
+
     /// <summary>What a client, and not the proxy, finds in its hosts file.</summary>
     public Task WriteClientHostsAsync(params IReadOnlyList<string> lines) => _network.WriteClientHostsAsync(string.Join('\n', lines) + "\n");
 
@@ -79,7 +82,7 @@ internal sealed class DoctorWorld : IAsyncDisposable
     {
         await _network.WriteAsync("/etc/hosts", string.Join('\n', HostsOfHub) + "\n");
         await _network.StartAsRootAsync(
-            "\"tls\"", "dotnet", "/mnt/hub/ImageAccess.FakeHub.dll", "--json", "--ca", "/mnt/ca.crt", "--tls", $"{Hub}:443", "--tls", $"[{Hub6}]:443");
+            "\"tls\"", "dotnet", "/mnt/hub/ImageAccess.FakeHub.dll", "--json", "--ca", "/mnt/ca.crt", "--tls", $"{Hub}:443", "--tls", $"[{Hub6}]:443", "--tls-name", "ghcr.io");
         (await _network.ArrangeAsync("cp", "/mnt/ca.crt", "/etc/ssl/certs/ca-certificates.crt")).Succeeded();
     }
 

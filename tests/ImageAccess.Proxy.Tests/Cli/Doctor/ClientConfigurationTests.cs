@@ -95,7 +95,7 @@ public sealed class ClientConfigurationTests : IDisposable
         { "/etc/docker/daemon.json", """{ "proxies": { "https-proxy": "socks5://u:canary@p" } }""", "/etc/docker/daemon.json names a proxy that is no http or https address; it was not tried" },
         { "/etc/docker/daemon.json", "{ \"a\": " + new string('[', 5000), "/etc/docker/daemon.json is not valid JSON: " },
         { "/etc/docker/daemon.json", "\0\0", "/etc/docker/daemon.json is a binary file" },
-        { "/etc/docker/daemon.json/x", "", "/etc/docker/daemon.json is a directory" },
+        { "/etc/docker/daemon.json/x", "", "/etc/docker/daemon.json may not be read by this user: what it says was not looked at" },
         { "/etc/containerd/certs.d/docker.io/hosts.toml", "server = \n", "/etc/containerd/certs.d/docker.io/hosts.toml is not valid TOML: " },
         { "/etc/containerd/config.toml", "a = " + new string('[', 20000), "/etc/containerd/config.toml is not valid TOML: " },
         { "/etc/containers/registries.conf", "[[registry]\n", "/etc/containers/registries.conf is not valid TOML: " },

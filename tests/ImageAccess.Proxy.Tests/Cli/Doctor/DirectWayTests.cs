@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Cli.Doctor;
 using ImageAccess.Proxy.Tests.Walk;
@@ -35,6 +36,7 @@ public sealed class DirectWayTests : IDisposable
         Assert.Equal(WayVerdict.Open, token.Verdict);
         Assert.Equal($"127.0.0.1: it gives a token for {Patient.Denied}; certificate of Fake Docker Hub CA, not trusted by this system", token.Outcome.Detail);
         Assert.All(hub.Requests.All, request => Assert.True(request.ViaDockerHubNames));
+        await report.AssertShownAsync();
     }
 
     [Fact]
@@ -197,6 +199,17 @@ public sealed class DirectWayTests : IDisposable
     }
 
     [Fact]
+    public async Task A_name_that_is_refused_by_an_alert_is_not_reachable()
+    {
+        await using var server = new AlertServer();
+        _patient.Leading(server.EndPoint, "production.cloudflare.docker.com");
+
+        var row = (await _patient.ExamineAsync()).Row("direct IPv4", "production.cloudflare.docker.com");
+
+        Assert.Equal((WayVerdict.NotReachable, "127.0.0.1: production.cloudflare.docker.com: the TLS handshake is refused"), (row.Verdict, row.Outcome.Detail));
+    }
+
+    [Fact]
     public async Task An_endless_answer_ends()
     {
         await using var endless = await TlsServer.StartAsync(async http =>
@@ -231,5 +244,36 @@ public sealed class DirectWayTests : IDisposable
         var hub = await FakeHub.StartAsync(options => options.TlsEndPoint = new IPEndPoint(IPAddress.Loopback, 0));
         hub.Images.PushImage(Patient.Denied, "latest");
         return hub;
+    }
+
+    /// <summary>Answers each ClientHello with the alert <c>unrecognized_name</c> (RFC 6066, section 3).</summary>
+    private sealed class AlertServer : IAsyncDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly Task _serving;
+
+        public AlertServer()
+        {
+            _listener.Start();
+            _serving = ServeAsync();
+        }
+
+        public IPEndPoint EndPoint => (IPEndPoint)_listener.LocalEndpoint;
+
+        public async ValueTask DisposeAsync()
+        {
+            _listener.Dispose();
+            await _serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        private async Task ServeAsync()
+        {
+            while (true)
+            {
+                using var client = await _listener.AcceptTcpClientAsync();
+                if (await client.GetStream().ReadAsync(new byte[16 * 1024]) > 0)
+                    await client.GetStream().WriteAsync(new byte[] { 0x15, 3, 3, 0, 2, 2, 112 });
+            }
+        }
     }
 }

@@ -42,9 +42,11 @@ public sealed class MirrorWayTests : IDisposable
         await using var proxy = await Surroundings.StartAsync(policy: """{ "organizations": [] }""");
         _patient.Mirrors = [Parse(proxy.Mirror.AbsoluteUri)];
 
-        var row = (await _patient.ExamineAsync()).Row("mirror", proxy.Mirror.GetLeftPart(UriPartial.Authority));
+        var report = await _patient.ExamineAsync();
 
+        var row = report.Row("mirror", proxy.Mirror.GetLeftPart(UriPartial.Authority));
         Assert.Equal(WayVerdict.Open, row.Verdict);
+        await report.AssertShownAsync();
         Assert.Equal($"the proxy hands it out: is image access on, and is {Patient.Denied} denied?; from --mirror", row.Outcome.Detail);
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using ImageAccess.Core.Hosts;
@@ -83,6 +84,25 @@ internal static class Reports
 {
     public static Finding Row(this DoctorReport report, string way, string host) =>
         Assert.Single(report.Findings, finding => finding.Way.Kind == way && finding.Way.Host == host);
+
+    /// <summary>Types the command of each open way into a shell: it succeeds.</summary>
+    public static async Task AssertShownAsync(this DoctorReport report, params IEnumerable<(string Name, string Value)> variables)
+    {
+        var commands = report.Findings.Where(finding => finding.Verdict == WayVerdict.Open).Select(finding => finding.Outcome.Command!).Distinct().ToList();
+        Assert.NotEmpty(commands);
+        foreach (var command in commands)
+        {
+            var start = new ProcessStartInfo("sh", ["-c", command]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true };
+            foreach (var (name, value) in variables)
+                start.Environment[name] = value;
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var shell = Process.Start(start)!;
+            var said = shell.StandardError.ReadToEndAsync(limit.Token);
+            await shell.StandardOutput.ReadToEndAsync(limit.Token);
+            await shell.WaitForExitAsync(limit.Token);
+            Assert.True(shell.ExitCode == 0, $"{command}\n{await said}");
+        }
+    }
 
     public static async Task<string> TextAsync(this DoctorReport report)
     {

@@ -23,11 +23,21 @@ internal sealed class ConfigurationFiles(string root, string home)
     {
         try
         {
-            return Path.Exists(Place(path)) ? SourceText.Read(Place(path)) : null;
+            using var file = new FileStream(Place(path), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            return SourceText.Read(file);
         }
-        catch (UnreadableFileException exception)
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
-            Remark(path, exception.Message);
+            return null;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            Remark(path, "may not be read by this user: what it says was not looked at");
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or UnreadableFileException)
+        {
+            Remark(path, exception is IOException ? $"cannot be read: {exception.Message}" : exception.Message);
             return null;
         }
     }
@@ -52,13 +62,15 @@ internal sealed class ConfigurationFiles(string root, string home)
     {
         try
         {
-            return Directory.Exists(Place(folder))
-                ? [.. Directory.EnumerateFiles(Place(folder), $"*{ending}").Select(file => $"{folder}/{Path.GetFileName(file)}").Order(StringComparer.Ordinal)]
-                : [];
+            return [.. Directory.EnumerateFiles(Place(folder), $"*{ending}").Select(file => $"{folder}/{Path.GetFileName(file)}").Order(StringComparer.Ordinal)];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return [];
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Remark(folder, "may not be read");
+            Remark(folder, "may not be read by this user: what it says was not looked at");
             return [];
         }
     }
