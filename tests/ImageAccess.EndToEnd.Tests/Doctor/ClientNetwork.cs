@@ -33,6 +33,7 @@ internal sealed class ClientNetwork : IAsyncDisposable
         mount --bind "$PROGRAM" /mnt/program
         mount --bind "$HUB" /mnt/hub
         ip link set lo up
+        echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
         ip addr add 198.51.100.10/32 dev lo
         ip -6 addr add 2001:db8::10/128 dev lo nodad
         echo ready

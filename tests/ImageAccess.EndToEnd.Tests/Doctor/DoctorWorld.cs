@@ -98,6 +98,6 @@ internal sealed class DoctorWorld : IAsyncDisposable
             }
             """);
         (await _network.ArrangeAsync("chown", "-R", $"{ClientNetwork.Proxy}:{ClientNetwork.Proxy}", "/mnt/proxy")).Succeeded();
-        await _network.StartAsync(ClientNetwork.Proxy, Mirror, "dotnet", "/mnt/program/imageaccess.dll", "--config", "/mnt/proxy/imageaccess.json");
+        await _network.StartAsync(ClientNetwork.Proxy, "image access is ON", "dotnet", "/mnt/program/imageaccess.dll", "--config", "/mnt/proxy/imageaccess.json");
     }
 }

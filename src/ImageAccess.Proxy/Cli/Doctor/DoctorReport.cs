@@ -25,7 +25,7 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
             finding.Outcome.Detail,
             finding.Outcome.Command,
         }),
-        Notes,
+        Notes = AllNotes(),
     };
 
     public async Task PrintAsync(TextWriter output)
@@ -43,7 +43,7 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
 
         await table.WriteAsync(output);
         await output.WriteLineAsync();
-        foreach (var note in Notes)
+        foreach (var note in AllNotes())
             await TextTable.WriteWrappedAsync(output, TextTable.Plain($"note: {note}"), "");
         await output.WriteLineAsync(Summary());
     }
@@ -55,6 +55,11 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
             CultureInfo.InvariantCulture,
             $"{(open == 0 ? "no way is open" : open == 1 ? "1 way is open" : $"{open} ways are open")}, {Count(WayVerdict.Enforced)} enforced, {Count(WayVerdict.NotReachable)} not reachable");
     }
+
+    /// <summary>Who has met nobody has proved nothing.</summary>
+    private IEnumerable<string> AllNotes() => Findings.All(finding => finding.Verdict == WayVerdict.NotReachable)
+        ? Notes.Append("no way led to anybody: this machine is cut off, and whether the policy holds was not seen")
+        : Notes;
 
     private IEnumerable<Finding> Sorted() => Findings.OrderBy(finding => finding.Verdict);
 

@@ -98,6 +98,22 @@ public sealed class DoctorCommandTests
         Assert.False(report.HasOpenWay);
     }
 
+    [Fact]
+    public async Task Who_has_met_nobody_has_proved_nothing()
+    {
+        var report = new DoctorReport("a/b", [Found("mirror", "http://m", Outcome.NotReachable("no answer"))], []);
+
+        Assert.EndsWith(
+            """
+
+            note: no way led to anybody: this machine is cut off, and whether the policy holds was not seen
+            no way is open, 0 enforced, 1 not reachable
+
+            """,
+            await report.TextAsync(),
+            StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("https://m.example/v2/", "https://m.example/v2/")]
     [InlineData("it's", "'it'\\''s'")]
