@@ -14,7 +14,8 @@ internal sealed class Arguments
           --port N                the registry's port, the other faces take the next four; 0, the default, takes free ones
           --registry-port N       the port of one face; also --auth-port, --hub-port, --cdn-port, --index-port
           --public-registry URI   the host in the Location of uploads
-          --tls ADDRESS:PORT      listen with TLS under Docker Hub's own names, besides
+          --tls ADDRESS:PORT      listen with TLS under Docker Hub's own names, besides; may come more than once
+          --tls-name NAME         have the certificate hold this name as well
           --ca FILE               write the certificate that signed for those names
           --backend URI           a registry without authentication that keeps the content
           --pull-limit N          refuse an account's or address's manifests after N in six hours
@@ -27,7 +28,8 @@ internal sealed class Arguments
     private int? _firstPort;
     private IPAddress _address = IPAddress.Loopback;
     private Uri? _publicRegistry;
-    private IPEndPoint? _tls;
+    private readonly List<IPEndPoint> _tls = [];
+    private readonly List<string> _tlsNames = [];
     private Uri? _backend;
     private int? _pullLimit;
 
@@ -64,7 +66,11 @@ internal sealed class Arguments
         options.CdnPort = PortOf(Face.Cdn);
         options.IndexPort = PortOf(Face.Index);
         options.PublicRegistry = _publicRegistry;
-        options.TlsEndPoint = _tls;
+        options.TlsEndPoint = _tls.FirstOrDefault();
+        foreach (var further in _tls.Skip(1))
+            options.FurtherTlsEndPoints.Add(further);
+        foreach (var name in _tlsNames)
+            options.FurtherTlsNames.Add(name);
         options.RegistryBackend = _backend;
         options.PullLimit = _pullLimit;
     }
@@ -92,9 +98,12 @@ internal sealed class Arguments
                 _address = IPAddress.TryParse(value(), out var parsed) ? parsed : throw new FormatException("--address needs an IP address");
                 break;
             case "--tls":
-                _tls = IPEndPoint.TryParse(value(), out var endPoint) && endPoint.Port > 0
+                _tls.Add(IPEndPoint.TryParse(value(), out var endPoint) && endPoint.Port > 0
                     ? endPoint
-                    : throw new FormatException("--tls needs ADDRESS:PORT");
+                    : throw new FormatException("--tls needs ADDRESS:PORT"));
+                break;
+            case "--tls-name":
+                _tlsNames.Add(value());
                 break;
             case "--backend":
                 _backend = Address(name, value());

@@ -168,13 +168,17 @@ public sealed class FakeHub : IAsyncDisposable
     private void ListenAsDockerHub(KestrelServerOptions kestrel, IPEndPoint endPoint)
     {
         CertificateAuthority = new CertificateAuthority();
-        var leaf = CertificateAuthority.Issue([.. DockerHubNames.All, endPoint.Address.ToString()]);
-        kestrel.Listen(endPoint, listen =>
+        IPEndPoint[] all = [endPoint, .. Options.FurtherTlsEndPoints];
+        var leaf = CertificateAuthority.IssueAsPublic([.. DockerHubNames.All, .. Options.FurtherTlsNames, .. all.Select(one => one.Address.ToString())]);
+        foreach (var one in all)
         {
-            listen.Protocols = HttpProtocols.Http1AndHttp2;
-            listen.UseHttps(leaf);
-            _tlsListener = listen;
-        });
+            kestrel.Listen(one, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1AndHttp2;
+                listen.UseHttps(leaf);
+                _tlsListener ??= listen;
+            });
+        }
     }
 
     /// <summary>One request: which face, into the record, a fault or the answer.</summary>

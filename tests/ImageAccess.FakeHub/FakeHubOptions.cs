@@ -37,6 +37,12 @@ public sealed class FakeHubOptions
     /// <summary>Where to listen, besides, with TLS under Docker Hub's own names.</summary>
     public IPEndPoint? TlsEndPoint { get; set; }
 
+    /// <summary>The same at further addresses.</summary>
+    public IList<IPEndPoint> FurtherTlsEndPoints { get; } = [];
+
+    /// <summary>Names of others that its certificate holds as well; requests for them are misdirected.</summary>
+    public IList<string> FurtherTlsNames { get; } = [];
+
     /// <summary>Called when a request has been answered.</summary>
     public Action<RecordedRequest>? Answered { get; set; }
 }

@@ -66,6 +66,14 @@ public static class DockerHubHosts
         HostPattern.Parse("docker-images-prod.*.r2.cloudflarestorage.com"),
     ];
 
+    /// <summary>One name of each of <see cref="Content"/>, as Docker Hub has used it: what can be looked up and connected to.</summary>
+    public static IReadOnlyList<string> ContentSamples { get; } =
+    [
+        "production.cloudflare.docker.com",
+        "production.cloudfront.docker.com",
+        "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
+    ];
+
     /// <summary>Hosts as <see cref="Content"/> may name them next: no tunnel leads there.</summary>
     private static readonly HostPattern[] FurtherContent = [HostPattern.Parse("production.*.docker.com"), HostPattern.Parse("*.production.docker.com")];
 

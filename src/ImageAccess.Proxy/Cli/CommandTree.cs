@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ImageAccess.Proxy.Cli.Clients;
+using ImageAccess.Proxy.Cli.Doctor;
 using ImageAccess.Proxy.Cli.Scanning;
 using ImageAccess.Proxy.Hosting;
 using Microsoft.Extensions.Options;
@@ -22,6 +23,7 @@ internal static class CommandTree
         root.Subcommands.Add(PolicyCommands.Build());
         root.Subcommands.Add(CertificatesCommands.Build());
         root.Subcommands.Add(ClientsCommand.Build());
+        root.Subcommands.Add(DoctorCommand.Build());
         return root;
     }
 

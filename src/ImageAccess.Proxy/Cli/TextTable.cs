@@ -27,6 +27,9 @@ internal sealed class TextTable(params IReadOnlyList<string> heads)
     /// <summary>A sentence below the last row.</summary>
     public void Note(string text) => _rows.Add(new Row([], Plain(text)));
 
+    /// <summary>A line below the last row that is never broken: a command, to be copied.</summary>
+    public void Command(string text) => _rows.Add(new Row([], Plain(text)) { IsWhole = true });
+
     public async Task WriteAsync(TextWriter output)
     {
         var widths = heads.Select((head, column) => _rows
@@ -38,6 +41,8 @@ internal sealed class TextTable(params IReadOnlyList<string> heads)
         {
             if (row.Note is null)
                 await output.WriteLineAsync(Line(row.Cells, widths));
+            else if (row.IsWhole)
+                await output.WriteLineAsync($"    {row.Note}");
             else
                 await WriteWrappedAsync(output, row.Note, "    ");
         }
@@ -74,5 +79,8 @@ internal sealed class TextTable(params IReadOnlyList<string> heads)
         _ => cell.PadRight(widths[column]),
     })).TrimEnd();
 
-    private sealed record Row(string[] Cells, string? Note);
+    private sealed record Row(string[] Cells, string? Note)
+    {
+        public bool IsWhole { get; init; }
+    }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Net;
 using System.Text;
 using ImageAccess.Core.Hosts;
 
@@ -55,7 +56,7 @@ internal sealed record ConnectRequest(HostName Host, int Port, string? Authoriza
         }
         else if (!HostName.TryParse(target.AsSpan(0, colon), out host))
         {
-            refusal = ProxyRefusal.Malformed("CONNECT takes a host name, no address and nothing beside it");
+            refusal = IPAddress.TryParse(target.AsSpan(0, colon), out _) ? ProxyRefusal.Address : ProxyRefusal.Malformed("CONNECT takes a host name and nothing beside it");
         }
 
         return host is not null;
@@ -116,6 +117,9 @@ internal sealed record ProxyRefusal(int Status, string Phrase, string? Header = 
     public static ProxyRefusal Late { get; } = new(408, "the request did not come in time");
 
     public static ProxyRefusal TooLarge { get; } = new(431, "the request's head is too large");
+
+    /// <summary>Where an address leads, no name says.</summary>
+    public static ProxyRefusal Address { get; } = new(403, "registry access by address is not allowed, name the host");
 
     public static ProxyRefusal Malformed(string reason) => new(400, reason);
 

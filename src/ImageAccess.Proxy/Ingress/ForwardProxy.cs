@@ -18,7 +18,7 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
         if (request is null)
         {
             if (flaw is not null)
-                await RefuseAsync(connection, default, flaw.Status == ProxyRefusal.Late.Status ? RefusalReason.Late : RefusalReason.Malformed, flaw);
+                await RefuseAsync(connection, default, ReasonOf(flaw), flaw);
             return;
         }
 
@@ -71,6 +71,9 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
             return (null, ProxyRefusal.TooLarge);
         }
     }
+
+    private static string ReasonOf(ProxyRefusal flaw) =>
+        flaw == ProxyRefusal.Late ? RefusalReason.Late : flaw == ProxyRefusal.Address ? RefusalReason.Address : RefusalReason.Malformed;
 
     private async Task RefuseAsync(ConnectionContext connection, Asked asked, string reason, ProxyRefusal answer)
     {

@@ -21,6 +21,9 @@ internal static class RefusalReason
     /// <summary>The name leads to an address that is not public.</summary>
     public const string PrivateAddress = "private-address";
 
+    /// <summary>An address in place of a name.</summary>
+    public const string Address = "address";
+
     public const string Unreachable = "unreachable";
 
     public const string SignIn = "sign-in";

@@ -20,6 +20,8 @@ public static class DockerHubNames
         [Auth] = Face.Auth,
         [Hub] = Face.Hub,
         [Cdn] = Face.Cdn,
+        ["production.cloudfront.docker.com"] = Face.Cdn,
+        ["docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com"] = Face.Cdn,
     }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
 
     public static IReadOnlyList<string> All => Faces.Keys;

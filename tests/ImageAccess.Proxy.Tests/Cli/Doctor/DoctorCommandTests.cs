@@ -1,0 +1,178 @@
+using System.Net;
+using System.Net.Sockets;
+using ImageAccess.Proxy.Cli;
+using ImageAccess.Proxy.Cli.Doctor;
+using ImageAccess.Proxy.Cli.Doctor.Probes;
+
+namespace ImageAccess.Proxy.Tests.Cli.Doctor;
+
+/// <summary>The verb: its options, its text, its facts.</summary>
+public sealed class DoctorCommandTests
+{
+    [Theory]
+    [InlineData("--denied", "--denied '' is empty", "")]
+    [InlineData("--denied", "--denied 'ghcr.io/a/b' is not the name of a repository of Docker Hub, without a tag", "ghcr.io/a/b")]
+    [InlineData("--denied", "--denied 'a/b:latest' is not the name of a repository of Docker Hub, without a tag", "a/b:latest")]
+    [InlineData("--resolve", "--resolve registry-1.docker.io: NAME=ADDRESS[,ADDRESS], where the name is one of Docker Hub's, as registry-1.docker.io", "registry-1.docker.io")]
+    [InlineData("--resolve", "--resolve example.com=192.0.2.1: NAME=ADDRESS[,ADDRESS], where the name is one of Docker Hub's, as registry-1.docker.io", "example.com=192.0.2.1")]
+    [InlineData("--resolve", "--resolve docker.io=127.1: what follows = is not a list of at most 16 addresses", "docker.io=127.1")]
+    [InlineData("--resolver", "--resolver dns.example: not an address, or an address and a port", "dns.example")]
+    [InlineData("--resolver", "--resolver 1: not an address, or an address and a port", "1")]
+    [InlineData("--proxy", "--proxy: not an address as http://proxy.example.com:3128", "socks5://u:p@h")]
+    [InlineData("--mirror", "--mirror: not an address as https://mirror.example.com", "ftp://u:p@h")]
+    public async Task Wrong_usage_is_named(string option, string problem, string value)
+    {
+        var run = await CommandLine.RunAsync("doctor", option, value);
+
+        Assert.Equal((2, "", $"imageaccess: {problem}\n"), (run.ExitCode, run.Output, run.Error));
+    }
+
+    [Fact]
+    public void What_is_given_is_read()
+    {
+        var settings = DoctorCommand.Read(
+            "nginx", ["Registry-1.Docker.IO.=192.0.2.1,2001:db8::1", "registry-1.docker.io=192.0.2.2"], "[2001:db8::53]:5353", ["proxy.example:3128"], ["m.example"]);
+
+        Assert.Equal("library/nginx", settings.Denied.Value);
+        Assert.Equal(["192.0.2.1", "2001:db8::1", "192.0.2.2"], settings.Addresses["registry-1.docker.io"].Select(address => address.ToString()));
+        Assert.Equal("[2001:db8::53]:5353", settings.Resolver!.ToString());
+        Assert.Equal(["http://proxy.example:3128"], settings.Proxies.Select(proxy => proxy.ToString()));
+        Assert.Equal(["https://m.example"], settings.Mirrors.Select(mirror => mirror.ToString()));
+    }
+
+    [Fact]
+    public void Too_many_are_refused()
+    {
+        var misuse = Assert.Throws<MisuseException>(() => DoctorCommand.Read("nginx", [], null, [], [.. Enumerable.Range(1, 17).Select(i => $"http://m{i}")]));
+
+        Assert.Equal(["--mirror: at most 16"], misuse.Problems);
+    }
+
+    [Fact]
+    public async Task Help_says_what_the_denied_repository_has_to_be()
+    {
+        var run = await CommandLine.RunAsync("doctor", "--help");
+
+        Assert.Contains("that the policy must deny", run.Output, StringComparison.Ordinal);
+        Assert.Contains(DoctorCommand.DefaultDenied, run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_ways_come_first_with_their_command_and_a_sum_last()
+    {
+        var report = new DoctorReport(
+            "someuser/custom-image",
+            [
+                Found("direct IPv4", "registry-1.docker.io", Outcome.NotReachable("no answer")),
+                Found("mirror", "http://m", Outcome.Enforced("denied")),
+                Found("direct IPv6", "registry-1.docker.io", Outcome.Open("it is", "curl https://x " + new string('y', 200))),
+            ],
+            ["a note"]);
+
+        Assert.Equal(
+            $"""
+            every way is asked for someuser/custom-image, which has to be denied
+
+            VERDICT        WAY          HOST
+            open           direct IPv6  registry-1.docker.io
+                it is
+                $ curl https://x {new string('y', 200)}
+            enforced       mirror       http://m
+                denied
+            not reachable  direct IPv4  registry-1.docker.io
+                no answer
+
+            note: a note
+            1 way is open, 1 enforced, 1 not reachable
+
+            """,
+            await report.TextAsync());
+    }
+
+    [Fact]
+    public async Task A_sum_of_nothing_open()
+    {
+        var report = new DoctorReport("a/b", [Found("mirror", "http://m", Outcome.Enforced("denied"))], []);
+
+        Assert.EndsWith("\nno way is open, 1 enforced, 0 not reachable\n", await report.TextAsync(), StringComparison.Ordinal);
+        Assert.False(report.HasOpenWay);
+    }
+
+    [Fact]
+    public async Task Who_has_met_nobody_has_proved_nothing()
+    {
+        var report = new DoctorReport("a/b", [Found("mirror", "http://m", Outcome.NotReachable("no answer"))], []);
+
+        Assert.EndsWith(
+            """
+
+            note: no way led to anybody: this machine is cut off, and whether the policy holds was not seen
+            no way is open, 0 enforced, 1 not reachable
+
+            """,
+            await report.TextAsync(),
+            StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("https://m.example/v2/", "https://m.example/v2/")]
+    [InlineData("it's", "'it'\\''s'")]
+    [InlineData("$(reboot)", "'$(reboot)'")]
+    [InlineData("a b;c", "'a b;c'")]
+    [InlineData("", "''")]
+    public void A_word_of_a_stranger_stays_one_word(string text, string quoted) => Assert.Equal(quoted, Curl.Quote(text));
+
+    [Fact]
+    public async Task A_dns_server_is_asked_for_both_kinds_of_addresses()
+    {
+        await using var server = new DnsServer(IPAddress.Parse("192.0.2.1"), IPAddress.Parse("2001:db8::1"));
+
+        Assert.Equal(["192.0.2.1", "2001:db8::1"], (await new ServerNames(server.EndPoint).ResolveAsync("registry-1.docker.io", CancellationToken.None)).Select(address => address.ToString()));
+    }
+
+    [Fact]
+    public async Task A_dns_server_that_is_not_there_is_told_as_such()
+    {
+        using var silent = new UdpClient(new IPEndPoint(IPAddress.Loopback, 0));
+
+        var failure = await Assert.ThrowsAsync<SocketException>(() => new ServerNames((IPEndPoint)silent.Client.LocalEndPoint!).ResolveAsync("docker.io", CancellationToken.None));
+
+        Assert.Equal("the name does not resolve", SocketWords.Of(failure));
+    }
+
+    private static Finding Found(string way, string host, Outcome outcome) => new(new Way(way, host, _ => Task.FromResult(outcome)), outcome);
+
+    /// <summary>Answers every question of one name with these addresses (RFC 1035, section 4).</summary>
+    private sealed class DnsServer : IAsyncDisposable
+    {
+        private readonly UdpClient _socket = new(new IPEndPoint(IPAddress.Loopback, 0));
+        private readonly Task _serving;
+
+        public DnsServer(IPAddress four, IPAddress six) => _serving = ServeAsync(four.GetAddressBytes(), six.GetAddressBytes());
+
+        public IPEndPoint EndPoint => (IPEndPoint)_socket.Client.LocalEndPoint!;
+
+        public async ValueTask DisposeAsync()
+        {
+            _socket.Dispose();
+            await _serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        private async Task ServeAsync(byte[] four, byte[] six)
+        {
+            while (true)
+            {
+                var received = await _socket.ReceiveAsync();
+                var query = received.Buffer;
+                var end = Array.IndexOf(query, (byte)0, 12) + 5;
+                var address = query[end - 3] == 1 ? four : six;
+                byte[] answer =
+                [
+                    query[0], query[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, .. query[12..end],
+                    0xc0, 0x0c, 0, query[end - 3], 0, 1, 0, 0, 0, 60, 0, (byte)address.Length, .. address,
+                ];
+                await _socket.SendAsync(answer, received.RemoteEndPoint);
+            }
+        }
+    }
+}
