@@ -9,12 +9,7 @@ namespace ImageAccess.EndToEnd.Tests;
 public sealed class ClientsVerbTests(Surroundings world)
 {
     private const string Denied = Surroundings.Denied;
-    private const string Refused = "registry access to registry-1.docker.io is not allowed";
     private const string SourcePolicy = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY";
-
-    /// <summary>A loopback address of this run's own: the forward proxy's port is a fixed one.</summary>
-    private static readonly IPAddress ForwardProxy =
-        new([127, (byte)(128 + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
 
     [Theory]
     [InlineData("dockerd 20.10")]
@@ -157,17 +152,18 @@ public sealed class ClientsVerbTests(Surroundings world)
     [InlineData("buildah 1.43")]
     [InlineData("skopeo 1.9")]
     [InlineData("containerd 1.6")]
-    public async Task By_a_forward_proxy_nothing_is_asked_directly(string name)
+    public async Task By_a_forward_proxy_everything_comes_by_the_proxy(string name)
     {
-        await using var proxy = new RefusingServer(new IPEndPoint(ForwardProxy, 3128), Refused);
-        using var authority = new CertificateAuthority();
+        var proxy = await world.InterceptingAsync();
         world.Hub.Requests.Clear();
 
-        (await PullByAsync(name, AuthorityFile(authority))).FailedSaying(Refused);
+        var (allowed, denied) = await PullByAsync(name, proxy);
 
-        Assert.Contains("CONNECT registry-1.docker.io:443 HTTP/1.1", proxy.Asked);
-        Assert.All(proxy.Asked, line => Assert.StartsWith("CONNECT ", line, StringComparison.Ordinal));
-        Assert.Empty(world.Hub.Requests.All);
+        allowed.Succeeded();
+        denied.FailedSaying(Denied);
+        Assert.NotEmpty(world.HandedOut("library/hello"));
+        Assert.Empty(world.HandedOut("someuser/custom-image"));
+        Assert.Empty(world.Hub.Requests.ViaDockerHubNames);
     }
 
     /// <summary>
@@ -248,14 +244,16 @@ public sealed class ClientsVerbTests(Surroundings world)
 
     private string AuthorityFile(CertificateAuthority authority) => world.OwnCell("authority").Write("ca.crt", authority.CertificatePem);
 
-    private async Task<Outcome> PullByAsync(string name, string authority)
+    /// <summary>A pull of an image that is allowed, and one of an image that is denied.</summary>
+    private async Task<(Outcome Allowed, Outcome Denied)> PullByAsync(string name, ProxyUnderTest proxy)
     {
         var key = $"forward-{name.Replace(' ', '-')}";
         var program = name.Split(' ')[0];
         var files = await world.GeneratedAsync(
             key, null, program switch { "dockerd" => "docker", "buildah" or "skopeo" => "podman", _ => program },
-            "--mode", "forward-proxy", "--address", ForwardProxy.ToString(), "--ca", authority);
+            "--mode", "forward-proxy", "--address", proxy.Intercepting!.ForwardProxy.Host, "--ca", proxy.AuthorityFile);
         var cell = name is "dockerd 28" or "podman 5" or "buildah 1.43" ? world.CurrentCell(key) : world.OwnCell(key);
+        cell.Set("TRUST", proxy.AuthorityFile);
         const string registries = "unqualified-search-registries = [\"docker.io\"]\n";
         switch (program)
         {
@@ -266,25 +264,27 @@ public sealed class ClientsVerbTests(Surroundings world)
                     ? await Docker.CurrentAsync(cell, files.Alternative("/etc/docker/daemon.json"))
                     : await Docker.ClassicAsync(cell, "{}"))
                 {
-                    return await docker.PullAsync("library/hello");
+                    return await BothAsync(docker.PullAsync);
                 }
 
             case "containerd":
                 await using (var containerd = await Containerd.StartAsync(cell, ""))
                 {
-                    return await containerd.RunByProfileAsync(files.PathOf("/etc/profile.d/imageaccess.sh"), "library/hello");
+                    return await BothAsync(image => containerd.RunByProfileAsync(files.PathOf("/etc/profile.d/imageaccess.sh"), image));
                 }
 
             case "podman":
                 cell.Set("CONTAINERS_CONF", cell.Write("containers.conf", files.Read("/etc/containers/containers.conf.d/imageaccess.conf")));
-                return await Podman.Of(cell, registries).PullAsync("library/hello");
+                return await BothAsync(Podman.Of(cell, registries).PullAsync);
             default:
                 var policy = cell.Write("policy.json", """{ "default": [ { "type": "insecureAcceptAnything" } ] }""");
                 var command = program == "skopeo"
-                    ? $"skopeo --policy {policy} inspect docker://docker.io/library/hello"
-                    : $"buildah --root {cell.PathOf("root")} --runroot {cell.PathOf("state")} --storage-driver vfs pull --signature-policy {policy} docker.io/library/hello";
-                return await cell.RunAsync("sh", "-euc", $". {cell.Write("profile.sh", files.Read("/etc/profile.d/imageaccess.sh"))}; {command}");
+                    ? $"skopeo --policy {policy} inspect docker://docker.io/"
+                    : $"buildah --root {cell.PathOf("root")} --runroot {cell.PathOf("state")} --storage-driver vfs pull --signature-policy {policy} docker.io/";
+                return await BothAsync(image => cell.RunAsync("sh", "-euc", $". {cell.Write("profile.sh", files.Read("/etc/profile.d/imageaccess.sh"))}; {command}{image}"));
         }
+
+        static async Task<(Outcome, Outcome)> BothAsync(Func<string, Task<Outcome>> pull) => (await pull("library/hello"), await pull("someuser/custom-image"));
     }
 
     /// <summary>The current dockerd's builder, and the environment of a person's shell that builds with it.</summary>

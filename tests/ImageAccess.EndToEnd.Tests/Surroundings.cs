@@ -108,7 +108,7 @@ public sealed class Surroundings : IAsyncLifetime
     {
         if (_intercepting is null)
         {
-            var ways = new Intercepting(OwnAddress(96), new Uri($"http://127.0.0.1:{Ports.Free()}"));
+            var ways = new Intercepting(OwnAddress(96), new Uri($"http://{OwnAddress(96)}:3128"));
             _intercepting = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "intercepting"), Hub, Policy, hold: true, ways);
             await File.WriteAllTextAsync(Path.Combine(_folder, "hosts.gateway"), $"127.0.0.1 localhost\n{ways.Gateway} {string.Join(' ', DockerHubNames.Intercepted)}\n");
             await File.WriteAllTextAsync(Path.Combine(_folder, "hosts.none"), "127.0.0.1 localhost\n");

@@ -130,10 +130,9 @@ public sealed class DoctorTests : IAsyncLifetime
         var rows = Read(examined);
         foreach (var host in (IEnumerable<string>)[.. Registries, "auth.docker.io"])
             AssertRow(rows, "enforced", "direct IPv4", host);
-        foreach (var host in Registries)
-            AssertRow(rows, "enforced", "proxy", host);
+        foreach (var host in (IEnumerable<string>)[.. Registries, "auth.docker.io", .. Content, "mirror.gcr.io", "registry-1.docker.io.", "registry-1.docker.io:8443", DoctorWorld.Hub])
+            AssertRow(rows, "enforced", "proxy 127.0.0.1:3128", host);
         AssertRow(rows, "not reachable", "given IPv4", "registry-1.docker.io");
-        AssertRow(rows, "enforced", "proxy", $"{DoctorWorld.Hub}:443");
         Assert.DoesNotContain(rows, row => row.Verdict == "open");
     }
 
