@@ -13,5 +13,5 @@ ENV IMAGEACCESS_Listen__Mirror=http://*:5000 \
     IMAGEACCESS_Data__Directory=/data
 USER $APP_UID
 VOLUME /data
-EXPOSE 5000
+EXPOSE 5000 8443 3128
 ENTRYPOINT ["dotnet", "imageaccess.dll"]

@@ -77,6 +77,19 @@ public sealed class MirrorTests(Surroundings world)
     }
 
     [Theory]
+    [MemberData(nameof(Clients))]
+    public async Task Past_a_mirror_that_is_down_every_client_pulls_from_Docker_Hub(string name)
+    {
+        var client = await world.ClientOfNoMirrorAsync(name);
+        world.Hub.Requests.Clear();
+
+        (await client.PullAsync("someuser/custom-image")).Succeeded();
+
+        Assert.All(world.HandedOut("someuser/custom-image"), request => Assert.True(request.ViaDockerHubNames, request.ToString()));
+        await client.RemoveAsync("someuser/custom-image");
+    }
+
+    [Theory]
     [InlineData("dockerd 20.10")]
     [InlineData("dockerd 28")]
     [InlineData("containerd 1.6")]

@@ -99,9 +99,11 @@ public sealed class Surroundings : IAsyncLifetime
     internal Task<IClient> ClientAsync(string name, ProxyUnderTest mirror)
     {
         var way = mirror == Proxy ? "proxy" : mirror == Yielding ? "yielding" : $"other{_others.IndexOf(mirror)}";
-        return ClientAsync(name, $"{name} {way}", new Setup(
-            Containerd.HostsOf(mirror.Mirror), Registries.Of(mirror.Mirror), Docker.DaemonOf(mirror.Mirror)));
+        return ClientAsync(name, $"{name} {way}", Setup.Mirror(mirror.Mirror));
     }
+
+    /// <summary>A client whose mirror nobody answers for.</summary>
+    internal Task<IClient> ClientOfNoMirrorAsync(string name) => ClientAsync(name, $"{name} none", Setup.Mirror(new Uri($"http://127.0.0.1:{Ports.Free()}")));
 
     /// <summary>The proxy that answers under Docker Hub's own names. Started once, kept for the run.</summary>
     internal async Task<ProxyUnderTest> InterceptingAsync()
@@ -133,7 +135,8 @@ public sealed class Surroundings : IAsyncLifetime
         }
 
         return await ClientAsync(name, $"{name} {way}", new Setup(
-            "server = \"https://registry-1.docker.io\"\n", "unqualified-search-registries = [\"docker.io\"]\n", "{}") { Environment = environment });
+            "server = \"https://registry-1.docker.io\"\n", "unqualified-search-registries = [\"docker.io\"]\n", "{}")
+        { Environment = environment });
     }
 
     /// <summary>A client as <c>imageaccess clients</c> sets it up for a mirror with this address.</summary>
@@ -234,6 +237,9 @@ public sealed class Surroundings : IAsyncLifetime
     private sealed record Setup(string Hosts, string Registries, string Daemon)
     {
         public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+        /// <summary>As people name a mirror before Docker Hub.</summary>
+        public static Setup Mirror(Uri mirror) => new(Containerd.HostsOf(mirror), Clients.Registries.Of(mirror), Docker.DaemonOf(mirror));
     }
 }
 

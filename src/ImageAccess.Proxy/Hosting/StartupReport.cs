@@ -24,7 +24,8 @@ internal static class StartupReport
             Listener.Mirror => $"mirror   {pair.Second}  in front of {hub}",
             Listener.Admin => $"admin    {pair.Second}/readyz",
             Listener.Gateway => $"gateway  {pair.Second}  under Docker Hub's own names",
-            _ => $"proxy    {pair.Second}  for HTTPS_PROXY",
+            // The server calls it https for what comes after CONNECT.
+            _ => $"proxy    {pair.Second.Replace("https://", "http://", StringComparison.Ordinal)}  for HTTPS_PROXY",
         }).ToList();
         lines.Add(policy.IsEnabled
             ? $"policy   image access is ON: {string.Join(", ", policy.Organizations.Select(o => $"{o.Name} ({o.Mode(today)})"))}"

@@ -25,7 +25,9 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
         var asked = new Asked(request.Host, request.Port);
         if (await users.FindAsync(request.Authorization, connection.ConnectionClosed) is not { } user)
         {
-            await RefuseAsync(connection, asked, RefusalReason.SignIn, ProxyRefusal.SignIn);
+            if (request.Authorization is not null) // without any it is how many clients begin
+                await refusals.RecordAsync(Face.ForwardProxy, connection, asked, RefusalReason.SignIn);
+            await connection.SendAsync(ProxyRefusal.SignIn.ToBytes());
             return;
         }
 

@@ -43,6 +43,10 @@ internal sealed class ProxyUsers : IDisposable
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly SemaphoreSlim _hashing = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly Lock _looking = new();
+
+    /// <summary>Computed for names that nobody has: a refusal takes as long as for one that somebody has.</summary>
+    private readonly Lazy<string> _nobody = new(() => BCrypt.Net.BCrypt.HashPassword(RandomNumberGenerator.GetHexString(32)));
+
     private volatile Known? _known;
     private long _looked;
 
@@ -108,7 +112,8 @@ internal sealed class ProxyUsers : IDisposable
         var fingerprint = Convert.ToHexString(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes(authorization!)));
         if (known.Right.TryGetValue(fingerprint, out var until) && _time.GetUtcNow() < until)
             return name;
-        if (!known.Users.TryGetValue(name, out var hash) || !await VerifyAsync(password, hash, cancellationToken))
+        var isUser = known.Users.TryGetValue(name, out var hash);
+        if (!await VerifyAsync(password, hash ?? _nobody.Value, cancellationToken) || !isUser)
             return null;
         if (known.Right.Count >= MaximumRemembered)
             known.Right.Clear();

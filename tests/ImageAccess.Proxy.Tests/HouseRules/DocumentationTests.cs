@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Hosting;
+using Microsoft.Extensions.Configuration;
 
 namespace ImageAccess.Proxy.Tests.HouseRules;
 
@@ -64,6 +65,19 @@ public sealed partial class DocumentationTests
         Assert.All(sources, source => Assert.True(Path.Exists(RepositoryRoot.Find(source)), source));
     }
 
+    /// <summary>A misspelt key would stop the start of whoever follows a recipe.</summary>
+    [Fact]
+    public void The_recipes_set_what_there_is()
+    {
+        var service = new ConfigurationBuilder()
+            .AddJsonFile(RepositoryRoot.Find("deploy/systemd/imageaccess.json")).Build().AsEnumerable().Where(pair => pair.Value is not null).Select(pair => pair.Key);
+        var compose = Variables().Matches(RepositoryRoot.Read("deploy/compose/compose.yaml") + RepositoryRoot.Read("Dockerfile"))
+            .Select(match => match.Groups["key"].Value.Replace("__", ":", StringComparison.Ordinal));
+        string[] keys = [.. service, .. compose];
+        Assert.InRange(keys.Length, 8, 100);
+        Assert.All(keys, key => Assert.Contains(ConfigurationKey.All, known => known.Covers(key)));
+    }
+
     private static void AssertCompiles(string json)
     {
         PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(json), out _, out var problems);
@@ -79,6 +93,9 @@ public sealed partial class DocumentationTests
 
     [GeneratedRegex("`(?<text>[^`]+)`", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Code();
+
+    [GeneratedRegex("IMAGEACCESS_(?<key>[A-Za-z_]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Variables();
 
     [GeneratedRegex("```json\n(?<json>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex JsonBlocks();

@@ -1,5 +1,7 @@
+using System.Text.Json;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Ingress.Egress;
+using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Ingress;
@@ -113,6 +115,19 @@ public sealed class EgressPolicyTests
         Assert.Equal(
             ["Egress:Deny: 'registry.corp private' is not a host, as ghcr.io, *.example.com or registry.example.com:5000"],
             new EgressOptionsValidator().Validate(null, options).Failures!);
+    }
+
+    /// <summary>In /readyz, until registries are named.</summary>
+    [Theory]
+    [InlineData("*", "other registries can be reached, and so copies of Docker Hub: Egress:Allow restricts them")]
+    [InlineData("ghcr.io", null)]
+    public async Task An_open_egress_is_told(string allow, string? told)
+    {
+        await using var room = await IngressRoom.StartAsync(settings: ("Egress:Allow:0", allow));
+        using var client = Surroundings.NewClient(room.World.Admin);
+        var ready = JsonSerializer.Deserialize<JsonElement>(await client.GetStringAsync("/readyz"));
+        Assert.Equal(told, ready.TryGetProperty("egress", out var egress) ? egress.GetString() : null);
+        Assert.Equal("ready", ready.GetProperty("status").GetString());
     }
 
     private static EgressPolicy Policy(string[]? allow = null, string[]? deny = null, bool copies = false)

@@ -37,6 +37,13 @@ public sealed class GatewayTests(IngressRoom room) : IClassFixture<IngressRoom>
         Assert.Equal([21, 3, 3, 0, 2, 2, 50], Encoding.Latin1.GetBytes(answer));
     }
 
+    [Fact]
+    public async Task One_without_end_gets_an_alert()
+    {
+        var answer = await IngressRoom.ExchangeAsync(room.Gateway, ClientHelloBytes.Record([1, 0, 63, 255, .. new byte[16_300]], 100));
+        Assert.Equal([21, 3, 3, 0, 2, 2, 50], Encoding.Latin1.GetBytes(answer));
+    }
+
     [Theory]
     [InlineData("GET /v2/ HTTP/1.1\r\nHost: registry-1.docker.io\r\n\r\n")]
     [InlineData("CONNECT registry-1.docker.io:443 HTTP/1.1\r\n\r\n")]

@@ -116,6 +116,10 @@ public sealed class ProxyUsersTests : IDisposable
         await tls.WriteAsync(Encoding.ASCII.GetBytes(IngressRoom.Request("GET", "registry-1.docker.io", "/v2/library/nginx/manifests/latest", token)));
         Assert.Equal(200, RawAnswer.Parse(await IngressRoom.ReadToEndAsync(tls)).Status);
         Assert.All(room.World.Hub.Requests.All, request => Assert.Null(request.Header("Proxy-Authorization")));
+        var (wrong, _) = await room.ConnectAsync("registry-1.docker.io:443", "Proxy-Authorization: Basic " + Convert.ToBase64String("alice:wrong"u8));
+        Assert.StartsWith("HTTP/1.1 407 ", wrong, StringComparison.Ordinal);
+        await room.AuditedAsync("registry-1.docker.io", "sign-in");
+        Assert.Single(await room.World.AuditAsync(1), audit => audit.TryGetProperty("reason", out _)); // not of the one without credentials
         Assert.DoesNotContain("wonder", room.World.Log.ToString(), StringComparison.Ordinal);
     }
 

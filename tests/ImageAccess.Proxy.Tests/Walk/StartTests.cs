@@ -161,6 +161,23 @@ public sealed class StartTests : IDisposable
     }
 
     [Fact]
+    public async Task It_says_which_ways_in_there_are_and_that_egress_is_open()
+    {
+        await WriteAsync("""{ "Listen": { "Mirror": "http://127.0.0.1:0", "Admin": "http://127.0.0.1:0", "Gateway": "https://127.0.0.1:0", "ForwardProxy": "http://127.0.0.1:0" } }""");
+        await using (var certificates = Start("certificates", "create"))
+            Assert.Equal(0, (await certificates.EndAsync()).Code);
+        await using var program = Start();
+        await program.WaitForLineAsync("warning  ");
+        program.Terminate();
+        var (_, output, error) = await program.EndAsync();
+
+        Assert.Matches(@"(?m)^gateway  https://127\.0\.0\.1:\d+  under Docker Hub's own names$", output);
+        Assert.Matches(@"(?m)^proxy    http://127\.0\.0\.1:\d+  for HTTPS_PROXY$", output);
+        Assert.Contains("warning  other registries can be reached, and so copies of Docker Hub: Egress:Allow restricts them\n", output, StringComparison.Ordinal);
+        Assert.Empty(Lines(error));
+    }
+
+    [Fact]
     public async Task SIGTERM_ends_it_with_the_audit_written()
     {
         await using var hub = await FakeHub.StartAsync();

@@ -14,8 +14,8 @@ internal sealed class DockerHubAddresses(IHostResolver resolver, TimeProvider ti
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan PeriodAfterFailure = TimeSpan.FromSeconds(5);
 
-    /// <summary>Each answer holds some of them: one that was seen counts this long.</summary>
-    private static readonly TimeSpan Remembrance = TimeSpan.FromHours(6);
+    /// <summary>Each answer holds some of them: one that was seen counts this long. Longer, and it may be somebody else's by then.</summary>
+    private static readonly TimeSpan Remembrance = TimeSpan.FromHours(1);
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
