@@ -2,8 +2,6 @@ using System.Collections.Frozen;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using DnsClient;
-using DnsClient.Protocol;
 using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Proxy.Upstream;
@@ -17,25 +15,13 @@ public sealed class HostResolver : IHostResolver
     private const string Key = "Upstream:Addresses";
     private const int DnsPort = 53;
 
-    /// <summary>How long an answer counts, whatever it says of itself.</summary>
-    private static readonly TimeSpan MaximumAge = TimeSpan.FromMinutes(1);
-
     private readonly FrozenDictionary<string, IPAddress[]> _written;
-    private readonly LookupClient? _resolver;
+    private readonly DnsServer? _server;
 
-    private HostResolver(IEnumerable<KeyValuePair<string, IPAddress[]>> written, IPEndPoint? resolver)
+    private HostResolver(IEnumerable<KeyValuePair<string, IPAddress[]>> written, IPEndPoint? server)
     {
         _written = written.ToFrozenDictionary(StringComparer.Ordinal);
-        if (resolver is not null)
-        {
-            _resolver = new LookupClient(new LookupClientOptions(resolver)
-            {
-                Timeout = TimeSpan.FromSeconds(2),
-                Retries = 1,
-                UseCache = true,
-                MaximumCacheTimeout = MaximumAge,
-            });
-        }
+        _server = server is null ? null : new DnsServer(server);
     }
 
     /// <summary>Reads a resolver's address (<c>10.0.0.53</c>, <c>[fd00::53]:5353</c>) or names with one address or several each.</summary>
@@ -65,25 +51,9 @@ public sealed class HostResolver : IHostResolver
             return [literal];
         if (HostName.TryParse(host, out var name) && _written.TryGetValue(name.Value, out var addresses))
             return addresses;
-        return _resolver is null
+        return _server is null
             ? await Dns.GetHostAddressesAsync(host, cancellationToken)
-            : await AskAsync(_resolver, host, cancellationToken);
-    }
-
-    private static async Task<IPAddress[]> AskAsync(LookupClient resolver, string host, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var answers = await Task.WhenAll(
-                resolver.QueryAsync(host, QueryType.A, cancellationToken: cancellationToken),
-                resolver.QueryAsync(host, QueryType.AAAA, cancellationToken: cancellationToken));
-            var addresses = answers.SelectMany(answer => answer.Answers.OfType<AddressRecord>()).Select(record => record.Address).ToArray();
-            return addresses.Length > 0 ? addresses : throw new SocketException((int)SocketError.HostNotFound);
-        }
-        catch (DnsResponseException)
-        {
-            throw new SocketException((int)SocketError.TryAgain);
-        }
+            : await _server.ResolveAsync(host, cancellationToken);
     }
 
     private static IPEndPoint? ReadResolver(string text, ICollection<string> failures)

@@ -4,6 +4,8 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Certificates;
+using ImageAccess.Proxy.Hosting;
 
 namespace ImageAccess.Proxy.Cli.Clients;
 
@@ -37,7 +39,7 @@ internal sealed record WayReading(IConfiguration Configuration, IReadOnlyList<st
 
         var listener = Listener("Listen:Mirror", "http://127.0.0.1:5000");
         var address = At(listener, SingleAddress() ?? HostOf(listener) ?? throw Missing("Listen:Mirror", listener, "PublicUrl"));
-        return new MirrorWay(address, listener.Scheme == Uri.UriSchemeHttps ? FindAuthority() : null);
+        return new MirrorWay(address, listener.IsTls ? FindAuthority() : null);
     }
 
     private GatewayWay Gateway()
@@ -63,18 +65,23 @@ internal sealed record WayReading(IConfiguration Configuration, IReadOnlyList<st
         return new ForwardProxyWay(At(listener, host), User, FindAuthority() ?? throw NoAuthority());
     }
 
-    private static MisuseException Missing(string key, Uri listener, string? orKey) => new(
+    private static MisuseException Missing(string key, ListenAddress listener, string? orKey) => new(
         $"--address is missing: {key} is {Shown(listener)}, which does not say how clients reach it"
         + (orKey is null ? "" : $"; or set {orKey}"));
 
-    private static string Shown(Uri listener) => string.Create(CultureInfo.InvariantCulture, $"{listener.Scheme}://{(listener.Host == "0.0.0.0" ? "*" : listener.Host)}:{listener.Port}");
+    private static string Shown(ListenAddress listener) => string.Create(
+        CultureInfo.InvariantCulture, $"{SchemeOf(listener)}://{(listener.Host is { } host && !IsAll(host) ? Written(host) : "*")}:{listener.Port}");
 
     /// <summary>The address of a listener that clients can use as it is: neither all addresses nor loopback.</summary>
-    private static string? HostOf(Uri listener) =>
-        IPAddress.TryParse(listener.Host, out var address)
-        && !IPAddress.IsLoopback(address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any) ? listener.Host : null;
+    private static string? HostOf(ListenAddress listener) => listener is { IsLoopback: false, Host: { } host } && !IsAll(host) ? Written(host) : null;
 
-    private static Uri At(Uri listener, string host) => new UriBuilder(listener.Scheme, host, listener.Port).Uri;
+    private static bool IsAll(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
+
+    private static string Written(IPAddress address) => address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]" : address.ToString();
+
+    private static string SchemeOf(ListenAddress listener) => listener.IsTls ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;
+
+    private static Uri At(ListenAddress listener, string host) => new UriBuilder(SchemeOf(listener), host, listener.Port).Uri;
 
     private static Uri PublicUrl(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
@@ -91,14 +98,17 @@ internal sealed record WayReading(IConfiguration Configuration, IReadOnlyList<st
             ? address
             : throw new MisuseException($"--address: '{text}' is not an IP address, which the gateway needs: Docker Hub's names are to lead to it");
 
-    /// <summary>A key of the section, or its default; <c>*</c> is written as the address of all.</summary>
-    private Uri Listener(string key, string otherwise)
+    /// <summary>A key of the section, or its default.</summary>
+    private ListenAddress Listener(string key, string otherwise)
     {
-        var text = Configuration[key] is { Length: > 0 } written ? written : otherwise;
-        return Uri.TryCreate(text.Replace("://*", "://0.0.0.0", StringComparison.Ordinal).Replace("://+", "://0.0.0.0", StringComparison.Ordinal), UriKind.Absolute, out var uri)
-            && uri.Scheme is "http" or "https"
-            ? uri.Host == "localhost" ? new UriBuilder(uri) { Host = "127.0.0.1" }.Uri : uri
-            : throw new MisuseException($"{key}: '{text}' is not an address to listen on, as {otherwise}");
+        try
+        {
+            return ListenAddress.Parse(Configuration[key] is { Length: > 0 } written ? written : otherwise);
+        }
+        catch (FormatException exception)
+        {
+            throw new MisuseException($"{key}: {exception.Message}");
+        }
     }
 
     private string? SingleAddress()
@@ -108,7 +118,7 @@ internal sealed record WayReading(IConfiguration Configuration, IReadOnlyList<st
         if (Addresses.Count == 0)
             return null;
         if (IPAddress.TryParse(Addresses[0], out var address))
-            return address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]" : address.ToString();
+            return Written(address);
         return HostName.TryParse(Addresses[0], out var name)
             ? name.Value
             : throw new MisuseException($"--address: '{Addresses[0]}' is neither a host name nor an IP address; the port is the configuration's");
@@ -120,8 +130,7 @@ internal sealed record WayReading(IConfiguration Configuration, IReadOnlyList<st
             throw new MisuseException("--proxy-user goes with --mode forward-proxy");
     }
 
-    private string AuthorityPath() =>
-        AuthorityFile ?? Path.Combine(Configuration["Certificates:Directory"] ?? Path.Combine(Configuration["Data:Directory"]!, "certificates"), "ca.crt");
+    private string AuthorityPath() => AuthorityFile ?? new CertificatePlan(CertificatesOptions.Of(Configuration)).Authority.Files.CertificatePath;
 
     private MisuseException NoAuthority() =>
         new($"{AuthorityPath()} is not there, and clients must trust it: `imageaccess certificates create` makes it; or name another with --ca");

@@ -2,6 +2,7 @@ using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Cli.Doctor.Clients;
 using ImageAccess.Proxy.Cli.Doctor.Probes;
 using ImageAccess.Proxy.Cli.Doctor.Ways;
+using ImageAccess.Proxy.Upstream;
 
 namespace ImageAccess.Proxy.Cli.Doctor;
 
@@ -61,7 +62,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         var given = new AddressBook("given", isGiven: true);
         var finding = found.FillAsync(Questions.Hosts, machine.Names, _patience, cancellationToken);
         if (settings.Resolver is { } resolver)
-            await given.FillAsync(Questions.Hosts, new ServerNames(resolver), _patience, cancellationToken);
+            await given.FillAsync(Questions.Hosts, new DnsServer(resolver), _patience, cancellationToken);
         foreach (var (host, addresses) in settings.Addresses)
             given.Add(host, addresses);
         await finding;

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using ImageAccess.Proxy.Cli;
 using ImageAccess.Proxy.Cli.Doctor;
 using ImageAccess.Proxy.Cli.Doctor.Probes;
@@ -122,57 +120,5 @@ public sealed class DoctorCommandTests
     [InlineData("", "''")]
     public void A_word_of_a_stranger_stays_one_word(string text, string quoted) => Assert.Equal(quoted, Curl.Quote(text));
 
-    [Fact]
-    public async Task A_dns_server_is_asked_for_both_kinds_of_addresses()
-    {
-        await using var server = new DnsServer(IPAddress.Parse("192.0.2.1"), IPAddress.Parse("2001:db8::1"));
-
-        Assert.Equal(["192.0.2.1", "2001:db8::1"], (await new ServerNames(server.EndPoint).ResolveAsync("registry-1.docker.io", CancellationToken.None)).Select(address => address.ToString()));
-    }
-
-    [Fact]
-    public async Task A_dns_server_that_is_not_there_is_told_as_such()
-    {
-        using var silent = new UdpClient(new IPEndPoint(IPAddress.Loopback, 0));
-
-        var failure = await Assert.ThrowsAsync<SocketException>(() => new ServerNames((IPEndPoint)silent.Client.LocalEndPoint!).ResolveAsync("docker.io", CancellationToken.None));
-
-        Assert.Equal("the name does not resolve", SocketWords.Of(failure));
-    }
-
     private static Finding Found(string way, string host, Outcome outcome) => new(new Way(way, host, _ => Task.FromResult(outcome)), outcome);
-
-    /// <summary>Answers every question of one name with these addresses (RFC 1035, section 4).</summary>
-    private sealed class DnsServer : IAsyncDisposable
-    {
-        private readonly UdpClient _socket = new(new IPEndPoint(IPAddress.Loopback, 0));
-        private readonly Task _serving;
-
-        public DnsServer(IPAddress four, IPAddress six) => _serving = ServeAsync(four.GetAddressBytes(), six.GetAddressBytes());
-
-        public IPEndPoint EndPoint => (IPEndPoint)_socket.Client.LocalEndPoint!;
-
-        public async ValueTask DisposeAsync()
-        {
-            _socket.Dispose();
-            await _serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        private async Task ServeAsync(byte[] four, byte[] six)
-        {
-            while (true)
-            {
-                var received = await _socket.ReceiveAsync();
-                var query = received.Buffer;
-                var end = Array.IndexOf(query, (byte)0, 12) + 5;
-                var address = query[end - 3] == 1 ? four : six;
-                byte[] answer =
-                [
-                    query[0], query[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, .. query[12..end],
-                    0xc0, 0x0c, 0, query[end - 3], 0, 1, 0, 0, 0, 60, 0, (byte)address.Length, .. address,
-                ];
-                await _socket.SendAsync(answer, received.RemoteEndPoint);
-            }
-        }
-    }
 }

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using DnsClient;
-using DnsClient.Protocol;
 using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Proxy.Cli.Doctor.Probes;
@@ -27,34 +25,6 @@ internal sealed class SystemNames : IHostResolver
         catch (SocketException failure)
         {
             return ([], failure);
-        }
-    }
-}
-
-/// <summary>As one DNS server says, whatever the system makes of a name.</summary>
-internal sealed class ServerNames : IHostResolver
-{
-    private readonly LookupClient _server;
-
-    public ServerNames(IPEndPoint server) => _server = new LookupClient(new LookupClientOptions(new NameServer(server))
-    {
-        UseCache = false,
-        Retries = 1,
-        Timeout = Patience.Lookup / 2,
-    });
-
-    public async Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var answers = await Task.WhenAll(
-                _server.QueryAsync(host, QueryType.A, cancellationToken: cancellationToken),
-                _server.QueryAsync(host, QueryType.AAAA, cancellationToken: cancellationToken));
-            return [.. answers.SelectMany(answer => answer.Answers).OfType<AddressRecord>().Select(record => record.Address).Distinct()];
-        }
-        catch (DnsResponseException)
-        {
-            throw new SocketException((int)SocketError.TryAgain);
         }
     }
 }
