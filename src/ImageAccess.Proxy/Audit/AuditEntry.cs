@@ -39,6 +39,9 @@ public sealed class AuditEntry : IAsyncDisposable
 
     public int? UpstreamStatus { get; set; }
 
+    /// <summary>Where the content came from.</summary>
+    public string? Source { get; set; }
+
     /// <summary>
     /// For a decision that is found after the request's end: what is known of the request is taken now, and the event is
     /// recorded when the decision is given.
@@ -85,6 +88,7 @@ public sealed class AuditEntry : IAsyncDisposable
         Request = Request,
         PolicyVersion = PolicyVersion,
         UpstreamStatus = UpstreamStatus,
+        Source = Source,
         Duration = _trail.Since(_started),
     };
 }

@@ -39,6 +39,8 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
 
     public int? UpstreamStatus { get; init; }
 
+    public string? Source { get; init; }
+
     public TimeSpan Duration { get; init; }
 
     /// <summary>The same request, decided otherwise.</summary>
@@ -52,6 +54,7 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
         Request = Request,
         PolicyVersion = PolicyVersion,
         UpstreamStatus = UpstreamStatus,
+        Source = Source,
         Duration = Duration,
     };
 }
@@ -93,4 +96,16 @@ internal sealed class ConnectionEvent(string id, DateTimeOffset time, string rea
     public string? Host { get; init; }
 
     public int? Port { get; init; }
+}
+
+/// <summary>A tag points elsewhere than when it was last seen.</summary>
+internal sealed class TagEvent(string id, DateTimeOffset time, string repository, string tag, string formerDigest, string digest) : AuditEvent(id, time)
+{
+    public string Repository { get; } = repository;
+
+    public string Tag { get; } = tag;
+
+    public string FormerDigest { get; } = formerDigest;
+
+    public string Digest { get; } = digest;
 }

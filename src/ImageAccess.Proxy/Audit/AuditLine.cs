@@ -48,6 +48,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case AccountEvent account:
                 WriteAccount(account);
                 break;
+            case TagEvent tag:
+                WriteTag(tag);
+                break;
             case ConnectionEvent connection:
                 WriteConnection(connection);
                 break;
@@ -89,6 +92,8 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         else
             _json.WriteNull("upstreamStatus"u8);
         _json.WriteNumber("durationMs"u8, Math.Round(access.Duration.TotalMilliseconds, 1));
+        if (access.Source is not null)
+            WriteText("source"u8, access.Source);
     }
 
     /// <summary>What a token or a directory says of the caller, beside the policy's own lists; left out where they say nothing.</summary>
@@ -121,6 +126,15 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         WriteText("caller"u8, account.Caller);
         WriteText("account"u8, account.Account);
         WriteText("formerAccount"u8, account.FormerAccount);
+    }
+
+    private void WriteTag(TagEvent tag)
+    {
+        _json.WriteString("event"u8, "tag"u8);
+        WriteText("repository"u8, tag.Repository);
+        WriteText("tag"u8, tag.Tag);
+        WriteText("formerDigest"u8, tag.FormerDigest);
+        WriteText("digest"u8, tag.Digest);
     }
 
     private void WriteConnection(ConnectionEvent connection)

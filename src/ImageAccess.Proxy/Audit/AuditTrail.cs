@@ -30,6 +30,10 @@ public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, Time
             Port = port,
         });
 
+    /// <summary>A tag points elsewhere than when it was last seen.</summary>
+    public ValueTask RecordMovedTagAsync(string repository, string tag, string formerDigest, string digest) =>
+        WaitAsync(new TagEvent(AuditEntry.NewId(), time.GetUtcNow(), repository, tag, formerDigest, digest));
+
     internal ValueTask RecordAsync(AccessEvent access)
     {
         if (pending.TryAdd(access))

@@ -22,6 +22,9 @@ public interface ICacheStore
     /// <param name="mediaType">A manifest's media type, as upstream said it; null for a blob.</param>
     void Link(RepositoryName repository, Digest digest, string? mediaType);
 
+    /// <summary>The repository has it no longer, as far as is known.</summary>
+    void Unlink(RepositoryName repository, Digest digest);
+
     /// <summary>A place for content that is about to come; null where there is no room for it, or the disk is full.</summary>
     /// <param name="length">In bytes; null where it is not known.</param>
     CacheWriter? Begin(Digest digest, long? length);

@@ -1,5 +1,7 @@
 using ImageAccess.Proxy.Audit;
+using ImageAccess.Proxy.Cache;
 using ImageAccess.Proxy.Catalog;
+using ImageAccess.Proxy.Content;
 using ImageAccess.Proxy.Certificates;
 using ImageAccess.Proxy.Identity;
 using ImageAccess.Proxy.Ingress;
@@ -37,6 +39,8 @@ public static class ProxyHost
             .AddCatalog(builder.Configuration)
             .AddPolicyStore(builder.Configuration)
             .AddUpstream(builder.Configuration)
+            .AddCache(builder.Configuration)
+            .AddContent(builder.Configuration)
             .AddRegistry(builder.Configuration);
         adjust?.Invoke(builder);
 

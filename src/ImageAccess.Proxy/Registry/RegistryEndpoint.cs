@@ -2,7 +2,7 @@ using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Audit;
 using ImageAccess.Proxy.Identity;
-using ImageAccess.Proxy.Upstream;
+using ImageAccess.Proxy.Content;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;
@@ -12,7 +12,7 @@ public sealed class RegistryEndpoint(
     AuditTrail trail,
     CallerIdentifier callers,
     Judges judges,
-    UpstreamRegistry upstream,
+    ContentServer content,
     RegistryFaces faces,
     DenialResponses denials,
     DecisionMetrics metrics,
@@ -83,10 +83,12 @@ public sealed class RegistryEndpoint(
         if (judgement.Decision.Outcome == AccessOutcome.Observe)
             http.Response.OnStarting(() => WarnAsync(http.Response, judgement));
 
-        var answer = await upstream.ForwardAsync(http, asked, permit, face.Origin, face.Realm);
-        entry.UpstreamStatus = answer.Status;
+        var answer = await content.ServeAsync(http, asked, permit, face.Origin, face.Realm);
+        (entry.UpstreamStatus, entry.Source) = (answer.UpstreamStatus, answer.Source);
         if (answer.Failure is { } failure && !http.Response.HasStarted)
             await ErrorBody.WriteAsync(http, failure);
+        if (answer.Moved is var (from, to))
+            await trail.RecordMovedTagAsync(asked.Repository.Value, asked.Subject, from.Value, to.Value);
         if (judgement.Later is { } decision)
             later.Add(entry, decision, started);
     }

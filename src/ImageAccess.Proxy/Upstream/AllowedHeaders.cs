@@ -10,6 +10,9 @@ internal static class AllowedHeaders
         StringComparer.OrdinalIgnoreCase,
         "Accept", "Authorization", "If-Match", "If-None-Match", "Range", "User-Agent", ViaStamp.Header);
 
+    /// <summary>Of those, what a request of our own carries on a client's behalf.</summary>
+    public static readonly string[] Fetch = ["Accept", "Authorization", "User-Agent", ViaStamp.Header];
+
     public static readonly FrozenSet<string> RequestContent = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase,
         "Content-Length", "Content-Range", "Content-Type");

@@ -71,7 +71,8 @@ internal sealed class RegistryExchange(string origin, RepositoryRequest request,
         await answer.Content.LoadIntoBufferAsync(MaximumDocument, cancellationToken);
     }
 
-    private static void Copy(HttpHeadersNonValidated from, IHeaderDictionary to)
+    /// <summary>Those headers of an answer that reach clients.</summary>
+    public static void Copy(HttpHeadersNonValidated from, IHeaderDictionary to)
     {
         foreach (var (name, values) in from)
         {

@@ -191,6 +191,7 @@ public sealed class Surroundings : IAsyncDisposable
             ["Upstream:Index"] = Hub.Index.AbsoluteUri,
             ["Upstream:RedirectHosts:0"] = Hub.Cdn.Authority,
             ["Data:Directory"] = _directory,
+            ["Cache:Enabled"] = "false", // what each test asks of upstream is counted
         };
         foreach (var (key, value) in settings)
             configuration[key] = value.Replace("CDNPORT", Hub.Cdn.Port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);

@@ -1,0 +1,207 @@
+using System.Net;
+using System.Security.Cryptography;
+using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Tests.Walk;
+
+namespace ImageAccess.Proxy.Tests.Content;
+
+/// <summary>One download however many ask; nothing wrong is kept, and nobody's download ends complete with something wrong in it.</summary>
+public sealed class FillTests : IAsyncLifetime
+{
+    private readonly byte[] _layer = RandomNumberGenerator.GetBytes(4 * 1024 * 1024);
+    private Surroundings _world = null!;
+    private string _blob = "";
+
+    private string Target => $"/v2/acme/app/blobs/{_blob}";
+
+    public async Task InitializeAsync()
+    {
+        _world = await Surroundings.StartAsync(settings: ("Cache:Enabled", "true"));
+        _blob = _world.Hub.Images.PushImage("acme/app", "large", [_layer]).Layers[0];
+        _world.Hub.Requests.Clear();
+    }
+
+    public async Task DisposeAsync() => await _world.DisposeAsync();
+
+    [Fact]
+    public async Task Two_hundred_who_ask_at_once_get_it_from_one_download()
+    {
+        var release = new TaskCompletionSource();
+        _world.Hub.Faults.Add(Face.Cdn, Fault.HoldUntil(release.Task));
+        var downloads = Enumerable.Range(0, 200).Select(_ => DownloadAsync("bob")).ToList();
+        await _world.AskedAsync(Face.Cdn);
+        release.SetResult();
+
+        Assert.All(await Task.WhenAll(downloads), bytes => Assert.True(_layer.AsSpan().SequenceEqual(bytes)));
+        Assert.Single(_world.Hub.Requests.Of(Face.Cdn));
+        Assert.Single(_world.Hub.Requests.Of(Face.Registry));
+    }
+
+    [Fact]
+    public async Task Who_comes_later_follows_what_is_there_so_far()
+    {
+        var release = new TaskCompletionSource();
+        _world.Hub.Faults.Add(Face.Cdn, Stop(half: release.Task));
+        using var first = await BeginAsync("bob");
+        await using var early = await first.Content.ReadAsStreamAsync();
+        await early.ReadExactlyAsync(new byte[1024 * 1024]);
+        using var second = await BeginAsync("alice");
+        await using var late = await second.Content.ReadAsStreamAsync();
+        var start = new byte[1024 * 1024];
+        await late.ReadExactlyAsync(start);
+        Assert.True(_layer.AsSpan(0, start.Length).SequenceEqual(start));
+
+        // A part of what is there is served as well.
+        Assert.Equal(_layer[1000..2000], await DownloadAsync("bob", new(1000, 1999)));
+        release.SetResult();
+        Assert.Equal(_layer.Length - start.Length, (await ReadToEndAsync(late)).Length);
+        Assert.Single(_world.Hub.Requests.Of(Face.Cdn));
+    }
+
+    [Fact]
+    public async Task Who_leaves_does_not_stop_a_download_that_others_follow()
+    {
+        var release = new TaskCompletionSource();
+        _world.Hub.Faults.Add(Face.Cdn, Stop(half: release.Task));
+        var first = await BeginAsync("bob");
+        using var second = await BeginAsync("alice");
+        await using var rest = await second.Content.ReadAsStreamAsync();
+        first.Dispose();
+        release.SetResult();
+        Assert.True(_layer.AsSpan().SequenceEqual(await ReadToEndAsync(rest)));
+        Assert.Single(_world.Hub.Requests.Of(Face.Cdn));
+    }
+
+    [Fact]
+    public async Task A_download_that_nobody_waits_for_ends_early_on_and_is_finished_later_on()
+    {
+        var never = new TaskCompletionSource();
+        using (_world.Hub.Faults.Add(Face.Cdn, Stop(half: never.Task, at: 4)))
+            (await BeginAsync("bob")).Dispose();
+        await FilledAsync("abandoned");
+        Assert.True(_layer.AsSpan().SequenceEqual(await DownloadAsync("bob"))); // and nothing is in the way of the next
+
+        var other = RandomNumberGenerator.GetBytes(_layer.Length);
+        _blob = _world.Hub.Images.PushImage("acme/app", "other", [other]).Layers[0];
+        var release = new TaskCompletionSource();
+        using (_world.Hub.Faults.Add(Face.Cdn, Stop(half: release.Task, at: 4 * 3)))
+        {
+            using var answer = await BeginAsync("bob");
+            await using var body = await answer.Content.ReadAsStreamAsync();
+            await body.ReadExactlyAsync(new byte[_layer.Length * 5 / 8]);
+        }
+
+        release.SetResult();
+        await FilledAsync("done", 2);
+        _world.Hub.Requests.Clear();
+        Assert.True(other.AsSpan().SequenceEqual(await DownloadAsync("bob")));
+        Assert.Empty(_world.Hub.Requests.All.Where(request => request.Face is Face.Cdn));
+    }
+
+    [Fact]
+    public async Task A_download_that_breaks_is_taken_up_where_it_broke()
+    {
+        _world.Hub.Faults.Add(Face.Cdn, Fault.Truncate(1_000_000), times: 2);
+        Assert.True(_layer.AsSpan().SequenceEqual(await DownloadAsync("bob")));
+        Assert.Equal([null, "bytes=1000000-", "bytes=2000000-"], _world.Hub.Requests.Of(Face.Cdn).Select(request => request.Header("Range")));
+    }
+
+    public static TheoryData<string, Fault> Wrongs => new()
+    {
+        { "a byte is wrong", Fault.Corrupt() },
+        { "it ends too early, each time", Fault.Truncate(1000) },
+        { "it is HTML", Fault.Status(200, "<html>a captive portal</html>", "text/html") },
+        { "it is longer than it says", Fault.Custom(async (http, _) =>
+            {
+                http.Response.ContentLength = 4 * 1024 * 1024;
+                await http.Response.Body.WriteAsync(new byte[4 * 1024 * 1024]);
+            })
+        },
+        { "it has no end", Fault.EndlessBody() },
+        { "it is something else", Fault.Custom((http, _) => http.Response.Body.WriteAsync("something else"u8.ToArray()).AsTask()) },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrongs))]
+    public async Task What_is_wrong_is_never_complete_never_kept_and_the_next_try_succeeds(string what, Fault wrong)
+    {
+        using (_world.Hub.Faults.Add(Face.Cdn, wrong))
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            if (what == "it has no end")
+            {
+                using var answer = await BeginAsync("bob"); // it never ends complete: whoever has enough leaves
+                await using var body = await answer.Content.ReadAsStreamAsync(limit.Token);
+                await body.ReadExactlyAsync(new byte[64 * 1024], limit.Token);
+            }
+            else
+            {
+                await Assert.ThrowsAnyAsync<Exception>(() => DownloadAsync("bob"));
+            }
+        }
+
+        Assert.True(_layer.AsSpan().SequenceEqual(await DownloadAsync("bob")), what);
+        _world.Hub.Requests.Clear();
+        Assert.True(_layer.AsSpan().SequenceEqual(await DownloadAsync("bob")), what);
+        Assert.Empty(_world.Hub.Requests.All);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_manifest_that_is_not_what_it_says_is_refused(bool byDigest)
+    {
+        var digest = _world.Hub.Images.FindManifest("acme/app", "latest")!.Digest;
+        var target = $"/v2/acme/app/manifests/{(byDigest ? digest : "latest")}";
+        var token = await _world.PullTokenAsync("bob", "acme/app");
+        using (_world.Hub.Faults.Add(Face.Registry, Fault.Corrupt()))
+        {
+            var wrong = await _world.AskAsync("GET", target, token);
+            Assert.Equal((502, "upstream's manifest is not what its digest says"), (wrong.Status, wrong.Message));
+        }
+
+        var right = await _world.AskAsync("GET", target, token);
+        Assert.Equal((200, digest), (right.Status, FakeRegistry.DigestOf(System.Text.Encoding.Latin1.GetBytes(right.Body))));
+    }
+
+    /// <summary>Half (or another part, in sixteenths) of the body comes, and the rest when the task is done.</summary>
+    private Fault Stop(Task half, int at = 8) => Fault.Custom(async (http, _) =>
+    {
+        http.Response.ContentLength = _layer.Length;
+        var content = _world.Hub.Images.FindBlob("acme/app", _blob)!.Value;
+        var first = content.Length / 16 * at;
+        await http.Response.Body.WriteAsync(content[..first], http.RequestAborted);
+        await http.Response.Body.FlushAsync(http.RequestAborted);
+        await half.WaitAsync(http.RequestAborted);
+        await http.Response.Body.WriteAsync(content[first..], http.RequestAborted);
+    });
+
+    private async Task<byte[]> DownloadAsync(string user, System.Net.Http.Headers.RangeHeaderValue? range = null)
+    {
+        using var answer = await BeginAsync(user, range);
+        Assert.True(answer.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent, answer.ToString());
+        return await answer.Content.ReadAsByteArrayAsync();
+    }
+
+    private async Task<HttpResponseMessage> BeginAsync(string user, System.Net.Http.Headers.RangeHeaderValue? range = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, Target) { Headers = { Range = range } };
+        request.Headers.Add("Authorization", "Bearer " + await _world.PullTokenAsync(user, "acme/app"));
+        return await _world.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+    }
+
+    private static async Task<byte[]> ReadToEndAsync(Stream stream)
+    {
+        var all = new MemoryStream();
+        await stream.CopyToAsync(all);
+        return all.ToArray();
+    }
+
+    private async Task FilledAsync(string result, int count = 1)
+    {
+        using var admin = Surroundings.NewClient(_world.Admin);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!(await admin.GetStringAsync("/metrics", limit.Token)).Contains($"imageaccess_content_fills_total{{result=\"{result}\"}} {count}", StringComparison.Ordinal))
+            await Task.Delay(20, limit.Token);
+    }
+}
