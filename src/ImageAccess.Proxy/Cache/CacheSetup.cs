@@ -1,6 +1,0 @@
-namespace ImageAccess.Proxy.Cache;
-
-public static class CacheSetup
-{
-    public static IServiceCollection AddCache(this IServiceCollection services, IConfiguration configuration) => services.AddSingleton<ICacheStore, NoStore>();
-}
