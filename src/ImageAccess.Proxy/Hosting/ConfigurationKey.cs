@@ -73,6 +73,8 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Catalog:File", ConfigurationKind.Path),
         new("Catalog:Hub", ConfigurationKind.Switch),
         new("Catalog:StaleFor", ConfigurationKind.Duration),
+        new("Cache:Directory", ConfigurationKind.Path),
+        new("Cache:MaximumSize", ConfigurationKind.Size),
         new("Policy:File", ConfigurationKind.Path),
         new("Cache:TagFreshness", ConfigurationKind.Duration),
         new("Cache:StaleFor", ConfigurationKind.Duration),
