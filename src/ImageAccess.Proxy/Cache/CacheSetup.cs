@@ -8,6 +8,9 @@ public static class CacheSetup
 {
     public static IServiceCollection AddCache(this IServiceCollection services, IConfiguration configuration)
     {
+        if (!configuration.GetValue("Cache:Enabled", defaultValue: true))
+            return services.AddSingleton<ICacheStore, NoStore>();
+
         services.AddOptions<CacheOptions>()
             .Configure(options => options.Read(configuration))
             .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")

@@ -21,6 +21,8 @@ internal abstract class IndexedStore : ICacheStore
 
     public void Link(RepositoryName repository, Digest digest, string? mediaType) => Links.Link(repository, digest, mediaType);
 
+    public void Unlink(RepositoryName repository, Digest digest) => Links.Unlink(repository, digest);
+
     public abstract CacheWriter? Begin(Digest digest, long? length);
 
     public KnownTag? FindTag(Permit permit, Tag tag, string accept) => Links.FindTag(permit.Repository, tag, accept);

@@ -29,6 +29,7 @@ internal abstract record JournalLine
             TagLine tag => string.Create(CultureInfo.InvariantCulture,
                 $"tag\t{tag.Repository}\t{tag.Tag}\t{tag.Known.Digest}\t{tag.Known.SeenAt.ToUnixTimeMilliseconds()}\t{tag.Accept}\t"),
             ForgottenTagLine tag => $"forget\t{tag.Repository}\t{tag.Tag}\t",
+            UnlinkLine link => $"unlink\t{link.Repository}\t{link.Digest}\t",
             EvictedLine evicted => $"evicted\t{evicted.Digest}\t",
             _ => throw new ArgumentOutOfRangeException(nameof(line)),
         };
@@ -61,6 +62,8 @@ internal abstract record JournalLine
                 return new TagLine(name, known.Value, accept, new KnownTag(last, DateTimeOffset.FromUnixTimeMilliseconds(time)));
             case ["forget", var repository, var tag] when Name(repository, names) is { } name && Tag.TryParse(tag, out var known):
                 return new ForgottenTagLine(name, known.Value);
+            case ["unlink", var repository, var digest] when Name(repository, names) is { } name && Digest.TryParse(digest, out var unlinked):
+                return new UnlinkLine(name, unlinked);
             case ["evicted", var digest] when Digest.TryParse(digest, out var gone):
                 return new EvictedLine(gone);
             default:
@@ -85,6 +88,8 @@ internal abstract record JournalLine
 }
 
 internal sealed record LinkLine(RepositoryName Repository, Digest Digest, string? MediaType) : JournalLine;
+
+internal sealed record UnlinkLine(RepositoryName Repository, Digest Digest) : JournalLine;
 
 internal sealed record TagLine(RepositoryName Repository, string Tag, string Accept, KnownTag Known) : JournalLine;
 

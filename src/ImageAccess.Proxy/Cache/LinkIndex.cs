@@ -48,6 +48,15 @@ internal sealed class LinkIndex(Func<Digest, bool> holds)
         }
     }
 
+    public void Unlink(RepositoryName repository, Digest digest)
+    {
+        lock (_changing)
+        {
+            if (RemoveLink(new LinkKey(repository, digest)))
+                Changed?.Invoke(new UnlinkLine(repository, digest));
+        }
+    }
+
     public KnownTag? FindTag(RepositoryName repository, Tag tag, string accept)
     {
         if (!_tags.TryGetValue(new TagKey(repository, tag.Value), out var forms))
@@ -111,6 +120,9 @@ internal sealed class LinkIndex(Func<Digest, bool> holds)
                         AddLink(new LinkKey(link.Repository, link.Digest), link.MediaType);
                         linkedAt[new LinkKey(link.Repository, link.Digest)] = order;
                         break;
+                    case UnlinkLine link:
+                        RemoveLink(new LinkKey(link.Repository, link.Digest));
+                        break;
                     case TagLine tag:
                         AddTag(new TagKey(tag.Repository, tag.Tag), tag.Accept, tag.Known);
                         break;
@@ -125,8 +137,8 @@ internal sealed class LinkIndex(Func<Digest, bool> holds)
 
             foreach (var (key, at) in linkedAt)
             {
-                if (evictedAt.TryGetValue(key.Digest, out var end) && end > at && _links.TryRemove(key, out _))
-                    _linkCount--;
+                if (evictedAt.TryGetValue(key.Digest, out var end) && end > at)
+                    RemoveLink(key);
             }
 
             _linksAtNextLook = _linkCount + MaximumLinksToNothing;
@@ -161,12 +173,20 @@ internal sealed class LinkIndex(Func<Digest, bool> holds)
         }
     }
 
+    private bool RemoveLink(LinkKey key)
+    {
+        if (!_links.TryRemove(key, out _))
+            return false;
+        _linkCount--;
+        return true;
+    }
+
     private void RemoveLinks(Predicate<Digest> isOld)
     {
         foreach (var (key, _) in _links)
         {
-            if (isOld(key.Digest) && _links.TryRemove(key, out _))
-                _linkCount--;
+            if (isOld(key.Digest))
+                RemoveLink(key);
         }
     }
 

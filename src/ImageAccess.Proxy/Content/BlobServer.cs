@@ -25,20 +25,23 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
 
             if (asked.IsHead)
                 return await AskHeadAsync(asked, request);
-            if (store.Holds(request.Digest) || fills.IsComing(request.Digest))
+            if (!store.Holds(request.Digest))
             {
+                var range = BlobRange.Of(asked.Http.Request, request.Digest);
+                var coming = fills.Find(request.Digest, out var claim);
+                if (claim is not null)
+                    return asked.Http.Request.Headers.Range.Count == 0 ? await BeginAsync(asked, request, claim) : await PassOnAsync(asked, request, claim);
+                if (await coming.WaitAsync(asked.Aborted) is not { } fill)
+                    continue;
                 if (!store.IsLinked(request.Repository, request.Digest) && await RefusedAsync(asked, request) is { } refused)
                     return refused;
-                if (store.Holds(request.Digest))
-                    continue;
+                if (fill.TryJoin())
+                    return await FollowAsync(asked, request, fill, range);
             }
-
-            var range = BlobRange.Of(asked.Http.Request, request.Digest);
-            var coming = fills.Find(request.Digest, out var claim);
-            if (claim is not null)
-                return asked.Http.Request.Headers.Range.Count == 0 ? await BeginAsync(asked, request, claim) : await PassOnAsync(asked, request, claim);
-            if (await coming.WaitAsync(asked.Aborted) is { } fill && store.IsLinked(request.Repository, request.Digest) && fill.TryJoin())
-                return await FollowAsync(asked, request, fill, range);
+            else if (!store.IsLinked(request.Repository, request.Digest) && await RefusedAsync(asked, request) is { } refused)
+            {
+                return refused;
+            }
         }
 
         return ContentAnswer.Of(await ForwardAsync(asked, request));

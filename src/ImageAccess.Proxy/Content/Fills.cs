@@ -20,8 +20,6 @@ internal sealed class Fills(ContentMetrics metrics, IOptions<ContentOptions> opt
         return found.Task;
     }
 
-    public bool IsComing(Digest digest) => _coming.ContainsKey(digest);
-
     /// <summary>It does not begin: whoever waits asks for itself.</summary>
     public void Release(Digest digest, TaskCompletionSource<Fill?> claim)
     {

@@ -100,6 +100,7 @@ public sealed class PullThroughTests : IAsyncLifetime
     [Fact]
     public async Task A_tag_that_moved_is_seen_after_its_freshness_and_is_in_the_audit_with_both_digests()
     {
+        await PullAsync("library/nginx");
         var first = await DigestAsync();
         _world.Hub.Images.PushImage("library/nginx", "latest", ["another layer"u8.ToArray()]);
         Assert.Equal(first, await DigestAsync());
