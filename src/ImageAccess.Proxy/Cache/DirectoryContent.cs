@@ -23,7 +23,7 @@ internal sealed class DirectoryContent : CachedContent
 
     public override string? MediaType { get; }
 
-    public override ReadOnlyMemory<byte>? Bytes => _bytes;
+    public override ReadOnlyMemory<byte>? Bytes => _bytes is null ? default(ReadOnlyMemory<byte>?) : _bytes;
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken)
     {

@@ -12,7 +12,7 @@ internal sealed class IndexJournal(CacheDirectory directory, LinkIndex links, Ti
 {
     public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(10);
 
-    private const int MaximumPending = 10_000;
+    private const int MaximumPending = 50_000;
     private const int BatchSize = 64 * 1024;
 
     /// <summary>Lines that no longer count, beside one for each that does.</summary>
@@ -83,7 +83,7 @@ internal sealed class IndexJournal(CacheDirectory directory, LinkIndex links, Ti
     /// <summary>Never waits: what finds no room is in the file when that is written anew.</summary>
     public void Add(JournalLine line)
     {
-        if (!_pending.Writer.TryWrite(line))
+        if (!_mustRewrite && !_pending.Writer.TryWrite(line))
             _mustRewrite = true;
     }
 

@@ -93,7 +93,7 @@ internal sealed class MemoryStore(long maximumSize, TimeProvider time) : Indexed
 
         public long Length => Interlocked.Read(ref _length);
 
-        public ReadOnlyMemory<byte>? AsSmall() => Length == 0 ? ReadOnlyMemory<byte>.Empty : Length <= PieceSize ? PieceAt(0).AsMemory(0, (int)Length) : null;
+        public ReadOnlyMemory<byte>? AsSmall() => Length > PieceSize ? default(ReadOnlyMemory<byte>?) : Length == 0 ? Array.Empty<byte>() : PieceAt(0).AsMemory(0, (int)Length);
 
         public void Append(ReadOnlySpan<byte> bytes)
         {
