@@ -54,7 +54,7 @@ public sealed class IssuedAnswers(TimeProvider time)
 
         var now = time.GetUtcNow();
         var end = read.Claims.ExpiresAt < now + MaximumAge ? read.Claims.ExpiresAt : now + MaximumAge;
-        var entry = new Entry(Hash(request), secret, Encoding.ASCII.GetBytes(token), end);
+        var entry = new Entry(HashOf(request), secret, Encoding.ASCII.GetBytes(token), end);
         lock (_gate)
         {
             Remove(entry.Request);
@@ -70,7 +70,7 @@ public sealed class IssuedAnswers(TimeProvider time)
     /// <summary>The token that can be repeated, and the answer to repeat it in; null where there is none, or not for long enough.</summary>
     internal RepeatedAnswer? Find(TokenRequest request)
     {
-        var hash = Hash(request);
+        var hash = HashOf(request);
         var now = time.GetUtcNow();
         lock (_gate)
         {
@@ -86,7 +86,7 @@ public sealed class IssuedAnswers(TimeProvider time)
     /// <summary>The token service has refused this; where it has refused the secret, everything that was given for that goes.</summary>
     internal void Forget(TokenRequest request, bool withSecret)
     {
-        var hash = Hash(request);
+        var hash = HashOf(request);
         Fingerprint[] secrets = withSecret ? [.. request.Secrets().Select(Hash)] : [];
         lock (_gate)
         {
@@ -125,7 +125,7 @@ public sealed class IssuedAnswers(TimeProvider time)
     private Fingerprint Hash(string secret) => Hash(["secret", secret]);
 
     /// <summary>Of everything that the token service is told: form, parameters in their order, credentials.</summary>
-    private Fingerprint Hash(TokenRequest request) => Hash(
+    internal Fingerprint HashOf(TokenRequest request) => Hash(
     [
         request.AsForm ? "form" : "query",
         request.Basic?.Parameter ?? "",
