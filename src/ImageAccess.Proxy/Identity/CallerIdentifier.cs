@@ -77,7 +77,7 @@ public sealed class CallerIdentifier
         if (await FindSignerAsync(token, tried) is not { } signer)
         {
             var refreshed = await _keys.RefreshAsync(tried, cancellationToken);
-            if (refreshed.IsEmpty)
+            if (refreshed.IsEmptyAt(_time.GetUtcNow()))
             {
                 _metrics.Unavailable();
                 return Identification.Unavailable.Instance;

@@ -13,5 +13,8 @@ public sealed class IdentityOptions
     /// <summary><c>Upstream:Auth</c> as written: another section's key, so the section above cannot set it.</summary>
     internal string TokenService { get; set; } = DefaultTokenService;
 
+    /// <summary><c>Data:Directory</c>: where learnt keys are kept; nowhere without one.</summary>
+    internal string DataDirectory { get; set; } = "";
+
     internal const string DefaultTokenService = "https://auth.docker.io";
 }

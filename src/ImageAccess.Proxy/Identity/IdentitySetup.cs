@@ -14,6 +14,7 @@ public static class IdentitySetup
             {
                 if (configuration["Upstream:Auth"] is { Length: > 0 } auth)
                     o.TokenService = auth;
+                o.DataDirectory = configuration["Data:Directory"] ?? "";
             })
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<IdentityOptions>, IdentityOptionsValidation>();
@@ -33,6 +34,7 @@ public static class IdentitySetup
             new Uri(provider.GetRequiredService<IOptions<IdentityOptions>>().Value.TokenService),
             provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<TokenKeys>();
+        services.AddHostedService(provider => provider.GetRequiredService<TokenKeys>());
         services.AddSingleton(provider => new CallerIdentifier(
             provider.GetRequiredService<TokenKeys>(),
             provider.GetRequiredService<IOptions<IdentityOptions>>(),

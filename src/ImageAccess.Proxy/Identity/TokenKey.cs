@@ -17,13 +17,17 @@ internal sealed class TokenKey
     private const int MinimumRsaBits = 2048;
     private const int MaximumRsaBits = 8192;
 
-    private TokenKey(SecurityKey key, Fingerprint fingerprint)
+    private TokenKey(SecurityKey key, byte[] publicKey)
     {
         Key = key;
-        Fingerprint = fingerprint;
+        PublicKey = publicKey;
+        Fingerprint = Fingerprint.Of(publicKey);
     }
 
     public SecurityKey Key { get; }
+
+    /// <summary>The subject public key info, DER.</summary>
+    public byte[] PublicKey { get; }
 
     /// <summary>Of the subject public key info: two certificates of one key are one key.</summary>
     public Fingerprint Fingerprint { get; }
@@ -47,7 +51,7 @@ internal sealed class TokenKey
         key = null;
         try
         {
-            return TryFromPublicKey(PublicKey.CreateFromSubjectPublicKeyInfo(der, out var read), out key) && read == der.Length;
+            return TryFromPublicKey(System.Security.Cryptography.X509Certificates.PublicKey.CreateFromSubjectPublicKeyInfo(der, out var read), out key) && read == der.Length;
         }
         catch (Exception e) when (e is CryptographicException or PlatformNotSupportedException)
         {
@@ -75,7 +79,7 @@ internal sealed class TokenKey
             EllipticCurveAlgorithm => ToEllipticCurve(publicKey),
             _ => null,
         };
-        key = parsed is null ? null : new TokenKey(parsed, Fingerprint.Of(publicKey.ExportSubjectPublicKeyInfo()));
+        key = parsed is null ? null : new TokenKey(parsed, publicKey.ExportSubjectPublicKeyInfo());
         return key is not null;
     }
 

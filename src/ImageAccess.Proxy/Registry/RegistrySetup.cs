@@ -34,6 +34,7 @@ public static class RegistrySetup
         services.AddSingleton<LateDecisions>();
         services.AddHostedService(provider => provider.GetRequiredService<LateDecisions>());
         services.AddSingleton<RegistryEndpoint>();
+        services.AddSingleton<IssuedAnswers>();
         services.AddSingleton<TokenEndpoint>();
         services.AddSingleton<SearchEndpoint>();
         return services;

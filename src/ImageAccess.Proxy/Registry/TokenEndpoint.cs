@@ -11,23 +11,31 @@ namespace ImageAccess.Proxy.Registry;
 
 /// <summary>
 /// The token face: <c>/token</c>, in both forms (distribution, "Token Authentication" and "OAuth 2"). The known parameters
-/// go to the token service and nothing else; its answer comes back as it is. On the mirror nothing is refused here: to its client
-/// a refused token is an ordinary error, after which it would turn to Docker Hub. Under Docker Hub's own name a token for a denied
-/// repository is refused to those clients that show the reason best when they read it here.
+/// go to the token service and nothing else; its answer comes back as it is, or, while it cannot answer, the token that it gave
+/// for the same before. On the mirror nothing is refused here: to its client a refused token is an ordinary error, after which it
+/// would turn to Docker Hub. Under Docker Hub's own name a token for a denied repository is refused to those clients that show the
+/// reason best when they read it here.
 /// </summary>
 public sealed class TokenEndpoint(
     UpstreamTokens tokens,
+    IssuedAnswers issuedBefore,
     CallerIdentifier callers,
     OrganizationTokens organizationTokens,
     RegistryFaces faces,
     AuditTrail trail,
     Judges judges,
     DecisionMetrics metrics,
+    UpstreamMetrics upstream,
     TimeProvider time,
     ILogger<TokenEndpoint> logger)
 {
     /// <summary>What a token request's form may measure, in bytes.</summary>
     private const int MaximumForm = 64 * 1024;
+
+    /// <summary>
+    /// How long the token service is waited for where its last answer can be repeated: clients themselves give up after 15 seconds.
+    /// </summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     public async Task HandleAsync(HttpContext http)
     {
@@ -53,24 +61,61 @@ public sealed class TokenEndpoint(
 
         try
         {
-            var answer = await tokens.AskAsync(request.Parameters, request.Basic, asForm, http.RequestAborted);
-            if ((int)answer.Status == 200)
-            {
-                var issued = ReadTokens(answer.Body);
-                Learn(request, issued);
-                if (await IsDeniedAsync(http, request, issued.Token ?? issued.AccessToken))
-                    return;
-            }
-
-            foreach (var (name, value) in answer.Headers)
-                http.Response.Headers[name] = value;
-            await ErrorBody.WriteAsync(http, (int)answer.Status, answer.ContentType ?? "application/json", answer.Body);
+            TimeSpan? patience = issuedBefore.Find(request) is null ? null : Patience;
+            await PassOnAsync(http, request, await tokens.AskAsync(request.Parameters, request.Basic, asForm, patience, http.RequestAborted));
         }
         catch (UnansweredException exception)
         {
             logger.TokenServiceFailed(exception.Cause);
-            await ErrorBody.WriteAsync(http, new RegistryError(exception.Status, "UNAVAILABLE", exception.Message));
+            if (!await TryRepeatAsync(http, request))
+                await ErrorBody.WriteAsync(http, new RegistryError(exception.Status, "UNAVAILABLE", exception.Message));
         }
+    }
+
+    private async Task PassOnAsync(HttpContext http, TokenRequest request, UpstreamDocument answer)
+    {
+        var status = (int)answer.Status;
+        if (status >= 500)
+        {
+            logger.TokenServiceFailed($"it answered {status}");
+            if (await TryRepeatAsync(http, request))
+                return;
+        }
+        else if (status >= 400)
+        {
+            issuedBefore.Forget(request, withSecret: status is 401 or 403); // the truth: what was revoked does not live on
+        }
+        else if (status == 200)
+        {
+            var issued = ReadTokens(answer.Body);
+            Learn(request, issued);
+            if (await IsDeniedAsync(http, request, issued.Token ?? issued.AccessToken))
+                return;
+        }
+
+        foreach (var (name, value) in answer.Headers)
+            http.Response.Headers[name] = value;
+        await ErrorBody.WriteAsync(http, status, answer.ContentType ?? "application/json", answer.Body);
+    }
+
+    /// <summary>
+    /// Answers with the token that the token service gave for the same before, if there is one. The policy is asked anew; no key is
+    /// learnt: the token does not come from the token service now.
+    /// </summary>
+    private async Task<bool> TryRepeatAsync(HttpContext http, TokenRequest request)
+    {
+        if (issuedBefore.Find(request) is not { } repeated)
+            return false;
+
+        if (request.Secrets().Any(organizationTokens.Covers))
+            organizationTokens.Mark(repeated.Token);
+        if (await IsDeniedAsync(http, request, repeated.Token))
+            return true;
+
+        upstream.TokenRepeated();
+        http.Response.Headers.Warning = "110 - \"the token service cannot answer, this token is one that it issued before\"";
+        await ErrorBody.WriteAsync(http, 200, "application/json", repeated.Body);
+        return true;
     }
 
     /// <summary>
@@ -112,14 +157,20 @@ public sealed class TokenEndpoint(
     }
 
     /// <summary>
-    /// Before the client has the answer: with which key tokens are signed, and which of them an organization access token gave.
+    /// Before the client has the answer: with which key tokens are signed, which of them an organization access token gave, and what
+    /// can be repeated. The two names mean one token; an answer in which they do not is not repeated.
     /// </summary>
     private void Learn(TokenRequest request, IssuedTokens issued)
     {
         var isOrganizationToken = request.Secrets().Any(organizationTokens.Covers);
         var (token, accessToken, refreshToken) = issued;
         if ((token ?? accessToken) is { } registryToken)
+        {
             callers.LearnFrom(registryToken);
+            if (accessToken is null || accessToken == registryToken)
+                issuedBefore.Remember(request, registryToken);
+        }
+
         if (!isOrganizationToken)
             return;
         if (token is not null)

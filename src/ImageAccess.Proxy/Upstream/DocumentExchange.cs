@@ -15,10 +15,10 @@ internal sealed class DocumentExchange(
     private readonly HttpMessageInvoker _invoker = new(connections.ToDockerHub());
 
     /// <exception cref="UnansweredException">It could not be reached or did not answer in time, or its answer broke off or is too large.</exception>
-    public async Task<UpstreamDocument> AskAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    public async Task<UpstreamDocument> AskAsync(HttpRequestMessage request, CancellationToken cancellationToken, TimeSpan? patience = null)
     {
         request.Headers.UserAgent.Add(UpstreamRegistry.OwnUserAgent);
-        using var limit = new CancellationTokenSource(Timeout, time);
+        using var limit = new CancellationTokenSource(patience ?? Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         int? status = null;
         try
@@ -27,7 +27,10 @@ internal sealed class DocumentExchange(
             status = (int)response.StatusCode;
             await response.Content.LoadIntoBufferAsync(maximum, either.Token);
             var body = await response.Content.ReadAsByteArrayAsync(either.Token);
-            health.Answered(kind);
+            if (status >= 500)
+                health.Failed(kind, $"{part} answered {status}");
+            else
+                health.Answered(kind);
             return new UpstreamDocument(response.StatusCode, response.Content.Headers.ContentType?.ToString(), Copy(response.Headers), body);
         }
         catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)

@@ -7,10 +7,15 @@ namespace ImageAccess.Proxy.Upstream;
 public sealed class UpstreamMetrics
 {
     private readonly Counter<long> _requests;
+    private readonly Counter<long> _tokenRepeats;
 
-    public UpstreamMetrics(IMeterFactory meters) =>
-        _requests = meters.Create("ImageAccess").CreateCounter<long>(
-            "imageaccess.upstream.requests", "{request}", "Requests to Docker Hub, by kind and status.");
+    public UpstreamMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create("ImageAccess");
+        _requests = meter.CreateCounter<long>("imageaccess.upstream.requests", "{request}", "Requests to Docker Hub, by kind and status.");
+        _tokenRepeats = meter.CreateCounter<long>(
+            "imageaccess.token.repeats", "{token}", "Tokens given once more because the token service could not answer.");
+    }
 
     /// <param name="kind"><c>registry</c> or <c>token</c>.</param>
     /// <param name="status">The HTTP status, or null when there was no answer.</param>
@@ -18,4 +23,6 @@ public sealed class UpstreamMetrics
         1,
         new KeyValuePair<string, object?>("kind", kind),
         new KeyValuePair<string, object?>("status", status?.ToString(CultureInfo.InvariantCulture) ?? "none"));
+
+    public void TokenRepeated() => _tokenRepeats.Add(1);
 }

@@ -21,16 +21,22 @@ public sealed class UpstreamTokens : IDisposable
     /// <param name="parameters">The parameters that were accepted, in order.</param>
     /// <param name="basic">The client's Basic credentials, for a GET.</param>
     /// <param name="asForm">POST as a form rather than GET with a query.</param>
+    /// <param name="patience">How long to wait, where it is not as long as for any answer.</param>
+    /// <param name="cancellationToken">The client's leaving.</param>
     /// <exception cref="UnansweredException">There is no answer to pass on.</exception>
     public async Task<UpstreamDocument> AskAsync(
-        IReadOnlyList<KeyValuePair<string, string>> parameters, AuthenticationHeaderValue? basic, bool asForm, CancellationToken cancellationToken)
+        IReadOnlyList<KeyValuePair<string, string>> parameters,
+        AuthenticationHeaderValue? basic,
+        bool asForm,
+        TimeSpan? patience,
+        CancellationToken cancellationToken)
     {
         using var form = new FormUrlEncodedContent(parameters);
         using var request = asForm
             ? new HttpRequestMessage(HttpMethod.Post, _address) { Content = form }
             : new HttpRequestMessage(HttpMethod.Get, $"{_address}?{await form.ReadAsStringAsync(cancellationToken)}");
         request.Headers.Authorization = basic;
-        return await _exchange.AskAsync(request, cancellationToken);
+        return await _exchange.AskAsync(request, cancellationToken, patience);
     }
 
     public void Dispose() => _exchange.Dispose();

@@ -48,6 +48,8 @@ internal sealed class IdentityRoom : IAsyncDisposable
 
     public CallerIdentifier Identifier { get; }
 
+    public TokenKeys Keys => _provider.GetRequiredService<TokenKeys>();
+
     public ConcurrentDictionary<string, long> Measurements { get; } = new(StringComparer.Ordinal);
 
     public DateTimeOffset Now => Time.GetUtcNow();
@@ -57,10 +59,12 @@ internal sealed class IdentityRoom : IAsyncDisposable
 
     public long Verified => Measurements.GetValueOrDefault("imageaccess.token.verifications result=verified");
 
-    public static async Task<IdentityRoom> OpenAsync(params (string Key, string Value)[] settings)
+    public static Task<IdentityRoom> OpenAsync(params (string Key, string Value)[] settings) => OpenAsync(Start, settings);
+
+    public static async Task<IdentityRoom> OpenAsync(DateTimeOffset now, params (string Key, string Value)[] settings)
     {
         var server = await TokenServer.StartAsync();
-        var time = new ManualTime(Start);
+        var time = new ManualTime(now);
         server.AnswerToken(() => TokenForge.Docker.AnonymousToken(time.GetUtcNow()));
 
         var logs = new LogBook();
@@ -73,7 +77,9 @@ internal sealed class IdentityRoom : IAsyncDisposable
             UseProxy = false,
         }));
         services.AddIdentity(Configure([("Upstream:Auth", server.Address.ToString()), .. settings]));
-        return new IdentityRoom(server, services.BuildServiceProvider(validateScopes: true), time, logs);
+        var room = new IdentityRoom(server, services.BuildServiceProvider(validateScopes: true), time, logs);
+        await room.Keys.StartAsync(CancellationToken.None);
+        return room;
     }
 
     public static IConfiguration Configure(params (string Key, string Value)[] settings)

@@ -29,6 +29,7 @@ public sealed class Surroundings : IAsyncDisposable
         """;
 
     private readonly string _directory;
+    private (TimeProvider Time, (string Key, string Value)[] Settings) _start;
 
     private Surroundings(FakeHub hub, string directory)
     {
@@ -53,6 +54,9 @@ public sealed class Surroundings : IAsyncDisposable
     public HttpClient Client { get; private set; } = null!;
 
     public StringWriter Log { get; } = new();
+
+    /// <summary>The proxy's data directory.</summary>
+    public string DataDirectory => _directory;
 
     public string AuditFile => Path.Combine(_directory, "audit.jsonl");
 
@@ -145,13 +149,25 @@ public sealed class Surroundings : IAsyncDisposable
         + (userAgent is null ? "" : $"User-Agent: {userAgent}\r\n")
         + "\r\n");
 
+    /// <summary>Another proxy after this one: on the same data directory, with the same clock and settings and these.</summary>
+    public async Task RestartAsync(params (string Key, string Value)[] settings)
+    {
+        await StopProxyAsync();
+        await StartProxyAsync(_start.Time, [.. _start.Settings, .. settings]);
+    }
+
     public async ValueTask DisposeAsync()
+    {
+        await StopProxyAsync();
+        await Hub.DisposeAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private async Task StopProxyAsync()
     {
         Client.Dispose();
         await Proxy.StopAsync();
         await Proxy.DisposeAsync();
-        await Hub.DisposeAsync();
-        Directory.Delete(_directory, recursive: true);
     }
 
     private async Task<string[]> ReadAuditAsync(CancellationToken cancel)
@@ -181,6 +197,7 @@ public sealed class Surroundings : IAsyncDisposable
 
     private async Task StartProxyAsync(TimeProvider time, (string Key, string Value)[] settings)
     {
+        _start = (time, settings);
         var configuration = new Dictionary<string, string?>
         {
             ["Listen:Mirror"] = "http://127.0.0.1:0",
