@@ -36,7 +36,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     public string Log => _process.Text;
 
     /// <summary>Starts one in its own folder, in front of this hub, with this policy.</summary>
-    public static async Task<ProxyUnderTest> StartAsync(string folder, FakeHub hub, string policy, bool hold, Intercepting? intercepting = null)
+    public static async Task<ProxyUnderTest> StartAsync(string folder, FakeHub hub, string policy, bool hold, Intercepting? intercepting = null, bool keeps = false)
     {
         Directory.CreateDirectory(folder);
         var mirror = new Uri($"http://127.0.0.1:{Ports.Free()}");
@@ -55,6 +55,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
                 "RedirectHosts": [ "{{hub.Cdn.Authority}}" ]
               },
               "Policy": { "File": "policy.json" },
+              "Cache": { "Enabled": {{(keeps ? "true" : "false")}} },
               "Data": { "Directory": "data" }
             }
             """);

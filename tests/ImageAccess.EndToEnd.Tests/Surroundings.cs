@@ -32,6 +32,7 @@ public sealed class Surroundings : IAsyncLifetime
     private readonly Dictionary<string, IClient> _clients = new(StringComparer.Ordinal);
     private readonly List<ProxyUnderTest> _others = [];
     private ProxyUnderTest? _intercepting;
+    private ProxyUnderTest? _caching;
     private string _folder = "";
 
     internal FakeHub Hub { get; private set; } = null!;
@@ -104,6 +105,14 @@ public sealed class Surroundings : IAsyncLifetime
 
     /// <summary>A client whose mirror nobody answers for.</summary>
     internal Task<IClient> ClientOfNoMirrorAsync(string name) => ClientAsync(name, $"{name} none", Setup.Mirror(new Uri($"http://127.0.0.1:{Ports.Free()}")));
+
+    /// <summary>A proxy that keeps what it has handed out, as one does by default: what the other tests count is asked each time. Started once.</summary>
+    internal async Task<ProxyUnderTest> CachingAsync()
+    {
+        if (_caching is null)
+            _others.Add(_caching = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "caching"), Hub, Policy, hold: true, keeps: true));
+        return _caching;
+    }
 
     /// <summary>The proxy that answers under Docker Hub's own names. Started once, kept for the run.</summary>
     internal async Task<ProxyUnderTest> InterceptingAsync()
