@@ -56,7 +56,7 @@ internal sealed class KeptKeys(string dataDirectory, Uri tokenService)
             File.Delete(aside);
             using (var file = new FileStream(aside, CreateOptions()))
             {
-                var known = keys.Known.Select(k => new Key(k.Key.PublicKey, k.GoodUntil == DateTimeOffset.MaxValue ? null : k.GoodUntil));
+                var known = keys.Known.Select(k => new Key(k.Key.SubjectPublicKeyInfo, k.GoodUntil == DateTimeOffset.MaxValue ? null : k.GoodUntil));
                 JsonSerializer.Serialize(file, new Document(tokenService.AbsoluteUri, [.. known]), Json);
                 file.Flush(flushToDisk: true);
             }

@@ -17,17 +17,17 @@ internal sealed class TokenKey
     private const int MinimumRsaBits = 2048;
     private const int MaximumRsaBits = 8192;
 
-    private TokenKey(SecurityKey key, byte[] publicKey)
+    private TokenKey(SecurityKey key, byte[] subjectPublicKeyInfo)
     {
         Key = key;
-        PublicKey = publicKey;
-        Fingerprint = Fingerprint.Of(publicKey);
+        SubjectPublicKeyInfo = subjectPublicKeyInfo;
+        Fingerprint = Fingerprint.Of(subjectPublicKeyInfo);
     }
 
     public SecurityKey Key { get; }
 
-    /// <summary>The subject public key info, DER.</summary>
-    public byte[] PublicKey { get; }
+    /// <summary>As DER.</summary>
+    public byte[] SubjectPublicKeyInfo { get; }
 
     /// <summary>Of the subject public key info: two certificates of one key are one key.</summary>
     public Fingerprint Fingerprint { get; }
@@ -51,7 +51,7 @@ internal sealed class TokenKey
         key = null;
         try
         {
-            return TryFromPublicKey(System.Security.Cryptography.X509Certificates.PublicKey.CreateFromSubjectPublicKeyInfo(der, out var read), out key) && read == der.Length;
+            return TryFromPublicKey(PublicKey.CreateFromSubjectPublicKeyInfo(der, out var read), out key) && read == der.Length;
         }
         catch (Exception e) when (e is CryptographicException or PlatformNotSupportedException)
         {

@@ -67,7 +67,7 @@ public sealed class TokenEndpoint(
         catch (UnansweredException exception)
         {
             logger.TokenServiceFailed(exception.Cause);
-            if (!await TryRepeatAsync(http, request))
+            if (!await TryReplaceAsync(http, request, exception.Answered))
                 await ErrorBody.WriteAsync(http, new RegistryError(exception.Status, "UNAVAILABLE", exception.Message));
         }
     }
@@ -76,16 +76,11 @@ public sealed class TokenEndpoint(
     {
         var status = (int)answer.Status;
         if (status >= 500)
-        {
             logger.TokenServiceFailed($"it answered {status}");
-            if (await TryRepeatAsync(http, request))
-                return;
-        }
-        else if (status >= 400)
-        {
-            issuedBefore.Forget(request, withSecret: status is 401 or 403); // the truth: what was revoked does not live on
-        }
-        else if (status == 200)
+        if (status >= 400 && await TryReplaceAsync(http, request, status))
+            return;
+
+        if (status == 200)
         {
             var issued = ReadTokens(answer.Body);
             Learn(request, issued);
@@ -100,10 +95,16 @@ public sealed class TokenEndpoint(
 
     /// <summary>
     /// Answers with the token that the token service gave for the same before, if there is one. The policy is asked anew; no key is
-    /// learnt: the token does not come from the token service now.
+    /// learnt: the token does not come from the token service now. A refusal is the truth, even one that breaks off: what was revoked
+    /// does not live on.
     /// </summary>
-    private async Task<bool> TryRepeatAsync(HttpContext http, TokenRequest request)
+    /// <param name="http">The exchange with the client.</param>
+    /// <param name="request">What it asks for.</param>
+    /// <param name="status">What the token service answered, if it did.</param>
+    private async Task<bool> TryReplaceAsync(HttpContext http, TokenRequest request, int? status)
     {
+        if (status is >= 400 and < 500)
+            issuedBefore.Forget(request, withSecret: status is 401 or 403);
         if (issuedBefore.Find(request) is not { } repeated)
             return false;
 

@@ -36,12 +36,12 @@ internal sealed class DocumentExchange(
         catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             health.Failed(kind, $"{part} did not answer in time");
-            throw new UnansweredException(504, $"{part} of Docker Hub did not answer in time", exception);
+            throw new UnansweredException(504, $"{part} of Docker Hub did not answer in time", exception) { Answered = status };
         }
         catch (HttpRequestException exception)
         {
             health.Failed(kind, $"{part} could not be reached");
-            throw new UnansweredException(502, $"{part} of Docker Hub could not be reached", exception);
+            throw new UnansweredException(502, $"{part} of Docker Hub could not be reached", exception) { Answered = status };
         }
         finally
         {
@@ -64,6 +64,9 @@ public sealed record UpstreamDocument(HttpStatusCode Status, string? ContentType
 public sealed class UnansweredException(int status, string message, Exception cause) : Exception(message, cause)
 {
     public int Status => status;
+
+    /// <summary>The status of an answer that began and did not end well; null where none began.</summary>
+    public int? Answered { get; init; }
 
     /// <summary>For the log: what the network said, where it said anything.</summary>
     public string Cause => InnerException is HttpRequestException inner ? inner.Message : Message;

@@ -219,7 +219,7 @@ public sealed class IssuedAnswersTests
     public void Large_tokens_are_fewer()
     {
         var token = TokenForge.Docker.Token(_time.GetUtcNow(), claims => claims["padding"] = new string('x', 9_000));
-        for (var i = 0; i < 5_000; i++)
+        for (var i = 0; i < 2_000; i++)
             _answers.Remember(Request("ANONYMOUS", $"service={i}"), token);
         AssertBounded();
         Assert.InRange(_answers.Size.Bytes, IssuedAnswers.MaximumBytes - 20_000, IssuedAnswers.MaximumBytes);
@@ -240,10 +240,10 @@ public sealed class IssuedAnswersTests
     {
         var token = Token();
         var requests = Enumerable.Range(0, 50).Select(i => Request("GET", $"service={i}")).ToList();
-        await Parallel.ForEachAsync(Enumerable.Range(0, 20_000), (i, _) =>
+        await Parallel.ForEachAsync(Enumerable.Range(0, 5_000), (i, _) =>
         {
             var request = requests[i % requests.Count];
-            if (i % 997 == 0)
+            if (i % 97 == 0)
                 _answers.Forget(request, withSecret: i % 2 == 0);
             else
                 _answers.Remember(request, token);

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Tests.Ingress;
+using Microsoft.AspNetCore.Http;
 
 namespace ImageAccess.Proxy.Tests.Walk;
 
@@ -18,7 +19,8 @@ public sealed class TokenOutageTests : IAsyncLifetime
 
     private Surroundings _here = null!;
 
-    public async Task InitializeAsync() => _here = await Surroundings.StartAsync(Surroundings.Policy, hub => hub.Time = _time, _time);
+    public async Task InitializeAsync() =>
+        _here = await Surroundings.StartAsync(Surroundings.Policy, hub => (hub.Time, hub.TokenAlgorithm) = (_time, TokenAlgorithm.ES256), _time);
 
     public async Task DisposeAsync() => await _here.DisposeAsync();
 
@@ -158,6 +160,43 @@ public sealed class TokenOutageTests : IAsyncLifetime
         Assert.Equal(503, (await AskAsync("bob", "bobs-password", Nginx)).Status);
     }
 
+    [Theory]
+    [InlineData("truncate")]
+    [InlineData("endless")]
+    [InlineData("stall")]
+    public async Task A_refusal_that_breaks_off_is_one(string how)
+    {
+        await AskAsync("bob", "bobs-password", Nginx);
+        _here.Hub.Requests.Clear();
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using (_here.Hub.Faults.Add(Face.Auth, Fault.Custom((http, _) => BreakOffAsync(http, how, begun))))
+        {
+            var pending = AskAsync("bob", "bobs-password", Nginx);
+            await begun.Task;
+            while (how == "stall" && !pending.IsCompleted)
+            {
+                _time.Advance(TimeSpan.FromSeconds(1));
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+            }
+
+            Assert.InRange((await pending).Status, 502, 504);
+        }
+
+        Fail("close");
+        Assert.Equal(502, (await AskAsync("bob", "bobs-password", Nginx)).Status);
+    }
+
+    [Fact]
+    public async Task A_repeated_token_vouches_for_no_key()
+    {
+        await AskAsync("bob", "bobs-password", Nginx);
+        _here.Hub.Signer.Rotate();
+        await AskAsync("alice", "alices-password", Nginx);
+        Fail("close");
+        Assert.Equal(200, (await AskAsync("bob", "bobs-password", Nginx)).Status);
+        Assert.Single(_here.Log.ToString().Split('\n'), line => line.Contains("signs with another key", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_revoked_secret_gets_nothing_that_was_given_for_it()
     {
@@ -270,6 +309,21 @@ public sealed class TokenOutageTests : IAsyncLifetime
     private static string Encode(string username, string password) => Convert.ToBase64String(Encoding.UTF8.GetBytes($"{username}:{password}"));
 
     private static JsonNode Json(RawAnswer answer) => JsonNode.Parse(answer.Body) ?? throw new JsonException(answer.Body);
+
+    /// <summary>A refusal whose body does not come, or not to its end.</summary>
+    private static async Task BreakOffAsync(HttpContext http, string how, TaskCompletionSource begun)
+    {
+        http.Response.StatusCode = 401;
+        http.Response.ContentLength = how == "endless" ? null : 100;
+        await http.Response.WriteAsync("{", http.RequestAborted);
+        await http.Response.Body.FlushAsync(http.RequestAborted);
+        begun.SetResult();
+        while (how == "endless")
+            await http.Response.WriteAsync(new string(' ', 16 * 1024), http.RequestAborted);
+        if (how == "stall")
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted);
+        throw new IOException("the rest of the body is withheld"); // the server closes after what it has sent; a reset could overtake it
+    }
 
     private ArmedFault Fail(string how) => _here.Hub.Faults.Add(Face.Auth, how switch
     {
