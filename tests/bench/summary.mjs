@@ -31,9 +31,11 @@ const cells = new Map();
 for (const result of results) {
   if (["memory", "soak"].includes(result.row)) continue;
   const key = `${result.row} ${result.scheme} ${result.peer}`;
-  if (!cells.has(key)) cells.set(key, { row: result.row, scheme: result.scheme, peer: result.peer, speeds: [], costs: [] });
+  if (!cells.has(key)) cells.set(key, { row: result.row, scheme: result.scheme, peer: result.peer, speeds: [], costs: [], latencies: [] });
   cells.get(key).speeds.push(speed(result));
-  if (!isPull(result.row)) cells.get(key).costs.push(cost(result));
+  if (isPull(result.row)) continue;
+  cells.get(key).costs.push(cost(result));
+  cells.get(key).latencies.push(result.p99);
 }
 
 const find = (row, scheme, peer) => cells.get(`${row} ${scheme} ${peer}`);
@@ -42,6 +44,7 @@ for (const cell of cells.values()) {
   cell.median = median(cell.speeds);
   if (cell.costs.length) {
     cell.cpu = median(cell.costs);
+    cell.p99Milliseconds = median(cell.latencies);
     cell.cpuUnit = isBlob(cell.row) ? "s/GB" : "us/request";
   }
 }
@@ -151,6 +154,7 @@ const faults = results.filter((r) => "requests" in r).flatMap((r) => {
   return problems.map((problem) => `${r.row}, ${r.scheme}, ${r.peer}, round ${r.round}: ${problem}`);
 });
 
+for (const cell of cells.values()) [delete cell.costs, delete cell.latencies];
 writeFileSync(jsonFile, JSON.stringify({ machine, rows: [...cells.values()], memoryMiB: memory, soakMiB: soak, targets, faults }, null, 2) + "\n");
 for (const fault of faults) console.error(`compare: ${fault}`);
 process.exit(faults.length ? 1 : 0);
