@@ -356,13 +356,9 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         var lines = new ArrayBufferWriter<byte>();
         for (var shard = 0; shard < 256; shard++)
             Directory.CreateDirectory(Path.Combine(Cache, "content/sha256", $"{shard:x2}"));
+        Parallel.For(0, Number, number => File.WriteAllBytes(directory.PathOf(Sha256(BitConverter.GetBytes(number))), BitConverter.GetBytes(number)));
         for (var number = 0; number < Number; number++)
-        {
-            var bytes = BitConverter.GetBytes(number);
-            var digest = Sha256(bytes);
-            await File.WriteAllBytesAsync(directory.PathOf(digest), bytes);
-            JournalLine.Write(lines, new LinkLine(Repository($"acme/app{number % 500}"), digest, Manifest));
-        }
+            JournalLine.Write(lines, new LinkLine(Repository($"acme/app{number % 500}"), Sha256(BitConverter.GetBytes(number)), Manifest));
 
         await File.WriteAllBytesAsync(IndexFile, lines.WrittenMemory);
         var clock = Stopwatch.StartNew();
