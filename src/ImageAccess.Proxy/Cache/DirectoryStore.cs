@@ -393,7 +393,7 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return 0;
+            return long.MaxValue / 2; // nobody can tell: writing will
         }
     }
 

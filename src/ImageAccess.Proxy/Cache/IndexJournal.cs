@@ -143,6 +143,7 @@ internal sealed class IndexJournal(CacheDirectory directory, LinkIndex links, Ti
     private void Rewrite()
     {
         _mustRewrite = false;
+        directory.Create();
         var all = links.Snapshot(Drain);
         var aside = directory.NewComingPath();
         try

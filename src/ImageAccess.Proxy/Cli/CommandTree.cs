@@ -22,6 +22,7 @@ internal static class CommandTree
         root.Subcommands.Add(ScanCommand.Build());
         root.Subcommands.Add(PolicyCommands.Build());
         root.Subcommands.Add(CertificatesCommands.Build());
+        root.Subcommands.Add(CacheCommands.Build());
         root.Subcommands.Add(ClientsCommand.Build());
         root.Subcommands.Add(DoctorCommand.Build());
         return root;
