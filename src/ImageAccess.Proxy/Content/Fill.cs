@@ -42,6 +42,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     private readonly CancellationTokenSource _abandoned = new();
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _readers;
+    private bool _isRunning = true;
     private bool _isReleased;
 
     public Digest Digest => digest;
@@ -75,9 +76,9 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         }
         finally
         {
+            End(state);
             lock (_gate)
-                State = state;
-            Tell();
+                _isRunning = false;
         }
     }
 
@@ -121,14 +122,21 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     }
 
     /// <summary>Nobody needs it any more.</summary>
-    public void Abandon() => _abandoned.Cancel();
+    public void Abandon()
+    {
+        lock (_gate)
+        {
+            if (!_isReleased)
+                _abandoned.Cancel();
+        }
+    }
 
     /// <summary>Whoever has done with it says so: its place becomes free once it has ended and nobody reads it.</summary>
     public async ValueTask DisposeAsync()
     {
         lock (_gate)
         {
-            if (_readers > 0 || State == FillState.Coming || _isReleased)
+            if (_readers > 0 || _isRunning || _isReleased)
                 return;
             _isReleased = true;
         }
@@ -202,20 +210,29 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         }
     }
 
+    /// <summary>Readers have it all once it is verified; whether it is on disk is not theirs to wait for.</summary>
     private async Task<FillState> FinishAsync()
     {
         if (!writer.Verifies())
             return FillState.Failed;
+        End(FillState.Done);
         try
         {
             await writer.PublishAsync(CancellationToken.None);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // It is not kept, but it is right, and all there for those who read it now.
+            // The store tells of it. It is not kept, but it is right, and all there for those who read it now.
         }
 
         return FillState.Done;
+    }
+
+    private void End(FillState state)
+    {
+        lock (_gate)
+            State = state;
+        Tell();
     }
 
     /// <summary>The rest from where it broke, if upstream gives exactly that.</summary>
