@@ -23,9 +23,6 @@ public sealed class ContentServer
 
     public async Task<ContentAnswer> ServeAsync(HttpContext http, RepositoryRequest request, Permit permit, string origin, string realm)
     {
-        if (AllowedHeaders.FirstUnfit(http.Request.Headers) is { } unfit)
-            return ContentAnswer.Failed(RegistryError.Unsupported($"the header {unfit} holds characters that are not ASCII"));
-
         var asked = new Asked(http, permit, origin, realm);
         try
         {

@@ -17,12 +17,16 @@ public sealed class TokenMemory<T>(int capacity)
 
     public int Count => _young.Count + _old.Count;
 
-    public bool TryGet(in Fingerprint token, DateTimeOffset now, [NotNullWhen(true)] out T? remembered)
+    public bool TryGet(in Fingerprint token, DateTimeOffset now, [NotNullWhen(true)] out T? remembered) => TryGet(token, now, out remembered, out _);
+
+    /// <param name="until">Until when it counts.</param>
+    public bool TryGet(in Fingerprint token, DateTimeOffset now, [NotNullWhen(true)] out T? remembered, out DateTimeOffset until)
     {
         if (!_young.TryGetValue(token, out var entry) && _old.TryRemove(token, out entry) && now < entry.Until)
             Add(token, entry);
 
         remembered = now < entry.Until ? entry.Value : null; // of no entry the end is long past
+        until = entry.Until;
         return remembered is not null;
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 using Microsoft.Extensions.Primitives;
 
@@ -24,15 +25,14 @@ internal static class AllowedHeaders
         "OCI-Chunk-Min-Length", "OCI-Filters-Applied", "OCI-Subject", "Range", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
         "Retry-After", "Warning", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Retry-After");
 
+    private static readonly SearchValues<char> Printable = SearchValues.Create("\t" + string.Concat(Enumerable.Range(' ', '~' - ' ' + 1).Select(c => (char)c)));
+
     public static bool IsPrintable(StringValues values)
     {
         foreach (var value in values)
         {
-            foreach (var c in value ?? "")
-            {
-                if (c is (< ' ' or > '~') and not '\t')
-                    return false;
-            }
+            if (value is not null && value.AsSpan().ContainsAnyExcept(Printable))
+                return false;
         }
 
         return true;

@@ -65,7 +65,7 @@ public sealed class UpstreamRegistry : IDisposable
     public async Task<UpstreamAnswer> ForwardAsync(HttpContext http, RepositoryRequest request, Permit permit, string publicOrigin, string realm)
     {
         if (AllowedHeaders.FirstUnfit(http.Request.Headers) is { } unfit)
-            return UpstreamAnswer.Failed(RegistryError.Unsupported($"the header {unfit} holds characters that are not ASCII"));
+            return UpstreamAnswer.Failed(Unfit(unfit));
 
         var exchange = new RegistryExchange(_origin, request, permit, publicOrigin, realm);
         var error = await _forwarder.SendAsync(http, _origin, _invoker, Config, exchange, http.RequestAborted);
@@ -100,6 +100,9 @@ public sealed class UpstreamRegistry : IDisposable
     public async Task<HttpResponseMessage> FetchAsync(
         RepositoryRequest request, HttpMethod method, Permit permit, IHeaderDictionary client, long? from, CancellationToken cancellationToken)
     {
+        if (AllowedHeaders.FirstUnfit(client) is { } unfit)
+            throw new UpstreamFailedException(Unfit(unfit), new UpstreamException(unfit));
+
         var target = new Uri(_origin + request.UpstreamTarget(permit), new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
         using var ask = new HttpRequestMessage(method, target) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         ask.Options.Set(RedirectFollower.MayFollow, request is BlobRequest);
@@ -164,6 +167,8 @@ public sealed class UpstreamRegistry : IDisposable
     }
 
     public void Dispose() => _invoker.Dispose();
+
+    private static RegistryError Unfit(string header) => RegistryError.Unsupported($"the header {header} holds characters that are not ASCII");
 
     private static RegistryError Word(ForwarderError error, Exception? cause) => error switch
     {
