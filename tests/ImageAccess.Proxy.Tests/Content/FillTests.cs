@@ -58,6 +58,51 @@ public sealed class FillTests : IAsyncLifetime
         Assert.Single(_world.Hub.Requests.Of(Face.Cdn));
     }
 
+    /// <summary>A download under way for one repository is followed by another's caller only once upstream has named it there to that caller.</summary>
+    [Fact]
+    public async Task Who_follows_through_another_repository_is_asked_for_upstream_first()
+    {
+        var release = new TaskCompletionSource();
+        _world.Hub.Faults.Add(Face.Cdn, Stop(half: release.Task));
+        using var first = await BeginAsync("bob");
+        _world.Hub.Images.PushImage("acme/empty", "latest");
+        Assert.Equal(404, (await _world.AskAsync("GET", $"/v2/acme/empty/blobs/{_blob}", await _world.PullTokenAsync("bob", "acme/empty"))).Status);
+
+        _world.Hub.Images.PushImage("library/same", "latest", [_layer]);
+        _world.Hub.Requests.Clear();
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/library/same/blobs/{_blob}");
+        request.Headers.Add("Authorization", "Bearer " + await _world.PullTokenAsync(null, "library/same"));
+        using var second = await _world.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal(["HEAD /v2/library/same/blobs/" + _blob], _world.Hub.Requests.All.Select(asked => $"{asked.Method} {asked.Path}"));
+        release.SetResult();
+        AssertLayer(await second.Content.ReadAsByteArrayAsync());
+    }
+
+    [Fact]
+    public async Task A_download_that_stalls_is_taken_up_where_it_stalled()
+    {
+        var time = new ManualTime(TimeProvider.System.GetUtcNow());
+        await using var world = await Surroundings.StartAsync(Surroundings.Policy, hub => hub.Time = time, time, ("Cache:Enabled", "true"));
+        var blob = world.Hub.Images.PushImage("acme/app", "large", [_layer]).Layers[0];
+        world.Hub.Faults.Add(Face.Cdn, Fault.Custom(async (http, _) =>
+        {
+            http.Response.ContentLength = _layer.Length;
+            await http.Response.Body.WriteAsync(_layer.AsMemory(0, 1_000_000), http.RequestAborted);
+            await http.Response.Body.FlushAsync(http.RequestAborted);
+            await Task.Delay(Timeout.InfiniteTimeSpan, http.RequestAborted);
+        }), times: 1);
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/acme/app/blobs/{blob}");
+        request.Headers.Add("Authorization", "Bearer " + await world.PullTokenAsync("bob", "acme/app"));
+        using var answer = await world.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        await using var body = await answer.Content.ReadAsStreamAsync();
+        var start = new byte[1_000_000];
+        await body.ReadExactlyAsync(start);
+
+        time.Advance(TimeSpan.FromSeconds(101));
+        AssertLayer([.. start, .. await ReadToEndAsync(body)]);
+        Assert.Equal([null, "bytes=1000000-"], world.Hub.Requests.Of(Face.Cdn).Select(asked => asked.Header("Range")));
+    }
+
     [Fact]
     public async Task Who_leaves_does_not_stop_a_download_that_others_follow()
     {
