@@ -8,14 +8,14 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ImageAccess.Proxy.Cli;
 
-/// <summary><c>imageaccess cache …</c>: what is kept on disk. All of it works on the directory, none asks the running proxy.</summary>
+/// <summary><c>imageaccess cache …</c>: what is kept on disk. All but <c>warm</c> works on the directory, and does not ask the running proxy.</summary>
 internal static class CacheCommands
 {
     private const int ShownRepositories = 10;
 
     private static readonly string[] Units = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-    public static Command Build() => new("cache", "Shows, verifies and prunes what is kept of Docker Hub's content.") { Show(), Verify(), Prune() };
+    public static Command Build() => new("cache", "Shows, verifies and prunes what is kept of Docker Hub's content, and keeps images before they are asked for.") { Show(), Verify(), Prune(), Warm() };
 
     /// <summary><c>1.5 GiB</c>.</summary>
     public static string Size(long bytes)
@@ -73,6 +73,41 @@ internal static class CacheCommands
                 size is null ? long.MaxValue : long.Parse(size, CultureInfo.InvariantCulture),
                 age is null ? DateTimeOffset.MinValue : TimeProvider.System.GetUtcNow() - TimeSpan.Parse(age, CultureInfo.InvariantCulture),
                 parsed.GetValue(json)));
+        });
+        return command;
+    }
+
+    private static Command Warm()
+    {
+        var file = Verb.ConfigurationFile();
+        var images = new Argument<string[]>("IMAGE") { Description = "As you would pull it: nginx, bitnami/redis:7", Arity = ArgumentArity.OneOrMore };
+        var mirror = new Option<string?>("--mirror") { Description = "The running proxy's mirror listener; as the configuration says by default.", HelpName = "URL" };
+        var platform = new Option<string?>("--platform") { Description = "Of images for several platforms this one alone, as linux/amd64.", HelpName = "OS/ARCHITECTURE" };
+        var command = new Command("warm", "Pulls images through the running proxy, as an anonymous client, so that they are kept. Exit code 1 when one is not.")
+        {
+            images, mirror, platform, file,
+        };
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            var names = CheckCommand.Parse(parsed.GetValue(images)!);
+            if (names.Where(name => name.Repository is null).Select(name => $"{name.Registry}/{name.Path} is not an image of Docker Hub").ToList() is { Count: > 0 } others)
+                throw new MisuseException(others);
+            var address = parsed.GetValue(mirror) is { } url
+                ? Uri.TryCreate(url, UriKind.Absolute, out var given) && given.Scheme is "http" or "https" ? given : throw new MisuseException($"--mirror: '{url}' is not an address, as http://127.0.0.1:5000")
+                : CacheWarming.MirrorOf(Verb.Configuration(parsed.GetValue(file)));
+            var progress = new ScanProgress(TimeProvider.System, Console.IsErrorRedirected ? TextWriter.Null : parsed.InvocationConfiguration.Error);
+            using var warming = new CacheWarming(address, parsed.GetValue(platform), TimeProvider.System, progress);
+            var (table, kept) = (new TextTable("RESULT", "IMAGE"), 0);
+            foreach (var (name, text) in names.Zip(parsed.GetValue(images)!))
+            {
+                var (isKept, said) = await warming.WarmAsync(name, cancellationToken);
+                kept += isKept ? 1 : 0;
+                table.Add(isKept ? "pulled" : "refused", text);
+                table.Note(said);
+            }
+
+            await table.WriteAsync(parsed.InvocationConfiguration.Output);
+            return kept == names.Count ? Verb.Yes : Verb.No;
         });
         return command;
     }

@@ -70,7 +70,7 @@ internal static class CheckCommand
     }
 
     /// <exception cref="MisuseException">Some of them are no images; all of those are named.</exception>
-    private static List<ImageName> Parse(string[] texts)
+    public static List<ImageName> Parse(string[] texts)
     {
         var names = new List<ImageName>();
         var problems = new List<string>();
