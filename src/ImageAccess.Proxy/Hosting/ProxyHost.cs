@@ -1,8 +1,8 @@
 using ImageAccess.Proxy.Audit;
 using ImageAccess.Proxy.Cache;
 using ImageAccess.Proxy.Catalog;
-using ImageAccess.Proxy.Content;
 using ImageAccess.Proxy.Certificates;
+using ImageAccess.Proxy.Content;
 using ImageAccess.Proxy.Identity;
 using ImageAccess.Proxy.Ingress;
 using ImageAccess.Proxy.PolicyStore;

@@ -1,8 +1,8 @@
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Audit;
-using ImageAccess.Proxy.Identity;
 using ImageAccess.Proxy.Content;
+using ImageAccess.Proxy.Identity;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;
