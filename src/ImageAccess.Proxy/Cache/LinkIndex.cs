@@ -36,8 +36,8 @@ internal sealed class LinkIndex(Func<Digest, bool> holds)
 
     public void Link(RepositoryName repository, Digest digest, string? mediaType)
     {
-        if (TryFind(repository, digest, out var known) && known == mediaType)
-            return;
+        if (TryFind(repository, digest, out var known) && (mediaType is null || known == mediaType))
+            return; // a manifest stays one, whoever asks for it as a blob
         if (mediaType is not null && (mediaType.Length == 0 || !JournalLine.IsField(mediaType)))
             return;
 

@@ -47,36 +47,38 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
         return ContentAnswer.Of(await ForwardAsync(asked, request));
     }
 
-    /// <summary>The first of all who ask: its own token fetches what the others follow.</summary>
+    /// <summary>The first of all who ask: its own token fetches what the others follow. What cannot be kept is its answer alone, and holds nobody up.</summary>
     private async Task<ContentAnswer> BeginAsync(Asked asked, BlobRequest request, TaskCompletionSource<Fill?> claim)
     {
-        var isBegun = false;
+        Fill? fill = null;
         HttpResponseMessage? answer = null;
         try
         {
             answer = await upstream.FetchAsync(request, HttpMethod.Get, asked.Permit, asked.Http.Request.Headers, from: null, asked.Aborted);
-            var length = answer.Content.Headers.ContentLength;
-            if (answer.StatusCode != HttpStatusCode.OK
-                || (length is null && answer.Headers.TransferEncodingChunked != true)
-                || answer.Content.Headers.ContentEncoding.Count > 0
-                || store.Begin(request.Digest, length) is not { } writer)
-                return ContentAnswer.Of(await upstream.AnswerAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm, answer));
-
-            store.Link(request.Repository, request.Digest, mediaType: null);
-            var fill = new Fill(request.Digest, writer, length, time);
-            fills.Begin(fill, claim, answer, Resume(asked, request));
-            isBegun = true;
-            return await FollowAsync(asked, request, fill, range: null) with { UpstreamStatus = 200 };
+            if (IsWhole(answer) && store.Begin(request.Digest, answer.Content.Headers.ContentLength) is { } writer)
+            {
+                store.Link(request.Repository, request.Digest, mediaType: null);
+                fill = new Fill(request.Digest, writer, answer.Content.Headers.ContentLength, time);
+                fills.Begin(fill, claim, answer, Resume(asked, request));
+            }
         }
         finally
         {
-            if (!isBegun)
-            {
+            if (fill is null)
                 fills.Release(request.Digest, claim);
-                answer?.Dispose();
-            }
         }
+
+        if (fill is not null)
+            return await FollowAsync(asked, request, fill, range: null) with { UpstreamStatus = 200 };
+        using (answer)
+            return ContentAnswer.Of(await upstream.AnswerAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm, answer));
     }
+
+    /// <summary>All of the blob, as it is, to its end.</summary>
+    private static bool IsWhole(HttpResponseMessage answer) =>
+        answer.StatusCode == HttpStatusCode.OK
+        && (answer.Content.Headers.ContentLength is not null || answer.Headers.TransferEncodingChunked == true)
+        && answer.Content.Headers.ContentEncoding.Count == 0;
 
     /// <summary>A part of what nobody has: upstream gives it, and the whole is left to who asks for it.</summary>
     private async Task<ContentAnswer> PassOnAsync(Asked asked, BlobRequest request, TaskCompletionSource<Fill?> claim)

@@ -78,6 +78,23 @@ public sealed class FillTests : IAsyncLifetime
         AssertLayer(await second.Content.ReadAsByteArrayAsync());
     }
 
+    /// <summary>Where nothing is kept, nobody waits for another's download: one reader that does not read holds no other up.</summary>
+    [Fact]
+    public async Task Without_a_cache_nobody_waits_for_anybody()
+    {
+        await using var world = await Surroundings.StartAsync();
+        var layer = RandomNumberGenerator.GetBytes(16 * 1024 * 1024);
+        var blob = world.Hub.Images.PushImage("acme/app", "large", [layer]).Layers[0];
+        var token = await world.PullTokenAsync("bob", "acme/app");
+        HttpRequestMessage Request() => new(HttpMethod.Get, $"/v2/acme/app/blobs/{blob}") { Headers = { { "Authorization", "Bearer " + token } } };
+        using var idle = await world.Client.SendAsync(Request(), HttpCompletionOption.ResponseHeadersRead);
+
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var other = await world.Client.SendAsync(Request(), limit.Token);
+        Assert.Equal(FakeRegistry.DigestOf(layer), FakeRegistry.DigestOf(await other.Content.ReadAsByteArrayAsync(limit.Token)));
+        Assert.Equal(2, world.Hub.Requests.Of(Face.Cdn).Count);
+    }
+
     [Fact]
     public async Task A_download_that_stalls_is_taken_up_where_it_stalled()
     {
