@@ -123,7 +123,7 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
     {
         try
         {
-            if (fill.Total is not { } total && range is not null)
+            if (fill.Total is null && range is not null)
                 return ContentAnswer.Of(await ForwardAsync(asked, request));
             var part = BlobPart.Of(range, fill.Total);
             if (part.Start > 0 && fill.State == FillState.Coming && !fill.Shows(part.Start))
@@ -149,6 +149,7 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
             if (offset == end && (end > 0 || fill.State == FillState.Done))
                 return;
 
+            var state = fill.State; // before the read: what it says of nothing read is then true
             var memory = body.GetMemory(BlobPart.BufferSize);
             var count = offset == end ? 0 : await fill.ReadAsync(memory.Length > end - offset ? memory[..(int)(end - offset)] : memory, offset, asked.Aborted);
             if (count > 0)
@@ -157,16 +158,16 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
                 body.Advance(count);
                 await body.FlushAsync(asked.Aborted);
             }
-            else if (fill.State == FillState.Coming)
+            else if (state == FillState.Coming)
             {
                 await fill.ChangedAsync(offset, asked.Aborted);
             }
-            else if (fill.State == FillState.Unkept)
+            else if (state == FillState.Unkept)
             {
                 await GoOnAsync(asked, request, offset, part.End);
                 return;
             }
-            else if (fill.State != FillState.Done)
+            else
             {
                 asked.Http.Abort(); // it must not look whole
                 return;

@@ -12,9 +12,18 @@ namespace ImageAccess.Proxy.Content;
 /// which costs nothing of the pull limit; and when upstream cannot answer, it serves on for a longer while.
 /// </summary>
 internal sealed class ManifestServer(
-    ICacheStore store, UpstreamRegistry upstream, ContentMetrics metrics, IOptions<ContentOptions> options, TimeProvider time, ILogger<ManifestServer> logger)
+    ICacheStore store,
+    UpstreamRegistry upstream,
+    UpstreamHealth health,
+    ContentMetrics metrics,
+    IOptions<ContentOptions> options,
+    TimeProvider time,
+    ILogger<ManifestServer> logger)
 {
     private const string Kind = "manifest";
+
+    /// <summary>What is degraded while tags are served stale.</summary>
+    private const string Tags = "tags";
 
     /// <summary>How often another's question may fail before everybody asks for himself.</summary>
     private const int MaximumTries = 3;
@@ -97,6 +106,7 @@ internal sealed class ManifestServer(
             return answer.Failure is { } failure ? ContentAnswer.Failed(failure) : ContentAnswer.Of(await ForwardAsync(asked, request));
 
         logger.ServedStale(request.Repository.Value, tag.Value, answer.Cause);
+        health.Failed(Tags, $"tags are served from what is kept, for Docker Hub cannot answer: {answer.Cause}");
         asked.Http.Response.Headers.Warning = "110 - \"Response is Stale\"";
         return await SendAsync(asked, content, ContentSource.Stale, answer.Status);
     }
@@ -124,6 +134,7 @@ internal sealed class ManifestServer(
             var status = (int)answer.StatusCode;
             if (status == 200 && DigestOf(answer) is { } digest)
             {
+                health.Answered(Tags);
                 Learn(request, question, digest, answer.Content.Headers.ContentType?.ToString(), epoch);
                 return new TagAnswer(status, digest, null, MayBeStale: false, "");
             }
