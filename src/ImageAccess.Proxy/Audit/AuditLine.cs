@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using ImageAccess.Core.Classification;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Audit;
@@ -159,12 +160,8 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         _json.WriteString("time"u8, text[..length]);
     }
 
-    private void WriteAddress(ReadOnlySpan<byte> name, IPAddress? address)
-    {
-        if (address is { IsIPv4MappedToIPv6: true })
-            address = address.MapToIPv4();
-        WriteText(name, address?.ToString());
-    }
+    private void WriteAddress(ReadOnlySpan<byte> name, IPAddress? address) =>
+        WriteText(name, address is null ? null : PublicAddress.Plain(address).ToString());
 
     private void WriteText(ReadOnlySpan<byte> name, string? text)
     {

@@ -74,7 +74,7 @@ internal sealed class ManifestServer(
                 return await SendAsync(asked, content, ContentSource.Cache);
         }
 
-        return asked.IsHead ? await AskHeadAsync(asked, request, null) : await FetchAsync(asked, request, null);
+        return await AskAsync(asked, request, null);
     }
 
     private async Task<ContentAnswer> ServeTagAsync(Asked asked, ManifestRequest request, Tag tag)
@@ -83,10 +83,7 @@ internal sealed class ManifestServer(
         var known = store.FindTag(asked.Permit, tag, accept);
         using var content = known is null ? null : store.Open(asked.Permit, known.Digest);
         if (content is not { MediaType: not null })
-        {
-            var question = new TagQuestion(tag, accept, known?.Digest);
-            return asked.IsHead ? await AskHeadAsync(asked, request, question) : await FetchAsync(asked, request, question);
-        }
+            return await AskAsync(asked, request, new TagQuestion(tag, accept, known?.Digest));
 
         var age = time.GetUtcNow() - known!.SeenAt;
         if (age < options.Value.TagFreshness)
@@ -99,7 +96,7 @@ internal sealed class ManifestServer(
             var moved = digest.Equals(known.Digest) ? ((Digest, Digest)?)null : (known.Digest, digest);
             return moved is null ? await SendAsync(asked, content, ContentSource.Cache, 200)
                 : current is { MediaType: not null } ? await SendAsync(asked, current, ContentSource.Cache, 200) with { Moved = moved }
-                : await ServeMovedAsync(asked, request, new TagQuestion(tag, accept, known.Digest));
+                : await AskAsync(asked, request, new TagQuestion(tag, accept, known.Digest));
         }
 
         if (!answer.MayBeStale || age >= options.Value.StaleFor)
@@ -111,7 +108,8 @@ internal sealed class ManifestServer(
         return await SendAsync(asked, content, ContentSource.Stale, answer.Status);
     }
 
-    private Task<ContentAnswer> ServeMovedAsync(Asked asked, ManifestRequest request, TagQuestion question) =>
+    /// <summary>Of what is not kept upstream is asked, as the client asks.</summary>
+    private Task<ContentAnswer> AskAsync(Asked asked, ManifestRequest request, TagQuestion? question) =>
         asked.IsHead ? AskHeadAsync(asked, request, question) : FetchAsync(asked, request, question);
 
     /// <summary>Asks upstream by HEAD where the tag points to; once for all who want to know it now.</summary>

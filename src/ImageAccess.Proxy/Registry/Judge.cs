@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using ImageAccess.Core.Classification;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Catalog;
@@ -57,8 +58,7 @@ internal sealed class Judge(Policy policy, Caller caller, IPAddress? address, Pu
 
     private static string? NetworkOf(IPAddress? address)
     {
-        if (address is { IsIPv4MappedToIPv6: true })
-            address = address.MapToIPv4();
+        address = address is null ? null : PublicAddress.Plain(address);
         if (address is not { AddressFamily: AddressFamily.InterNetworkV6 })
             return address?.ToString();
         Span<byte> bytes = stackalloc byte[16];

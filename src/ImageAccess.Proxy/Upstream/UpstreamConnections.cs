@@ -92,7 +92,7 @@ public sealed class UpstreamConnections
     }
 
     /// <summary>To the very addresses that were looked at: a name may lead elsewhere the next time.</summary>
-    private static async ValueTask<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
+    internal static async ValueTask<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
 using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Upstream;
 
 namespace ImageAccess.Proxy.Cli.Doctor.Probes;
 
@@ -64,7 +65,7 @@ internal sealed class Passage(IHostResolver names, Patience patience)
         {
             var addresses = IPAddress.TryParse(target.Host, out var address) ? [address] : await patience.LimitAsync(
                 Patience.Lookup, cancel => names.ResolveAsync(target.Host, cancel), cancellationToken);
-            return await patience.LimitAsync(Patience.Connection, cancel => ConnectAsync(addresses, target.Port, cancel), cancellationToken);
+            return await patience.LimitAsync(Patience.Connection, cancel => UpstreamConnections.ConnectAsync(addresses, target.Port, cancel).AsTask(), cancellationToken);
         }
         catch (SocketException failure)
         {
@@ -73,22 +74,6 @@ internal sealed class Passage(IHostResolver names, Patience patience)
         catch (TimeoutException late)
         {
             throw WayClosedException.NotReachable($"{target}: {late.Message}");
-        }
-    }
-
-    /// <summary>To the first address that takes the connection.</summary>
-    private static async Task<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
-    {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(addresses, port, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
         }
     }
 

@@ -34,7 +34,7 @@ internal sealed class AddressBook(string kind, bool isGiven)
     {
         if (!_addresses.TryGetValue(host, out var known))
             _addresses[host] = known = [];
-        known.AddRange(addresses.Select(Plain).Except(known));
+        known.AddRange(addresses.Select(PublicAddress.Plain).Except(known));
     }
 
     /// <summary>Asks for all of the names at once.</summary>
@@ -65,6 +65,4 @@ internal sealed class AddressBook(string kind, bool isGiven)
             }
         }
     }
-
-    private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 }
