@@ -16,6 +16,9 @@ public sealed class AuditWriter(
 {
     public static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long events gather after a batch: under load a file is opened and written a hundred times a second, not ten thousand.</summary>
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(10);
+
     /// <summary>A batch ends with the event that passes this size.</summary>
     private const int BatchSize = 64 * 1024;
 
@@ -65,6 +68,8 @@ public sealed class AuditWriter(
             await WriteAsync(buffer.WrittenMemory, events);
             if (pending.EndOverflow())
                 logger.RoomAgain(metrics.DroppedInAll);
+            if (pending.Count < PendingEvents.DefaultCapacity / 4)
+                await Task.Delay(Gathering, TimeProvider.System, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

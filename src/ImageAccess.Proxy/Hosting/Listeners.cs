@@ -1,13 +1,11 @@
 using System.Net;
-using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Authentication;
 using ImageAccess.Proxy.Certificates;
 using ImageAccess.Proxy.Ingress;
+using ImageAccess.Proxy.Transport;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Hosting;
@@ -33,6 +31,7 @@ internal static class Listeners
         builder.Services.AddSingleton<IValidateOptions<ListenOptions>, ListenOptionsValidator>();
         builder.Services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<ListenOptions>>(TrustProxies);
         builder.WebHost.UseKestrelCore();
+        builder.Services.AddTransport();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ListenOptions>>(Listen);
     }
 
@@ -104,16 +103,8 @@ internal static class Listeners
         else if (isTls)
             UseTls(certificates.ForMirror(key));
 
-        void UseTls(ServerCertificate certificate) => listen.UseHttps(new TlsHandshakeCallbackOptions
-        {
-            HandshakeTimeout = HandshakeTimeout,
-            OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
-            {
-                ApplicationProtocols = [SslApplicationProtocol.Http11],
-                EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-                ServerCertificateContext = certificate.Current,
-            }),
-        });
+        void UseTls(ServerCertificate certificate) =>
+            listen.UseTls(() => certificate.Current, HandshakeTimeout, services.GetRequiredService<TimeProvider>());
     }
 
     private static void TrustProxies(ForwardedHeadersOptions forwarded, IOptions<ListenOptions> options)

@@ -19,13 +19,12 @@ internal static class StartupReport
         var listen = services.GetRequiredService<IOptions<ListenOptions>>().Value;
 
         var hub = upstream.Registry.GetLeftPart(UriPartial.Authority);
-        var lines = listen.All().Zip(addresses).Select(pair => pair.First.Listener switch
+        var lines = listen.All().Zip(addresses, (wanted, bound) => (wanted.Listener, Address: Address(wanted.Address, bound))).Select(one => one.Listener switch
         {
-            Listener.Mirror => $"mirror   {pair.Second}  in front of {hub}",
-            Listener.Admin => $"admin    {pair.Second}/readyz",
-            Listener.Gateway => $"gateway  {pair.Second}  under Docker Hub's own names",
-            // The server calls it https for what comes after CONNECT.
-            _ => $"proxy    {pair.Second.Replace("https://", "http://", StringComparison.Ordinal)}  for HTTPS_PROXY",
+            Listener.Mirror => $"mirror   {one.Address}  in front of {hub}",
+            Listener.Admin => $"admin    {one.Address}/readyz",
+            Listener.Gateway => $"gateway  {one.Address}  under Docker Hub's own names",
+            _ => $"proxy    {one.Address}  for HTTPS_PROXY",
         }).ToList();
         lines.Add(policy.IsEnabled
             ? $"policy   image access is ON: {string.Join(", ", policy.Organizations.Select(o => $"{o.Name} ({o.Mode(today)})"))}"
@@ -37,4 +36,8 @@ internal static class StartupReport
             lines.Add($"warning  {concern}");
         return string.Join('\n', lines);
     }
+
+    /// <summary>The port that was bound, with the scheme that was wanted: of TLS the server knows nothing.</summary>
+    private static string Address(string wanted, string bound) =>
+        string.Concat(wanted.AsSpan(0, wanted.IndexOf(':', StringComparison.Ordinal)), bound.AsSpan(bound.IndexOf(':', StringComparison.Ordinal)));
 }

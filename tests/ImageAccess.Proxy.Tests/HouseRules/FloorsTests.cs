@@ -7,6 +7,7 @@ public sealed partial class FloorsTests
 {
     private static readonly Dictionary<string, int> Floors = new()
     {
+        ["Transport"] = 1,
         ["Ingress"] = 1,
         ["Certificates"] = 1,
         ["Identity"] = 1,
@@ -48,6 +49,6 @@ public sealed partial class FloorsTests
 
     private static string Source() => RepositoryRoot.Find("src/ImageAccess.Proxy");
 
-    [GeneratedRegex(@"ImageAccess\.Proxy\.(?<room>Ingress|Certificates|Identity|Catalog|PolicyStore|Upstream|Cache|Audit|Content|Registry|Hosting|Console|Cli)\b(?<!namespace [\w.]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"ImageAccess\.Proxy\.(?<room>Transport|Ingress|Certificates|Identity|Catalog|PolicyStore|Upstream|Cache|Audit|Content|Registry|Hosting|Console|Cli)\b(?<!namespace [\w.]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Uses();
 }
