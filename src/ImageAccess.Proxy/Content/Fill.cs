@@ -40,6 +40,10 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
 
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _abandoned = new();
+    private readonly Lock _latestGate = new();
+    private byte[] _latest = [];
+    private int _latestCount;
+    private long _latestEnd;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _readers;
     private bool _isRunning = true;
@@ -108,7 +112,11 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken)
     {
         var visible = Visible() - offset;
-        return visible <= 0 ? 0 : await writer.ReadAsync(buffer.Length > visible ? buffer[..(int)visible] : buffer, offset, cancellationToken);
+        if (visible <= 0)
+            return 0;
+        if (buffer.Length > visible)
+            buffer = buffer[..(int)visible];
+        return CopyLatest(buffer.Span, offset) is > 0 and var copied ? copied : await writer.ReadAsync(buffer, offset, cancellationToken);
     }
 
     /// <summary>Whether the byte at this offset may be seen by now.</summary>
@@ -171,31 +179,51 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     private async Task DownloadAsync(HttpResponseMessage answer)
     {
         await using var body = await answer.Content.ReadAsStreamAsync(_abandoned.Token);
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        var (next, shown) = (ArrayPool<byte>.Shared.Rent(BufferSize), ArrayPool<byte>.Shared.Rent(BufferSize));
+        using var limit = new CancellationTokenSource(Patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _abandoned.Token);
         try
         {
-            while (await ReadAsync(body, buffer) is > 0 and var count)
+            while (await body.ReadAsync(next, either.Token) is > 0 and var count)
             {
                 if (writer.Length + count > total)
                     throw new WrongContentException();
-                await KeepAsync(buffer.AsMemory(0, count));
-                Tell();
+                await KeepAsync(next.AsMemory(0, count));
+                Show(next, count);
+                (next, shown) = (shown, next);
+                limit.CancelAfter(Patience);
             }
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            Show([], 0);
+            ArrayPool<byte>.Shared.Return(next);
+            ArrayPool<byte>.Shared.Return(shown);
         }
 
         if (writer.Length < total)
             throw new IOException("upstream's answer ends too early");
     }
 
-    private async Task<int> ReadAsync(Stream body, byte[] buffer)
+    /// <summary>What came last is there for those who follow closely, until the next comes: they need not read it from the store.</summary>
+    private void Show(byte[] bytes, int count)
     {
-        using var limit = new CancellationTokenSource(Patience, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _abandoned.Token);
-        return await body.ReadAsync(buffer, either.Token);
+        lock (_latestGate)
+            (_latest, _latestCount, _latestEnd) = (bytes, count, writer.Length);
+        Tell();
+    }
+
+    private int CopyLatest(Span<byte> buffer, long offset)
+    {
+        lock (_latestGate)
+        {
+            var from = offset - (_latestEnd - _latestCount);
+            if (from < 0 || from >= _latestCount)
+                return 0;
+            var bytes = _latest.AsSpan((int)from, Math.Min(buffer.Length, _latestCount - (int)from));
+            bytes.CopyTo(buffer);
+            return bytes.Length;
+        }
     }
 
     private async ValueTask KeepAsync(ReadOnlyMemory<byte> bytes)
