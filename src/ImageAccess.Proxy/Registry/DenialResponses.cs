@@ -116,11 +116,11 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     private static void WriteDetail(Utf8JsonWriter json, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion)
     {
         json.WriteStartObject();
-        json.WriteString("decision", decisionId);
-        json.WriteString("repository", repository.Value);
-        json.WriteString("category", decision.Classification.Category.ToWireName());
-        json.WriteString("rule", decision.Rule);
-        json.WriteString("policyVersion", policyVersion);
+        json.WriteString("decision"u8, decisionId);
+        json.WriteString("repository"u8, repository.Value);
+        json.WriteString("category"u8, decision.Classification.Category.ToWireName());
+        json.WriteString("rule"u8, decision.Rule);
+        json.WriteString("policyVersion"u8, policyVersion);
         json.WriteEndObject();
     }
 }

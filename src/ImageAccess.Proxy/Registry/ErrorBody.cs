@@ -11,6 +11,13 @@ internal static class ErrorBody
     /// <summary>Characters of a reason phrase; Kestrel sends whatever it is given, line ends too.</summary>
     private const int MaximumPhrase = 200;
 
+    /// <summary>Denials may come as fast as anything: each thread writes them with the same two objects.</summary>
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? _buffer;
+
+    [ThreadStatic]
+    private static Utf8JsonWriter? _json;
+
     public static Task WriteAsync(HttpContext http, RegistryError error, Action<Utf8JsonWriter>? detail = null)
     {
         if (error.Allow is not null)
@@ -21,26 +28,31 @@ internal static class ErrorBody
 
     public static Task WriteAsync(HttpContext http, int status, string code, string message, Action<Utf8JsonWriter>? detail)
     {
-        var buffer = new ArrayBufferWriter<byte>(256);
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            json.WriteStartArray("errors");
-            json.WriteStartObject();
-            json.WriteString("code", code);
-            json.WriteString("message", message);
-            if (detail is not null)
-            {
-                json.WritePropertyName("detail");
-                detail(json);
-            }
+        _buffer ??= new ArrayBufferWriter<byte>(1024);
+        _buffer.ResetWrittenCount();
+        _json ??= new Utf8JsonWriter(_buffer);
+        _json.Reset(_buffer);
+        Write(_json, code, message, detail);
+        return WriteAsync(http, status, "application/json", _buffer.WrittenSpan.ToArray());
+    }
 
-            json.WriteEndObject();
-            json.WriteEndArray();
-            json.WriteEndObject();
+    private static void Write(Utf8JsonWriter json, string code, string message, Action<Utf8JsonWriter>? detail)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("errors"u8);
+        json.WriteStartObject();
+        json.WriteString("code"u8, code);
+        json.WriteString("message"u8, message);
+        if (detail is not null)
+        {
+            json.WritePropertyName("detail"u8);
+            detail(json);
         }
 
-        return WriteAsync(http, status, "application/json", buffer.WrittenMemory);
+        json.WriteEndObject();
+        json.WriteEndArray();
+        json.WriteEndObject();
+        json.Flush();
     }
 
     /// <summary>An answer of our own: never cached, its length always given, its body only where the method has one.</summary>
