@@ -8,6 +8,8 @@ namespace ImageAccess.Core.Oci;
 /// </summary>
 public sealed class Digest : IEquatable<Digest>
 {
+    private int _hash; // reckoned when first asked for
+
     private Digest(string value) => Value = value;
 
     public string Value { get; }
@@ -22,7 +24,7 @@ public sealed class Digest : IEquatable<Digest>
 
     public override bool Equals(object? obj) => Equals(obj as Digest);
 
-    public override int GetHashCode() => Value.GetHashCode(StringComparison.Ordinal);
+    public override int GetHashCode() => _hash == 0 ? _hash = Value.GetHashCode(StringComparison.Ordinal) : _hash;
 
     public override string ToString() => Value;
 

@@ -14,6 +14,8 @@ public sealed class RepositoryName : IEquatable<RepositoryName>
     /// <summary>The namespace of the official images.</summary>
     public const string Library = "library";
 
+    private int _hash; // reckoned when first asked for
+
     private RepositoryName(string value, string @namespace, bool isOfficial)
     {
         Value = value;
@@ -56,7 +58,7 @@ public sealed class RepositoryName : IEquatable<RepositoryName>
 
     public override bool Equals(object? obj) => Equals(obj as RepositoryName);
 
-    public override int GetHashCode() => Value.GetHashCode(StringComparison.Ordinal);
+    public override int GetHashCode() => _hash == 0 ? _hash = Value.GetHashCode(StringComparison.Ordinal) : _hash;
 
     public override string ToString() => Value;
 

@@ -21,7 +21,7 @@ public sealed class ContentServer
         _blobs = blobs;
     }
 
-    public async Task<ContentAnswer> ServeAsync(HttpContext http, RepositoryRequest request, Permit permit, string origin, string realm)
+    public async ValueTask<ContentAnswer> ServeAsync(HttpContext http, RepositoryRequest request, Permit permit, string origin, string realm)
     {
         var asked = new Asked(http, permit, origin, realm);
         try
@@ -55,6 +55,8 @@ internal sealed record Asked(HttpContext Http, Permit Permit, string Origin, str
 /// <param name="Failure">What to tell the client, when its response could still be written.</param>
 public sealed record ContentAnswer(int? UpstreamStatus, string Source, RegistryError? Failure)
 {
+    private static readonly ContentAnswer Fresh = new(null, ContentMetrics.WireName(ContentSource.Cache), null);
+
     /// <summary>The tag points elsewhere than when it was last seen: from where, and to where.</summary>
     public (Digest From, Digest To)? Moved { get; init; }
 
@@ -62,5 +64,6 @@ public sealed record ContentAnswer(int? UpstreamStatus, string Source, RegistryE
 
     internal static ContentAnswer Failed(RegistryError failure) => new(null, ContentMetrics.WireName(ContentSource.Upstream), failure);
 
-    internal static ContentAnswer Kept(ContentSource source, int? upstreamStatus = null) => new(upstreamStatus, ContentMetrics.WireName(source), null);
+    internal static ContentAnswer Kept(ContentSource source, int? upstreamStatus = null) =>
+        source == ContentSource.Cache && upstreamStatus is null ? Fresh : new(upstreamStatus, ContentMetrics.WireName(source), null);
 }

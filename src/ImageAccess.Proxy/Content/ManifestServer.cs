@@ -36,7 +36,7 @@ internal sealed class ManifestServer(
     private readonly SingleFlight<(string Repository, string Tag, string Accept), TagAnswer> _revalidations = new();
     private readonly SingleFlight<(string Repository, string Reference, string Accept), FetchedManifest> _fetches = new();
 
-    public Task<ContentAnswer> ServeAsync(Asked asked, ManifestRequest request) =>
+    public ValueTask<ContentAnswer> ServeAsync(Asked asked, ManifestRequest request) =>
         request.Reference.Tag is { } tag ? ServeTagAsync(asked, request, tag) : ServeDigestAsync(asked, request, request.Reference.Digest!);
 
     /// <summary>A push or a deletion: what was known of it is forgotten, before upstream is asked and after.</summary>
@@ -66,7 +66,7 @@ internal sealed class ManifestServer(
         }
     }
 
-    private async Task<ContentAnswer> ServeDigestAsync(Asked asked, ManifestRequest request, Digest digest)
+    private async ValueTask<ContentAnswer> ServeDigestAsync(Asked asked, ManifestRequest request, Digest digest)
     {
         using (var content = store.Open(asked.Permit, digest))
         {
@@ -77,7 +77,7 @@ internal sealed class ManifestServer(
         return await AskAsync(asked, request, null);
     }
 
-    private async Task<ContentAnswer> ServeTagAsync(Asked asked, ManifestRequest request, Tag tag)
+    private async ValueTask<ContentAnswer> ServeTagAsync(Asked asked, ManifestRequest request, Tag tag)
     {
         var accept = _accepts.Of(asked.Http.Request.Headers.Accept);
         var known = store.FindTag(asked.Permit, tag, accept);
@@ -242,7 +242,7 @@ internal sealed class ManifestServer(
             store.RecordTag(request.Repository, question.Tag, question.Accept, new KnownTag(digest, time.GetUtcNow()));
     }
 
-    private async Task<ContentAnswer> SendAsync(Asked asked, CachedContent content, ContentSource source, int? upstreamStatus = null)
+    private async ValueTask<ContentAnswer> SendAsync(Asked asked, CachedContent content, ContentSource source, int? upstreamStatus = null)
     {
         metrics.Served(Kind, source);
         if (content.Bytes is { } bytes)
@@ -257,7 +257,7 @@ internal sealed class ManifestServer(
         return ContentAnswer.Kept(source, upstreamStatus);
     }
 
-    private static async Task WriteAsync(Asked asked, Digest digest, string mediaType, ReadOnlyMemory<byte> bytes)
+    private static async ValueTask WriteAsync(Asked asked, Digest digest, string mediaType, ReadOnlyMemory<byte> bytes)
     {
         Head(asked, digest, mediaType, bytes.Length);
         if (!IsUnchanged(asked, digest) && !asked.IsHead)

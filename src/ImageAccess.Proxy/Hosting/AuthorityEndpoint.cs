@@ -12,9 +12,9 @@ internal static class AuthorityEndpoint
 
     /// <summary>By the raw target, as everything on the mirror; a request whose framing is not to be trusted is the registry's to refuse.</summary>
     public static bool IsAskedOfMirror(HttpContext http) =>
-        http.CameInBy(Listener.Mirror)
+        http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget == Path
         && http.Request.Method is "GET" or "HEAD"
-        && http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget == Path
+        && http.CameInBy(Listener.Mirror)
         && !RequestBody.IsAmbiguous(http.Request);
 
     public static async Task HandleAsync(HttpContext http)

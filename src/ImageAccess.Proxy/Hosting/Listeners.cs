@@ -49,6 +49,13 @@ internal static class Listeners
         }
     }
 
+    /// <summary>Forwarded headers count where there is a proxy to trust; elsewhere nobody looks at them.</summary>
+    public static void UseTrustedProxies(this WebApplication app)
+    {
+        if (app.Configuration.GetSection("Listen:TrustedProxies").GetChildren().Any())
+            app.UseForwardedHeaders();
+    }
+
     public static bool CameInBy(this HttpContext http, Listener listener) => http.Features.Get<ListenerFeature>()?.Listener == listener;
 
     /// <summary>The key whose port the failure names; where it names none, as without permission, all of them with their addresses.</summary>
@@ -120,8 +127,7 @@ internal static class Listeners
                 forwarded.KnownProxies.Add(IPAddress.Parse(text));
         }
 
-        if (options.Value.TrustedProxies.Count > 0)
-            forwarded.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto | ForwardedHeaders.XForwardedHost;
+        forwarded.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto | ForwardedHeaders.XForwardedHost;
     }
 
     private sealed record ListenerFeature(Listener Listener);

@@ -47,7 +47,7 @@ public static class ProxyHost
         var app = builder.Build();
         app.MapWhen(http => http.CameInBy(Listener.Admin), admin => admin.MapReadiness());
         app.MapWhen(http => http.Features.Get<InterceptedName>() is not null, hub => hub.MapDockerHub());
-        app.UseForwardedHeaders();
+        app.UseTrustedProxies();
         app.MapWhen(AuthorityEndpoint.IsAskedOfMirror, mirror => mirror.Run(AuthorityEndpoint.HandleAsync));
         app.MapRegistry();
         return app;
@@ -64,6 +64,7 @@ public static class ProxyHost
         });
         logging.SetMinimumLevel(LogLevel.Information);
         logging.AddFilter("Microsoft", LogLevel.Warning);
+        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None); // it tells nothing of its own, but makes an activity and a scope for each request
         logging.AddFilter("System.Net.Http", LogLevel.Warning);
         logging.AddFilter("Yarp", LogLevel.Critical); // upstream's failures are told in our own words
     }

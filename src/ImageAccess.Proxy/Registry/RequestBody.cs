@@ -31,13 +31,16 @@ internal static class RequestBody
     /// <summary>An upload has no limit of size, a manifest has one, every other request has no body.</summary>
     public static bool TryAccept(HttpContext http, RegistryRequest request, [NotNullWhen(false)] out RegistryError? error)
     {
-        var limit = http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>();
         error = null;
+        if (!IsPresent(http))
+            return true;
+
+        var limit = http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>();
         if (request is UploadStartRequest or UploadSessionRequest { Method: "PATCH" or "PUT" })
             limit.MaxRequestBodySize = null;
         else if (request is ManifestRequest { Method: "PUT" })
             limit.MaxRequestBodySize = MaximumManifest;
-        else if (IsPresent(http))
+        else
             error = RegistryError.Unsupported($"a {request.Method} of this endpoint has no body");
 
         if (http.Request.ContentLength > limit.MaxRequestBodySize)

@@ -51,6 +51,16 @@ public sealed class AuditTrailTests
     }
 
     [Fact]
+    public void No_two_ids_are_the_same_on_whatever_threads_they_are_made()
+    {
+        var ids = new System.Collections.Concurrent.ConcurrentBag<string>();
+        Parallel.For(0, 10_000, _ => ids.Add(AuditEntry.NewId()));
+
+        Assert.Equal(10_000, ids.Distinct().Count());
+        Assert.All(ids, id => Assert.Matches("^[0-9a-f]{32}$", id));
+    }
+
+    [Fact]
     public async Task Without_a_decision_there_is_no_event_and_allowing_a_token_leaves_none()
     {
         using var fixture = new AuditFixture();

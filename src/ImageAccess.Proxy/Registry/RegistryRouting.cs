@@ -1,0 +1,76 @@
+using ImageAccess.Core.Hosts;
+using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Ingress;
+using ImageAccess.Proxy.Upstream;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace ImageAccess.Proxy.Registry;
+
+/// <summary>
+/// Which endpoint answers. The raw target decides: ASP.NET's routing would decode it and ignore its case. All endpoints are known from
+/// the start, for to ask for one of them at each request makes a scope of services for each.
+/// </summary>
+internal sealed class RegistryRouting(
+    RegistryEndpoint registry, TokenEndpoint token, SearchEndpoint search, ViaStamp via, ILogger<RegistryEndpoint> logger)
+{
+    /// <summary>Everything that the mirror listener answers.</summary>
+    public Task AnswerAsMirrorAsync(HttpContext http) => AnswerAsync(http, null);
+
+    /// <summary>Everything that is answered under Docker Hub's own names.</summary>
+    public Task AnswerAsDockerHubAsync(HttpContext http) => AnswerAsync(http, http.Features.GetRequiredFeature<InterceptedName>());
+
+    private async Task AnswerAsync(HttpContext http, InterceptedName? name)
+    {
+        try
+        {
+            if (RequestBody.IsAmbiguous(http.Request))
+                await RequestBody.RefuseAsync(http, RegistryError.Unsupported("a request has a Content-Length or the Transfer-Encoding chunked, and nothing besides"));
+            else if (via.IsIn(http.Request.Headers.Via))
+                await RefuseLoopAsync(http);
+            else
+                await RouteAsync(http, name, http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget);
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            // The client left; there is nobody to answer.
+        }
+        catch (BadHttpRequestException exception) when (!http.Response.HasStarted)
+        {
+            var error = exception.StatusCode == StatusCodes.Status413PayloadTooLarge
+                ? new RegistryError(413, "SIZE_INVALID", "the request's body is too large")
+                : new RegistryError(exception.StatusCode, "UNSUPPORTED", "the request could not be read");
+            await ErrorBody.WriteAsync(http, error);
+        }
+        catch (Exception exception) when (!http.Response.HasStarted)
+        {
+            logger.RequestFailed(exception);
+            http.Response.Clear();
+            await ErrorBody.WriteAsync(http, new RegistryError(500, "UNAVAILABLE", "the request failed in the proxy itself"));
+        }
+    }
+
+    private Task RouteAsync(HttpContext http, InterceptedName? name, string target) => name switch
+    {
+        not null when !IsMeant(http.Request.Host, name.Host) =>
+            RequestBody.RefuseAsync(http, new RegistryError(421, "UNSUPPORTED", "the Host header names another host than the connection")),
+        null or { Role: DockerHubRole.TokenService } when IsToken(target) => token.HandleAsync(http),
+        { Role: DockerHubRole.Registry } when SearchEndpoint.Covers(target) => search.HandleAsync(http, target),
+        null or { Role: DockerHubRole.Registry } => registry.HandleAsync(http),
+        _ => ErrorBody.WriteAsync(http, new RegistryError(404, "UNSUPPORTED", "here is /token alone")),
+    };
+
+    /// <summary>What this program sent to Docker Hub came back to it (RFC 5842, section 7.2).</summary>
+    private Task RefuseLoopAsync(HttpContext http)
+    {
+        if (via.TellOnce())
+            logger.RequestCameBack();
+        return RequestBody.RefuseAsync(
+            http, new RegistryError(508, "UNAVAILABLE", "the proxy's own request came back to it: Docker Hub's names lead to the proxy itself, set Upstream:Addresses"));
+    }
+
+    private static bool IsMeant(HostString host, HostName name) =>
+        HostName.TryParse(host.Host, out var named) && named.Equals(name) && host.Port is null or 443;
+
+    private static bool IsToken(ReadOnlySpan<char> target) =>
+        target.StartsWith("/token", StringComparison.Ordinal) && (target.Length == 6 || target[6] == '?');
+}
