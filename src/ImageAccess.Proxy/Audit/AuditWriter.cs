@@ -16,7 +16,10 @@ public sealed class AuditWriter(
 {
     public static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long events gather after a batch: under load a file is opened and written a hundred times a second, not ten thousand.</summary>
+    /// <summary>
+    /// How long events gather after a batch, by the machine's own clock: under load a file is opened and written a hundred times a second,
+    /// not ten thousand.
+    /// </summary>
     private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(10);
 
     /// <summary>A batch ends with the event that passes this size.</summary>
@@ -68,7 +71,7 @@ public sealed class AuditWriter(
             await WriteAsync(buffer.WrittenMemory, events);
             if (pending.EndOverflow())
                 logger.RoomAgain(metrics.DroppedInAll);
-            if (pending.Count < PendingEvents.DefaultCapacity / 4)
+            if (!pending.IsFilling)
                 await Task.Delay(Gathering, TimeProvider.System, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }

@@ -27,6 +27,9 @@ public sealed class PendingEvents : IDisposable
     /// <summary>There was no room for an event, and there has not been much since.</summary>
     public bool IsOverflowing => Volatile.Read(ref _overflowing) != 0;
 
+    /// <summary>A quarter of the room is taken: it is time to write.</summary>
+    internal bool IsFilling => Count > _capacity / 4;
+
     internal ChannelReader<AuditEvent> Reader => _channel.Reader;
 
     public bool TryAdd(AuditEvent audit) => _channel.Writer.TryWrite(audit);

@@ -37,9 +37,10 @@ internal sealed class SocketTransport(IMemoryPoolFactory<byte> pools, TimeProvid
         {
             while (true)
             {
+                Socket? socket = null;
                 try
                 {
-                    var socket = await listening.AcceptAsync(cancellationToken);
+                    socket = await listening.AcceptAsync(cancellationToken);
                     socket.NoDelay = true;
                     return new SocketConnection(socket, pool, time);
                 }
@@ -47,9 +48,9 @@ internal sealed class SocketTransport(IMemoryPoolFactory<byte> pools, TimeProvid
                 {
                     return null;
                 }
-                catch (SocketException)
+                catch (Exception exception) when (exception is SocketException or IOException)
                 {
-                    // It was gone before it was taken.
+                    socket?.Dispose(); // the client was gone before it was taken
                 }
             }
         }
