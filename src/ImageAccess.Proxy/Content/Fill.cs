@@ -41,9 +41,8 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _abandoned = new();
     private readonly Lock _latestGate = new();
-    private byte[] _latest = [];
-    private int _latestCount;
-    private long _latestEnd;
+    private ReadOnlyMemory<byte> _latest;
+    private long _latestStart;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _readers;
     private bool _isRunning = true;
@@ -189,14 +188,14 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
                 if (writer.Length + count > total)
                     throw new WrongContentException();
                 await KeepAsync(next.AsMemory(0, count));
-                Show(next, count);
+                Show(next.AsMemory(0, count));
                 (next, shown) = (shown, next);
                 limit.CancelAfter(Patience);
             }
         }
         finally
         {
-            Show([], 0);
+            Show(default);
             ArrayPool<byte>.Shared.Return(next);
             ArrayPool<byte>.Shared.Return(shown);
         }
@@ -206,10 +205,10 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     }
 
     /// <summary>What came last is there for those who follow closely, until the next comes: they need not read it from the store.</summary>
-    private void Show(byte[] bytes, int count)
+    private void Show(ReadOnlyMemory<byte> bytes)
     {
         lock (_latestGate)
-            (_latest, _latestCount, _latestEnd) = (bytes, count, writer.Length);
+            (_latest, _latestStart) = (bytes, writer.Length - bytes.Length);
         Tell();
     }
 
@@ -217,10 +216,10 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     {
         lock (_latestGate)
         {
-            var from = offset - (_latestEnd - _latestCount);
-            if (from < 0 || from >= _latestCount)
+            if (offset < _latestStart || offset >= _latestStart + _latest.Length)
                 return 0;
-            var bytes = _latest.AsSpan((int)from, Math.Min(buffer.Length, _latestCount - (int)from));
+            var bytes = _latest.Span[(int)(offset - _latestStart)..];
+            bytes = bytes[..Math.Min(buffer.Length, bytes.Length)];
             bytes.CopyTo(buffer);
             return bytes.Length;
         }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Cryptography;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Cache;
 using ImageAccess.Proxy.Upstream;
@@ -199,7 +198,7 @@ internal sealed class ManifestServer(
             var digest = request.Reference.Digest ?? DigestOf(answer);
             if (digest is null)
                 return new FetchedManifest(asked, answer, null, "", default); // nothing says what it should be: not to be kept
-            if (!Verifies(bytes, digest))
+            if (!DigestCheck.Verifies(digest, bytes.Span))
                 throw Wrong("upstream's manifest is not what its digest says");
 
             var mediaType = answer.Content.Headers.ContentType.ToString();
@@ -300,12 +299,6 @@ internal sealed class ManifestServer(
         {
             throw new UpstreamFailedException(new RegistryError(502, "UNAVAILABLE", "Docker Hub could not be reached"), exception);
         }
-    }
-
-    private static bool Verifies(ReadOnlyMemory<byte> bytes, Digest digest)
-    {
-        var hash = digest.Value.StartsWith("sha512:", StringComparison.Ordinal) ? SHA512.HashData(bytes.Span) : SHA256.HashData(bytes.Span);
-        return Convert.ToHexStringLower(hash) == digest.Value[(digest.Value.IndexOf(':', StringComparison.Ordinal) + 1)..];
     }
 
     private static Digest? DigestOf(HttpResponseMessage answer) =>

@@ -165,7 +165,7 @@ public sealed class IngressRoom : IAsyncLifetime, IAsyncDisposable
         return RawAnswer.Parse(await ReadToEndAsync(tls));
     }
 
-    private static async Task<string> ReadHeadAsync(NetworkStream stream)
+    internal static async Task<string> ReadHeadAsync(Stream stream)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         var head = new StringBuilder();

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Transport;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -30,7 +30,8 @@ internal sealed class ListeningApp : IAsyncDisposable
     public static async Task<ListeningApp> StartAsync(RequestDelegate answer, TimeProvider? time = null)
     {
         var log = new LogLines<ListeningApp>();
-        var certificate = SelfSigned();
+        using var authority = new CertificateAuthority();
+        var certificate = authority.Issue("localhost");
         var context = SslStreamCertificateContext.Create(certificate, null, offline: true);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(time ?? TimeProvider.System);
@@ -79,14 +80,6 @@ internal sealed class ListeningApp : IAsyncDisposable
     {
         await _app.DisposeAsync();
         _certificate.Dispose();
-    }
-
-    private static X509Certificate2 SelfSigned()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256);
-        using var made = request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
-        return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);
     }
 
     private sealed class Provider(ILogger log) : ILoggerProvider

@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using ImageAccess.Proxy.Tests.Ingress;
 using Microsoft.AspNetCore.Http;
 
 namespace ImageAccess.Proxy.Tests.Transport;
@@ -71,7 +72,7 @@ public sealed class SocketTransportTests
         var sent = RandomNumberGenerator.GetBytes(6 * 1024 * 1024);
         await using var client = await app.ConnectAsync(isTls);
         var writing = WriteAsync();
-        var head = await ReadHeadAsync(client);
+        var head = await IngressRoom.ReadHeadAsync(client);
         var received = new byte[sent.Length];
         for (var at = 0; at < received.Length;)
         {
@@ -199,19 +200,6 @@ public sealed class SocketTransportTests
         {
             // Closed over what it had sent.
         }
-    }
-
-    private static async Task<string> ReadHeadAsync(Stream stream)
-    {
-        var head = new StringBuilder();
-        var one = new byte[1];
-        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
-        {
-            await stream.ReadExactlyAsync(one);
-            head.Append((char)one[0]);
-        }
-
-        return head.ToString();
     }
 
     private static async Task<string> ReadToEndAsync(Stream stream)
