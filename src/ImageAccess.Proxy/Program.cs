@@ -1,4 +1,4 @@
-using ImageAccess.Proxy.Cli;
+using ImageAccess.Proxy.Hosting;
 
 return CommandTree.Build().Parse(args) is { Errors.Count: > 0 } wrong
     ? Math.Max(await wrong.InvokeAsync(), CommandTree.Misused)

@@ -1,6 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using ImageAccess.FakeHubs;
-using ImageAccess.Proxy.Identity;
+using ImageAccess.Proxy.Callers.Identity;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Primitives;

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using BenchmarkDotNet.Attributes;
 using ImageAccess.Core.Oci;
-using ImageAccess.Proxy.Ingress;
+using ImageAccess.Proxy.Connections.Ingress;
 
 namespace ImageAccess.Benchmarks;
 

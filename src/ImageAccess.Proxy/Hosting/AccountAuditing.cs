@@ -1,6 +1,6 @@
-using ImageAccess.Proxy.Audit;
-using ImageAccess.Proxy.Identity.Members;
-using ImageAccess.Proxy.PolicyStore;
+using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Hosting;
 

@@ -1,5 +1,6 @@
 using System.Text;
-using ImageAccess.Proxy.Certificates;
+using ImageAccess.Proxy.Connections.Certificates;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Registry;
 using Microsoft.AspNetCore.Http.Features;
 

@@ -5,9 +5,10 @@ using System.Text.Json;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Catalog;
-using ImageAccess.Proxy.Identity.Members;
-using ImageAccess.Proxy.PolicyStore;
+using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Policies.Catalog;
+using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Hosting;
 

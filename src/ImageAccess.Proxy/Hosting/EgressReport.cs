@@ -1,4 +1,5 @@
-using ImageAccess.Proxy.Ingress.Egress;
+using ImageAccess.Proxy.Connections.Ingress.Egress;
+using ImageAccess.Proxy.Foundation.Configuration;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Hosting;

@@ -1,5 +1,5 @@
-using ImageAccess.Proxy.Audit;
-using ImageAccess.Proxy.Ingress;
+using ImageAccess.Proxy.Connections.Ingress;
+using ImageAccess.Proxy.Foundation.Audit;
 
 namespace ImageAccess.Proxy.Hosting;
 

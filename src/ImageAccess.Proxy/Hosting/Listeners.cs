@@ -1,12 +1,14 @@
 using System.Net;
 using System.Net.Sockets;
-using ImageAccess.Proxy.Certificates;
-using ImageAccess.Proxy.Ingress;
-using ImageAccess.Proxy.Transport;
+using ImageAccess.Proxy.Connections.Certificates;
+using ImageAccess.Proxy.Connections.Ingress;
+using ImageAccess.Proxy.Connections.Transport;
+using ImageAccess.Proxy.Foundation.Configuration;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
+using ListenOptions = ImageAccess.Proxy.Foundation.Configuration.ListenOptions;
 
 namespace ImageAccess.Proxy.Hosting;
 

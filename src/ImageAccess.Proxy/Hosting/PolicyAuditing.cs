@@ -1,5 +1,5 @@
-using ImageAccess.Proxy.Audit;
-using ImageAccess.Proxy.PolicyStore;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Hosting;
 

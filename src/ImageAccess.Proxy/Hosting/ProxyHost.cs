@@ -1,13 +1,14 @@
-using ImageAccess.Proxy.Audit;
-using ImageAccess.Proxy.Cache;
-using ImageAccess.Proxy.Catalog;
-using ImageAccess.Proxy.Certificates;
-using ImageAccess.Proxy.Content;
-using ImageAccess.Proxy.Identity;
-using ImageAccess.Proxy.Ingress;
-using ImageAccess.Proxy.PolicyStore;
+using ImageAccess.Proxy.Callers.Identity;
+using ImageAccess.Proxy.Connections.Certificates;
+using ImageAccess.Proxy.Connections.Ingress;
+using ImageAccess.Proxy.Content.Cache;
+using ImageAccess.Proxy.Content.Serving;
+using ImageAccess.Proxy.Content.Upstream;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Configuration;
+using ImageAccess.Proxy.Policies.Catalog;
+using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Registry;
-using ImageAccess.Proxy.Upstream;
 using Microsoft.Extensions.Logging.Console;
 
 namespace ImageAccess.Proxy.Hosting;

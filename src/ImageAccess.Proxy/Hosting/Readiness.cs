@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.PolicyStore;
+using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ImageAccess.Proxy.Hosting;

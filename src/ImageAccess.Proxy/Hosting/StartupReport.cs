@@ -1,5 +1,6 @@
-using ImageAccess.Proxy.PolicyStore;
-using ImageAccess.Proxy.Upstream;
+using ImageAccess.Proxy.Foundation.Configuration;
+using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Policies.Store;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;

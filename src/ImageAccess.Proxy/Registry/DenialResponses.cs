@@ -6,6 +6,7 @@ using System.Text.Json;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Policies.Decisions;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Registry;

@@ -4,7 +4,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using ImageAccess.Proxy.Identity;
+using ImageAccess.Proxy.Callers.Identity;
 
 namespace ImageAccess.Proxy.Registry;
 

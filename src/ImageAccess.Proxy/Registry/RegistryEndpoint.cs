@@ -1,8 +1,9 @@
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Audit;
-using ImageAccess.Proxy.Content;
-using ImageAccess.Proxy.Identity;
+using ImageAccess.Proxy.Callers.Identity;
+using ImageAccess.Proxy.Content.Serving;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Policies.Decisions;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
-using ImageAccess.Proxy.Ingress;
+using ImageAccess.Proxy.Connections.Ingress;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Registry;

@@ -1,7 +1,7 @@
 using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
-using ImageAccess.Proxy.Ingress;
-using ImageAccess.Proxy.Upstream;
+using ImageAccess.Proxy.Connections.Ingress;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;

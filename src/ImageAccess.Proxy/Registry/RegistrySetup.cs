@@ -1,3 +1,5 @@
+using ImageAccess.Proxy.Policies.Decisions;
+
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>The mirror listener's face.</summary>

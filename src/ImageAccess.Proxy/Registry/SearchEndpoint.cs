@@ -1,6 +1,6 @@
 using System.Net.Http.Headers;
 using ImageAccess.Core.Oci;
-using ImageAccess.Proxy.Upstream;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.AspNetCore.Http.Extensions;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Primitives;

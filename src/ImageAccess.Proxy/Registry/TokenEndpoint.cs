@@ -2,9 +2,10 @@ using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Audit;
-using ImageAccess.Proxy.Identity;
-using ImageAccess.Proxy.Upstream;
+using ImageAccess.Proxy.Callers.Identity;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Policies.Decisions;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;

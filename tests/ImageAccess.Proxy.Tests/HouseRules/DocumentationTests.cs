@@ -2,7 +2,7 @@ using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Hosting;
+using ImageAccess.Proxy.Foundation.Configuration;
 using Microsoft.Extensions.Configuration;
 
 namespace ImageAccess.Proxy.Tests.HouseRules;

@@ -7,35 +7,43 @@ public sealed partial class FloorsTests
 {
     private static readonly Dictionary<string, int> Floors = new()
     {
-        ["Transport"] = 1,
-        ["Ingress"] = 1,
-        ["Certificates"] = 1,
-        ["Identity"] = 1,
-        ["Catalog"] = 1,
-        ["PolicyStore"] = 1,
-        ["Upstream"] = 1,
-        ["Cache"] = 1,
-        ["Audit"] = 1,
-        ["Content"] = 2,
-        ["Registry"] = 3,
-        ["Hosting"] = 4,
-        ["Console"] = 4,
-        ["Cli"] = 4,
+        ["Foundation/Files"] = 0,
+        ["Foundation/Configuration"] = 0,
+        ["Foundation/Limits"] = 0,
+        ["Foundation/DockerHub"] = 1,
+        ["Foundation/Audit"] = 2,
+        ["Connections/Transport"] = 3,
+        ["Connections/Ingress"] = 3,
+        ["Connections/Certificates"] = 3,
+        ["Policies/Catalog"] = 3,
+        ["Policies/Store"] = 3,
+        ["Content/Cache"] = 3,
+        ["Content/Upstream"] = 3,
+        ["Content/Serving"] = 4,
+        ["Callers/Members"] = 4,
+        ["Callers/Identity"] = 4,
+        ["Policies/Decisions"] = 5,
+        ["Registry"] = 6,
+        ["Tools/Verbs"] = 7,
+        ["Tools/Scanning"] = 7,
+        ["Tools/Engines"] = 7,
+        ["Tools/Doctor"] = 7,
+        ["Hosting"] = 8,
     };
 
     [Fact]
     public void Rooms_use_lower_floors_only()
     {
         var files = Directory.GetFiles(Source(), "*.cs", SearchOption.AllDirectories)
-            .Select(file => (Room: Path.GetRelativePath(Source(), file).Split('/')[0], File: file))
-            .Where(pair => pair.Room is not ("bin" or "obj" or "Program.cs"))
+            .Where(file => Path.GetRelativePath(Source(), file).Split('/')[0] is not ("bin" or "obj" or "Program.cs"))
+            .Select(file => (Room: RoomOf(Path.GetRelativePath(Source(), file)), File: file))
             .ToList();
         Assert.NotEmpty(files);
 
-        Assert.All(files, pair => Assert.True(Floors.ContainsKey(pair.Room), $"{pair.Room} is on no floor"));
+        Assert.All(files, pair => Assert.True(pair.Room is not null, $"{pair.File} is on no floor"));
         var upwards = files.SelectMany(pair => Uses().Matches(File.ReadAllText(pair.File))
-            .Select(match => match.Groups["room"].Value)
-            .Where(used => used != pair.Room && !(Floors[used] < Floors[pair.Room]) && !(Floors[pair.Room] == 4 && Floors[used] == 4))
+            .Select(match => RoomOf(match.Groups["name"].Value.Replace('.', '/') + "/")!)
+            .Where(used => used != pair.Room && !(Floors[used] < Floors[pair.Room!]) && !(Floors[pair.Room!] == Floors[used] && SameWing(used, pair.Room!)))
             .Select(used => $"{pair.Room}/{Path.GetFileName(pair.File)} uses {used}"));
         Assert.Empty(upwards);
     }
@@ -43,12 +51,16 @@ public sealed partial class FloorsTests
     [Fact]
     public void Each_room_has_one_setup()
     {
-        var rooms = Directory.GetDirectories(Source()).Select(room => Path.GetFileName(room)!).Where(room => Floors.TryGetValue(room, out var floor) && floor < 4);
-        Assert.All(rooms, room => Assert.True(File.Exists(Path.Combine(Source(), room, room + "Setup.cs")), $"{room} has no {room}Setup.cs"));
+        var rooms = Floors.Where(room => room.Value is > 2 and < 7).Select(room => room.Key);
+        Assert.All(rooms, room => Assert.Single(Directory.GetFiles(Path.Combine(Source(), room), "*Setup.cs")));
     }
+
+    private static bool SameWing(string one, string other) => one.Split('/')[0] == other.Split('/')[0];
+
+    private static string? RoomOf(string path) => Floors.Keys.FirstOrDefault(room => path.StartsWith(room + "/", StringComparison.Ordinal));
 
     private static string Source() => RepositoryRoot.Find("src/ImageAccess.Proxy");
 
-    [GeneratedRegex(@"ImageAccess\.Proxy\.(?<room>Transport|Ingress|Certificates|Identity|Catalog|PolicyStore|Upstream|Cache|Audit|Content|Registry|Hosting|Console|Cli)\b(?<!namespace [\w.]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"^using (static )?ImageAccess\.Proxy\.(?<name>[\w.]+);", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Uses();
 }

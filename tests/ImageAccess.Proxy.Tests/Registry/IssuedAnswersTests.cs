@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.Proxy.Registry;
-using ImageAccess.Proxy.Tests.Identity;
+using ImageAccess.Proxy.Tests.Callers.Identity;
 
 namespace ImageAccess.Proxy.Tests.Registry;
 

@@ -1,5 +1,5 @@
 using ImageAccess.FakeHubs;
-using ImageAccess.Proxy.Upstream;
+using ImageAccess.Proxy.Foundation.DockerHub;
 
 namespace ImageAccess.Proxy.Tests.Walk;
 

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.FakeHubs;
-using ImageAccess.Proxy.Certificates;
+using ImageAccess.Proxy.Connections.Certificates;
 using ImageAccess.Proxy.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ImageAccess.FakeHubs;
-using ImageAccess.Proxy.Tests.Ingress;
+using ImageAccess.Proxy.Tests.Connections.Ingress;
 using Microsoft.AspNetCore.Http;
 
 namespace ImageAccess.Proxy.Tests.Walk;

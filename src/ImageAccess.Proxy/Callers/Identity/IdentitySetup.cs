@@ -1,0 +1,80 @@
+using ImageAccess.Proxy.Callers.Members;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Callers.Identity;
+
+public static class IdentitySetup
+{
+    public static IServiceCollection AddIdentity(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<IdentityOptions>()
+            .Bind(configuration.GetSection(IdentityOptions.Section))
+            .Configure(o =>
+            {
+                if (configuration["Upstream:Auth"] is { Length: > 0 } auth)
+                    o.TokenService = auth;
+                o.DataDirectory = configuration["Data:Directory"] ?? "";
+            })
+            .ValidateOnStart();
+        services.AddSingleton<IValidateOptions<IdentityOptions>, IdentityOptionsValidation>();
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddMetrics();
+        services.AddHttpClient(AnonymousToken.ClientName, client =>
+        {
+            client.Timeout = Timeout.InfiniteTimeSpan; // each fetch brings its own
+            client.MaxResponseContentBufferSize = AnonymousToken.MaximumResponse;
+        }).RemoveAllLoggers();
+
+        services.AddSingleton<IdentityMetrics>();
+        services.AddSingleton<OrganizationTokens>();
+        services.AddSingleton(provider => new AnonymousToken(
+            provider.GetRequiredService<IHttpClientFactory>(),
+            new Uri(provider.GetRequiredService<IOptions<IdentityOptions>>().Value.TokenService),
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<TokenKeys>();
+        services.AddHostedService(provider => provider.GetRequiredService<TokenKeys>());
+        services.AddSingleton(provider => new CallerIdentifier(
+            provider.GetRequiredService<TokenKeys>(),
+            provider.GetRequiredService<IOptions<IdentityOptions>>(),
+            provider.GetRequiredService<OrganizationTokens>(),
+            provider.GetRequiredService<IdentityMetrics>(),
+            provider.GetRequiredService<ILogger<CallerIdentifier>>(),
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddHealthChecks().AddCheck<TokenKeysHealth>("identity");
+        return services.AddMembers(configuration);
+    }
+
+    private static IServiceCollection AddMembers(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<DirectoryOptions>()
+            .Bind(configuration.GetSection(DirectoryOptions.Section))
+            .Configure(o =>
+            {
+                var organization = configuration.GetSection(DirectoryOptions.Section + ":Organization");
+                o.Organizations = [.. organization.GetChildren().Prepend(organization)
+                    .Where(section => !string.IsNullOrEmpty(section.Value))
+                    .Select(section => section.Value!.ToLowerInvariant())
+                    .Distinct()];
+                o.Hub = configuration.GetValue<Uri?>("Upstream:Hub") ?? o.Hub;
+                o.DataDirectory = configuration["Data:Directory"] ?? "";
+            })
+            .ValidateOnStart();
+        services.AddSingleton<IValidateOptions<DirectoryOptions>, DirectoryOptionsValidation>();
+        services.AddHttpClient(HubMemberSource.ClientName, client =>
+        {
+            client.Timeout = Timeout.InfiniteTimeSpan; // each request brings its own
+            client.DefaultRequestHeaders.UserAgent.ParseAdd("imageaccess");
+        }).RemoveAllLoggers();
+
+        services.AddSingleton<IIdentitySource, HubMemberSource>();
+        services.AddSingleton<MembershipDirectory>();
+        services.AddSingleton<MembershipMetrics>();
+        services.AddSingleton<MembershipRefresh>();
+        services.AddHostedService(provider => provider.GetRequiredService<MembershipRefresh>());
+        if (configuration.GetSection(DirectoryOptions.Section + ":Organization").Exists())
+            services.AddHealthChecks().AddCheck<MembershipHealth>("members");
+        return services;
+    }
+}

@@ -1,0 +1,46 @@
+namespace ImageAccess.Proxy.Callers.Identity;
+
+/// <summary>
+/// Which registry tokens were given for an organization access token. Nothing in such a token says so, but the secret that it
+/// was asked for with begins alike in all of them. A hash is kept until the token expires, never the token.
+/// </summary>
+public sealed class OrganizationTokens(TimeProvider time)
+{
+    /// <summary>With this begins the secret of every organization access token.</summary>
+    public const string SecretPrefix = "dckr_oat_";
+
+    /// <summary>How many tokens are kept in mind; what still comes outlives what does not.</summary>
+    public const int Capacity = 100_000;
+
+    /// <summary>Nobody says when a refresh token expires; each time that it is used counts anew.</summary>
+    private static readonly TimeSpan RefreshLifetime = TimeSpan.FromDays(90);
+
+    private readonly TokenMemory<object> _issued = new(Capacity);
+    private readonly TokenMemory<object> _refreshing = new(Capacity);
+
+    /// <summary>Whether a secret at the token face is an organization access token, or a refresh token that came of one.</summary>
+    public bool Covers(string secret)
+    {
+        if (secret.StartsWith(SecretPrefix, StringComparison.Ordinal))
+            return true;
+        var fingerprint = Fingerprint.Of(secret);
+        if (!_refreshing.TryGet(fingerprint, time.GetUtcNow(), out var mark))
+            return false;
+        _refreshing.Add(fingerprint, mark, time.GetUtcNow() + RefreshLifetime);
+        return true;
+    }
+
+    /// <summary>Before the client has the token: whoever brings it is known by it.</summary>
+    public void Mark(string token)
+    {
+        if (RegistryToken.TryRead(token, organizations: null, out var read, out _))
+            _issued.Add(Of(token), this, read.Claims.ExpiresAt.AddSeconds(TokenClaims.SkewSeconds));
+    }
+
+    public void MarkRefresh(string token) => _refreshing.Add(Fingerprint.Of(token), this, time.GetUtcNow() + RefreshLifetime);
+
+    internal bool IsMarked(string token) => _issued.TryGet(Of(token), time.GetUtcNow(), out _);
+
+    /// <summary>Of what is signed: the signature itself can be written in several ways that verify alike.</summary>
+    private static Fingerprint Of(string token) => Fingerprint.Of(token.AsSpan(0, Math.Max(0, token.LastIndexOf('.'))));
+}

@@ -1,0 +1,35 @@
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Callers.Members;
+
+/// <summary>Somebody who knows who belongs to an organization.</summary>
+internal interface IIdentitySource
+{
+    /// <exception cref="DirectoryException">The source could not answer, or not with all members.</exception>
+    Task<MemberList> ReadAsync(string organization, CancellationToken cancellationToken);
+}
+
+/// <summary>An organization's members, all of them.</summary>
+/// <param name="Organization">In lower case.</param>
+/// <param name="ReadAt">When reading it began: what happened later it does not know.</param>
+/// <param name="Members">Each user name once, and each id.</param>
+internal sealed record MemberList(string Organization, DateTimeOffset ReadAt, IReadOnlyList<MemberRecord> Members);
+
+/// <param name="Id">Docker Hub's id of the account, in lower case, without dashes.</param>
+/// <param name="Username">In lower case.</param>
+/// <param name="Role">Never none.</param>
+internal sealed record MemberRecord(string Id, string Username, OrganizationRole Role)
+{
+    /// <summary>A token's <c>sub</c> as a member list writes it.</summary>
+    public static string IdOf(string subject) => subject.Replace("-", "", StringComparison.Ordinal).ToLowerInvariant();
+}
+
+/// <summary>A source could not answer; the message says why, in words fit for a log: no secret, nothing of the answer.</summary>
+internal sealed class DirectoryException(string message) : Exception(message)
+{
+    /// <summary>The source wants to hear nothing before.</summary>
+    public DateTimeOffset? RetryAt { get; init; }
+
+    /// <summary>It does not want us: trying again soon helps nobody, and may lock the account.</summary>
+    public bool IsRefusal { get; init; }
+}

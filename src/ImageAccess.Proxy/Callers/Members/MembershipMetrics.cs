@@ -1,0 +1,28 @@
+using System.Diagnostics.Metrics;
+
+namespace ImageAccess.Proxy.Callers.Members;
+
+/// <summary>How the member lists fare.</summary>
+internal sealed class MembershipMetrics
+{
+    public const string Reads = "imageaccess.members.reads";
+    public const string Age = "imageaccess.members.age";
+
+    private readonly Counter<long> _reads;
+
+    public MembershipMetrics(IMeterFactory meters, MembershipDirectory directory, TimeProvider time)
+    {
+        var meter = meters.Create("ImageAccess");
+        _reads = meter.CreateCounter<long>(Reads, "{list}", "Attempts to read an organization's member list, by result.");
+        meter.CreateObservableGauge(
+            Age,
+            () => directory.Book.Lists.Values.Select(list => new Measurement<double>(
+                (time.GetUtcNow() - list.ReadAt).TotalSeconds, new KeyValuePair<string, object?>("organization", list.Organization))),
+            "s",
+            "How old the member list of an organization is.");
+    }
+
+    public void Read() => _reads.Add(1, new KeyValuePair<string, object?>("result", "read"));
+
+    public void NotRead() => _reads.Add(1, new KeyValuePair<string, object?>("result", "failed"));
+}

@@ -1,0 +1,215 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Callers.Members;
+
+/// <summary>The version of the policy that is in force; whoever composes the rooms knows it.</summary>
+public delegate string PolicyVersionInForce();
+
+/// <summary>
+/// Reads the lists in the background: at regular times, soon after a failure, and sooner when a caller appears whom they do
+/// not know. A list that could not be read whole changes nothing: the last good one stays, in memory and on disk.
+/// </summary>
+internal sealed class MembershipRefresh(
+    IIdentitySource source,
+    MembershipDirectory directory,
+    MembershipMetrics metrics,
+    IOptions<DirectoryOptions> options,
+    PolicyVersionInForce policyVersion,
+    IHostApplicationLifetime lifetime,
+    TimeProvider time,
+    ILogger<MembershipRefresh> logger) : BackgroundService
+{
+    /// <summary>How often unknown callers may cause a reading, and how soon a failed one is tried again.</summary>
+    public static readonly TimeSpan AtMostEvery = TimeSpan.FromMinutes(1);
+
+    private readonly ConcurrentDictionary<string, DirectoryException> _troubles = new(StringComparer.Ordinal);
+    private readonly KeptMembers _kept = new(options.Value.KeptPath);
+    private readonly SemaphoreSlim _reading = new(1);
+    private volatile string? _keepingTrouble;
+    private int _keptVersion;
+
+    private DirectoryOptions Settings => options.Value;
+
+    /// <summary>Why an organization's list could not be read the last time; null when it was, or has not been tried.</summary>
+    public string? TroubleWith(string organization) => _troubles.GetValueOrDefault(organization)?.Message;
+
+    /// <summary>Whether somebody has to do something before it can be read.</summary>
+    public bool IsRefused(string organization) => _troubles.GetValueOrDefault(organization) is { IsRefusal: true };
+
+    /// <summary>Why the lists would not outlive a restart; null when they would.</summary>
+    public string? KeepingTrouble => _keepingTrouble;
+
+    /// <summary>What was kept is there before the first request.</summary>
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (Settings.IsOn)
+            ReadKept();
+        return base.StartAsync(cancellationToken);
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        if (Settings.IsOn)
+            Keep(); // what tokens have shown since
+        directory.Close();
+    }
+
+    public override void Dispose()
+    {
+        _reading.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (!Settings.IsOn)
+            return;
+
+        await StartedAsync(stoppingToken);
+        var next = new Timing(FirstDue(), DateTimeOffset.MinValue);
+        while (true)
+        {
+            await WaitAsync(next, stoppingToken);
+            next = await ReadAllAsync(stoppingToken);
+        }
+    }
+
+    /// <summary>Reads every organization's list once.</summary>
+    /// <returns>When to read again.</returns>
+    internal async Task<Timing> ReadAllAsync(CancellationToken cancellationToken)
+    {
+        await _reading.WaitAsync(cancellationToken);
+        try
+        {
+            return await ReadEachAsync(cancellationToken);
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
+    private async Task<Timing> ReadEachAsync(CancellationToken cancellationToken)
+    {
+        directory.Strangers.TryRead(out _);
+        var wait = Settings.Refresh;
+        DateTimeOffset? silentUntil = null;
+        foreach (var organization in Settings.Organizations)
+        {
+            try
+            {
+                Take(await source.ReadAsync(organization, cancellationToken));
+            }
+            catch (DirectoryException e)
+            {
+                Fail(organization, e);
+                silentUntil = e.RetryAt;
+                if (!e.IsRefusal && wait > AtMostEvery)
+                    wait = AtMostEvery;
+                if (silentUntil is not null)
+                    break; // it speaks for every request that we would send
+            }
+        }
+
+        Keep();
+        var now = time.GetUtcNow();
+        return silentUntil is { } until ? new Timing(until, until) : new Timing(now + wait, now + AtMostEvery);
+    }
+
+    private void Take(MemberList list)
+    {
+        var isFirst = !directory.Book.Lists.ContainsKey(list.Organization);
+        directory.Take(list, policyVersion());
+        metrics.Read();
+        if (_troubles.TryRemove(list.Organization, out _) || isFirst)
+            logger.MembersRead(list.Organization, list.Members.Count);
+    }
+
+    private void Fail(string organization, DirectoryException failure)
+    {
+        metrics.NotRead();
+        var isNew = TroubleWith(organization) != failure.Message;
+        _troubles[organization] = failure;
+        if (!isNew)
+            return;
+        var stays = directory.Book.Lists.TryGetValue(organization, out var list) ? $"the list of {list.ReadAt:u} stays" : "there is none yet";
+        logger.MembersNotRead(organization, failure.Message, stays);
+    }
+
+    private void ReadKept()
+    {
+        try
+        {
+            if (_kept.Read(Settings.Organizations) is not { } book)
+                return;
+            directory.Open(book);
+            foreach (var list in book.Lists.Values)
+                logger.MembersKept(list.Organization, list.Members.Count, list.ReadAt);
+        }
+        catch (IOException e)
+        {
+            logger.KeptUnusable(_kept.Path, e.Message);
+        }
+    }
+
+    private void Keep()
+    {
+        var version = directory.Version;
+        if (version == _keptVersion)
+            return;
+        try
+        {
+            _kept.Write(directory.Book);
+            _keptVersion = version;
+            _keepingTrouble = null;
+        }
+        catch (IOException e)
+        {
+            if (_keepingTrouble is null)
+                logger.NotKept(_kept.Path, e.Message);
+            _keepingTrouble = e.Message;
+        }
+    }
+
+    /// <summary>A restart asks for nothing that is not due.</summary>
+    private DateTimeOffset FirstDue()
+    {
+        var now = time.GetUtcNow();
+        var lists = directory.Book.Lists;
+        if (!Settings.Organizations.All(lists.ContainsKey))
+            return now;
+        var due = lists.Values.Min(list => list.ReadAt) + Settings.Refresh;
+        return due < now + Settings.Refresh ? due : now;
+    }
+
+    private async Task StartedAsync(CancellationToken cancellationToken)
+    {
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = lifetime.ApplicationStarted.Register(() => started.TrySetResult());
+        await started.Task.WaitAsync(cancellationToken);
+    }
+
+    private async Task WaitAsync(Timing next, CancellationToken cancellationToken)
+    {
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var due = DelayUntilAsync(next.Due, enough.Token);
+        var stranger = directory.Strangers.WaitToReadAsync(enough.Token).AsTask();
+        if (await Task.WhenAny(due, stranger) == stranger)
+            await Task.WhenAny(due, DelayUntilAsync(next.NotBefore, enough.Token));
+        await enough.CancelAsync();
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    private Task DelayUntilAsync(DateTimeOffset moment, CancellationToken cancellationToken)
+    {
+        var wait = moment - time.GetUtcNow();
+        return wait > TimeSpan.Zero ? Task.Delay(wait, time, cancellationToken) : Task.CompletedTask;
+    }
+}
+
+/// <summary>When the lists are read again.</summary>
+/// <param name="Due">Whatever happens.</param>
+/// <param name="NotBefore">Not even for a caller whom nobody knows.</param>
+internal sealed record Timing(DateTimeOffset Due, DateTimeOffset NotBefore);

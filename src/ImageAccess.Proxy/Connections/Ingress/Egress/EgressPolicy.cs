@@ -1,0 +1,68 @@
+using ImageAccess.Core.Hosts;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Connections.Ingress.Egress;
+
+/// <summary>What becomes of a connection that names a host; zero refuses.</summary>
+internal enum EgressVerdict
+{
+    Refuse,
+
+    /// <summary>The registry and the token service: this program answers itself.</summary>
+    Intercept,
+
+    /// <summary>Led on, to public addresses alone.</summary>
+    Tunnel,
+
+    /// <summary>Led on, wherever the name leads.</summary>
+    TunnelToPrivate,
+}
+
+/// <summary>
+/// Which hosts may be reached through this program. Image access rules Docker Hub alone, so every other public host may, until
+/// <c>Egress:Allow</c> names those that may; what would lead around the policy never may.
+/// </summary>
+public sealed class EgressPolicy
+{
+    private const int HttpsPort = 443;
+
+    private readonly EgressRule[] _allow;
+    private readonly EgressRule[] _deny;
+    private readonly bool _copies;
+
+    public EgressPolicy(IOptions<EgressOptions> options)
+    {
+        _allow = [.. Parse(options.Value.Allow)];
+        _deny = [.. Parse(options.Value.Deny)];
+        _copies = options.Value.HubCopies;
+    }
+
+    /// <summary>Registries that nobody named can be reached, and with them copies of Docker Hub.</summary>
+    public bool IsOpen => _allow.Length == 0 || _allow.Any(rule => rule.IsAny);
+
+    /// <summary>The verdict, and for a refusal its reason in one word for events and metrics.</summary>
+    internal (EgressVerdict Verdict, string Reason) Decide(HostName host, int port)
+    {
+        switch (DockerHubHosts.RoleOf(host))
+        {
+            case DockerHubRole.Registry or DockerHubRole.TokenService when port == HttpsPort:
+                return (EgressVerdict.Intercept, "");
+            case not DockerHubRole.None:
+                return (EgressVerdict.Refuse, RefusalReason.DockerHub);
+        }
+
+        if (_deny.Any(rule => rule.Denies(host, port)))
+            return (EgressVerdict.Refuse, RefusalReason.Denied);
+        if (!_copies && DockerHubCopies.Include(host))
+            return (EgressVerdict.Refuse, RefusalReason.HubCopy);
+        var allowed = _allow.Where(rule => rule.Allows(host, port)).ToList();
+        if (allowed.Exists(rule => rule.IsPrivate))
+            return (EgressVerdict.TunnelToPrivate, "");
+        return allowed.Count > 0 || (_allow.Length == 0 && port == HttpsPort)
+            ? (EgressVerdict.Tunnel, "")
+            : (EgressVerdict.Refuse, RefusalReason.NotAllowed);
+    }
+
+    private static IEnumerable<EgressRule> Parse(IEnumerable<string> rules) =>
+        rules.Select(text => EgressRule.TryParse(text, out var rule) ? rule : throw new FormatException($"'{text}' is not a host"));
+}

@@ -1,0 +1,75 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using ImageAccess.Core.Hosts;
+
+namespace ImageAccess.Proxy.Connections.Ingress.Egress;
+
+/// <summary>
+/// An entry of <c>Egress:Allow</c> or <c>Egress:Deny</c>: <c>host</c>, <c>*.host</c> (everything below it, at any depth), <c>*</c>, each
+/// with an optional port, and behind a host of its own the word <c>private</c>.
+/// </summary>
+internal sealed class EgressRule
+{
+    private const string PrivateWord = "private";
+    private const int HttpsPort = 443;
+
+    private readonly string? _host;
+    private readonly bool _isBelow;
+    private readonly int? _port;
+
+    private EgressRule(string? host, bool isBelow, int? port, bool isPrivate)
+    {
+        _host = host;
+        _isBelow = isBelow;
+        _port = port;
+        IsPrivate = isPrivate;
+    }
+
+    /// <summary>The host may have an address that is not public.</summary>
+    public bool IsPrivate { get; }
+
+    /// <summary>Every host.</summary>
+    public bool IsAny => _host is null;
+
+    public static bool TryParse(string text, [NotNullWhen(true)] out EgressRule? rule)
+    {
+        rule = null;
+        var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (words is not ([_] or [_, PrivateWord]) || !TrySplit(words[0], out var name, out var port))
+            return false;
+
+        var isPrivate = words.Length == 2;
+        if (name == "*")
+            rule = new EgressRule(null, isBelow: false, port, isPrivate);
+        else if (name.StartsWith("*.", StringComparison.Ordinal) && HostName.TryParse(name.AsSpan(2), out var below))
+            rule = new EgressRule(below.Value, isBelow: true, port, isPrivate);
+        else if (HostName.TryParse(name, out var host))
+            rule = new EgressRule(host.Value, isBelow: false, port, isPrivate);
+
+        // By name alone: a wildcard would open the house to whoever may name a host below it.
+        if (isPrivate && rule is { IsAny: true } or { IsPrivate: true, _isBelow: true })
+            rule = null;
+        return rule is not null;
+    }
+
+    /// <summary>An allowed host is allowed on its port, 443 where none is given.</summary>
+    public bool Allows(HostName host, int port) => (_port ?? HttpsPort) == port && Names(host);
+
+    /// <summary>A denied host is denied on its port, on all of them where none is given.</summary>
+    public bool Denies(HostName host, int port) => (_port ?? port) == port && Names(host);
+
+    private bool Names(HostName host) => _host is null || (_isBelow ? host.IsUnder(_host) : host.Value == _host);
+
+    private static bool TrySplit(string text, out string name, out int? port)
+    {
+        (name, port) = (text, null);
+        var colon = text.LastIndexOf(':');
+        if (colon < 0)
+            return true;
+        name = text[..colon];
+        if (!int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is 0 or > 65535)
+            return false;
+        port = number;
+        return true;
+    }
+}

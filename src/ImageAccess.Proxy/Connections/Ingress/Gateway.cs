@@ -1,0 +1,64 @@
+using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Connections.Ingress.Egress;
+using Microsoft.AspNetCore.Connections;
+
+namespace ImageAccess.Proxy.Connections.Ingress;
+
+/// <summary>
+/// A connection to the gateway, up to where TLS begins. The server name alone says who is meant, wherever the client believed it
+/// was connecting to.
+/// </summary>
+internal sealed class Gateway(EgressPolicy egress, Tunnels tunnels, Refusals refusals, TimeProvider time)
+{
+    /// <summary>A server name's port is not said: it is that of https.</summary>
+    private const int Port = 443;
+
+    public async Task HandleAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        var first = new FirstBytes(connection.Transport.Input, time);
+        var (host, fault) = await first.PeekClientHelloAsync(expected: null, connection.ConnectionClosed);
+        if (host is null)
+        {
+            if (fault is not null)
+                await RefuseAsync(connection, null, fault);
+            return;
+        }
+
+        var (verdict, reason) = egress.Decide(host, Port);
+        if (verdict == EgressVerdict.Refuse)
+        {
+            await RefuseAsync(connection, host, reason);
+        }
+        else if (verdict == EgressVerdict.Intercept)
+        {
+            await connection.InterceptAsync(host, next);
+        }
+        else
+        {
+            using var target = await tunnels.ConnectAsync(connection, host, Port, verdict);
+            if (target.Socket is null)
+                await RefuseAsync(connection, host, target.Fault);
+            else
+                await tunnels.RunAsync(connection, target.Socket);
+        }
+    }
+
+    private async Task RefuseAsync(ConnectionContext connection, HostName? host, string reason)
+    {
+        await refusals.RecordAsync(Face.Gateway, connection, new Asked(host, host is null ? null : Port), reason);
+        await connection.SendAsync(reason == RefusalReason.NotTls ? ProxyRefusal.Malformed("this port speaks TLS").ToBytes() : Alert(reason));
+    }
+
+    /// <summary>A fatal alert (RFC 8446, section 6.2): the one text that a client shows of it is the alert's name.</summary>
+    private static byte[] Alert(string reason)
+    {
+        byte description = reason switch
+        {
+            RefusalReason.Malformed => 50, // decode_error
+            RefusalReason.Unreachable => 80, // internal_error
+            RefusalReason.NoServerName or RefusalReason.EncryptedClientHello => 112, // unrecognized_name
+            _ => 49, // access_denied
+        };
+        return [21, 3, 3, 0, 2, 2, description];
+    }
+}

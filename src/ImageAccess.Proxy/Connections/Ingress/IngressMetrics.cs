@@ -1,0 +1,24 @@
+using System.Diagnostics.Metrics;
+
+namespace ImageAccess.Proxy.Connections.Ingress;
+
+/// <summary>Connections that were led on, and those that were not.</summary>
+public sealed class IngressMetrics
+{
+    private readonly UpDownCounter<long> _open;
+    private readonly Counter<long> _refusals;
+
+    public IngressMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create("ImageAccess");
+        _open = meter.CreateUpDownCounter<long>("imageaccess.tunnels", "{tunnel}", "Tunnels to other hosts that are open.");
+        _refusals = meter.CreateCounter<long>("imageaccess.ingress.refusals", "{connection}", "Connections that were led nowhere, by face and reason.");
+    }
+
+    public void TunnelOpened() => _open.Add(1);
+
+    public void TunnelClosed() => _open.Add(-1);
+
+    public void Refused(string face, string reason) =>
+        _refusals.Add(1, new KeyValuePair<string, object?>("face", face), new KeyValuePair<string, object?>("reason", reason));
+}

@@ -1,0 +1,59 @@
+using System.Net;
+using ImageAccess.Core.Hosts;
+
+namespace ImageAccess.Proxy.Connections.Ingress;
+
+/// <summary>Why a connection was led nowhere, as events and metrics name it.</summary>
+internal static class RefusalReason
+{
+    /// <summary>A name of Docker Hub that would lead around the policy.</summary>
+    public const string DockerHub = "docker-hub";
+
+    /// <summary>An address that Docker Hub's registry or token service has.</summary>
+    public const string DockerHubAddress = "docker-hub-address";
+
+    public const string HubCopy = "hub-copy";
+
+    public const string Denied = "denied";
+
+    public const string NotAllowed = "not-allowed";
+
+    /// <summary>The name leads to an address that is not public.</summary>
+    public const string PrivateAddress = "private-address";
+
+    /// <summary>An address in place of a name.</summary>
+    public const string Address = "address";
+
+    public const string Unreachable = "unreachable";
+
+    public const string SignIn = "sign-in";
+
+    /// <summary>A request that is none, or one that could be read in two ways.</summary>
+    public const string Malformed = "malformed";
+
+    /// <summary>What came first is no TLS.</summary>
+    public const string NotTls = "not-tls";
+
+    public const string NoServerName = "no-server-name";
+
+    public const string OtherServerName = "other-server-name";
+
+    public const string EncryptedClientHello = "encrypted-client-hello";
+
+    public const string Late = "late";
+
+    /// <summary>The connection is this program's own.</summary>
+    public const string Loop = "loop";
+}
+
+/// <summary>A connection that was led nowhere.</summary>
+/// <param name="Face"><c>gateway</c> or <c>forward-proxy</c>.</param>
+/// <param name="Client">Who asked.</param>
+/// <param name="Host">Where to; null where that was not understood.</param>
+/// <param name="Port">The port there.</param>
+/// <param name="User">The forward proxy's user, where it has any.</param>
+/// <param name="Reason">One of <see cref="RefusalReason"/>.</param>
+public sealed record Refusal(string Face, IPAddress? Client, HostName? Host, int? Port, string? User, string Reason);
+
+/// <summary>Takes each refusal for the audit.</summary>
+public delegate ValueTask RefusalRecorder(Refusal refusal);

@@ -1,0 +1,45 @@
+using System.Net;
+using System.Net.Sockets;
+using ImageAccess.Core.Hosts;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace ImageAccess.Proxy.Connections.Ingress;
+
+/// <summary>The ways in, as events and metrics name them.</summary>
+internal static class Face
+{
+    public const string Gateway = "gateway";
+    public const string ForwardProxy = "forward-proxy";
+}
+
+/// <summary>What a connection asked for, as far as that was understood.</summary>
+internal readonly record struct Asked(HostName? Host, int? Port, string? User = null);
+
+/// <summary>Counts each refusal and hands it to the audit.</summary>
+internal sealed class Refusals(RefusalRecorder recorder, IngressMetrics metrics)
+{
+    public ValueTask RecordAsync(string face, ConnectionContext connection, Asked asked, string reason)
+    {
+        var client = (connection.RemoteEndPoint as IPEndPoint)?.Address;
+        metrics.Refused(face, reason);
+        return recorder(new Refusal(face, client, asked.Host, asked.Port, asked.User is { Length: > 0 } user ? user : null, reason));
+    }
+}
+
+internal static class IngressConnections
+{
+    public static Socket Socket(this ConnectionContext connection) => connection.Features.GetRequiredFeature<IConnectionSocketFeature>().Socket;
+
+    /// <summary>On the socket itself, as a tunnel does: two ways out would have no order.</summary>
+    public static async Task SendAsync(this ConnectionContext connection, byte[] bytes) =>
+        await connection.Socket().SendAsync(bytes, SocketFlags.None, connection.ConnectionClosed);
+
+    /// <summary>Goes on to this program's own TLS, under the name that the client was promised.</summary>
+    public static Task InterceptAsync(this ConnectionContext connection, HostName host, ConnectionDelegate next)
+    {
+        connection.Features.Set(new InterceptedName(host, DockerHubHosts.RoleOf(host)));
+        return next(connection);
+    }
+}

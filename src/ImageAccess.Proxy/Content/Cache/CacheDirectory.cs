@@ -1,0 +1,153 @@
+using System.IO.Enumeration;
+using System.Text.RegularExpressions;
+using ImageAccess.Core.Oci;
+
+namespace ImageAccess.Proxy.Content.Cache;
+
+/// <summary>The places of a cache on disk: <c>content/sha256/ab/…</c>, <c>coming/</c>, <c>index</c>, <c>lock</c>.</summary>
+internal sealed partial class CacheDirectory(string path)
+{
+    private const UnixFileMode OwnersFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    // What .NET says of a file that another process has locked: the system's own number, by system.
+    private const int WouldBlockLinux = 11;
+    private const int WouldBlockMac = 35;
+    private const int SharingViolation = unchecked((int)0x80070020);
+
+    public string Path => path;
+
+    public string IndexPath => System.IO.Path.Combine(path, "index");
+
+    private string ContentPath => System.IO.Path.Combine(path, "content");
+
+    private string ComingPath => System.IO.Path.Combine(path, "coming");
+
+    private string LockPath => System.IO.Path.Combine(path, "lock");
+
+    public bool Exists => Directory.Exists(ContentPath);
+
+    /// <summary>Files of one's own, whatever the umask.</summary>
+    public static FileStreamOptions Options(FileMode mode, FileAccess access, FileShare share)
+    {
+        var options = new FileStreamOptions { Mode = mode, Access = access, Share = share, BufferSize = 0 };
+        if (!OperatingSystem.IsWindows() && mode is not FileMode.Open)
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return options;
+    }
+
+    public string PathOf(Digest digest)
+    {
+        var (algorithm, hex) = (digest.Value[..6], digest.Value[7..]);
+        return System.IO.Path.Combine(ContentPath, algorithm, hex[..2], hex);
+    }
+
+    public string NewComingPath() => System.IO.Path.Combine(ComingPath, Guid.NewGuid().ToString("N"));
+
+    /// <summary>Makes what is missing.</summary>
+    /// <exception cref="IOException">It cannot be made, or leads elsewhere.</exception>
+    public void Create()
+    {
+        foreach (var folder in new[] { path, ContentPath, ComingPath })
+        {
+            Create(folder);
+            if (folder != path && new DirectoryInfo(folder).LinkTarget is { } target)
+                throw new IOException($"{folder} is a link to {target}");
+        }
+    }
+
+    /// <summary>Held until it is disposed of, by this process alone; null where another holds it.</summary>
+    public FileStream? TryLock()
+    {
+        try
+        {
+            return new FileStream(LockPath, Options(FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+        }
+        catch (IOException exception) when (exception.HResult is WouldBlockLinux or WouldBlockMac or SharingViolation)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What a process left behind that did not end well; files with other names are not ours.</summary>
+    public void EmptyComing()
+    {
+        foreach (var file in Directory.EnumerateFiles(ComingPath).Where(file => ComingName().IsMatch(System.IO.Path.GetFileName(file))))
+            File.Delete(file);
+    }
+
+    /// <summary>Puts a finished file into its place, over one that may be there.</summary>
+    public void Publish(string coming, Digest digest)
+    {
+        var place = PathOf(digest);
+        try
+        {
+            File.Move(coming, place, overwrite: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            Create(System.IO.Path.GetDirectoryName(place)!);
+            File.Move(coming, place, overwrite: true);
+        }
+    }
+
+    /// <summary>The content of this digest as it is on disk, not yet read; null where there is none.</summary>
+    public KeptContent? Find(Digest digest)
+    {
+        var file = new FileInfo(PathOf(digest));
+        return file.Exists && IsContent(file.Attributes, file.Length, digest) ? new KeptContent(digest, file.Length, new DateTimeOffset(file.LastWriteTimeUtc)) : null;
+    }
+
+    /// <summary>All contents; what lies elsewhere or is named otherwise is not ours, and left alone.</summary>
+    public IEnumerable<KeptContent> FindAll()
+    {
+        foreach (var algorithm in new[] { "sha256", "sha512" })
+        {
+            var root = System.IO.Path.Combine(ContentPath, algorithm);
+            for (var shard = 0; shard < 256; shard++)
+            {
+                var folder = new DirectoryInfo(System.IO.Path.Combine(root, shard.ToString("x2", System.Globalization.CultureInfo.InvariantCulture)));
+                if (!folder.Exists || folder.LinkTarget is not null)
+                    continue;
+                foreach (var found in FindAll(folder, algorithm))
+                    yield return found;
+            }
+        }
+    }
+
+    /// <summary>In bytes, for this user; and of the whole disk.</summary>
+    public (long Free, long All) Space()
+    {
+        var disk = new DriveInfo(path);
+        return (disk.AvailableFreeSpace, disk.TotalSize);
+    }
+
+    private static IEnumerable<KeptContent> FindAll(DirectoryInfo folder, string algorithm)
+    {
+        var options = new EnumerationOptions { IgnoreInaccessible = true, AttributesToSkip = FileAttributes.None };
+        return new FileSystemEnumerable<KeptContent?>(folder.FullName, (ref entry) => Read(ref entry, algorithm, folder.Name), options)
+            .OfType<KeptContent>();
+
+        static KeptContent? Read(ref FileSystemEntry entry, string algorithm, string shard) =>
+            entry.FileName.StartsWith(shard, StringComparison.Ordinal)
+            && Digest.TryParse($"{algorithm}:{entry.FileName}", out var digest)
+            && !entry.IsDirectory && IsContent(entry.Attributes, entry.Length, digest)
+                ? new KeptContent(digest, entry.Length, entry.LastWriteTimeUtc)
+                : null;
+    }
+
+    /// <summary>A file itself; without length, only where that is what the digest says: else it may be no file at all.</summary>
+    private static bool IsContent(FileAttributes attributes, long length, Digest digest) =>
+        (attributes & (FileAttributes.Directory | FileAttributes.ReparsePoint | FileAttributes.Device)) == FileAttributes.None
+        && (length > 0 || DigestCheck.Verifies(digest, []));
+
+    private static void Create(string folder)
+    {
+        if (OperatingSystem.IsWindows())
+            Directory.CreateDirectory(folder);
+        else
+            Directory.CreateDirectory(folder, OwnersFolder);
+    }
+
+    [GeneratedRegex("^[0-9a-f]{32}$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ComingName();
+}

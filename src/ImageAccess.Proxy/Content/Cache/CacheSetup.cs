@@ -1,0 +1,42 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Content.Cache;
+
+public static class CacheSetup
+{
+    public static IServiceCollection AddCache(this IServiceCollection services, IConfiguration configuration)
+    {
+        if (!configuration.GetValue("Cache:Enabled", defaultValue: true))
+            return services.AddSingleton<ICacheStore, NoStore>();
+
+        services.AddOptions<CacheOptions>()
+            .Configure(options => options.Read(configuration))
+            .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
+            .ValidateOnStart();
+        services.AddSingleton<IValidateOptions<CacheOptions>, CacheDirectoryValidation>();
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddMetrics();
+        services.AddSingleton<CacheMetrics>();
+        services.AddSingleton<DirectoryStore>();
+        services.AddSingleton<ICacheStore>(provider => provider.GetRequiredService<DirectoryStore>());
+        services.AddHostedService<CacheUpkeep>();
+        services.AddHealthChecks().AddCheck<CacheHealth>("cache");
+        return services;
+    }
+}
+
+internal sealed class CacheDirectoryValidation : IValidateOptions<CacheOptions>
+{
+    public ValidateOptionsResult Validate(string? name, CacheOptions options) =>
+        options.FaultOfDirectory() is { } fault ? ValidateOptionsResult.Fail(fault) : ValidateOptionsResult.Success;
+}
+
+/// <summary>Without a cache the proxy does its work, only slower.</summary>
+internal sealed class CacheHealth(DirectoryStore store) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(store.Concern is { } concern ? HealthCheckResult.Degraded(concern) : HealthCheckResult.Healthy());
+}

@@ -1,0 +1,35 @@
+using System.Security.Cryptography;
+using ImageAccess.Core.Oci;
+
+namespace ImageAccess.Proxy.Content.Cache;
+
+/// <summary>Whether bytes are what a digest says, told as they come.</summary>
+internal sealed class DigestCheck(Digest digest) : IDisposable
+{
+    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(AlgorithmOf(digest));
+
+    public static bool Verifies(Digest digest, ReadOnlySpan<byte> bytes)
+    {
+        using var check = new DigestCheck(digest);
+        check.Append(bytes);
+        return check.Verifies();
+    }
+
+    public void Append(ReadOnlySpan<byte> bytes) => _hash.AppendData(bytes);
+
+    /// <summary>Of all bytes so far; more may come.</summary>
+    public bool Verifies()
+    {
+        Span<byte> hash = stackalloc byte[SHA512.HashSizeInBytes];
+        return digest.Value.AsSpan(7).SequenceEqual(Convert.ToHexStringLower(hash[.._hash.GetCurrentHash(hash)]));
+    }
+
+    public void Dispose() => _hash.Dispose();
+
+    private static HashAlgorithmName AlgorithmOf(Digest digest) => digest.Value.AsSpan(0, 7) switch
+    {
+        "sha256:" => HashAlgorithmName.SHA256,
+        "sha512:" => HashAlgorithmName.SHA512,
+        _ => throw new ArgumentException($"{digest} is of an algorithm that nobody registered.", nameof(digest)),
+    };
+}

@@ -1,0 +1,436 @@
+using System.Threading.Channels;
+using ImageAccess.Core.Oci;
+using Microsoft.Extensions.Options;
+using Microsoft.Win32.SafeHandles;
+
+namespace ImageAccess.Proxy.Content.Cache;
+
+/// <summary>
+/// Content in files, verified before they get their name; small ones in memory as well. While the directory cannot be used, nothing
+/// is kept and everything else goes on.
+/// </summary>
+internal sealed class DirectoryStore : IndexedStore, IDisposable
+{
+    /// <summary>After a write failed, nothing is begun for as long, whatever the disk says of itself.</summary>
+    public static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(10);
+
+    /// <summary>The file's time follows the last use at this distance.</summary>
+    public static readonly TimeSpan TouchAfter = TimeSpan.FromHours(1);
+
+    private const long LargestReserve = 64L * 1024 * 1024;
+
+    private readonly CacheOptions _options;
+    private readonly CacheMetrics _metrics;
+    private readonly TimeProvider _time;
+    private readonly ILogger<DirectoryStore> _logger;
+    private readonly SmallContents _small = new();
+    private readonly Lock _publishing = new();
+    private readonly Channel<bool> _roomWanted = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private volatile OpenDirectory? _open;
+    private volatile bool _isScanned;
+    private volatile string? _trouble;
+    private bool _isLate;
+    private string? _whyClosed = "it was not opened";
+    private long _pausedUntil = DateTimeOffset.MinValue.UtcTicks;
+    private long _coming;
+    private long _unwritten;
+    private long _wanted;
+
+    public DirectoryStore(IOptions<CacheOptions> options, CacheMetrics metrics, TimeProvider time, ILogger<DirectoryStore> logger)
+    {
+        (_options, _metrics, _time, _logger) = (options.Value, metrics, time, logger);
+        metrics.Watch(Contents);
+    }
+
+    /// <summary>Why less is kept than should be; null while all is well.</summary>
+    public string? Concern => (_open, _trouble) switch
+    {
+        (null, _) => $"{_options.DirectoryPath} cannot be used, nothing is kept: {Volatile.Read(ref _whyClosed)}",
+        (_, { } trouble) => $"nothing new is kept: {trouble}",
+        ({ } open, null) => open.Journal.Concern,
+    };
+
+    public bool IsOpen => _open is not null;
+
+    public ChannelReader<bool> RoomWanted => _roomWanted.Reader;
+
+    /// <summary>
+    /// Takes the directory for this process and brings back what was known. The content is not looked at: <see cref="Scan"/> does that,
+    /// afterwards and in the background.
+    /// </summary>
+    public bool TryOpen()
+    {
+        var directory = new CacheDirectory(_options.DirectoryPath);
+        FileStream? held = null;
+        try
+        {
+            directory.Create();
+            held = directory.TryLock() ?? throw new IOException("another process uses it");
+            directory.EmptyComing();
+            var journal = new IndexJournal(directory, Links, _time, _logger);
+            // Later than at the start, tags may have been forgotten meanwhile, and must not come back.
+            var isLate = _isLate;
+            journal.Load(line => !isLate || line is LinkLine or EvictedLine);
+            Links.Changed = journal.Add;
+            _open = new OpenDirectory(directory, held, journal);
+            _logger.Opened(directory.Path, Links.Count);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            held?.Dispose();
+            _isLate = true;
+            if (_whyClosed != exception.Message)
+                _logger.CannotOpen(directory.Path, exception.Message);
+            Volatile.Write(ref _whyClosed, exception.Message);
+            return false;
+        }
+    }
+
+    /// <summary>Finds the content that is there. Until it ends, whoever asks for one has it looked for.</summary>
+    public void Scan(CancellationToken cancellationToken)
+    {
+        if (_open is not { } open)
+            return;
+        try
+        {
+            foreach (var found in open.Directory.FindAll())
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                Admit(found);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _logger.NotScanned(exception.Message);
+        }
+
+        _isScanned = true;
+        _logger.Scanned(Contents.Count, Contents.Size >> 20);
+        WantRoom(0);
+    }
+
+    /// <summary>Writes changes of links and tags, until there are no more.</summary>
+    public Task WriteJournalAsync(CancellationToken cancellationToken) => _open?.Journal.RunAsync(cancellationToken) ?? Task.CompletedTask;
+
+    public void CompleteJournal()
+    {
+        Links.Changed = null;
+        _open?.Journal.Complete();
+    }
+
+    public override bool Holds(Digest digest) => Find(digest) is not null;
+
+    public override CacheWriter? Begin(Digest digest, long? length)
+    {
+        if (_open is not { } open || length > _options.MaximumSize)
+            return null;
+
+        var reserved = length ?? 0;
+        if (!HasRoom(open, reserved))
+        {
+            _metrics.Full();
+            return null;
+        }
+
+        Interlocked.Add(ref _coming, reserved);
+        Interlocked.Add(ref _unwritten, reserved);
+        try
+        {
+            var writer = new DirectoryWriter(this, open.Directory, digest, reserved);
+            if (Contents.Size + Interlocked.Read(ref _coming) > _options.MaximumSize)
+                WantRoom(0);
+            return writer;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            Interlocked.Add(ref _coming, -reserved);
+            Interlocked.Add(ref _unwritten, -reserved);
+            WriteFailed(exception);
+            return null;
+        }
+    }
+
+    /// <summary>Evicts what was not used for the longest time, as far as it must.</summary>
+    /// <returns>How many contents gave way.</returns>
+    public int MakeRoom()
+    {
+        if (_open is not { } open || !_isScanned)
+            return 0;
+
+        var wanted = Interlocked.Exchange(ref _wanted, 0);
+        var (excess, evicted, freed) = (Excess(open, wanted), new HashSet<Digest>(), 0L);
+        foreach (var content in excess > 0 ? Contents.LeastRecentlyUsedFirst() : [])
+        {
+            if (freed >= excess)
+                break;
+            if (!TryEvict(open, content))
+                continue;
+            freed += content.Length;
+            evicted.Add(content.Digest);
+        }
+
+        Links.Forget(evicted);
+        if (evicted.Count > 0)
+        {
+            _metrics.Evicted(evicted.Count);
+            _logger.Evicted(evicted.Count, freed >> 20);
+        }
+
+        JudgeRoom(open, wanted);
+        return evicted.Count;
+    }
+
+    /// <summary>Brings the last uses to disk that are known there wrongly by this much.</summary>
+    public void Touch(TimeSpan distance)
+    {
+        if (_open is not { } open)
+            return;
+        foreach (var content in Contents.All)
+        {
+            if (content.LastUse - content.LastUseOnDisk < distance)
+                continue;
+            content.LastUseOnDisk = content.LastUse;
+            try
+            {
+                File.SetLastWriteTimeUtc(open.Directory.PathOf(content.Digest), content.LastUse.UtcDateTime);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // It was evicted meanwhile, or its age is lost: nothing worse.
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        CompleteJournal();
+        _open?.Lock.Dispose();
+        _open = null;
+    }
+
+    protected override CachedContent? Open(Digest digest, string? mediaType)
+    {
+        if (_open is not { } open || Find(digest) is not { } content || !content.TryHold(_time.GetUtcNow()))
+            return null;
+        if (_small.Find(content) is { } bytes)
+            return new DirectoryContent(content, mediaType, bytes);
+
+        try
+        {
+            var handle = File.OpenHandle(open.Directory.PathOf(digest), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous);
+            return OpenFile(content, mediaType, handle);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException or InvalidDataException)
+        {
+            content.Release();
+            Drop(content, exception.Message);
+        }
+        catch (IOException)
+        {
+            content.Release(); // too many files are open, or the like: it is not this content's fault
+        }
+
+        return null;
+    }
+
+    /// <summary>What is found damaged is no content any more; whoever reads it still may end.</summary>
+    internal void Drop(KeptContent content, string reason)
+    {
+        lock (_publishing)
+        {
+            if (_open is not { } open || !Contents.Remove(content))
+                return;
+            TryDelete(open.Directory.PathOf(content.Digest));
+        }
+
+        _small.Remove(content);
+        _metrics.Corrupt();
+        _logger.Dropped(content.Digest.Value, reason);
+    }
+
+    internal KeptContent Publish(CacheDirectory directory, string coming, Digest digest, long length)
+    {
+        var content = new KeptContent(digest, length, _time.GetUtcNow());
+        content.TryHold(content.LastUse);
+        KeptContent? former;
+        lock (_publishing)
+        {
+            if (_open is null)
+                throw new IOException("The cache is closed.");
+            directory.Publish(coming, digest);
+            if (Contents.TryFind(digest, out former))
+                Contents.Remove(former);
+            Contents.TryAdd(content);
+        }
+
+        if (former is not null)
+            _small.Remove(former);
+        return content;
+    }
+
+    /// <summary>Before bytes are written: more may come than was said, and nobody may have said how much.</summary>
+    /// <exception cref="IOException">There is no room.</exception>
+    internal void Reserve(long bytes, long inAll)
+    {
+        if (inAll > _options.MaximumSize)
+            throw new IOException("The content is larger than the cache.");
+        if (_open is { } open && !HasRoom(open, bytes))
+        {
+            _metrics.Full();
+            throw new IOException("The disk has no room left for the cache.");
+        }
+
+        Interlocked.Add(ref _coming, bytes);
+        Interlocked.Add(ref _unwritten, bytes);
+    }
+
+    internal void Written(long bytes) => Interlocked.Add(ref _unwritten, -bytes);
+
+    internal void Ended(long reserved, long unwritten)
+    {
+        Interlocked.Add(ref _coming, -reserved);
+        Interlocked.Add(ref _unwritten, -unwritten);
+        if (Contents.Size + Interlocked.Read(ref _coming) > _options.MaximumSize)
+            WantRoom(0);
+    }
+
+    internal void WriteFailed(Exception exception)
+    {
+        _metrics.Full();
+        Interlocked.Exchange(ref _pausedUntil, (_time.GetUtcNow() + PauseAfterFailure).UtcTicks);
+        BeInTrouble(exception.Message);
+        WantRoom(0);
+    }
+
+    private static bool TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return exception is DirectoryNotFoundException;
+        }
+    }
+
+    private KeptContent? Find(Digest digest)
+    {
+        if (Contents.TryFind(digest, out var content))
+            return content;
+        if (_isScanned || _open is not { } open)
+            return null;
+        lock (_publishing)
+        {
+            if (open.Directory.Find(digest) is { } found)
+                Admit(found);
+        }
+
+        return Contents.TryFind(digest, out content) ? content : null;
+    }
+
+    /// <summary>A time that is yet to come would make it stay for ever.</summary>
+    private void Admit(KeptContent found)
+    {
+        var now = _time.GetUtcNow();
+        Contents.TryAdd(found.LastUse <= now ? found : new KeptContent(found.Digest, found.Length, now));
+    }
+
+    private DirectoryContent OpenFile(KeptContent content, string? mediaType, SafeFileHandle handle)
+    {
+        try
+        {
+            if (RandomAccess.GetLength(handle) != content.Length)
+                throw new InvalidDataException("its file has another length");
+            if (content.Length > SmallContents.Largest)
+                return new DirectoryContent(this, content, mediaType, handle);
+
+            var bytes = SmallContents.Read(handle, content);
+            _small.Add(content, bytes);
+            handle.Dispose();
+            return new DirectoryContent(content, mediaType, bytes);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    private bool TryEvict(OpenDirectory open, KeptContent content)
+    {
+        lock (_publishing)
+        {
+            // What is no longer in the index has been replaced: the file is another's.
+            if (!content.TryRetire() || !Contents.Remove(content))
+                return false;
+            TryDelete(open.Directory.PathOf(content.Digest));
+        }
+
+        _small.Remove(content);
+        return true;
+    }
+
+    private bool HasRoom(OpenDirectory open, long length)
+    {
+        if (Interlocked.Read(ref _coming) + length > _options.MaximumSize || Interlocked.Read(ref _pausedUntil) > _time.GetUtcNow().UtcTicks)
+            return false;
+        if (Available(open) >= length)
+            return true;
+        WantRoom(length);
+        return false;
+    }
+
+    /// <summary>What may still be written, beside a reserve and what is promised to those that write.</summary>
+    private long Available(OpenDirectory open)
+    {
+        try
+        {
+            var (free, all) = open.Directory.Space();
+            return free - Math.Min(LargestReserve, all / 20) - Math.Max(0, Interlocked.Read(ref _unwritten));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return long.MaxValue / 2; // nobody can tell: writing will
+        }
+    }
+
+    /// <summary>Down to a twentieth below what would be enough, so that this is not done for every content.</summary>
+    private long Excess(OpenDirectory open, long wanted)
+    {
+        var (size, coming) = (Contents.Size, Interlocked.Read(ref _coming));
+        var aboveMaximum = size + coming > _options.MaximumSize ? size + coming - (_options.MaximumSize / 20 * 19) : 0;
+        var available = Available(open);
+        var need = wanted <= size + available ? wanted : 0;
+        var shortOfDisk = available < need ? need - available + (size / 20) : 0;
+        return Math.Max(aboveMaximum, shortOfDisk);
+    }
+
+    /// <summary>Has <see cref="MakeRoom"/> run soon.</summary>
+    internal void WantRoom(long length)
+    {
+        if (length > Interlocked.Read(ref _wanted))
+            Interlocked.Exchange(ref _wanted, length);
+        _roomWanted.Writer.TryWrite(true);
+    }
+
+    private void JudgeRoom(OpenDirectory open, long wanted)
+    {
+        var available = Available(open);
+        if (available < 0)
+            BeInTrouble("the disk is full");
+        else if (_trouble is not null && available >= wanted && Interlocked.Read(ref _pausedUntil) <= _time.GetUtcNow().UtcTicks
+            && Interlocked.Exchange(ref _trouble, null) is not null)
+            _logger.RoomAgain();
+    }
+
+    private void BeInTrouble(string reason)
+    {
+        if (Interlocked.Exchange(ref _trouble, reason) is null)
+            _logger.Full(reason);
+    }
+
+    private sealed record OpenDirectory(CacheDirectory Directory, FileStream Lock, IndexJournal Journal);
+}

@@ -1,0 +1,101 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Buffers.Text;
+using System.Globalization;
+using System.Numerics;
+using System.Text;
+using ImageAccess.Core.Oci;
+
+namespace ImageAccess.Proxy.Content.Cache;
+
+/// <summary>
+/// A change of links or tags. As a line: its kind, its fields and a checksum (CRC-32C), between tabs, in printable ASCII;
+/// what does not fit is not remembered, what does not read is no line.
+/// </summary>
+internal abstract record JournalLine
+{
+    /// <summary>In bytes, with the line's end.</summary>
+    public const int MaximumLength = 4096;
+
+    private const int MaximumField = 1024;
+
+    /// <summary>Whether a text can be a field.</summary>
+    public static bool IsField(string text) => text.Length <= MaximumField && !text.AsSpan().ContainsAnyExceptInRange(' ', '~');
+
+    public static void Write(ArrayBufferWriter<byte> lines, JournalLine line)
+    {
+        var text = line switch
+        {
+            LinkLine link => $"link\t{link.Repository}\t{link.Digest}\t{link.MediaType}\t",
+            TagLine tag => string.Create(CultureInfo.InvariantCulture,
+                $"tag\t{tag.Repository}\t{tag.Tag}\t{tag.Known.Digest}\t{tag.Known.SeenAt.ToUnixTimeMilliseconds()}\t{tag.Accept}\t"),
+            ForgottenTagLine tag => $"forget\t{tag.Repository}\t{tag.Tag}\t",
+            UnlinkLine link => $"unlink\t{link.Repository}\t{link.Digest}\t",
+            EvictedLine evicted => $"evicted\t{evicted.Digest}\t",
+            _ => throw new ArgumentOutOfRangeException(nameof(line)),
+        };
+        var bytes = lines.GetSpan(text.Length + 9);
+        var length = Encoding.ASCII.GetBytes(text, bytes);
+        Utf8Formatter.TryFormat(Checksum(bytes[..length]), bytes[length..], out _, new StandardFormat('x', 8));
+        bytes[length + 8] = (byte)'\n';
+        lines.Advance(length + 9);
+    }
+
+    /// <param name="line">Without its end.</param>
+    /// <param name="names">Names that were read before: each is kept once.</param>
+    /// <returns>Null where it is not a line as it was written here.</returns>
+    public static JournalLine? Read(ReadOnlySpan<byte> line, Dictionary<string, RepositoryName> names)
+    {
+        if (line.Length < 9
+            || !Utf8Parser.TryParse(line[^8..], out uint checksum, out var used, 'x') || used != 8
+            || line[^9] != '\t' || checksum != Checksum(line[..^8]))
+            return null;
+
+        var fields = Encoding.ASCII.GetString(line[..^9]).Split('\t');
+        switch (fields)
+        {
+            case ["link", var repository, var digest, var mediaType]
+                when Name(repository, names) is { } name && Digest.TryParse(digest, out var linked):
+                return new LinkLine(name, linked, mediaType.Length == 0 ? null : mediaType);
+            case ["tag", var repository, var tag, var digest, var seenAt, var accept]
+                when Name(repository, names) is { } name && Tag.TryParse(tag, out var known) && Digest.TryParse(digest, out var last)
+                    && long.TryParse(seenAt, NumberStyles.None, CultureInfo.InvariantCulture, out var time) && time < 253_402_300_800_000:
+                return new TagLine(name, known.Value, accept, new KnownTag(last, DateTimeOffset.FromUnixTimeMilliseconds(time)));
+            case ["forget", var repository, var tag] when Name(repository, names) is { } name && Tag.TryParse(tag, out var known):
+                return new ForgottenTagLine(name, known.Value);
+            case ["unlink", var repository, var digest] when Name(repository, names) is { } name && Digest.TryParse(digest, out var unlinked):
+                return new UnlinkLine(name, unlinked);
+            case ["evicted", var digest] when Digest.TryParse(digest, out var gone):
+                return new EvictedLine(gone);
+            default:
+                return null;
+        }
+    }
+
+    private static RepositoryName? Name(string text, Dictionary<string, RepositoryName> names)
+    {
+        if (!names.TryGetValue(text, out var name) && RepositoryName.TryParse(text, out name) && name.Value == text)
+            names[text] = name;
+        return name?.Value == text ? name : null;
+    }
+
+    private static uint Checksum(ReadOnlySpan<byte> bytes)
+    {
+        var checksum = uint.MaxValue;
+        for (; bytes.Length >= sizeof(ulong); bytes = bytes[sizeof(ulong)..])
+            checksum = BitOperations.Crc32C(checksum, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
+        foreach (var b in bytes)
+            checksum = BitOperations.Crc32C(checksum, b);
+        return ~checksum;
+    }
+}
+
+internal sealed record LinkLine(RepositoryName Repository, Digest Digest, string? MediaType) : JournalLine;
+
+internal sealed record UnlinkLine(RepositoryName Repository, Digest Digest) : JournalLine;
+
+internal sealed record TagLine(RepositoryName Repository, string Tag, string Accept, KnownTag Known) : JournalLine;
+
+internal sealed record ForgottenTagLine(RepositoryName Repository, string Tag) : JournalLine;
+
+internal sealed record EvictedLine(Digest Digest) : JournalLine;

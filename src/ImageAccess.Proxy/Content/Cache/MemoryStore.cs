@@ -1,0 +1,229 @@
+using ImageAccess.Core.Oci;
+
+namespace ImageAccess.Proxy.Content.Cache;
+
+/// <summary>Everything in memory, up to a size; nothing is left after a restart.</summary>
+internal sealed class MemoryStore(long maximumSize, TimeProvider time) : IndexedStore
+{
+    private readonly Lock _changing = new();
+    private readonly Dictionary<KeptContent, GrowingBytes> _bytes = [];
+    private long _coming;
+
+    public override bool Holds(Digest digest) => Contents.TryFind(digest, out _);
+
+    public override CacheWriter? Begin(Digest digest, long? length) => TryReserve(length ?? 0) ? new Writer(this, digest, length ?? 0) : null;
+
+    protected override CachedContent? Open(Digest digest, string? mediaType)
+    {
+        if (!Contents.TryFind(digest, out var content) || !content.TryHold(time.GetUtcNow()))
+            return null;
+        lock (_changing)
+            return new Content(this, content, mediaType, _bytes[content]);
+    }
+
+    /// <summary>Evicts what is in the way; false where that is not enough.</summary>
+    private bool TryReserve(long length)
+    {
+        var evicted = new HashSet<Digest>();
+        lock (_changing)
+        {
+            if (_coming + length > maximumSize)
+                return false;
+            foreach (var content in Contents.Size + _coming + length > maximumSize ? Contents.LeastRecentlyUsedFirst() : [])
+            {
+                if (Contents.Size + _coming + length <= maximumSize)
+                    break;
+                if (!content.TryRetire())
+                    continue;
+                Contents.Remove(content);
+                _bytes.Remove(content);
+                evicted.Add(content.Digest);
+            }
+
+            if (Contents.Size + _coming + length > maximumSize)
+                length = -1;
+            else
+                _coming += length;
+        }
+
+        Links.Forget(evicted);
+        return length >= 0;
+    }
+
+    private void Ended(long reserved)
+    {
+        lock (_changing)
+            _coming -= reserved;
+    }
+
+    private KeptContent Publish(Digest digest, GrowingBytes bytes)
+    {
+        var content = new KeptContent(digest, bytes.Length, time.GetUtcNow());
+        content.TryHold(content.LastUse);
+        bytes.End();
+        lock (_changing)
+        {
+            if (Contents.TryFind(digest, out var former) && Contents.Remove(former) && former.TryRetire())
+                _bytes.Remove(former);
+            _bytes[content] = bytes;
+            Contents.TryAdd(content);
+        }
+
+        return content;
+    }
+
+    private void Release(KeptContent content)
+    {
+        content.Release();
+        lock (_changing)
+        {
+            // It was replaced while it was held.
+            if (!(Contents.TryFind(content.Digest, out var present) && present == content) && content.TryRetire())
+                _bytes.Remove(content);
+        }
+    }
+
+    /// <summary>Pieces, so that what has come can be read while more comes, and nothing is moved.</summary>
+    private sealed class GrowingBytes
+    {
+        private const int PieceSize = SmallContents.Largest;
+
+        private readonly List<byte[]> _pieces = [];
+        private long _length;
+
+        public long Length => Interlocked.Read(ref _length);
+
+        public ReadOnlyMemory<byte>? AsSmall() => Length > PieceSize ? default(ReadOnlyMemory<byte>?) : Length == 0 ? Array.Empty<byte>() : PieceAt(0).AsMemory(0, (int)Length);
+
+        public void Append(ReadOnlySpan<byte> bytes)
+        {
+            while (bytes.Length > 0)
+            {
+                var place = (int)(_length % PieceSize);
+                if (place == 0)
+                {
+                    lock (_pieces)
+                        _pieces.Add(new byte[PieceSize]);
+                }
+
+                var now = Math.Min(bytes.Length, PieceSize - place);
+                bytes[..now].CopyTo(PieceAt(_length).AsSpan(place));
+                bytes = bytes[now..];
+                Interlocked.Add(ref _length, now);
+            }
+        }
+
+        public int Read(Span<byte> buffer, long offset)
+        {
+            var there = (int)Math.Min(buffer.Length, Math.Max(0, Length - offset));
+            var read = 0;
+            while (read < there)
+            {
+                var place = (int)((offset + read) % PieceSize);
+                var piece = PieceAt(offset + read).AsSpan(place, Math.Min(there - read, PieceSize - place));
+                piece.CopyTo(buffer[read..]);
+                read += piece.Length;
+            }
+
+            return read;
+        }
+
+        /// <summary>Nothing more comes.</summary>
+        public void End()
+        {
+            lock (_pieces)
+            {
+                if (_pieces.Count > 0 && _length % PieceSize != 0)
+                    _pieces[^1] = _pieces[^1][..(int)(_length % PieceSize)];
+            }
+        }
+
+        private byte[] PieceAt(long offset)
+        {
+            lock (_pieces)
+                return _pieces[(int)(offset / PieceSize)];
+        }
+    }
+
+    private sealed class Content(MemoryStore store, KeptContent content, string? mediaType, GrowingBytes bytes) : CachedContent
+    {
+        private int _isDisposed;
+
+        public override Digest Digest => content.Digest;
+
+        public override long Length => content.Length;
+
+        public override string? MediaType => mediaType;
+
+        public override ReadOnlyMemory<byte>? Bytes => bytes.AsSmall();
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
+            return ValueTask.FromResult(bytes.Read(buffer.Span, offset));
+        }
+
+        public override void Dispose()
+        {
+            if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+                store.Release(content);
+        }
+    }
+
+    private sealed class Writer(MemoryStore store, Digest digest, long reserved) : CacheWriter
+    {
+        private readonly GrowingBytes _bytes = new();
+        private readonly DigestCheck _check = new(digest);
+        private long _reserved = reserved;
+        private KeptContent? _published;
+        private int _isDisposed;
+
+        public override long Length => _bytes.Length;
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
+            if (_published is not null)
+                throw new InvalidOperationException("Nothing can be written after the end.");
+            var more = Length + bytes.Length - _reserved;
+            if (more > 0 && !store.TryReserve(more))
+                throw new IOException("The cache has no room left.");
+            _reserved += Math.Max(0, more);
+            _check.Append(bytes.Span);
+            _bytes.Append(bytes.Span);
+            return ValueTask.CompletedTask;
+        }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
+            return ValueTask.FromResult(_bytes.Read(buffer.Span, offset));
+        }
+
+        public override bool Verifies() => _published is not null || _check.Verifies();
+
+        public override ValueTask PublishAsync(CancellationToken cancellationToken)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
+            if (_published is not null)
+                return ValueTask.CompletedTask;
+            if (!Verifies())
+                throw new InvalidOperationException($"What was written is not {digest}.");
+            _published = store.Publish(digest, _bytes);
+            store.Ended(_reserved);
+            return ValueTask.CompletedTask;
+        }
+
+        public override ValueTask DisposeAsync()
+        {
+            if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+                return ValueTask.CompletedTask;
+            _check.Dispose();
+            if (_published is { } published)
+                store.Release(published);
+            else
+                store.Ended(_reserved);
+            return ValueTask.CompletedTask;
+        }
+    }
+}

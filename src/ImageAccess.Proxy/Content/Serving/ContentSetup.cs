@@ -1,0 +1,22 @@
+using ImageAccess.Proxy.Content.Upstream;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Content.Serving;
+
+public static class ContentSetup
+{
+    /// <summary>What is served from where. It needs an <see cref="Cache.ICacheStore"/>.</summary>
+    public static IServiceCollection AddContent(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<ContentOptions>().Bind(configuration.GetSection("Cache")).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<ContentOptions>, ContentOptionsValidator>();
+        services.AddSingleton<ContentMetrics>();
+        services.AddSingleton<Fills>();
+        services.AddHostedService(provider => provider.GetRequiredService<Fills>());
+        services.AddSingleton<ManifestServer>();
+        services.AddSingleton<BlobServer>();
+        services.AddSingleton(provider => new ContentServer(
+            provider.GetRequiredService<UpstreamRegistry>(), provider.GetRequiredService<ManifestServer>(), provider.GetRequiredService<BlobServer>()));
+        return services;
+    }
+}

@@ -1,0 +1,298 @@
+using System.Buffers;
+using System.Net;
+using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Content.Cache;
+using ImageAccess.Proxy.Content.Upstream;
+
+namespace ImageAccess.Proxy.Content.Serving;
+
+/// <summary>What became of a download.</summary>
+internal enum FillState
+{
+    Coming,
+
+    /// <summary>All of it is there and is what its digest says.</summary>
+    Done,
+
+    /// <summary>It cannot be kept: who reads it goes on by itself.</summary>
+    Unkept,
+
+    /// <summary>Upstream broke off for good, or sent something else than the digest says.</summary>
+    Failed,
+
+    /// <summary>Nobody waited for it any more.</summary>
+    Abandoned,
+}
+
+/// <summary>
+/// One download of one blob, however many read it. Each reader goes at its own pace over what is there so far; the last byte is shown
+/// to nobody before the whole has been verified, so that what is wrong ends in a broken connection and never in a complete answer.
+/// </summary>
+internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeProvider time) : IAsyncDisposable
+{
+    private const int BufferSize = 64 * 1024;
+
+    /// <summary>How often a broken download is taken up again where it broke.</summary>
+    private const int MaximumResumptions = 3;
+
+    /// <summary>How long nothing may come.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
+
+    private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _abandoned = new();
+    private readonly Lock _latestGate = new();
+    private ReadOnlyMemory<byte> _latest;
+    private long _latestStart;
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _readers;
+    private bool _isRunning = true;
+    private bool _isReleased;
+
+    public Digest Digest => digest;
+
+    /// <summary>In bytes; null where upstream did not say and the end has not come.</summary>
+    public long? Total => total ?? (State == FillState.Done ? writer.Length : null);
+
+    public FillState State { get; private set; }
+
+    /// <summary>Downloads until the end, verifies and publishes. It never throws: its state says what became of it.</summary>
+    /// <param name="answer">Upstream's answer, whose body is next.</param>
+    /// <param name="resume">Asks upstream for the rest from a byte on.</param>
+    public async Task RunAsync(HttpResponseMessage answer, Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
+    {
+        var state = FillState.Failed;
+        try
+        {
+            state = await DownloadAsync(answer, resume);
+        }
+        catch (StoreFailedException)
+        {
+            state = FillState.Unkept;
+        }
+        catch (WrongContentException)
+        {
+            state = FillState.Failed;
+        }
+        catch (OperationCanceledException) when (_abandoned.IsCancellationRequested)
+        {
+            state = FillState.Abandoned;
+        }
+        finally
+        {
+            End(state);
+            lock (_gate)
+                _isRunning = false;
+        }
+    }
+
+    /// <summary>A reader comes; it must leave.</summary>
+    public bool TryJoin()
+    {
+        lock (_gate)
+        {
+            if (_isReleased || State is FillState.Failed or FillState.Abandoned || _abandoned.IsCancellationRequested)
+                return false;
+            _readers++;
+            return true;
+        }
+    }
+
+    /// <param name="finishFrom">The part from which on the download is worth its end without readers.</param>
+    public void Leave(double finishFrom)
+    {
+        var isLast = false;
+        lock (_gate)
+            isLast = --_readers == 0 && State == FillState.Coming && !(writer.Length >= finishFrom * (total ?? long.MaxValue));
+        if (isLast)
+            _abandoned.Cancel();
+    }
+
+    /// <summary>Reads from an offset what may be seen by now.</summary>
+    public async ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken)
+    {
+        var visible = Visible() - offset;
+        if (visible <= 0)
+            return 0;
+        if (buffer.Length > visible)
+            buffer = buffer[..(int)visible];
+        return CopyLatest(buffer.Span, offset) is > 0 and var copied ? copied : await writer.ReadAsync(buffer, offset, cancellationToken);
+    }
+
+    /// <summary>Whether the byte at this offset may be seen by now.</summary>
+    public bool Shows(long offset) => Visible() > offset;
+
+    /// <summary>Until there is more than this, or the end.</summary>
+    public Task ChangedAsync(long offset, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+            return State != FillState.Coming || Shows(offset) ? Task.CompletedTask : _changed.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Nobody needs it any more.</summary>
+    public void Abandon()
+    {
+        lock (_gate)
+        {
+            if (!_isReleased)
+                _abandoned.Cancel();
+        }
+    }
+
+    /// <summary>Whoever has done with it says so: its place becomes free once it has ended and nobody reads it.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            if (_readers > 0 || _isRunning || _isReleased)
+                return;
+            _isReleased = true;
+        }
+
+        await writer.DisposeAsync();
+        _abandoned.Dispose();
+    }
+
+    /// <summary>Bytes that may be seen: of what is not verified yet, all but the last.</summary>
+    private long Visible() => State == FillState.Done ? writer.Length : Math.Max(0, total is { } all ? Math.Min(writer.Length, all - 1) : writer.Length - 1);
+
+    private async Task<FillState> DownloadAsync(HttpResponseMessage answer, Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
+    {
+        var current = answer;
+        for (var resumptions = 0; ; resumptions++)
+        {
+            try
+            {
+                using (current)
+                    await DownloadAsync(current);
+                return await FinishAsync();
+            }
+            catch (Exception exception) when (IsBroken(exception))
+            {
+                if (resumptions == MaximumResumptions || await TakeUpAsync(resume) is not { } next)
+                    return FillState.Failed;
+                current = next;
+            }
+        }
+    }
+
+    private async Task DownloadAsync(HttpResponseMessage answer)
+    {
+        await using var body = await answer.Content.ReadAsStreamAsync(_abandoned.Token);
+        var (next, shown) = (ArrayPool<byte>.Shared.Rent(BufferSize), ArrayPool<byte>.Shared.Rent(BufferSize));
+        using var limit = new CancellationTokenSource(Patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _abandoned.Token);
+        try
+        {
+            while (await body.ReadAsync(next, either.Token) is > 0 and var count)
+            {
+                if (writer.Length + count > total)
+                    throw new WrongContentException();
+                await KeepAsync(next.AsMemory(0, count));
+                Show(next.AsMemory(0, count));
+                (next, shown) = (shown, next);
+                limit.CancelAfter(Patience);
+            }
+        }
+        finally
+        {
+            Show(default);
+            ArrayPool<byte>.Shared.Return(next);
+            ArrayPool<byte>.Shared.Return(shown);
+        }
+
+        if (writer.Length < total)
+            throw new IOException("upstream's answer ends too early");
+    }
+
+    /// <summary>What came last is there for those who follow closely, until the next comes: they need not read it from the store.</summary>
+    private void Show(ReadOnlyMemory<byte> bytes)
+    {
+        lock (_latestGate)
+            (_latest, _latestStart) = (bytes, writer.Length - bytes.Length);
+        Tell();
+    }
+
+    private int CopyLatest(Span<byte> buffer, long offset)
+    {
+        lock (_latestGate)
+        {
+            if (offset < _latestStart || offset >= _latestStart + _latest.Length)
+                return 0;
+            var bytes = _latest.Span[(int)(offset - _latestStart)..];
+            bytes = bytes[..Math.Min(buffer.Length, bytes.Length)];
+            bytes.CopyTo(buffer);
+            return bytes.Length;
+        }
+    }
+
+    private async ValueTask KeepAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            await writer.WriteAsync(bytes, _abandoned.Token);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreFailedException(exception);
+        }
+    }
+
+    /// <summary>Readers have it all once it is verified; whether it is on disk is not theirs to wait for.</summary>
+    private async Task<FillState> FinishAsync()
+    {
+        if (!writer.Verifies())
+            return FillState.Failed;
+        End(FillState.Done);
+        try
+        {
+            await writer.PublishAsync(CancellationToken.None);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The store tells of it. It is not kept, but it is right, and all there for those who read it now.
+        }
+
+        return FillState.Done;
+    }
+
+    private void End(FillState state)
+    {
+        lock (_gate)
+            State = state;
+        Tell();
+    }
+
+    /// <summary>The rest from where it broke, if upstream gives exactly that.</summary>
+    private async Task<HttpResponseMessage?> TakeUpAsync(Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
+    {
+        try
+        {
+            var from = writer.Length;
+            var answer = await resume(from, _abandoned.Token);
+            if (answer.StatusCode == HttpStatusCode.PartialContent
+                && answer.Content.Headers.ContentRange is { From: { } first } range && first == from && (range.Length is null || range.Length == total))
+                return answer;
+            answer.Dispose();
+            return null;
+        }
+        catch (Exception exception) when (IsBroken(exception))
+        {
+            return null;
+        }
+    }
+
+    private void Tell()
+    {
+        TaskCompletionSource changed;
+        lock (_gate)
+            (changed, _changed) = (_changed, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        changed.TrySetResult();
+    }
+
+    private bool IsBroken(Exception exception) =>
+        exception is IOException or HttpRequestException or UpstreamException || (exception is OperationCanceledException && !_abandoned.IsCancellationRequested);
+
+    private sealed class StoreFailedException(Exception cause) : Exception(cause.Message, cause);
+
+    private sealed class WrongContentException() : Exception("upstream sends more than it said");
+}

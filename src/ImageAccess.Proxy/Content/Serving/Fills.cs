@@ -1,0 +1,64 @@
+using System.Collections.Concurrent;
+using ImageAccess.Core.Oci;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Content.Serving;
+
+/// <summary>The downloads under way: one for each digest, whoever asks. Who comes first begins it; the others wait for its beginning.</summary>
+internal sealed class Fills(ContentMetrics metrics, IOptions<ContentOptions> options) : IHostedService
+{
+    private readonly ConcurrentDictionary<Digest, TaskCompletionSource<Fill?>> _coming = new();
+    private readonly ConcurrentDictionary<Fill, Task> _running = new();
+
+    /// <summary>The download of this digest, once it has begun; null where it never will.</summary>
+    /// <param name="claim">To be ended by <see cref="Begin"/> or <see cref="Release"/> where the download is the caller's to begin; else null.</param>
+    public Task<Fill?> Find(Digest digest, out TaskCompletionSource<Fill?>? claim)
+    {
+        var own = new TaskCompletionSource<Fill?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var found = _coming.GetOrAdd(digest, own);
+        claim = found == own ? own : null;
+        return found.Task;
+    }
+
+    /// <summary>It does not begin: whoever waits asks for itself.</summary>
+    public void Release(Digest digest, TaskCompletionSource<Fill?> claim)
+    {
+        _coming.TryRemove(KeyValuePair.Create(digest, claim));
+        claim.TrySetResult(null);
+    }
+
+    /// <summary>It has begun; its first reader has joined.</summary>
+    public void Begin(Fill fill, TaskCompletionSource<Fill?> claim, HttpResponseMessage answer, Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
+    {
+        fill.TryJoin();
+        _running[fill] = RunAsync(fill, claim, answer, resume);
+        claim.SetResult(fill);
+    }
+
+    public async Task LeaveAsync(Fill fill)
+    {
+        fill.Leave(options.Value.FinishFrom);
+        await fill.DisposeAsync();
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Requests have ended by then; what nobody reads is given up.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        foreach (var fill in _running.Keys)
+            fill.Abandon();
+        await Task.WhenAll(_running.Values).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private async Task RunAsync(
+        Fill fill, TaskCompletionSource<Fill?> claim, HttpResponseMessage answer, Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
+    {
+        await Task.Yield();
+        await fill.RunAsync(answer, resume);
+        metrics.Filled(fill.State);
+        _coming.TryRemove(KeyValuePair.Create(fill.Digest, claim));
+        _running.TryRemove(fill, out _);
+        await fill.DisposeAsync();
+    }
+}

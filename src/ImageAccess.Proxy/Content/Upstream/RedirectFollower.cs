@@ -1,0 +1,91 @@
+using System.Net;
+using ImageAccess.Proxy.Foundation.DockerHub;
+
+namespace ImageAccess.Proxy.Content.Upstream;
+
+/// <summary>
+/// Sends a request to the registry and follows the redirects of a blob on the client's behalf, to the listed hosts alone.
+/// Nothing of the client goes there but its range: no credential, no other header.
+/// </summary>
+internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageInvoker redirects, RedirectHosts hosts) : HttpMessageHandler
+{
+    /// <summary>How many redirects one request may take.</summary>
+    private const int MaximumHops = 5;
+
+    /// <summary>Set on requests whose redirects may be followed.</summary>
+    public static readonly HttpRequestOptionsKey<bool> MayFollow = new("imageaccess.follow");
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var response = await registry.SendAsync(request, cancellationToken);
+        if (!IsRedirect(response.StatusCode))
+            return response;
+
+        using var first = response;
+        if (!request.Options.TryGetValue(MayFollow, out var follow) || !follow)
+            throw new UpstreamException($"upstream answered {(int)response.StatusCode}, a redirect, where none is expected");
+
+        var target = Next(request.RequestUri!, first);
+        for (var hop = 1; ; hop++)
+        {
+            var answer = await redirects.SendAsync(Ask(request, target), cancellationToken);
+            if (!IsRedirect(answer.StatusCode))
+                return Accept(answer, first);
+
+            using (answer)
+                target = Next(target, answer);
+            if (hop == MaximumHops)
+                throw new UpstreamException($"upstream redirects more than {MaximumHops} times");
+        }
+    }
+
+    private static bool IsRedirect(HttpStatusCode status) => (int)status is 301 or 302 or 303 or 307 or 308;
+
+    private Uri Next(Uri current, HttpResponseMessage response)
+    {
+        if (response.Headers.Location is not { } location)
+            throw new UpstreamException("upstream redirects without saying where to");
+
+        var target = location.IsAbsoluteUri ? location : new Uri(current, location);
+        return hosts.Allows(target)
+            ? target
+            : throw new UpstreamException($"upstream redirects to {target.Scheme}://{target.IdnHost}:{target.Port}, which Upstream:RedirectHosts does not list");
+    }
+
+    private static HttpRequestMessage Ask(HttpRequestMessage request, Uri target)
+    {
+        var ask = new HttpRequestMessage(request.Method, target) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        ask.Headers.UserAgent.Add(UpstreamRegistry.OwnUserAgent);
+        ask.Headers.Range = request.Headers.Range;
+        return ask;
+    }
+
+    /// <summary>Content, or a range that it does not have. Anything else speaks of the signed address, which is not the client's business.</summary>
+    private static HttpResponseMessage Accept(HttpResponseMessage answer, HttpResponseMessage redirect)
+    {
+        if ((int)answer.StatusCode is not (200 or 206 or 416))
+        {
+            using (answer)
+                throw new UpstreamException($"{answer.RequestMessage?.RequestUri?.IdnHost} answered {(int)answer.StatusCode} for a blob");
+        }
+
+        const string Digest = "Docker-Content-Digest";
+        if (!answer.Headers.Contains(Digest) && redirect.Headers.TryGetValues(Digest, out var digest))
+            answer.Headers.TryAddWithoutValidation(Digest, digest);
+        return answer;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            registry.Dispose();
+            redirects.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+}
+
+/// <summary>Upstream answered what must not be passed on. The message names no credential and no query.</summary>
+public sealed class UpstreamException(string message) : Exception(message);

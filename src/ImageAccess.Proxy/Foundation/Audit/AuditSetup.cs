@@ -1,0 +1,28 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace ImageAccess.Proxy.Foundation.Audit;
+
+public static class AuditSetup
+{
+    public static IServiceCollection AddAudit(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<AuditOptions>()
+            .Bind(configuration.GetSection("Audit"))
+            .Configure(options => options.DataDirectory = configuration["Data:Directory"] ?? "")
+            .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
+            .Validate(options => options.File != "", "Audit:File: name a file, or leave the key out")
+            .Validate(options => options.MaximumSize >= AuditOptions.SmallestMaximumSize, "Audit:MaximumSize: choose at least 2MiB")
+            .ValidateOnStart();
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddMetrics();
+        services.AddSingleton(provider => new PendingEvents(PendingEvents.DefaultCapacity, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AuditMetrics>();
+        services.AddSingleton<AuditTrail>();
+        services.AddSingleton<IAuditSink, FileAuditSink>();
+        services.AddSingleton<AuditWriter>();
+        services.AddHostedService(provider => provider.GetRequiredService<AuditWriter>());
+        services.AddHealthChecks().AddCheck<AuditHealthCheck>("audit");
+        return services;
+    }
+}

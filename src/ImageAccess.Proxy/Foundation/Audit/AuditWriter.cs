@@ -1,0 +1,116 @@
+using System.Buffers;
+
+namespace ImageAccess.Proxy.Foundation.Audit;
+
+/// <summary>
+/// Takes events from the queue and writes them in batches. What cannot be written is kept and tried again; as long as
+/// the program runs nothing that was queued is lost.
+/// </summary>
+public sealed class AuditWriter(
+    PendingEvents pending,
+    IAuditSink sink,
+    AuditMetrics metrics,
+    IHostApplicationLifetime lifetime,
+    TimeProvider time,
+    ILogger<AuditWriter> logger) : BackgroundService
+{
+    public static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// How long events gather after a batch, by the machine's own clock: under load a file is opened and written a hundred times a second,
+    /// not ten thousand.
+    /// </summary>
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>A batch ends with the event that passes this size.</summary>
+    private const int BatchSize = 64 * 1024;
+
+    private readonly CancellationTokenSource _stopping = new(Timeout.InfiniteTimeSpan, time);
+    private volatile string? _failure;
+
+    /// <summary>Why nothing can be written at the moment; null while all is well.</summary>
+    public string? Failure => _failure;
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await sink.OpenAsync(cancellationToken);
+        lifetime.ApplicationStopping.Register(pending.LosePatience);
+        await base.StartAsync(cancellationToken);
+    }
+
+    /// <summary>Writes what is queued, and gives a sink that fails a moment longer.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        pending.Complete();
+        _stopping.CancelAfter(PendingEvents.Grace);
+        if (ExecuteTask is { } writing)
+            await writing;
+        await base.StopAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        _stopping.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var buffer = new ArrayBufferWriter<byte>(2 * BatchSize);
+        using var line = new AuditLine(buffer);
+        while (await pending.Reader.WaitToReadAsync(CancellationToken.None))
+        {
+            buffer.ResetWrittenCount();
+            var events = 0;
+            while (buffer.WrittenCount < BatchSize && pending.Reader.TryRead(out var audit))
+            {
+                line.Write(audit);
+                events++;
+            }
+
+            await WriteAsync(buffer.WrittenMemory, events);
+            if (pending.EndOverflow())
+                logger.RoomAgain(metrics.DroppedInAll);
+            if (!pending.IsFilling)
+                await Task.Delay(Gathering, TimeProvider.System, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task WriteAsync(ReadOnlyMemory<byte> lines, int events)
+    {
+        while (true)
+        {
+            var isLastAttempt = _stopping.IsCancellationRequested;
+            try
+            {
+                await sink.WriteAsync(lines, _stopping.Token);
+                metrics.Written(events);
+                if (_failure is not null)
+                    logger.WritingAgain();
+                _failure = null;
+                return;
+            }
+            catch (IOException exception)
+            {
+                Fail(exception);
+            }
+
+            if (isLastAttempt)
+            {
+                metrics.Lost(events);
+                logger.LostAtShutdown(events);
+                return;
+            }
+
+            await Task.Delay(RetryDelay, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private void Fail(IOException exception)
+    {
+        metrics.WriteFailed();
+        if (_failure != exception.Message)
+            logger.CannotWrite(exception);
+        _failure = exception.Message;
+    }
+}

@@ -1,0 +1,14 @@
+namespace ImageAccess.Proxy.Foundation.Audit;
+
+/// <summary>Where the trail is kept.</summary>
+public interface IAuditSink
+{
+    /// <summary>Called once, before the listeners open.</summary>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">Nothing can be written: there is no start.</exception>
+    ValueTask OpenAsync(CancellationToken cancellationToken);
+
+    /// <param name="lines">Whole lines, each one event. The memory is the writer's again afterwards.</param>
+    /// <param name="cancellationToken">The program cannot wait any longer.</param>
+    /// <exception cref="IOException">The lines are not all kept; they come again.</exception>
+    ValueTask WriteAsync(ReadOnlyMemory<byte> lines, CancellationToken cancellationToken);
+}

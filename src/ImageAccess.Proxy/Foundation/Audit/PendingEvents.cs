@@ -1,0 +1,68 @@
+using System.Threading.Channels;
+
+namespace ImageAccess.Proxy.Foundation.Audit;
+
+/// <summary>Events on their way from requests to the writer, in bounded memory.</summary>
+public sealed class PendingEvents : IDisposable
+{
+    public const int DefaultCapacity = 8192;
+
+    /// <summary>How long a denial still waits for room once the program stops.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
+
+    private readonly Channel<AuditEvent> _channel;
+    private readonly CancellationTokenSource _patience;
+    private readonly int _capacity;
+    private int _overflowing;
+
+    public PendingEvents(int capacity, TimeProvider time)
+    {
+        _capacity = capacity;
+        _channel = Channel.CreateBounded<AuditEvent>(new BoundedChannelOptions(capacity) { SingleReader = true });
+        _patience = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+    }
+
+    public int Count => _channel.Reader.Count;
+
+    /// <summary>There was no room for an event, and there has not been much since.</summary>
+    public bool IsOverflowing => Volatile.Read(ref _overflowing) != 0;
+
+    /// <summary>A quarter of the room is taken: it is time to write.</summary>
+    internal bool IsFilling => Count > _capacity / 4;
+
+    internal ChannelReader<AuditEvent> Reader => _channel.Reader;
+
+    public bool TryAdd(AuditEvent audit) => _channel.Writer.TryWrite(audit);
+
+    /// <summary>Waits for room; false when the program stopped first.</summary>
+    public async ValueTask<bool> AddAsync(AuditEvent audit)
+    {
+        try
+        {
+            await _channel.Writer.WriteAsync(audit, _patience.Token);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        catch (ChannelClosedException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>True for the first event that found no room.</summary>
+    public bool BeginOverflow() => Interlocked.Exchange(ref _overflowing, 1) == 0;
+
+    /// <summary>True once, when half of the queue is free again.</summary>
+    public bool EndOverflow() => IsOverflowing && Count <= _capacity / 2 && Interlocked.Exchange(ref _overflowing, 0) == 1;
+
+    /// <summary>The program begins to stop: whoever waits for room does so for a moment longer.</summary>
+    public void LosePatience() => _patience.CancelAfter(Grace);
+
+    /// <summary>Nothing comes any more; what is there can still be read.</summary>
+    public void Complete() => _channel.Writer.TryComplete();
+
+    public void Dispose() => _patience.Dispose();
+}

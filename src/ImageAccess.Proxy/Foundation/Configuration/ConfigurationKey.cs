@@ -1,0 +1,141 @@
+using System.Globalization;
+
+namespace ImageAccess.Proxy.Foundation.Configuration;
+
+/// <summary>How a key's value is written.</summary>
+internal enum ConfigurationKind
+{
+    Text,
+
+    /// <summary><c>true</c> or <c>false</c>.</summary>
+    Switch,
+
+    /// <summary>Relative to the configuration file's folder.</summary>
+    Path,
+
+    /// <summary><c>500MiB</c>, <c>20GiB</c>.</summary>
+    Size,
+
+    /// <summary><c>30s</c>, <c>5m</c>, <c>12h</c>, <c>7d</c>.</summary>
+    Duration,
+
+    /// <summary>From the environment alone: a configuration file is read by more people than a secret should be.</summary>
+    Secret,
+
+    /// <summary>The section ends in a number for each value.</summary>
+    List,
+
+    /// <summary>A value, or a section of names with a value or a list each.</summary>
+    Map,
+}
+
+/// <summary>One key of the configuration. What is not in this table stops the start.</summary>
+internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = ConfigurationKind.Text)
+{
+    public static IReadOnlyList<ConfigurationKey> All { get; } =
+    [
+        new("Listen:Mirror"),
+        new("Listen:Admin"),
+        new("Listen:Gateway"),
+        new("Listen:ForwardProxy"),
+        new("Listen:TrustedProxies", ConfigurationKind.List),
+        new("Mirror:Hold", ConfigurationKind.Switch),
+        new("PublicUrl"),
+        new("Upstream:Registry"),
+        new("Upstream:Auth"),
+        new("Upstream:Hub"),
+        new("Upstream:Index"),
+        new("Upstream:Addresses", ConfigurationKind.Map),
+        new("Upstream:Proxy"),
+        new("Upstream:TrustedCertificates", ConfigurationKind.Path),
+        new("Upstream:RedirectHosts", ConfigurationKind.List),
+        new("Egress:Allow", ConfigurationKind.List),
+        new("Egress:Deny", ConfigurationKind.List),
+        new("Egress:HubCopies", ConfigurationKind.Switch),
+        new("Egress:IdleTimeout", ConfigurationKind.Duration),
+        new("Egress:Lifetime", ConfigurationKind.Duration),
+        new("ForwardProxy:Users", ConfigurationKind.Path),
+        new("Identity:OrganizationClaim"),
+        new("Identity:TrustedKeys", ConfigurationKind.Path),
+        new("Identity:Directory:Organization", ConfigurationKind.List),
+        new("Identity:Directory:Username"),
+        new("Identity:Directory:SecretFile", ConfigurationKind.Path),
+        new("Identity:Directory:Secret", ConfigurationKind.Secret),
+        new("Identity:Directory:Refresh", ConfigurationKind.Duration),
+        new("Identity:Directory:StaleFor", ConfigurationKind.Duration),
+        new("Certificates:Directory", ConfigurationKind.Path),
+        new("Certificates:Authority", ConfigurationKind.Path),
+        new("Certificates:AuthorityKey", ConfigurationKind.Path),
+        new("Certificates:Gateway", ConfigurationKind.Path),
+        new("Certificates:GatewayKey", ConfigurationKind.Path),
+        new("Certificates:Mirror", ConfigurationKind.Path),
+        new("Certificates:MirrorKey", ConfigurationKind.Path),
+        new("Catalog:File", ConfigurationKind.Path),
+        new("Catalog:Hub", ConfigurationKind.Switch),
+        new("Catalog:StaleFor", ConfigurationKind.Duration),
+        new("Cache:Directory", ConfigurationKind.Path),
+        new("Cache:MaximumSize", ConfigurationKind.Size),
+        new("Policy:File", ConfigurationKind.Path),
+        new("Cache:Enabled", ConfigurationKind.Switch),
+        new("Cache:TagFreshness", ConfigurationKind.Duration),
+        new("Cache:StaleFor", ConfigurationKind.Duration),
+        new("Cache:StaleWhenMissing", ConfigurationKind.Switch),
+        new("Cache:FinishFrom"),
+        new("Data:Directory", ConfigurationKind.Path),
+        new("Audit:File", ConfigurationKind.Path),
+        new("Audit:MaximumSize", ConfigurationKind.Size),
+    ];
+
+    public bool Covers(string name) =>
+        name.Equals(Name, StringComparison.OrdinalIgnoreCase)
+        || (Kind == ConfigurationKind.Map && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase))
+        || (Kind == ConfigurationKind.List
+            && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase)
+            && int.TryParse(name.AsSpan(Name.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _));
+
+    /// <summary>The value as rooms read it: a full path, a number of bytes, a time span.</summary>
+    /// <exception cref="FormatException">The value is not of the key's kind.</exception>
+    public string Normalize(string value, string folder) => Kind switch
+    {
+        ConfigurationKind.Switch => bool.TryParse(value, out _) ? value : throw new FormatException($"'{value}' is neither true nor false"),
+        ConfigurationKind.Path => Path.GetFullPath(value, folder),
+        ConfigurationKind.Duration => Duration(value).ToString("c", CultureInfo.InvariantCulture),
+        ConfigurationKind.Size => Bytes(value).ToString(CultureInfo.InvariantCulture),
+        _ => value,
+    };
+
+    private static TimeSpan Duration(string text)
+    {
+        if (text.Length > 1
+            && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number is > 0 and < 1_000_000)
+        {
+            switch (text[^1])
+            {
+                case 's':
+                    return TimeSpan.FromSeconds(number);
+                case 'm':
+                    return TimeSpan.FromMinutes(number);
+                case 'h':
+                    return TimeSpan.FromHours(number);
+                case 'd':
+                    return TimeSpan.FromDays(number);
+            }
+        }
+
+        throw new FormatException($"'{text}' is not a duration, as 30s, 5m, 12h or 7d");
+    }
+
+    private static long Bytes(string text)
+    {
+        foreach (var (unit, factor) in new[] { ("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30), ("TiB", 1L << 40) })
+        {
+            if (text.EndsWith(unit, StringComparison.Ordinal)
+                && long.TryParse(text.AsSpan(0, text.Length - unit.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                && number is > 0 and < 1 << 20)
+                return number * factor;
+        }
+
+        throw new FormatException($"'{text}' is not a size, as 500MiB or 20GiB");
+    }
+}

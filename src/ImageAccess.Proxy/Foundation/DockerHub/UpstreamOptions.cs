@@ -1,0 +1,58 @@
+using ImageAccess.Core.Hosts;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Foundation.DockerHub;
+
+/// <summary>Docker Hub as this proxy reaches it: the section <c>Upstream</c>.</summary>
+public sealed class UpstreamOptions
+{
+    public Uri Registry { get; set; } = new("https://registry-1.docker.io");
+
+    public Uri Auth { get; set; } = new("https://auth.docker.io");
+
+    public Uri Hub { get; set; } = new("https://hub.docker.com");
+
+    /// <summary>Where <c>/v1/search</c> is.</summary>
+    public Uri Index { get; set; } = new("https://index.docker.io");
+
+    /// <summary>A parent proxy for everything that goes upstream. The environment's proxy variables are not read.</summary>
+    public Uri? Proxy { get; set; }
+
+    /// <summary>A PEM file of roots that are trusted beside the system's.</summary>
+    public string? TrustedCertificates { get; set; }
+
+    /// <summary>Where a redirect of a blob may lead; Docker Hub's content delivery hosts where none is given.</summary>
+    public IList<string> RedirectHosts { get; } = [];
+}
+
+internal sealed class UpstreamOptionsValidator(IConfiguration configuration) : IValidateOptions<UpstreamOptions>
+{
+    public ValidateOptionsResult Validate(string? name, UpstreamOptions options)
+    {
+        var failures = new List<string>();
+        foreach (var (key, address) in new (string, Uri?)[]
+                 {
+                     ("Upstream:Registry", options.Registry), ("Upstream:Auth", options.Auth), ("Upstream:Hub", options.Hub),
+                     ("Upstream:Index", options.Index), ("Upstream:Proxy", options.Proxy),
+                 })
+        {
+            if (address is not null && !IsPlainOrigin(address))
+                failures.Add($"{key}: '{address}' is not an http or https address without a path, as https://registry-1.docker.io");
+        }
+
+        foreach (var host in options.RedirectHosts)
+        {
+            if (!HostPattern.TryParse(host, out _))
+                failures.Add($"Upstream:RedirectHosts: '{host}' is not a host with at most one * label, as cdn.example.com or cdn.*.example.com:8443");
+        }
+
+        if (options.TrustedCertificates is { } file && !File.Exists(file))
+            failures.Add($"Upstream:TrustedCertificates: there is no file {file}");
+        HostResolver.Read(configuration.GetSection("Upstream:Addresses"), failures);
+
+        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+    }
+
+    private static bool IsPlainOrigin(Uri address) =>
+        address.IsAbsoluteUri && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0 && address.Fragment.Length == 0;
+}

@@ -1,6 +1,0 @@
-using ImageAccess.Core.Hosts;
-
-namespace ImageAccess.Proxy.Ingress;
-
-/// <summary>A feature of connections that this program answers under one of Docker Hub's names: the name that the client was promised.</summary>
-public sealed record InterceptedName(HostName Host, DockerHubRole Role);

@@ -1,0 +1,69 @@
+using System.Diagnostics.Metrics;
+using System.Globalization;
+
+namespace ImageAccess.Proxy.Policies.Catalog;
+
+/// <summary>How a lookup ended; zero is no way at all.</summary>
+public enum LookupResult
+{
+    None,
+
+    /// <summary>It was at hand.</summary>
+    Known,
+
+    /// <summary>Somebody had to be asked, and answered.</summary>
+    Asked,
+
+    /// <summary>Nobody could answer; the last known record serves.</summary>
+    Stale,
+
+    /// <summary>Nobody could answer, and nothing is known.</summary>
+    Unavailable,
+
+    /// <summary>The caller has asked for too many unknown namespaces, and nothing is known.</summary>
+    Refused,
+}
+
+/// <summary>Lookups by the source of their answer, requests to the Hub API, and how much is remembered.</summary>
+public sealed class CatalogMetrics
+{
+    private readonly Meter _meter;
+    private readonly Counter<long> _lookups;
+    private readonly Counter<long> _requests;
+
+    public CatalogMetrics(IMeterFactory meters)
+    {
+        _meter = meters.Create("ImageAccess");
+        _lookups = _meter.CreateCounter<long>("imageaccess.catalog.lookups", "{lookup}", "Lookups of a publisher, by source and result.");
+        _requests = _meter.CreateCounter<long>("imageaccess.catalog.requests", "{request}", "Requests to the Hub API for a publisher, by status.");
+    }
+
+    public static string NameOf(LookupResult result) => result switch
+    {
+        LookupResult.Known => "known",
+        LookupResult.Asked => "asked",
+        LookupResult.Stale => "stale",
+        LookupResult.Unavailable => "unavailable",
+        LookupResult.Refused => "refused",
+        _ => throw new ArgumentOutOfRangeException(nameof(result)),
+    };
+
+    /// <param name="source">The source of the record; null where there is none.</param>
+    /// <param name="result">How it ended.</param>
+    public void LookedUp(string? source, LookupResult result) => _lookups.Add(
+        1, new KeyValuePair<string, object?>("source", source ?? "none"), new KeyValuePair<string, object?>("result", NameOf(result)));
+
+    /// <param name="status">The HTTP status, or null when there was no answer.</param>
+    public void Requested(int? status) =>
+        _requests.Add(1, new KeyValuePair<string, object?>("status", status?.ToString(CultureInfo.InvariantCulture) ?? "none"));
+
+    public void Watch(NamespaceMemory memory) => _meter.CreateObservableGauge(
+        "imageaccess.catalog.namespaces",
+        () => new Measurement<int>[]
+        {
+            new(memory.Badged, new KeyValuePair<string, object?>("badge", "true")),
+            new(memory.Plain, new KeyValuePair<string, object?>("badge", "false")),
+        },
+        "{namespace}",
+        "Namespaces that are remembered.");
+}

@@ -1,0 +1,48 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace ImageAccess.Proxy.Policies.Catalog;
+
+public static class CatalogSetup
+{
+    public static IServiceCollection AddCatalog(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<CatalogOptions>()
+            .Bind(configuration.GetSection("Catalog"))
+            .Configure(options =>
+            {
+                options.HubAddress = configuration.GetValue<Uri?>("Upstream:Hub") ?? options.HubAddress;
+                options.DataDirectory = configuration["Data:Directory"] ?? "";
+            })
+            .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
+            .ValidateOnStart();
+
+        services.AddHttpClient(HubCatalogSource.ClientName, client =>
+        {
+            client.DefaultRequestHeaders.UserAgent.ParseAdd("imageaccess");
+            client.DefaultRequestHeaders.Accept.ParseAdd("application/json");
+        });
+        services.AddSingleton<CatalogMetrics>();
+        services.AddSingleton<NamespaceFile>();
+        services.AddSingleton(_ => new NamespaceMemory());
+
+        // In the order in which they are asked.
+        services.AddSingleton<FileCatalogSource>();
+        services.AddSingleton<ICatalogSource>(provider => provider.GetRequiredService<FileCatalogSource>());
+        if (configuration.GetValue("Catalog:Hub", defaultValue: true))
+            services.AddSingleton<ICatalogSource, HubCatalogSource>();
+
+        services.AddSingleton<PublisherCatalog>();
+        services.AddHostedService<CatalogUpkeep>();
+        services.AddHealthChecks().AddCheck<CatalogHealth>("catalog");
+        return services;
+    }
+}
+
+internal sealed class CatalogHealth(PublisherCatalog catalog, FileCatalogSource pins, NamespaceFile file) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        var concerns = new[] { catalog.Trouble?.Cause, pins.Concern, file.Concern }.Where(concern => concern is not null).ToList();
+        return Task.FromResult(concerns.Count == 0 ? HealthCheckResult.Healthy() : HealthCheckResult.Degraded(string.Join("; ", concerns)));
+    }
+}

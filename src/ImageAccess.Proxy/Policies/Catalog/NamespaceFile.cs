@@ -1,0 +1,185 @@
+using System.Text.Json;
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Oci;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Policies.Catalog;
+
+/// <summary>
+/// What was learnt of namespaces, one JSON object a line, the last one of a namespace counts. Lines are appended; the file
+/// is written anew once it holds too many that no longer count, or one that cannot be read.
+/// </summary>
+internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvider time, ILogger<NamespaceFile> logger)
+{
+    /// <summary>What the file may measure, in bytes; it is far smaller when written here.</summary>
+    private const long MaximumSize = 64 * 1024 * 1024;
+
+    /// <summary>Lines that no longer count, for each that does, before the file is written anew; and some for nothing.</summary>
+    private const int Surplus = 1000;
+
+    private int _lines;
+    private bool _mustRewrite;
+
+    /// <summary>Why what is learnt now may be asked again after a restart; null when all is well.</summary>
+    public string? Concern { get; private set; }
+
+    private string FilePath => options.Value.RecordsPath;
+
+    /// <summary>Puts what is still of use into memory. What cannot be read is asked for again: never a reason not to start.</summary>
+    public void Load(NamespaceMemory memory)
+    {
+        try
+        {
+            if (!options.Value.Hub || !File.Exists(FilePath))
+                return;
+            if (new FileInfo(FilePath).Length > MaximumSize)
+                throw new IOException($"it is larger than {MaximumSize} bytes");
+
+            var now = time.GetUtcNow();
+            var usefulFor = options.Value.StaleFor > HubCatalogSource.KeepOrganization ? options.Value.StaleFor : HubCatalogSource.KeepOrganization;
+            var unreadable = 0;
+            foreach (var line in File.ReadLines(FilePath))
+            {
+                _lines++;
+                if (!RecordLine.TryRead(line, out var answer) || answer.Record.ReadAt > now)
+                    unreadable++;
+                else if (now - answer.Record.ReadAt <= usefulFor)
+                    memory.Recall(answer);
+            }
+
+            if (unreadable > 0)
+                logger.RecordsUnreadable(FilePath, unreadable);
+            logger.RecordsRead(memory.Badged + memory.Plain, FilePath);
+            _mustRewrite = unreadable > 0 || IsTorn();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            logger.RecordsUnusable(FilePath, exception.Message);
+            _mustRewrite = true;
+        }
+    }
+
+    /// <summary>Writes what came in since the last time.</summary>
+    public void Save(NamespaceMemory memory)
+    {
+        var unsaved = memory.TakeUnsaved();
+        if (unsaved.Count == 0 && !_mustRewrite)
+            return;
+
+        try
+        {
+            Directory.CreateDirectory(options.Value.DataDirectory);
+            if (_mustRewrite || _lines + unsaved.Count > (2 * (memory.Badged + memory.Plain)) + Surplus)
+                Rewrite(memory);
+            else
+                Append(unsaved);
+            _mustRewrite = false;
+            Concern = null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            if (Concern is null)
+                logger.RecordsNotKept(exception, FilePath);
+            Concern = $"what is known of namespaces cannot be kept: {exception.Message}";
+            _mustRewrite = true; // half a line may be there, and these lines are not
+        }
+    }
+
+    /// <summary>The last line was cut off by a crash, be it of its end alone.</summary>
+    private bool IsTorn()
+    {
+        using var file = File.OpenRead(FilePath);
+        if (file.Length == 0)
+            return false;
+        file.Seek(-1, SeekOrigin.End);
+        return file.ReadByte() != '\n';
+    }
+
+    private void Append(IReadOnlyList<CatalogAnswer> answers)
+    {
+        using var file = new FileStream(FilePath, Options(FileMode.Append));
+        Write(file, answers);
+        _lines += answers.Count;
+    }
+
+    /// <summary>Old or new, never a part: written aside, brought to disk, renamed.</summary>
+    private void Rewrite(NamespaceMemory memory)
+    {
+        var answers = memory.All.Select(remembered => remembered.Answer).ToList();
+        var aside = FilePath + ".new";
+        File.Delete(aside);
+        using (var file = new FileStream(aside, Options(FileMode.CreateNew)))
+        {
+            Write(file, answers);
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(aside, FilePath, overwrite: true);
+        _lines = answers.Count;
+    }
+
+    private static void Write(FileStream file, IReadOnlyList<CatalogAnswer> answers)
+    {
+        using var lines = new MemoryStream();
+        foreach (var answer in answers)
+            RecordLine.Write(lines, answer);
+        file.Write(lines.GetBuffer().AsSpan(0, (int)lines.Length));
+    }
+
+    private static FileStreamOptions Options(FileMode mode)
+    {
+        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.Write, Share = FileShare.Read | FileShare.Delete };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return options;
+    }
+}
+
+/// <summary>One line: <c>{"namespace":"bitnami","badge":"verified_publisher","readAt":"…","freshUntil":"…"}</c>.</summary>
+internal sealed record RecordLine(string? Namespace, string? Badge, DateTimeOffset ReadAt, DateTimeOffset FreshUntil)
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+
+    public static string NameOf(NamespaceBadge badge) => badge switch
+    {
+        NamespaceBadge.None => "none",
+        NamespaceBadge.VerifiedPublisher => "verified_publisher",
+        NamespaceBadge.OpenSource => "open_source",
+        _ => throw new ArgumentOutOfRangeException(nameof(badge)),
+    };
+
+    public static void Write(Stream lines, CatalogAnswer answer)
+    {
+        var record = answer.Record;
+        JsonSerializer.Serialize(lines, new RecordLine(record.Namespace, NameOf(record.Badge), record.ReadAt, answer.FreshUntil), Json);
+        lines.WriteByte((byte)'\n');
+    }
+
+    public static bool TryRead(string text, out CatalogAnswer answer)
+    {
+        answer = null!;
+        try
+        {
+            if (JsonSerializer.Deserialize<RecordLine>(text, Json) is not { } line
+                || !RepositoryName.IsComponent(line.Namespace)
+                || line.FreshUntil < line.ReadAt
+                || line.FreshUntil - line.ReadAt > HubCatalogSource.KeepOrganization)
+                return false;
+
+            NamespaceBadge? badge = line.Badge switch
+            {
+                "none" => NamespaceBadge.None,
+                "verified_publisher" => NamespaceBadge.VerifiedPublisher,
+                "open_source" => NamespaceBadge.OpenSource,
+                _ => null,
+            };
+            if (badge is { } known)
+                answer = new CatalogAnswer(new NamespaceRecord(line.Namespace!, known, "hub", line.ReadAt), line.FreshUntil);
+            return badge is not null;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+using System.Collections.Concurrent;
+using ImageAccess.Core.Classification;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Policies.Catalog;
+
+/// <summary>
+/// What is known of namespaces: pinned by hand, remembered, or asked, once however many wait. Where nobody can answer,
+/// the last known record serves for a while, and then the facts are unavailable, never absent.
+/// </summary>
+public sealed class PublisherCatalog
+{
+    /// <summary>Questions that one caller may cause in a minute.</summary>
+    public const int QuestionsPerMinute = 20;
+
+    /// <summary>So that the HEAD and the GET of one pull pay for a failure once.</summary>
+    public static readonly TimeSpan KeepFailure = TimeSpan.FromSeconds(5);
+
+    private const int MaximumCallers = 10_000;
+    private const int MaximumFailures = 10_000;
+
+    /// <summary>The questions of nobody in particular.</summary>
+    private const string OwnQuestions = "refresh";
+
+    private readonly ICatalogSource[] _sources;
+    private readonly NamespaceMemory _memory;
+    private readonly CatalogMetrics _metrics;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly TimeSpan _staleFor;
+    private readonly CallerAllowance _allowance;
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _failures = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Lazy<Task<Finding>>> _flights = new(StringComparer.Ordinal);
+    private volatile CatalogTrouble? _trouble;
+
+    public PublisherCatalog(
+        IEnumerable<ICatalogSource> sources,
+        NamespaceMemory memory,
+        CatalogMetrics metrics,
+        IOptions<CatalogOptions> options,
+        TimeProvider time,
+        ILogger<PublisherCatalog> logger)
+    {
+        _sources = [.. sources];
+        _memory = memory;
+        _metrics = metrics;
+        _time = time;
+        _logger = logger;
+        _staleFor = options.Value.StaleFor;
+        _allowance = new CallerAllowance(QuestionsPerMinute, TimeSpan.FromMinutes(1), MaximumCallers, time);
+        metrics.Watch(memory);
+    }
+
+    /// <summary>The last failure, while no question has been answered since.</summary>
+    internal CatalogTrouble? Trouble => _trouble;
+
+    /// <summary>Completes at once for a namespace that is pinned or remembered.</summary>
+    /// <param name="namespace">The namespace.</param>
+    /// <param name="caller">Who asks, by a name of any kind that tells callers apart.</param>
+    public ValueTask<PublisherFacts> FindAsync(string @namespace, string caller, CancellationToken cancellationToken)
+    {
+        foreach (var source in _sources)
+        {
+            if (source.Find(@namespace) is { } record)
+                return Conclude(new Finding(PublisherFacts.Known(record), LookupResult.Known));
+        }
+
+        var now = _time.GetUtcNow();
+        if (_memory.Find(@namespace) is { } remembered)
+        {
+            remembered.Use(now);
+            if (remembered.IsFresh(now))
+                return Conclude(new Finding(remembered.Facts, LookupResult.Known));
+        }
+
+        if (!_flights.TryGetValue(@namespace, out var flight))
+        {
+            if (HasJustFailed(@namespace, now))
+                return Conclude(LastKnown(@namespace, LookupResult.Unavailable));
+            if (!_allowance.TryTake(caller))
+                return Conclude(LastKnown(@namespace, LookupResult.Refused));
+            flight = Board(@namespace, caller, isRefresh: false);
+        }
+
+        return JoinAsync(flight.Value, cancellationToken);
+    }
+
+    /// <summary>Asks again for what is in use and soon out of date, one after the other, until somebody cannot answer.</summary>
+    internal async Task RefreshAsync(int maximum, CancellationToken cancellationToken)
+    {
+        var now = _time.GetUtcNow();
+        var names = _memory.All.Where(remembered => remembered.WantsRefreshing(now)).Select(remembered => remembered.Answer.Record.Namespace);
+        if (_trouble is { } trouble)
+            names = [trouble.Namespace, .. names]; // whether it has ended
+        foreach (var name in names.Take(maximum).ToList())
+        {
+            var finding = await Board(name, OwnQuestions, isRefresh: true).Value.WaitAsync(cancellationToken);
+            if (finding.Result != LookupResult.Asked)
+                return;
+        }
+    }
+
+    private Lazy<Task<Finding>> Board(string @namespace, string caller, bool isRefresh) => _flights.GetOrAdd(
+        @namespace, name => new Lazy<Task<Finding>>(() => AskAsync(name, caller, isRefresh)));
+
+    private async ValueTask<PublisherFacts> JoinAsync(Task<Finding> flight, CancellationToken cancellationToken) =>
+        await Conclude(await flight.WaitAsync(cancellationToken));
+
+    private async Task<Finding> AskAsync(string @namespace, string caller, bool isRefresh)
+    {
+        try
+        {
+            // Another flight may have landed between the caller's look and this one.
+            var now = _time.GetUtcNow();
+            if (!isRefresh && _memory.Find(@namespace) is { } landed && landed.IsFresh(now))
+                return new Finding(landed.Facts, LookupResult.Asked);
+            if (!isRefresh && HasJustFailed(@namespace, now))
+                return LastKnown(@namespace, LookupResult.Unavailable);
+
+            foreach (var source in _sources)
+            {
+                if (await source.AskAsync(@namespace, caller, CancellationToken.None) is { } answer)
+                    return Learn(answer);
+            }
+
+            return LastKnown(@namespace, LookupResult.Unavailable);
+        }
+        catch (CatalogException exception)
+        {
+            return Fail(@namespace, exception.Message);
+        }
+        finally
+        {
+            _flights.TryRemove(@namespace, out _);
+        }
+    }
+
+    private Finding Learn(CatalogAnswer answer)
+    {
+        var remembered = _memory.Put(answer);
+        _failures.TryRemove(answer.Record.Namespace, out _);
+        if (_trouble is not null)
+        {
+            _trouble = null;
+            _logger.Recovered();
+        }
+
+        return new Finding(remembered.Facts, LookupResult.Asked);
+    }
+
+    private Finding Fail(string @namespace, string cause)
+    {
+        if (_trouble is null)
+            _logger.Failing(cause);
+        else
+            _logger.NotVerified(cause);
+        _trouble = new CatalogTrouble(@namespace, cause);
+
+        // So many failures at once: what is forgotten of them is asked again, and that has its own bounds.
+        if (_failures.Count >= MaximumFailures)
+            _failures.Clear();
+        _failures[@namespace] = _time.GetUtcNow() + KeepFailure;
+        return LastKnown(@namespace, LookupResult.Unavailable);
+    }
+
+    private bool HasJustFailed(string @namespace, DateTimeOffset now) => _failures.TryGetValue(@namespace, out var until) && now < until;
+
+    private Finding LastKnown(string @namespace, LookupResult otherwise) =>
+        _memory.Find(@namespace) is { } remembered && _time.GetUtcNow() - remembered.Answer.Record.ReadAt <= _staleFor
+            ? new Finding(remembered.Facts, LookupResult.Stale)
+            : new Finding(PublisherFacts.Unavailable, otherwise);
+
+    private ValueTask<PublisherFacts> Conclude(Finding finding)
+    {
+        _metrics.LookedUp(finding.Facts.Record?.Source, finding.Result);
+        return ValueTask.FromResult(finding.Facts);
+    }
+
+    private readonly record struct Finding(PublisherFacts Facts, LookupResult Result);
+}
+
+/// <summary>Why the last question was not answered.</summary>
+internal sealed record CatalogTrouble(string Namespace, string Cause);

@@ -1,0 +1,29 @@
+using System.Threading.Channels;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Policies.Store;
+
+/// <summary>Where the policy comes from. What it gives is a snapshot: take it once for the whole of a request.</summary>
+public interface IPolicyStore
+{
+    /// <exception cref="InvalidOperationException">No policy is in force yet: nothing may be decided.</exception>
+    Policy Current { get; }
+
+    /// <summary>The policy in force and what is wrong with it; null until there is one.</summary>
+    PolicyState? State { get; }
+
+    /// <summary>Every change, for one reader; complete once the store has stopped.</summary>
+    ChannelReader<PolicyChange> Changes { get; }
+}
+
+/// <summary>The policy in force.</summary>
+/// <param name="Policy">The snapshot.</param>
+/// <param name="Since">When it came into force in this process.</param>
+/// <param name="Concern">Why it is not what the administrator wrote last, in one sentence; null when all is well.</param>
+public sealed record PolicyState(Policy Policy, DateTimeOffset Since, string? Concern);
+
+/// <summary>One policy took the place of another, in this process or since the one before it.</summary>
+/// <param name="PreviousVersion">The version before; <c>none</c> for the first policy.</param>
+/// <param name="Version">The version now in force.</param>
+/// <param name="Opens">What is allowed now and was not before, in words.</param>
+public sealed record PolicyChange(string PreviousVersion, string Version, IReadOnlyList<string> Opens);

@@ -1,0 +1,165 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Policies.Store;
+
+/// <summary>
+/// What one policy allows, to anybody, that another did not. Where a change may open something for a caller whose
+/// memberships only a token tells, it is listed: better a line too many in the trail than one too few.
+/// </summary>
+public static class PolicyChanges
+{
+    /// <param name="before">The policy that was in force.</param>
+    /// <param name="after">The one that took its place.</param>
+    /// <param name="today">The day in UTC, for what expires.</param>
+    public static IReadOnlyList<string> Opens(Policy before, Policy after, DateOnly today)
+    {
+        if (!before.IsEnabled)
+            return [];
+
+        var opens = new List<string>();
+        if (!after.IsEnabled)
+            opens.Add("image access is off");
+
+        AddCallers(opens, before.Document.Callers, after.Document.Callers);
+        foreach (var later in after.Document.Organizations)
+        {
+            if (Find(before, later.Name) is { } earlier)
+                AddOrganization(opens, new Pair(before, after, earlier, later, today));
+            else
+                opens.Add($"organization {later.Name} added");
+        }
+
+        foreach (var earlier in before.Document.Organizations.Where(o => Find(after, o.Name) is null))
+            opens.Add($"organization {earlier.Name} removed");
+
+        AddTokenAccounts(opens, before, after);
+        return opens;
+    }
+
+    private static void AddCallers(List<string> opens, CallersDocument before, CallersDocument after)
+    {
+        if (before.DenyAnonymous && !after.DenyAnonymous)
+            opens.Add("anonymous callers are no longer denied");
+        if (before.DenyOutsiders && !after.DenyOutsiders)
+            opens.Add("outsiders are no longer denied");
+        if (before.DenyOrganizationTokens && !after.DenyOrganizationTokens)
+            opens.Add("organization access tokens are no longer denied");
+    }
+
+    private static void AddOrganization(List<string> opens, Pair pair)
+    {
+        var (earlier, later, today) = (pair.Earlier, pair.Later, pair.Today);
+        if (earlier.Enabled)
+        {
+            if (!later.Enabled)
+                Add("disabled");
+
+            var (observed, observes) = (ObservesThrough(earlier, today), ObservesThrough(later, today));
+            if (observes > observed)
+                Add(observes == DateOnly.MaxValue ? "observes instead of enforcing" : $"observes instead of enforcing, through {Day(observes)}");
+
+            if (later.AllowOfficial && !earlier.AllowOfficial)
+                Add("official images allowed");
+            if (later.AllowVerifiedPublisher && !earlier.AllowVerifiedPublisher)
+                Add("verified publisher images allowed");
+            if (later.AllowCommunity && !earlier.AllowCommunity)
+                Add("community images allowed");
+
+            AddAllowlist(earlier, later, today, Add);
+        }
+
+        // Also where the organization is off: its members' namespaces count in the runs of their other organizations.
+        foreach (var name in Namespaces(later).Except(Namespaces(earlier)))
+            Add($"namespace {name} added");
+
+        AddPeople(pair, Add);
+
+        void Add(string what) => opens.Add($"organization {later.Name}: {what}");
+    }
+
+    private static void AddAllowlist(OrganizationDocument earlier, OrganizationDocument later, DateOnly today, Action<string> add)
+    {
+        foreach (var entry in later.Allowlist.DistinctBy(entry => entry.ToString()))
+        {
+            var (held, holds) = (HeldThrough(earlier, entry, today), HoldsThrough(later, entry, today));
+            if (holds <= held)
+                continue;
+            var until = holds == DateOnly.MaxValue ? "without expiry" : $"through {Day(holds)}";
+            add(held == DateOnly.MinValue ? $"{entry} approved, {until}" : $"{entry} approved for longer, {until}");
+        }
+    }
+
+    private static void AddPeople(Pair pair, Action<string> add)
+    {
+        foreach (var name in People(pair.Earlier).Union(People(pair.Later)))
+        {
+            var (was, becomes) = (RoleOf(pair.Earlier, name), RoleOf(pair.Later, name));
+            if (becomes == OrganizationRole.Owner && was != OrganizationRole.Owner)
+                add($"owner {Plain(name)} added");
+            else if (becomes == OrganizationRole.Member && was == OrganizationRole.None && pair.JoiningOpens)
+                add($"member {Plain(name)} added");
+            else if (becomes == OrganizationRole.None && pair.LeavingOpens)
+                add($"{Plain(name)} removed: the rules of other organizations alone may hold");
+        }
+    }
+
+    /// <summary>Who is no longer taken for an organization access token is no longer denied as one.</summary>
+    private static void AddTokenAccounts(List<string> opens, Policy before, Policy after)
+    {
+        if (!before.Document.Callers.DenyOrganizationTokens || !after.Document.Callers.DenyOrganizationTokens)
+            return;
+        foreach (var account in Accounts(before).Except(Accounts(after)))
+            opens.Add($"organization access tokens of {account} are no longer known as such");
+    }
+
+    private static OrganizationDocument? Find(Policy policy, string name) =>
+        policy.Document.Organizations.FirstOrDefault(o => o.Name == name);
+
+    private static IEnumerable<string> Namespaces(OrganizationDocument organization) =>
+        organization.Namespaces.Count == 0 ? [organization.Name] : organization.Namespaces;
+
+    private static IEnumerable<string> Accounts(Policy policy) =>
+        policy.Document.Organizations.SelectMany(o => Namespaces(o).Append(o.Name)).Distinct();
+
+    private static IEnumerable<string> People(OrganizationDocument organization) => organization.Owners.Concat(organization.Members);
+
+    private static OrganizationRole RoleOf(OrganizationDocument organization, string name) =>
+        organization.Owners.Contains(name) ? OrganizationRole.Owner
+        : organization.Members.Contains(name) ? OrganizationRole.Member
+        : OrganizationRole.None;
+
+    /// <summary>The last day on which denials are only recorded; the first day of all when they are made.</summary>
+    private static DateOnly ObservesThrough(OrganizationDocument organization, DateOnly today) =>
+        organization.Observe ? NotPast(organization.ObserveUntil, today) : DateOnly.MinValue;
+
+    /// <summary>Until when an earlier policy approved what the entry names, itself or with its whole namespace.</summary>
+    private static DateOnly HeldThrough(OrganizationDocument organization, AllowlistEntry entry, DateOnly today) => organization.Allowlist
+        .Where(other => other.ToString() == entry.ToString() || (other.Repository is null && other.Namespace == entry.Namespace))
+        .Select(other => NotPast(other.Expires, today))
+        .DefaultIfEmpty(DateOnly.MinValue)
+        .Max();
+
+    private static DateOnly HoldsThrough(OrganizationDocument organization, AllowlistEntry entry, DateOnly today) => organization.Allowlist
+        .Where(other => other.ToString() == entry.ToString())
+        .Max(other => NotPast(other.Expires, today));
+
+    private static DateOnly NotPast(DateOnly? last, DateOnly today) =>
+        last is not { } day ? DateOnly.MaxValue : day < today ? DateOnly.MinValue : day;
+
+    private static string Day(DateOnly day) => day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+
+    /// <summary>User names are free text in the document.</summary>
+    private static string Plain(string name) => JavaScriptEncoder.Default.Encode(name);
+
+    /// <summary>One organization in both policies.</summary>
+    private sealed record Pair(Policy Before, Policy After, OrganizationDocument Earlier, OrganizationDocument Later, DateOnly Today)
+    {
+        /// <summary>Whoever joins is no outsider any more: not denied as one, not judged by every organization's rules.</summary>
+        public bool JoiningOpens => Before.Document.Callers.DenyOutsiders || Before.Organizations.Count > 1;
+
+        /// <summary>Whoever leaves an organization that judged is judged by what other organizations are left.</summary>
+        public bool LeavingOpens => Earlier.Enabled && After.Organizations.Count > 1;
+    }
+}

@@ -1,0 +1,27 @@
+using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Tools.Doctor.Probes;
+
+namespace ImageAccess.Proxy.Tools.Doctor;
+
+/// <summary>The machine whose ways are tried.</summary>
+internal sealed record ClientMachine
+{
+    /// <summary>Where its file system begins.</summary>
+    public string Root { get; init; } = "/";
+
+    /// <summary>The home folder of who asks; the root where there is none.</summary>
+    public required string Home { get; init; }
+
+    public required Func<string, string?> Environment { get; init; }
+
+    public IHostResolver Names { get; init; } = new SystemNames();
+
+    /// <summary>Where registries are spoken to.</summary>
+    public int HttpsPort { get; init; } = 443;
+
+    public static ClientMachine This() => new()
+    {
+        Home = System.Environment.GetFolderPath(System.Environment.SpecialFolder.UserProfile) is { Length: > 0 } home ? home : "/",
+        Environment = System.Environment.GetEnvironmentVariable,
+    };
+}

@@ -1,0 +1,68 @@
+using System.Globalization;
+using ImageAccess.Proxy.Tools.Verbs;
+
+namespace ImageAccess.Proxy.Tools.Doctor;
+
+/// <summary>What is told about the ways.</summary>
+/// <param name="Denied">The repository that was asked for.</param>
+/// <param name="Findings">Each way, in the order in which they are thought of.</param>
+/// <param name="Notes">What a person should know besides.</param>
+internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findings, IReadOnlyList<string> Notes)
+{
+    public bool HasOpenWay => Count(WayVerdict.Open) > 0;
+
+    /// <summary>The facts, as JSON has them.</summary>
+    public object Facts => new
+    {
+        Denied,
+        Open = Count(WayVerdict.Open),
+        Enforced = Count(WayVerdict.Enforced),
+        NotReachable = Count(WayVerdict.NotReachable),
+        Ways = Sorted().Select(finding => new
+        {
+            Verdict = finding.Verdict.ToWireName(),
+            Way = finding.Way.Kind,
+            finding.Way.Host,
+            finding.Outcome.Detail,
+            finding.Outcome.Command,
+        }),
+        Notes = AllNotes(),
+    };
+
+    public async Task PrintAsync(TextWriter output)
+    {
+        await output.WriteLineAsync(TextTable.Plain($"every way is asked for {Denied}, which has to be denied"));
+        await output.WriteLineAsync();
+        var table = new TextTable("VERDICT", "WAY", "HOST");
+        foreach (var finding in Sorted())
+        {
+            table.Add(finding.Verdict.ToWireName(), finding.Way.Kind, finding.Way.Host);
+            table.Note(finding.Outcome.Detail);
+            if (finding.Outcome.Command is { } command)
+                table.Command($"$ {command}");
+        }
+
+        await table.WriteAsync(output);
+        await output.WriteLineAsync();
+        foreach (var note in AllNotes())
+            await TextTable.WriteWrappedAsync(output, TextTable.Plain($"note: {note}"), "");
+        await output.WriteLineAsync(Summary());
+    }
+
+    private string Summary()
+    {
+        var open = Count(WayVerdict.Open);
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{(open == 0 ? "no way is open" : open == 1 ? "1 way is open" : $"{open} ways are open")}, {Count(WayVerdict.Enforced)} enforced, {Count(WayVerdict.NotReachable)} not reachable");
+    }
+
+    /// <summary>Who has met nobody has proved nothing.</summary>
+    private IEnumerable<string> AllNotes() => Findings.All(finding => finding.Verdict == WayVerdict.NotReachable)
+        ? Notes.Append("no way led to anybody: this machine is cut off, and whether the policy holds was not seen")
+        : Notes;
+
+    private IEnumerable<Finding> Sorted() => Findings.OrderBy(finding => finding.Verdict);
+
+    private int Count(WayVerdict verdict) => Findings.Count(finding => finding.Verdict == verdict);
+}

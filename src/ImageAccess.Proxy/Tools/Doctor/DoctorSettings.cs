@@ -1,0 +1,23 @@
+using System.Net;
+using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Tools.Doctor.Probes;
+using ImageAccess.Proxy.Tools.Engines;
+
+namespace ImageAccess.Proxy.Tools.Doctor;
+
+/// <summary>What the doctor is told, besides what it finds.</summary>
+internal sealed record DoctorSettings
+{
+    /// <summary>A repository that the policy denies.</summary>
+    public required RepositoryName Denied { get; init; }
+
+    /// <summary>Addresses of Docker Hub's names, by hand.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<IPAddress>> Addresses { get; init; } = new Dictionary<string, IReadOnlyList<IPAddress>>();
+
+    /// <summary>A DNS server that is asked besides the system's.</summary>
+    public IPEndPoint? Resolver { get; init; }
+
+    public IReadOnlyList<ProxyAddress> Proxies { get; init; } = [];
+
+    public IReadOnlyList<MirrorAddress> Mirrors { get; init; } = [];
+}

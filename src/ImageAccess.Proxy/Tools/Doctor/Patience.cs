@@ -1,0 +1,38 @@
+namespace ImageAccess.Proxy.Tools.Doctor;
+
+/// <summary>How long anything is waited for: each step some seconds, so that the whole stays well below a minute.</summary>
+internal sealed class Patience(TimeProvider time)
+{
+    public static readonly TimeSpan Lookup = TimeSpan.FromSeconds(5);
+
+    /// <summary>A first packet that is lost is repeated after a second.</summary>
+    public static readonly TimeSpan Connection = TimeSpan.FromSeconds(3);
+
+    /// <summary>A connection with all that comes before the answer: TLS, a proxy, the request.</summary>
+    public static readonly TimeSpan Answer = TimeSpan.FromSeconds(6);
+
+    /// <summary>All of one way.</summary>
+    public static readonly TimeSpan Way = TimeSpan.FromSeconds(20);
+
+    /// <summary>A datagram's answer.</summary>
+    public static readonly TimeSpan Datagram = TimeSpan.FromSeconds(2);
+
+    public TimeProvider Time => time;
+
+    /// <exception cref="TimeoutException">It took longer.</exception>
+    public async Task<T> LimitAsync<T>(TimeSpan limit, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    {
+        using var timer = new CancellationTokenSource(limit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
+        try
+        {
+            return await work(either.Token).WaitAsync(either.Token);
+        }
+        catch (Exception exception) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested && IsFromTimer(exception))
+        {
+            throw new TimeoutException($"no answer in {limit.TotalSeconds:0} s", exception);
+        }
+    }
+
+    private static bool IsFromTimer(Exception exception) => exception is OperationCanceledException || exception.GetBaseException() is OperationCanceledException;
+}

@@ -1,0 +1,19 @@
+using System.Net.Sockets;
+
+namespace ImageAccess.Proxy.Tools.Doctor.Probes;
+
+/// <summary>Failures of sockets in the same words on every system.</summary>
+internal static class SocketWords
+{
+    public static string Of(SocketException exception) => exception.SocketErrorCode switch
+    {
+        SocketError.ConnectionRefused => "connection refused",
+        SocketError.ConnectionReset => "connection reset",
+        SocketError.TimedOut => "no answer",
+        SocketError.NetworkUnreachable or SocketError.HostUnreachable or SocketError.AddressNotAvailable => "no passage",
+        SocketError.AddressFamilyNotSupported => "this machine does not speak this version of IP",
+        SocketError.AccessDenied => "forbidden on this machine",
+        SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain or SocketError.NoRecovery => "the name does not resolve",
+        _ => exception.Message,
+    };
+}

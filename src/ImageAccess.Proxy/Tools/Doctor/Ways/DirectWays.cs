@@ -1,0 +1,82 @@
+using System.Net;
+using System.Net.Sockets;
+using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Tools.Verbs;
+using ImageAccess.Proxy.Tools.Doctor.Probes;
+
+namespace ImageAccess.Proxy.Tools.Doctor.Ways;
+
+/// <summary>From this machine to the addresses of a book, each name by each version of IP.</summary>
+internal sealed class DirectWays(ClientMachine machine, Questions questions, Patience patience)
+{
+    public static readonly IReadOnlyList<(AddressFamily Family, string Name)> Families = [(AddressFamily.InterNetwork, "IPv4"), (AddressFamily.InterNetworkV6, "IPv6")];
+
+    public IEnumerable<Way> Of(AddressBook book) =>
+        from host in book.Hosts
+        from version in Families
+        where !book.IsGiven || book.TroubleOf(host) is not null || book.AddressesOf(host, version.Family).Count > 0
+        select new Way($"{book.Kind} {version.Name}", host, cancel => TryAsync(book, host, version, cancel))
+        {
+            ServesFallbacks = !book.IsGiven && Questions.RoleOf(host) == DockerHubRole.Registry,
+        };
+
+    private async Task<Outcome> TryAsync(AddressBook book, string host, (AddressFamily Family, string Name) version, CancellationToken cancellationToken)
+    {
+        var addresses = book.AddressesOf(host, version.Family);
+        if (addresses.Count == 0)
+            return Outcome.NotReachable(book.TroubleOf(host) ?? $"no {version.Name} address");
+
+        var attempts = await Task.WhenAll(addresses.Select(address => ConnectAsync(host, address, cancellationToken)));
+        var refused = attempts.Where(attempt => attempt.Trouble is not null).ToList();
+        if (refused.Count == attempts.Length)
+            return Outcome.NotReachable(refused[0].Trouble + (refused.Count > 1 ? $", and {TextTable.Count(refused.Count - 1, "further address", "further addresses")}" : ""));
+
+        Outcome? worst = null;
+        foreach (var (address, _) in attempts.Except(refused))
+        {
+            var outcome = await AskAsync(book, host, address, cancellationToken);
+            if (worst is null || outcome.Verdict < worst.Verdict)
+                worst = outcome with { Detail = outcome.Detail.StartsWith($"{address}", StringComparison.Ordinal) ? outcome.Detail : $"{address}: {outcome.Detail}" };
+            if (worst.Verdict == WayVerdict.Open)
+                break; // one is enough, and each costs a pull
+        }
+
+        return worst!;
+    }
+
+    /// <summary>Whether a connection is taken: all addresses at once, since most of the waiting is here.</summary>
+    private async Task<(IPAddress Address, string? Trouble)> ConnectAsync(string host, IPAddress address, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var stream = await PassageTo(host, address).ConnectAsync(new DnsEndPoint(host, machine.HttpsPort), cancellationToken);
+            return (address, null);
+        }
+        catch (WayClosedException closed)
+        {
+            return (address, closed.Message);
+        }
+    }
+
+    private async Task<Outcome> AskAsync(AddressBook book, string host, IPAddress address, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await questions.AskAsync(PassageTo(host, address, book), host, book.IsGiven, cancellationToken);
+        }
+        catch (WayClosedException closed)
+        {
+            return closed.Outcome;
+        }
+    }
+
+    /// <summary>The token comes the same way, where the book has one.</summary>
+    private Passage PassageTo(string host, IPAddress address, AddressBook? book = null)
+    {
+        var detours = new Dictionary<string, Detour>();
+        if (book?.AddressesOf(DockerHubHosts.TokenService, address.AddressFamily) is [var tokens, ..])
+            detours[DockerHubHosts.TokenService] = new Detour(new IPEndPoint(tokens, machine.HttpsPort));
+        detours[host] = new Detour(new IPEndPoint(address, machine.HttpsPort));
+        return new Passage(machine.Names, patience) { Detours = detours };
+    }
+}

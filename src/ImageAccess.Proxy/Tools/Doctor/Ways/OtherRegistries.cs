@@ -1,0 +1,51 @@
+using System.Net;
+using System.Net.Security;
+using System.Security.Authentication;
+using ImageAccess.Proxy.Tools.Doctor.Probes;
+
+namespace ImageAccess.Proxy.Tools.Doctor.Ways;
+
+/// <summary>Registries that hold copies of Docker Hub's images under other names: no way to Docker Hub, but worth a note.</summary>
+internal sealed class OtherRegistries(ClientMachine machine, Patience patience)
+{
+    private static readonly string[] Hosts = ["ghcr.io", "quay.io"];
+
+    /// <summary>A sentence, or null where none is reached.</summary>
+    public async Task<string?> FindAsync(IReadOnlyList<ProxyAddress> proxies, CancellationToken cancellationToken)
+    {
+        var attempts = proxies.Prepend(null).SelectMany(proxy => Hosts.Select(host => (Text: proxy is null ? $"{host} directly" : $"{host} by {proxy}", Trying: TryAsync(proxy, host)))).ToList();
+        var reached = new List<string>();
+        foreach (var (text, trying) in attempts)
+        {
+            if (await trying)
+                reached.Add(text);
+        }
+
+        return reached.Count == 0 ? null
+            : $"other registries can be reached, and so copies of Docker Hub: Egress:Allow restricts them ({string.Join(", ", reached)})";
+
+        Task<bool> TryAsync(ProxyAddress? proxy, string host) => IsReachedAsync(new Passage(machine.Names, patience) { Proxy = proxy }, host, cancellationToken);
+    }
+
+    /// <summary>As far as TLS, under a certificate that counts here.</summary>
+    private async Task<bool> IsReachedAsync(Passage passage, string host, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await patience.LimitAsync(
+                Patience.Answer,
+                async cancel =>
+                {
+                    await using var stream = await passage.ConnectAsync(new DnsEndPoint(host, machine.HttpsPort), cancel);
+                    await using var encrypted = new SslStream(stream);
+                    await encrypted.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = host }, cancel);
+                    return true;
+                },
+                cancellationToken);
+        }
+        catch (Exception exception) when (exception is WayClosedException or IOException or AuthenticationException or TimeoutException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,23 @@
+using ImageAccess.Proxy.Tools.Doctor.Probes;
+
+namespace ImageAccess.Proxy.Tools.Engines;
+
+/// <summary>What one file says about one engine's way to Docker Hub.</summary>
+internal sealed record ClientConfiguration
+{
+    /// <summary>As <c>docker</c>, <c>containerd</c>.</summary>
+    public required string Engine { get; init; }
+
+    public required string File { get; init; }
+
+    public IReadOnlyList<MirrorAddress> Mirrors { get; init; } = [];
+
+    public IReadOnlyList<ProxyAddress> Proxies { get; init; } = [];
+
+    /// <summary>What it does when no mirror serves it; null where the file says nothing of mirrors.</summary>
+    public Fallback? Fallback { get; init; }
+}
+
+/// <param name="IsToDockerHub">It asks Docker Hub.</param>
+/// <param name="Why">By what in the file.</param>
+internal sealed record Fallback(bool IsToDockerHub, string Why);

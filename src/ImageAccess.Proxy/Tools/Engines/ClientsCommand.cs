@@ -1,0 +1,74 @@
+using System.CommandLine;
+using ImageAccess.Proxy.Tools.Verbs;
+
+namespace ImageAccess.Proxy.Tools.Engines;
+
+/// <summary><c>imageaccess clients CLIENT --mode MODE</c>: what a client's machine must have to come by the proxy.</summary>
+internal static class ClientsCommand
+{
+    private static readonly Dictionary<string, Func<Way, ClientSetup>> Clients = new(StringComparer.Ordinal)
+    {
+        ["docker"] = DockerClient.Build,
+        ["containerd"] = ContainerdClient.Build,
+        ["buildkit"] = BuildKitClient.Build,
+        ["podman"] = PodmanClient.Build,
+        ["kubernetes"] = KubernetesClient.Build,
+        ["ci"] = ContinuousIntegration.Build,
+    };
+
+    public static Command Build()
+    {
+        var client = new Argument<string>("CLIENT") { Description = "docker, containerd, buildkit, podman (buildah, skopeo, CRI-O), kubernetes or ci." };
+        client.AcceptOnlyFromAmong([.. Clients.Keys]);
+        var mode = new Option<string>("--mode") { Description = "The way in: mirror, gateway or forward-proxy.", HelpName = "MODE", Required = true };
+        mode.AcceptOnlyFromAmong("mirror", "gateway", "forward-proxy");
+        var addresses = new Option<string[]>("--address")
+        {
+            Description = "How clients reach the proxy, where its configuration does not say: a host; for the gateway an IP address, or two, of IPv4 and IPv6.",
+            HelpName = "HOST",
+        };
+        var authority = new Option<string?>("--ca")
+        {
+            Description = "The certificate authority to trust, in PEM; ca.crt of the configuration's certificates by default.",
+            HelpName = "FILE",
+        };
+        var user = new Option<string?>("--proxy-user") { Description = "Who signs in at the forward proxy. Its password is written into the file by hand.", HelpName = "NAME" };
+        var directory = new Option<string?>("--write")
+        {
+            Description = "Write the files below this directory, with a script that undoes them. A file with other content is never overwritten.",
+            HelpName = "DIR",
+        };
+        var json = Verb.Json();
+        var file = Verb.ConfigurationFile();
+        var command = new Command("clients", "Prints what a client's machine must have to come by the proxy, and how to undo it.")
+        {
+            client, mode, addresses, authority, user, directory, json, file,
+        };
+        Verb.SetAction(command, async (parsed, _) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            var (name, way) = (parsed.GetValue(client)!, parsed.GetValue(mode)!);
+            var reading = new WayReading(
+                Verb.Configuration(parsed.GetValue(file)), parsed.GetValue(addresses) ?? [], parsed.GetValue(authority), parsed.GetValue(user));
+            var setup = Clients[name](reading.Read(way));
+            var written = parsed.GetValue(directory) is { } below ? ClientTree.Write(below, setup) : null;
+            if (parsed.GetValue(json))
+                await Verb.WriteJsonAsync(output, setup.Facts(name, way));
+            else if (written is null)
+                await setup.PrintAsync(output);
+            else
+                await ReportAsync(output, written, setup);
+            return Verb.Yes;
+        });
+        return command;
+    }
+
+    private static async Task ReportAsync(TextWriter output, IReadOnlyList<string> written, ClientSetup setup)
+    {
+        foreach (var path in written)
+            await output.WriteLineAsync($"wrote {path}");
+        await output.WriteLineAsync();
+        await setup.PrintCommandsAsync(output);
+        await setup.PrintNotesAsync(output);
+    }
+}

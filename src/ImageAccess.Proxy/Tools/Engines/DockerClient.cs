@@ -1,0 +1,92 @@
+namespace ImageAccess.Proxy.Tools.Engines;
+
+/// <summary>dockerd, with the builder that is in it, and the docker command line.</summary>
+internal static class DockerClient
+{
+    private const string Daemon = "/etc/docker/daemon.json";
+    private const string Merge = $"Where there is a {Daemon} already, merge these keys into it by hand; undo it by taking them out again.";
+
+    public static ClientSetup Build(Way way) => way switch
+    {
+        MirrorWay mirror => Mirror(mirror),
+        GatewayWay gateway => Gateway(gateway),
+        ForwardProxyWay proxy => ForwardProxy(proxy),
+        _ => throw new ArgumentOutOfRangeException(nameof(way)),
+    };
+
+    /// <summary>What a docker daemon in a container is started with.</summary>
+    public static string MirrorArguments(MirrorWay way) =>
+        $"--registry-mirror={way.Address}" + (way.IsPlain ? $" --insecure-registry={way.Host}" : "");
+
+    public static string AuthorityFolder(MirrorWay way) => $"/etc/docker/certs.d/{way.Host}";
+
+    private static ClientSetup Mirror(MirrorWay way) => new()
+    {
+        Files =
+        [
+            new ClientFile(Daemon, way.IsPlain
+                ? $$"""
+                    {
+                      "registry-mirrors": ["{{way.Address}}"],
+                      "insecure-registries": ["{{way.Host}}"]
+                    }
+
+                    """
+                : $$"""
+                    {
+                      "registry-mirrors": ["{{way.Address}}"]
+                    }
+
+                    """),
+            .. way.Authority is { } pem ? [new ClientFile($"{AuthorityFolder(way)}/ca.crt", pem)] : Array.Empty<ClientFile>(),
+        ],
+        Commands = [MachineParts.Restart("docker")],
+        Notes =
+        [
+            Merge,
+            "registry-mirrors steers and does not enforce: when the mirror does not answer, dockerd pulls from Docker Hub. Close direct egress as well: deploy/egress-gateway.",
+            "Only pulls and the FROM of builds use a mirror, and not those of names that begin with registry-1.docker.io/ or registry.hub.docker.com/. login, push, search and manifest inspect go to Docker Hub.",
+            .. way.IsPlain ? ["Over plain http dockerd sends the Docker Hub credentials of docker login in the clear."] : Array.Empty<string>(),
+        ],
+    };
+
+    private static ClientSetup Gateway(GatewayWay way) => new()
+    {
+        Files = [MachineParts.Authority(way.Authority), MachineParts.Hosts(way)],
+        Commands = [.. MachineParts.TrustAuthority, MachineParts.AddHosts, MachineParts.Restart("docker")],
+        Notes =
+        [
+            "The system's trust store is needed on dockerd's machine and on that of the docker command line, which signs in for builds: /etc/docker/certs.d does not work for Docker Hub's names.",
+            "Take registry-mirrors out of daemon.json.",
+            .. MachineParts.HostsNotes(way),
+        ],
+    };
+
+    private static ClientSetup ForwardProxy(ForwardProxyWay way) => new()
+    {
+        Files = [MachineParts.Authority(way.Authority), MachineParts.DropIn("docker", way), MachineParts.Profile(way)],
+        Commands = [.. MachineParts.TrustAuthority, MachineParts.Reload("docker")],
+        Alternatives =
+        [
+            new ClientFile(Daemon, $$"""
+                {
+                  "proxies": {
+                    "https-proxy": "{{way.Address}}",
+                    "no-proxy": "{{MachineParts.NoProxy}}"
+                  }
+                }
+
+                """)
+            {
+                When = "Docker 23 and later, in the place of the file for systemd; Docker 20.10 does not start with it",
+            },
+        ],
+        Notes =
+        [
+            Merge,
+            "The profile is for the docker command line, which fetches the tokens of builds itself.",
+            $"Containers and RUN steps have a proxy of their own: \"proxies\": {{ \"default\": {{ \"httpsProxy\": \"{way.Proxy.GetLeftPart(UriPartial.Authority)}\" }} }} in ~/.docker/config.json. Pulls do not need it.",
+            .. MachineParts.ProxyNotes(way),
+        ],
+    };
+}

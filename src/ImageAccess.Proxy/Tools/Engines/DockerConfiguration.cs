@@ -1,0 +1,89 @@
+using System.Text.Json;
+using ImageAccess.Proxy.Tools.Doctor.Probes;
+
+namespace ImageAccess.Proxy.Tools.Engines;
+
+/// <summary>dockerd: <c>daemon.json</c>, its command line, the variables that systemd gives it.</summary>
+internal static class DockerConfiguration
+{
+    private const string Engine = "docker";
+
+    private static readonly JsonDocumentOptions Lenient = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+
+    public static IEnumerable<ClientConfiguration> Read(ConfigurationFiles files)
+    {
+        var daemons = files.CommandLines().Where(line => Path.GetFileName(line[0]) == "dockerd").ToList();
+        string[] places = ["/etc/docker/daemon.json", files.InHome(".config/docker/daemon.json"), .. daemons.SelectMany(line => ValuesOf(line, "--config-file"))];
+        return places.Distinct().Select(place => ReadDaemon(files, place))
+            .Concat(daemons.Select(line => Describe(files, "the command line of dockerd", ValuesOf(line, "--registry-mirror"), [.. ValuesOf(line, "--https-proxy"), .. ValuesOf(line, "--http-proxy")])))
+            .Concat(files.List("/etc/systemd/system/docker.service.d", ".conf").Select(file => Describe(files, file, [], SystemdEnvironment.Proxies(files.Read(file) ?? ""))))
+            .OfType<ClientConfiguration>();
+    }
+
+    private static ClientConfiguration? ReadDaemon(ConfigurationFiles files, string file)
+    {
+        if (files.Read(file) is not { } text)
+            return null;
+        try
+        {
+            using var json = JsonDocument.Parse(text, Lenient);
+            if (json.RootElement.ValueKind != JsonValueKind.Object)
+                throw new JsonException("is no object");
+            var mirrors = json.RootElement.TryGetProperty("registry-mirrors", out var list) && list.ValueKind == JsonValueKind.Array ? list.EnumerateArray().Select(Text) : [];
+            var proxies = json.RootElement.TryGetProperty("proxies", out var map) && map.ValueKind == JsonValueKind.Object
+                ? map.EnumerateObject().Where(member => member.Name is "https-proxy" or "http-proxy").Select(member => Text(member.Value))
+                : [];
+            return Describe(files, file, [.. mirrors.OfType<string>()], [.. proxies.OfType<string>()]);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            files.Remark(file, $"is not valid JSON: {exception.Message}");
+            return null;
+        }
+
+        static string? Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    }
+
+    private static ClientConfiguration? Describe(ConfigurationFiles files, string file, IReadOnlyList<string> mirrorTexts, IReadOnlyList<string> proxyTexts)
+    {
+        var mirrors = new List<MirrorAddress>();
+        foreach (var text in mirrorTexts)
+        {
+            if (MirrorAddress.TryParseUrl(text, isWholePath: false, out var mirror))
+                mirrors.Add(mirror);
+            else
+                files.Remark(file, "names a mirror that is no address");
+        }
+
+        var proxies = new List<ProxyAddress>();
+        foreach (var text in proxyTexts.Where(text => text.Length > 0))
+        {
+            if (ProxyAddress.TryParse(text, file, out var proxy))
+                proxies.Add(proxy);
+            else
+                files.Remark(file, "names a proxy that is no http or https address; it was not tried");
+        }
+
+        return mirrors.Count + proxies.Count == 0 ? null : new ClientConfiguration
+        {
+            Engine = Engine,
+            File = file,
+            Mirrors = mirrors,
+            Proxies = proxies,
+            Fallback = mirrors.Count == 0 ? null : new Fallback(IsToDockerHub: true, "registry-mirrors always falls back to Docker Hub when no mirror serves"),
+        };
+    }
+
+    /// <summary><c>--name VALUE</c> and <c>--name=VALUE</c>.</summary>
+    private static List<string> ValuesOf(string[] line, string name)
+    {
+        var values = line.Where(word => word.StartsWith($"{name}=", StringComparison.Ordinal)).Select(word => word[(name.Length + 1)..]).ToList();
+        for (var i = 0; i + 1 < line.Length; i++)
+        {
+            if (line[i] == name)
+                values.Add(line[i + 1]);
+        }
+
+        return values;
+    }
+}

@@ -1,0 +1,87 @@
+namespace ImageAccess.Proxy.Tools.Engines;
+
+/// <summary>A node of Kubernetes with containerd, and k3s and RKE2, which bring theirs along.</summary>
+internal static class KubernetesClient
+{
+    /// <summary>Pods, services and the API are reached directly.</summary>
+    private const string NoProxy = $"{MachineParts.NoProxy},10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,.svc,.cluster.local";
+
+    private const string Everywhere = "Every node needs it, the control plane's as well. CRI-O instead of containerd: imageaccess clients podman.";
+
+    public static ClientSetup Build(Way way) => way switch
+    {
+        MirrorWay mirror => Mirror(mirror),
+        GatewayWay gateway => Gateway(gateway),
+        ForwardProxyWay proxy => ForwardProxy(proxy),
+        _ => throw new ArgumentOutOfRangeException(nameof(way)),
+    };
+
+    private static ClientSetup Mirror(MirrorWay way) => new()
+    {
+        Files = ContainerdClient.MirrorFiles(way),
+        Alternatives = [.. ContainerdClient.FolderSettings, .. K3s(way)],
+        Notes =
+        [
+            Everywhere,
+            "containerd reads hosts.toml at each pull; after a change of config.toml: systemctl restart containerd.",
+            "Nothing falls back to Docker Hub, also when the proxy is down. Pulls are anonymous unless an imagePullSecret names the registry.",
+            "RKE2 has the folder /etc/rancher/rke2 in the place of /etc/rancher/k3s. Restart k3s or rke2-server and rke2-agent afterwards.",
+        ],
+    };
+
+    private static ClientSetup Gateway(GatewayWay way)
+    {
+        var containerd = ContainerdClient.Gateway(way);
+        return new()
+        {
+            Files = containerd.Files,
+            Commands = containerd.Commands,
+            Notes = [Everywhere, "k3s and RKE2: restart k3s, or rke2-server and rke2-agent, in the place of containerd.", .. containerd.Notes],
+        };
+    }
+
+    private static ClientSetup ForwardProxy(ForwardProxyWay way) => new()
+    {
+        Files = [MachineParts.Authority(way.Authority), MachineParts.DropIn("containerd", way, NoProxy)],
+        Commands = [.. MachineParts.TrustAuthority, MachineParts.Reload("containerd")],
+        Alternatives =
+        [
+            new ClientFile("/etc/systemd/system/k3s.service.env", $"""
+                CONTAINERD_HTTPS_PROXY={way.Address}
+                CONTAINERD_NO_PROXY={NoProxy}
+
+                """)
+            {
+                When = "k3s, merged by hand; on agents k3s-agent.service.env; RKE2 has /etc/default/rke2-server and rke2-agent",
+                IsMerged = true,
+            },
+        ],
+        Notes =
+        [
+            Everywhere,
+            "Narrow the private networks in NO_PROXY to those of the cluster.",
+            .. MachineParts.ProxyNotes(way),
+        ],
+    };
+
+    private static IEnumerable<ClientFile> K3s(MirrorWay way)
+    {
+        yield return new ClientFile("/etc/rancher/k3s/registries.yaml", $"""
+            mirrors:
+              docker.io:
+                endpoint:
+                  - "{way.Address}"
+            {(way.Authority is null ? "" : $"configs:\n  \"{way.Host}\":\n    tls:\n      ca_file: /etc/rancher/k3s/imageaccess.crt\n")}
+            """.TrimEnd('\n') + "\n")
+        {
+            When = "k3s and RKE2, in the place of hosts.toml",
+        };
+        yield return new ClientFile("/etc/rancher/k3s/config.yaml", "disable-default-registry-endpoint: true\n")
+        {
+            When = "k3s and RKE2, merged by hand: without it they fall back to Docker Hub",
+            IsMerged = true,
+        };
+        if (way.Authority is { } pem)
+            yield return new ClientFile("/etc/rancher/k3s/imageaccess.crt", pem) { When = "k3s and RKE2" };
+    }
+}

@@ -1,0 +1,83 @@
+using ImageAccess.Core.Hosts;
+
+namespace ImageAccess.Proxy.Tools.Engines;
+
+/// <summary>What the clients of a machine have in common: whom it trusts, where Docker Hub's names lead, which proxy programs use.</summary>
+internal static class MachineParts
+{
+    public const string AuthorityPath = "/usr/local/share/ca-certificates/imageaccess.crt";
+
+    /// <summary>Hosts that are not asked for through the proxy.</summary>
+    public const string NoProxy = "localhost,127.0.0.0/8,::1";
+
+    private const string RedHatAuthorityPath = "/etc/pki/ca-trust/source/anchors/imageaccess.crt";
+    private const string HostsPath = "/etc/imageaccess/hosts";
+
+    /// <summary>Ends each of our lines in <c>/etc/hosts</c>, so that they can be told from the others.</summary>
+    private const string HostsMark = "# imageaccess";
+
+    /// <summary>The system's trust store: Docker Hub's token service is trusted by nothing else, and by <c>certs.d</c> not at all.</summary>
+    public static ClientFile Authority(string pem) => new(AuthorityPath, pem);
+
+    public static IReadOnlyList<ClientCommand> TrustAuthority { get; } =
+    [
+        new("update-ca-certificates", "update-ca-certificates --fresh") { When = "Debian, Ubuntu, Alpine", Needs = "update-ca-certificates" },
+        new($"cp {AuthorityPath} {RedHatAuthorityPath} && update-ca-trust", $"rm -f {RedHatAuthorityPath} && update-ca-trust")
+        {
+            When = "RHEL, Fedora",
+            Needs = "update-ca-trust",
+        },
+    ];
+
+    /// <summary>For <c>/etc/hosts</c>. A name that is found there is not looked for in DNS, in neither family.</summary>
+    public static ClientFile Hosts(GatewayWay way) => new(HostsPath, HostsLines(way));
+
+    public static string HostsLines(GatewayWay way) =>
+        string.Concat(way.Addresses.Select(address => $"{address} {string.Join(' ', DockerHubHosts.Intercepted)} {HostsMark}\n"));
+
+    public static ClientCommand AddHosts { get; } = new($"grep -v '^#' {HostsPath} >>/etc/hosts", $"sed -i '/ {HostsMark}$/d' /etc/hosts");
+
+    public static IEnumerable<string> HostsNotes(GatewayWay way)
+    {
+        yield return "The same names as A and AAAA records of the network's DNS serve all its machines at once: deploy/dns.";
+        if (way.Port != 443)
+            yield return $"Clients come to port 443, the gateway listens on {way.Port}: deploy/egress-gateway redirects the one to the other.";
+    }
+
+    /// <summary>A daemon's proxy, by systemd. A percent sign is systemd's own there.</summary>
+    public static ClientFile DropIn(string unit, ForwardProxyWay way, string noProxy = NoProxy) => new(DropInPath(unit), $"""
+        # {DropInPath(unit)}
+        {Remark(way)}[Service]
+        Environment="HTTPS_PROXY={way.Address.Replace("%", "%%", StringComparison.Ordinal)}"
+        Environment="NO_PROXY={noProxy}"
+
+        """);
+
+    /// <summary>The proxy of what people and scripts start by hand.</summary>
+    public static ClientFile Profile(ForwardProxyWay way) => new("/etc/profile.d/imageaccess.sh", $"""
+        # /etc/profile.d/imageaccess.sh
+        {Remark(way)}{ProxyExports(way)}
+        """);
+
+    public static string ProxyExports(ForwardProxyWay way) => $"""
+        export HTTPS_PROXY={Shell.Word(way.Address)} https_proxy={Shell.Word(way.Address)}
+        export NO_PROXY={NoProxy} no_proxy={NoProxy}
+
+        """;
+
+    public static ClientCommand Restart(string unit) => new($"systemctl restart {unit}", $"systemctl restart {unit}");
+
+    public static ClientCommand Reload(string unit) =>
+        new($"systemctl daemon-reload && systemctl restart {unit}", $"systemctl daemon-reload && systemctl restart {unit}");
+
+    public static IEnumerable<string> ProxyNotes(ForwardProxyWay way)
+    {
+        yield return "Add to NO_PROXY the registries that are reached without the proxy. HTTP_PROXY stays unset: the proxy refuses plain http.";
+        if (way.User is not null)
+            yield return $"Write the password where {ForwardProxyWay.Placeholder} stands, percent-encoded, and let root alone read the file: chmod 600.";
+    }
+
+    private static string DropInPath(string unit) => $"/etc/systemd/system/{unit}.service.d/imageaccess.conf";
+
+    private static string Remark(ForwardProxyWay way) => way.User is null ? "" : $"# {ForwardProxyWay.Placeholder} is to be replaced.\n";
+}

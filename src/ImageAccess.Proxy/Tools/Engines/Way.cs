@@ -1,0 +1,48 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace ImageAccess.Proxy.Tools.Engines;
+
+/// <summary>A way from a client to the proxy, with what the client must know of it.</summary>
+/// <param name="Authority">The certificate authority that the client is to trust, in PEM; none where none is needed.</param>
+internal abstract record Way(string? Authority);
+
+/// <summary>By a mirror's address.</summary>
+/// <param name="Url">Scheme, host and port alone.</param>
+/// <param name="Authority">None where the mirror speaks http, or has a certificate that everybody trusts.</param>
+internal sealed record MirrorWay(Uri Url, string? Authority) : Way(Authority)
+{
+    /// <summary><c>mirror.example.com:5000</c>.</summary>
+    public string Host => Url.Authority;
+
+    public bool IsPlain => Url.Scheme == Uri.UriSchemeHttp;
+
+    /// <summary>Without a path: <c>http://mirror.example.com:5000</c>.</summary>
+    public string Address => Url.GetLeftPart(UriPartial.Authority);
+}
+
+/// <summary>Docker Hub's own names lead to the proxy.</summary>
+/// <param name="Addresses">Of IPv4, IPv6 or both.</param>
+/// <param name="Port">Where the gateway listens; clients come to 443.</param>
+internal sealed record GatewayWay(IReadOnlyList<IPAddress> Addresses, int Port, string Authority) : Way(Authority)
+{
+    public new string Authority => base.Authority!;
+
+    public bool HasFamily(AddressFamily family) => Addresses.Any(address => address.AddressFamily == family);
+}
+
+/// <summary>By <c>CONNECT</c>.</summary>
+/// <param name="Proxy">Scheme, host and port alone.</param>
+/// <param name="User">Who signs in at the proxy, if somebody must.</param>
+internal sealed record ForwardProxyWay(Uri Proxy, string? User, string Authority) : Way(Authority)
+{
+    /// <summary>Stands where the password belongs: none is taken on a command line, which other people see.</summary>
+    public const string Placeholder = "PASSWORD";
+
+    public new string Authority => base.Authority!;
+
+    /// <summary>As the environment's proxy variables take it.</summary>
+    public string Address => User is null
+        ? Proxy.GetLeftPart(UriPartial.Authority)
+        : $"{Proxy.Scheme}://{Uri.EscapeDataString(User)}:{Placeholder}@{Proxy.Authority}";
+}

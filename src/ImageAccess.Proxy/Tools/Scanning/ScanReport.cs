@@ -1,0 +1,127 @@
+using System.Globalization;
+using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Tools.Verbs;
+
+namespace ImageAccess.Proxy.Tools.Scanning;
+
+/// <summary>An image at its place, and what is said about it.</summary>
+internal sealed record ScannedImage
+{
+    /// <summary>The verdict of a place where nobody can tell which image it is.</summary>
+    public const string Undetermined = "undetermined";
+
+    public required string File { get; init; }
+
+    public required int Line { get; init; }
+
+    public required string Role { get; init; }
+
+    /// <summary>As it stands in the file, before variables.</summary>
+    public required string Written { get; init; }
+
+    public string? Image { get; init; }
+
+    public string? Repository { get; init; }
+
+    /// <summary>As <see cref="ImageVerdict.Verdict"/>, or <see cref="Undetermined"/>.</summary>
+    public string Verdict { get; init; } = Undetermined;
+
+    public string? Rule { get; init; }
+
+    public string? Category { get; init; }
+
+    public string? Text { get; init; }
+
+    /// <summary>What cannot be told may be anything: a pipeline does not pass on it.</summary>
+    public bool IsRefused => Verdict is "deny" or ImageVerdict.Unknown or Undetermined;
+}
+
+/// <summary>What is told about the images of a scan.</summary>
+internal sealed record ScanReport(
+    string? Caller, bool? ImageAccess, string? PolicyVersion, string Source, int Files, IReadOnlyList<ScannedImage> Images, IReadOnlyList<string> Remarks)
+{
+    /// <summary>Each repository is asked about once, however many places name it.</summary>
+    public static async Task<ScanReport> JudgeAsync(
+        ScanResult found, IImageJudge judge, JudgedCaller caller, ScanProgress progress, CancellationToken cancellationToken)
+    {
+        var answers = new Dictionary<string, CheckAnswer>();
+        var images = new List<ScannedImage>();
+        foreach (var mention in found.Mentions)
+        {
+            progress.Report($"{images.Count} of {found.Mentions.Count} images judged");
+            var image = new ScannedImage { File = Verb.Shown(mention.File), Line = mention.Line, Role = mention.Role, Written = mention.Text, Image = mention.Image, Text = mention.Trouble };
+            if (mention.Image is { } text)
+                image = ImageName.TryParse(text, out var name, out var problem) ? Of(image, name, await AskAsync(name)) : image with { Text = $"'{text}' {problem}" };
+            images.Add(image);
+        }
+
+        var any = answers.Values.FirstOrDefault();
+        return new ScanReport(any?.Caller, any?.ImageAccess, any?.PolicyVersion, judge.Source, found.Files, images, found.Remarks);
+
+        async Task<ImageVerdict> AskAsync(ImageName name)
+        {
+            var repository = $"{name.Registry}/{name.Path}";
+            if (!answers.TryGetValue(repository, out var answer))
+                answers[repository] = answer = await judge.CheckAsync(name, caller, cancellationToken);
+            return answer.Image;
+        }
+    }
+
+    public async Task PrintAsync(TextWriter output)
+    {
+        if (Images.Count == 0)
+        {
+            await output.WriteLineAsync($"no images in {TextTable.Count(Files, "file")}");
+            return;
+        }
+
+        if (Caller is not null)
+        {
+            await output.WriteLineAsync(TextTable.Plain($"as {Caller}, by policy {PolicyVersion} of {Source}"));
+            await output.WriteLineAsync();
+        }
+
+        await PrintTableAsync(output);
+        await output.WriteLineAsync();
+        await output.WriteLineAsync($"{TextTable.Count(Images.Count, "image")} in {TextTable.Count(Files, "file")}: {Summary()}");
+    }
+
+    /// <summary>However wide: a place and an image are there to be copied, so neither is shortened.</summary>
+    private async Task PrintTableAsync(TextWriter output)
+    {
+        var rows = Images.Select(image => (Image: image, Where: TextTable.Plain(string.Create(CultureInfo.InvariantCulture, $"{image.File}:{image.Line}")))).ToList();
+        var (where, verdict, rule) = (
+            rows.Max(row => row.Where.Length), Images.Max(image => image.Verdict.Length), Images.Max(image => image.Rule?.Length ?? 1));
+        foreach (var (image, place) in rows.Prepend((new ScannedImage { File = "", Line = 0, Role = "", Written = "IMAGE", Verdict = "VERDICT", Rule = "RULE" }, "WHERE")))
+        {
+            var name = TextTable.Plain(image.Image ?? (image.Written.Length > 0 ? image.Written : "-"));
+            await output.WriteLineAsync($"{place.PadRight(where)}  {image.Verdict.PadRight(Math.Max(verdict, 7))}  {(image.Rule ?? "-").PadRight(Math.Max(rule, 4))}  {name}");
+            if (image.Text is { } text)
+                await TextTable.WriteWrappedAsync(output, TextTable.Plain($"{image.Role}: {text}"), "    ");
+        }
+    }
+
+    private string Summary()
+    {
+        var kinds = new[]
+        {
+            ("allow", "allowed"), ("observe", "only observed"), ("deny", "denied"), (ImageVerdict.Unknown, "unknown"),
+            (ScannedImage.Undetermined, "undetermined"), (ImageVerdict.Outside, "outside the policy"),
+        };
+        return string.Join(", ", kinds
+            .Select(kind => (Number: Images.Count(image => image.Verdict == kind.Item1), Word: kind.Item2))
+            .Where(count => count.Number > 0)
+            .Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.Number:N0} {count.Word}")));
+    }
+
+    private static ScannedImage Of(ScannedImage image, ImageName name, ImageVerdict verdict) => image with
+    {
+        Image = name.ToString(),
+        Repository = verdict.Repository,
+        Verdict = verdict.Verdict,
+        Rule = verdict.Rule,
+        Category = verdict.Category,
+        Text = verdict.Text,
+    };
+}

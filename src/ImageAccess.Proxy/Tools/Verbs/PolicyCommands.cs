@@ -1,0 +1,180 @@
+using System.CommandLine;
+using System.Globalization;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Policies.Store;
+
+namespace ImageAccess.Proxy.Tools.Verbs;
+
+/// <summary><c>imageaccess policy …</c>: what a policy document says, before it is in force.</summary>
+internal static class PolicyCommands
+{
+    public static Command Build() => new("policy", "Looks at policy documents before they are in force.")
+    {
+        Validate(), Test(), Diff(), Replay(),
+    };
+
+    private static Command Validate()
+    {
+        var file = new Argument<string>("FILE") { Description = "The policy document." };
+        var json = Verb.Json();
+        var command = new Command("validate", "Names every problem of a policy document, or tells what it does. Exit code 1 when it is invalid.")
+        {
+            file, json,
+        };
+        Verb.SetAction(command, (parsed, _) =>
+        {
+            var (path, output) = (parsed.GetValue(file)!, parsed.InvocationConfiguration.Output);
+            var document = Read(path);
+            return document.Policy is { } policy
+                ? PolicySummary.WriteAsync(output, path, policy, Today(), parsed.GetValue(json))
+                : PolicySummary.WriteProblemsAsync(output, path, document.Problems, parsed.GetValue(json));
+        });
+        return command;
+    }
+
+    private static Command Test()
+    {
+        var file = new Argument<string>("FILE") { Description = "The policy document." };
+        var cases = new Argument<string>("CASES") { Description = "A table of callers, images and expected answers." };
+        var json = Verb.Json();
+        var command = new Command("test", "Asks a policy document what a table of cases expects of it. Exit code 1 when an answer is another.")
+        {
+            file, cases, json,
+        };
+        Verb.SetAction(command, (parsed, _) =>
+        {
+            var policy = Compile(parsed.GetValue(file)!);
+            var path = parsed.GetValue(cases)!;
+            var rows = PolicyCase.Parse(path, ReadLines(path));
+            return PolicyCase.RunAsync(parsed.InvocationConfiguration.Output, policy, path, rows, Today(), parsed.GetValue(json));
+        });
+        return command;
+    }
+
+    private static Command Diff()
+    {
+        var before = new Argument<string>("A") { Description = "The policy document as it is." };
+        var after = new Argument<string>("B") { Description = "The policy document as it would be." };
+        var images = new Option<string?>("--images")
+        {
+            Description = "A list of images, one a line; behind a | what its publisher is.",
+            HelpName = "FILE",
+        };
+        var audit = new Option<string?>("--audit") { Description = "An audit trail, whose pulls are judged.", HelpName = "FILE" };
+        var users = new Option<string[]>("--as")
+        {
+            Description = "With --images: judge as this user as well; may be repeated.",
+            HelpName = "USER",
+        };
+        var json = Verb.Json();
+        var command = new Command("diff", "Tells what changes from one policy document to another, and for which images and callers.")
+        {
+            before, after, images, audit, users, json,
+        };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(images) is not null && result.GetValue(audit) is not null)
+                result.AddError("Choose --images or --audit.");
+            else if (result.GetValue(users) is { Length: > 0 } && result.GetValue(images) is null)
+                result.AddError("--as goes with --images; an audit trail names its callers itself.");
+        });
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            var diff = new PolicyDiff(Side(parsed.GetValue(before)!), Side(parsed.GetValue(after)!), Today());
+            if (parsed.GetValue(images) is { } list)
+                diff.AddImages(list, ReadLines(list), parsed.GetValue(users) ?? []);
+            else if (parsed.GetValue(audit) is { } trail)
+                diff.AddPulls(await AuditPulls.ReadAsync(trail, since: null, parsed.InvocationConfiguration.Error, cancellationToken));
+            await diff.WriteAsync(parsed.InvocationConfiguration.Output, parsed.GetValue(json));
+            return Verb.Yes;
+        });
+        return command;
+    }
+
+    private static Command Replay()
+    {
+        var draft = new Argument<string>("FILE") { Description = "The policy document as it would be." };
+        var since = new Option<string?>("--since") { Description = "Pulls of this last time alone: 12h, 30d.", HelpName = "DURATION" };
+        var audit = new Option<string?>("--audit")
+        {
+            Description = "The audit trail; the configuration's own by default. Its rotated predecessor is read too.",
+            HelpName = "FILE",
+        };
+        var json = Verb.Json();
+        var file = Verb.ConfigurationFile();
+        var command = new Command("replay", "Judges the audit trail's pulls by a draft of a policy and tells what would change.")
+        {
+            draft, since, audit, json, file,
+        };
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            var policy = Compile(parsed.GetValue(draft)!);
+            var from = parsed.GetValue(since) is { } duration ? TimeProvider.System.GetUtcNow() - Duration(duration) : (DateTimeOffset?)null;
+            var trail = parsed.GetValue(audit) ?? AuditFile(parsed.GetValue(file));
+            var pulls = await AuditPulls.ReadAsync(trail, from, parsed.InvocationConfiguration.Error, cancellationToken);
+            await new PolicyReplay(policy, pulls, Today()).WriteAsync(
+                parsed.InvocationConfiguration.Output, parsed.GetValue(draft)!, Verb.Shown(trail), parsed.GetValue(json));
+            return Verb.Yes;
+        });
+        return command;
+    }
+
+    private static DateOnly Today() => DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime);
+
+    private static string AuditFile(string? configurationFile)
+    {
+        var configuration = Verb.Configuration(configurationFile);
+        var options = new AuditOptions { DataDirectory = configuration["Data:Directory"]! };
+        configuration.GetSection("Audit").Bind(options);
+        return options.FilePath;
+    }
+
+    /// <exception cref="MisuseException">The file cannot be read.</exception>
+    private static Attempt Read(string path)
+    {
+        var document = PolicyOnDisk.Read(path);
+        return document.Reading.Bytes is null ? throw new MisuseException($"{path} {document.Cause}") : document;
+    }
+
+    /// <exception cref="MisuseException">The file cannot be read, or is no policy.</exception>
+    private static Policy Compile(string path)
+    {
+        var document = Read(path);
+        return document.Policy ?? throw new MisuseException([.. document.ProblemLines().Select(problem => $"{path}: {problem}")]);
+    }
+
+    private static PolicySide Side(string path) => new(path, Compile(path));
+
+    private static string[] ReadLines(string path)
+    {
+        try
+        {
+            return File.ReadAllLines(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new MisuseException(File.Exists(path) ? $"{path} cannot be read: {exception.Message}" : $"{path} does not exist");
+        }
+    }
+
+    private static TimeSpan Duration(string text)
+    {
+        if (text.Length is > 1 and < 8
+            && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number > 0)
+        {
+            switch (text[^1])
+            {
+                case 'm':
+                    return TimeSpan.FromMinutes(number);
+                case 'h':
+                    return TimeSpan.FromHours(number);
+                case 'd' when number <= 36_500:
+                    return TimeSpan.FromDays(number);
+            }
+        }
+
+        throw new MisuseException($"--since: '{text}' is not a duration, as 12h or 30d");
+    }
+}

@@ -1,0 +1,153 @@
+using System.Globalization;
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Tools.Doctor;
+
+namespace ImageAccess.Proxy.Tools.Verbs;
+
+/// <summary><c>policy replay</c>: a trail's pulls judged by a draft, beside what became of them.</summary>
+internal sealed class PolicyReplay
+{
+    /// <summary>Rows of a table; the JSON has all.</summary>
+    public const int MaximumRows = 50;
+
+    private readonly Policy _policy;
+    private readonly AuditPulls _pulls;
+    private readonly List<Change> _changes = [];
+    private readonly long _requests;
+
+    public PolicyReplay(Policy policy, AuditPulls pulls, DateOnly today)
+    {
+        (_policy, _pulls) = (policy, pulls);
+        foreach (var (pull, requests) in pulls.Requests)
+        {
+            _requests += requests;
+            var (outcome, rule) = Answer.Of(policy, pull.ToCaller(), pull.ToRepository(), pulls.PublisherOf(pull.ToRepository()), today);
+            if (outcome != pull.Outcome)
+                _changes.Add(new Change(pull.Outcome, outcome, rule, pull.Caller, pull.Repository, requests));
+        }
+    }
+
+    public async Task WriteAsync(TextWriter output, string file, string trail, bool json)
+    {
+        if (json)
+        {
+            await Verb.WriteJsonAsync(output, new
+            {
+                PolicyVersion = _policy.Version,
+                Audit = trail,
+                _pulls.First,
+                _pulls.Last,
+                Requests = _requests,
+                _pulls.Malformed,
+                Changes = _changes.OrderByDescending(change => change.Requests)
+                    .ThenBy(change => change.Repository, StringComparer.Ordinal)
+                    .ThenBy(change => change.Caller, StringComparer.Ordinal),
+            });
+            return;
+        }
+
+        await output.WriteLineAsync(TextTable.Plain($"{file} (policy {_policy.Version}) over {trail}"));
+        await output.WriteLineAsync(Extent());
+        if (_pulls.Malformed > 0)
+            await output.WriteLineAsync($"{TextTable.Count(_pulls.Malformed, "line")} could not be read");
+        await WriteAsync(
+            output, ["CHANGE", ">REQUESTS", ">CALLERS", "RULE", "REPOSITORY"],
+            _changes.GroupBy(change => (change.From, change.To, change.Rule, change.Repository)),
+            group =>
+            [
+                Words(group.Key.From, group.Key.To), Number(group.Sum(change => change.Requests)),
+                Number(group.Select(change => change.Caller).Distinct().Count()), group.Key.Rule, group.Key.Repository,
+            ]);
+        await WriteAsync(
+            output, ["CHANGE", ">REQUESTS", ">REPOSITORIES", "CALLER"],
+            _changes.GroupBy(change => (change.From, change.To, change.Caller)),
+            group =>
+            [
+                Words(group.Key.From, group.Key.To), Number(group.Sum(change => change.Requests)),
+                Number(group.Select(change => change.Repository).Distinct().Count()), group.Key.Caller,
+            ]);
+        await output.WriteLineAsync();
+        await TextTable.WriteWrappedAsync(output, Conclusion(), "");
+        if (_changes.Exists(change => change.To == Answer.Depends))
+        {
+            await TextTable.WriteWrappedAsync(
+                output, "unknown: the answer depends on who publishes the repository, and the trail does not tell; imageaccess check does", "");
+        }
+    }
+
+    public static string Words(string from, string to) => $"{from} -> {to}";
+
+    /// <summary>Each kind of change with the most requests first.</summary>
+    private static async Task WriteAsync<TKey>(
+        TextWriter output, string[] heads, IEnumerable<IGrouping<TKey, Change>> groups, Func<IGrouping<TKey, Change>, string[]> row)
+    {
+        var rows = groups.OrderBy(group => Rank(group.First().To))
+            .ThenByDescending(group => group.Sum(change => change.Requests))
+            .Select(row)
+            .ToList();
+        if (rows.Count == 0)
+            return;
+        var table = new TextTable(heads);
+        foreach (var cells in rows.Take(MaximumRows))
+            table.Add(cells);
+        if (rows.Count > MaximumRows)
+            table.Note($"and {TextTable.Count(rows.Count - MaximumRows, "row")} more; --json has them all");
+        await output.WriteLineAsync();
+        await table.WriteAsync(output);
+    }
+
+    /// <summary>What is refused first, what opens last.</summary>
+    public static int Rank(string outcome) => outcome switch { "deny" => 0, Answer.Depends => 1, "observe" => 2, _ => 3 };
+
+    private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+
+    private string Extent()
+    {
+        if (_pulls is not { First: { } first, Last: { } last })
+            return "no pull";
+        var repositories = _pulls.Requests.Keys.Select(pull => pull.Repository).Distinct().Count();
+        var callers = _pulls.Requests.Keys.Select(pull => pull.Caller).Distinct().Count();
+        return $"{TextTable.Count(_requests, "request")} for {TextTable.Count(repositories, "repository", "repositories")} "
+            + $"by {TextTable.Count(callers, "caller")}, "
+            + string.Create(CultureInfo.InvariantCulture, $"{first.UtcDateTime:yyyy-MM-dd} to {last.UtcDateTime:yyyy-MM-dd}");
+    }
+
+    private string Conclusion()
+    {
+        var kinds = new[]
+        {
+            ("deny", "would be denied"), (Answer.Depends, "depend on the publisher"), ("observe", "would only be observed"),
+            ("allow", "would be allowed"),
+        };
+        var parts = kinds
+            .Select(kind => (Number: _changes.Where(change => change.To == kind.Item1).Sum(change => change.Requests), kind.Item2))
+            .Where(kind => kind.Number > 0)
+            .Select(kind => $"{Number(kind.Number)} {kind.Item2}")
+            .Prepend($"{TextTable.Count(_requests - _changes.Sum(change => change.Requests), "request")} would be answered as before");
+        return string.Join(", ", parts);
+    }
+
+    private sealed record Change(string From, string To, string Rule, string Caller, string Repository, long Requests);
+}
+
+/// <summary>What a policy answers with the facts at hand.</summary>
+internal static class Answer
+{
+    /// <summary>It depends on the publisher, who is not known.</summary>
+    public const string Depends = "unknown";
+
+    public static (string Outcome, string Rule) Of(
+        Policy policy, Caller caller, Core.Oci.RepositoryName repository, PublisherFacts publisher, DateOnly today)
+    {
+        var decision = PolicyEngine.Decide(policy, caller, repository, publisher, today);
+        if (!decision.NeedsPublisher)
+            return (decision.Outcome.ToWireName(), decision.Rule);
+
+        var either = new[] { NamespaceBadge.VerifiedPublisher, NamespaceBadge.None }
+            .Select(badge => PublisherFacts.Known(new NamespaceRecord(repository.Namespace, badge, "assumed", DateTimeOffset.UnixEpoch)))
+            .Select(assumed => PolicyEngine.Decide(policy, caller, repository, assumed, today).Outcome)
+            .ToArray();
+        return (either[0] == either[1] ? either[0].ToWireName() : Depends, decision.Rule);
+    }
+}

@@ -1,0 +1,108 @@
+using System.Globalization;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Policies.Store;
+
+namespace ImageAccess.Proxy.Tools.Verbs;
+
+/// <summary><c>policy validate</c>: every problem, or what the policy does in words.</summary>
+internal static class PolicySummary
+{
+    public static async Task<int> WriteProblemsAsync(TextWriter output, string file, IReadOnlyList<PolicyProblem> problems, bool json)
+    {
+        if (json)
+        {
+            await Verb.WriteJsonAsync(output, new { Valid = false, Problems = problems.Select(problem => new { problem.Path, problem.Message }) });
+            return Verb.No;
+        }
+
+        foreach (var problem in problems)
+            await output.WriteLineAsync(TextTable.Plain($"{file}: {problem}"));
+        await output.WriteLineAsync($"{TextTable.Count(problems.Count, "problem")}");
+        return Verb.No;
+    }
+
+    public static async Task<int> WriteAsync(TextWriter output, string file, Policy policy, DateOnly today, bool json)
+    {
+        var notes = policy.Document.Organizations.SelectMany(organization => Notes(organization, today)).Concat(Soon(policy, today)).ToList();
+        if (json)
+        {
+            await Verb.WriteJsonAsync(output, new
+            {
+                Valid = true,
+                PolicyVersion = policy.Version,
+                ImageAccess = policy.IsEnabled,
+                Organizations = policy.Organizations.Select(organization => new { organization.Name, Mode = organization.Mode(today) }),
+                Notes = notes,
+            });
+            return Verb.Yes;
+        }
+
+        await output.WriteLineAsync(TextTable.Plain(
+            $"{file} is valid: policy {policy.Version}, image access is {(policy.IsEnabled ? "on" : "off")}"));
+        var callers = policy.Document.Callers;
+        await output.WriteLineAsync();
+        await LineAsync(output, "anonymous callers", callers.DenyAnonymous ? "denied" : "judged as members of every organization");
+        await LineAsync(output, "outsiders", callers.DenyOutsiders ? "denied" : "judged as members of every organization");
+        await LineAsync(output, "organization tokens", callers.DenyOrganizationTokens ? "denied" : "judged as members");
+        foreach (var (organization, document) in policy.Organizations.Zip(policy.Document.Organizations))
+            await WriteAsync(output, organization, document, today);
+
+        if (notes.Count > 0)
+            await output.WriteLineAsync();
+        foreach (var note in notes)
+            await output.WriteLineAsync(TextTable.Plain($"note: {note}"));
+        return Verb.Yes;
+    }
+
+    private static async Task WriteAsync(TextWriter output, OrganizationPolicy organization, OrganizationDocument document, DateOnly today)
+    {
+        await output.WriteLineAsync();
+        await output.WriteLineAsync($"{organization.Name} {Mode(organization, document, today)}");
+        await LineAsync(output, "  namespaces", string.Join(", ", organization.Namespaces.Order(StringComparer.Ordinal)));
+        var (owners, members) = (TextTable.Count(document.Owners.Count, "owner"), TextTable.Count(document.Members.Count, "member"));
+        await LineAsync(output, "  people", $"{owners}, {members} by name");
+        var switches = new[]
+        {
+            ("official", document.AllowOfficial), ("verified publisher", document.AllowVerifiedPublisher), ("community", document.AllowCommunity),
+        };
+        var allowed = switches.Where(kind => kind.Item2).Select(kind => kind.Item1).Prepend("its own");
+        var denied = switches.Where(kind => !kind.Item2).Select(kind => kind.Item1).ToList();
+        await LineAsync(output, "  allows", $"{string.Join(", ", allowed)} images");
+        if (denied.Count > 0)
+            await LineAsync(output, "  denies", $"{string.Join(", ", denied)} images");
+        var head = "  allowlist";
+        foreach (var entry in document.Allowlist)
+        {
+            await LineAsync(output, head, entry.Expires is { } day ? $"{entry} through {Day(day)}" : $"{entry}");
+            head = "";
+        }
+
+        if (document.Help is { } help)
+            await LineAsync(output, "  help", help);
+    }
+
+    private static string Mode(OrganizationPolicy organization, OrganizationDocument document, DateOnly today) => organization.Mode(today) switch
+    {
+        "off" => "is off",
+        "observe" when document.ObserveUntil is { } until => $"observes through {Day(until)}, then enforces",
+        "observe" => "observes: nothing is refused",
+        _ => "enforces",
+    };
+
+    private static IEnumerable<string> Notes(OrganizationDocument organization, DateOnly today)
+    {
+        if (organization is { Observe: true, ObserveUntil: { } until } && until < today)
+            yield return $"{organization.Name}: observing ended on {Day(until)}; it enforces";
+        if (organization is { Observe: false, ObserveUntil: not null })
+            yield return $"{organization.Name}: observeUntil says nothing while mode is enforce";
+        foreach (var entry in organization.Allowlist.Where(entry => entry.Expires < today))
+            yield return $"{organization.Name}: the allowlist entry {entry} ended on {Day(entry.Expires!.Value)}";
+    }
+
+    private static IEnumerable<string> Soon(Policy policy, DateOnly today) => ExpiringEntries.Find(policy, today)
+        .Select(entry => $"{entry.Organization}: the allowlist entry {entry.Repository} ends soon, on {Day(entry.Expires)}");
+
+    private static Task LineAsync(TextWriter output, string head, string text) => output.WriteLineAsync($"{head,-20} {TextTable.Plain(text)}");
+
+    private static string Day(DateOnly day) => day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+}

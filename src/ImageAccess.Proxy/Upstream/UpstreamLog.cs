@@ -1,7 +1,0 @@
-namespace ImageAccess.Proxy.Upstream;
-
-internal static partial class UpstreamLog
-{
-    [LoggerMessage(1, LogLevel.Warning, "Upstream failed for {Method} {Repository}: {Cause}")]
-    public static partial void UpstreamFailed(this ILogger logger, string method, string repository, string cause);
-}

@@ -1,0 +1,148 @@
+using System.Text.Json;
+using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Connections.Ingress.Egress;
+using ImageAccess.Proxy.Tests.Walk;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Tests.Connections.Ingress;
+
+/// <summary>Which hosts are intercepted, led on or refused, and why.</summary>
+public sealed class EgressPolicyTests
+{
+    [Theory]
+    [InlineData("registry-1.docker.io", 443, "Intercept", "")]
+    [InlineData("auth.docker.io", 443, "Intercept", "")]
+    [InlineData("registry.hub.docker.com", 443, "Intercept", "")]
+    [InlineData("registry-1.docker.io", 8443, "Refuse", "docker-hub")]
+    [InlineData("auth.docker.io", 80, "Refuse", "docker-hub")]
+    [InlineData("www.docker.io", 443, "Refuse", "docker-hub")]
+    [InlineData("a.b.c.docker.io", 8443, "Refuse", "docker-hub")]
+    [InlineData("production.cloudfront.docker.com", 443, "Refuse", "docker-hub")]
+    [InlineData("hub.docker.com", 443, "Tunnel", "")]
+    [InlineData("login.docker.com", 443, "Tunnel", "")]
+    [InlineData("ghcr.io", 443, "Tunnel", "")]
+    [InlineData("ghcr.io", 444, "Refuse", "not-allowed")]
+    [InlineData("ghcr.io", 22, "Refuse", "not-allowed")]
+    [InlineData("mirror.gcr.io", 443, "Refuse", "hub-copy")]
+    [InlineData("x.mirror.aliyuncs.com", 443, "Refuse", "hub-copy")]
+    public void By_default_every_host_on_443_is_led_on_but_for_Docker_Hub_and_its_copies(string host, int port, string verdict, string reason) =>
+        AssertVerdict(Policy(), host, port, verdict, reason);
+
+    [Theory]
+    [InlineData("ghcr.io", 443, "Tunnel", "")]
+    [InlineData("quay.io", 443, "Refuse", "not-allowed")]
+    [InlineData("sub.ghcr.io", 443, "Refuse", "not-allowed")]
+    [InlineData("a.example.com", 443, "Tunnel", "")]
+    [InlineData("a.b.example.com", 443, "Tunnel", "")]
+    [InlineData("example.com", 443, "Refuse", "not-allowed")]
+    [InlineData("notexample.com", 443, "Refuse", "not-allowed")]
+    [InlineData("denied.example.com", 443, "Refuse", "denied")]
+    [InlineData("registry.corp", 5000, "TunnelToPrivate", "")]
+    [InlineData("registry.corp", 443, "Refuse", "not-allowed")]
+    [InlineData("registry-1.docker.io", 443, "Intercept", "")]
+    [InlineData("www.docker.io", 443, "Refuse", "docker-hub")]
+    [InlineData("mirror.gcr.io", 443, "Refuse", "hub-copy")]
+    public void A_list_restricts_it_and_opens_nothing_of_Docker_Hub(string host, int port, string verdict, string reason) => AssertVerdict(
+        Policy(allow: ["ghcr.io", "*.example.com", "registry.corp:5000 private", "*.docker.io", "www.docker.io", "mirror.gcr.io"], deny: ["denied.example.com"]),
+        host, port, verdict, reason);
+
+    [Theory]
+    [InlineData("ghcr.io", 443)]
+    [InlineData("ghcr.io", 8443)]
+    [InlineData("a.example.com", 443)]
+    public void What_is_denied_wins_on_every_port(string host, int port) => AssertVerdict(
+        Policy(allow: ["*", "ghcr.io:8443 private", "a.example.com"], deny: ["ghcr.io", "*.example.com"]), host, port, "Refuse", "denied");
+
+    [Fact]
+    public void A_denied_port_is_that_port_alone()
+    {
+        var policy = Policy(allow: ["*", "ghcr.io:8443"], deny: ["ghcr.io:8443"]);
+        AssertVerdict(policy, "ghcr.io", 8443, "Refuse", "denied");
+        AssertVerdict(policy, "ghcr.io", 443, "Tunnel", "");
+    }
+
+    [Fact]
+    public void Copies_are_an_option()
+    {
+        AssertVerdict(Policy(copies: true), "mirror.gcr.io", 443, "Tunnel", "");
+        AssertVerdict(Policy(copies: true, deny: ["mirror.gcr.io"]), "mirror.gcr.io", 443, "Refuse", "denied");
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("*", true)]
+    [InlineData("ghcr.io", false)]
+    [InlineData("*.example.com", false)]
+    public void It_is_open_until_hosts_are_named(string allow, bool open) => Assert.Equal(open, Policy(allow: allow.Length == 0 ? [] : [allow]).IsOpen);
+
+    [Theory]
+    [InlineData("ghcr.io")]
+    [InlineData("GHCR.io.")]
+    [InlineData("ghcr.io:8443")]
+    [InlineData("*.example.com:5000")]
+    [InlineData("*")]
+    [InlineData("registry.corp private")]
+    public void What_is_written_is_read(string rule) => Assert.True(EgressRule.TryParse(rule, out _));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("https://ghcr.io")]
+    [InlineData("ghcr.io/owner")]
+    [InlineData("ghcr.io:")]
+    [InlineData("ghcr.io:0")]
+    [InlineData("ghcr.io:65536")]
+    [InlineData("*.*.example.com")]
+    [InlineData("a.*.example.com")]
+    [InlineData("*example.com")]
+    [InlineData("10.0.0.1")]
+    [InlineData("* private")]
+    [InlineData("*.example.com private")]
+    [InlineData("registry.corp public")]
+    [InlineData("registry.corp private private")]
+    public void What_is_no_host_is_told(string rule)
+    {
+        var options = new EgressOptions();
+        options.Allow.Add(rule);
+        var failure = Assert.Single(new EgressOptionsValidator().Validate(null, options).Failures!);
+        Assert.Equal($"Egress:Allow: '{rule}' is not a host, as ghcr.io, *.example.com or registry.example.com:5000 private", failure);
+    }
+
+    [Fact]
+    public void A_denied_host_is_private_to_nobody()
+    {
+        var options = new EgressOptions();
+        options.Deny.Add("registry.corp private");
+        Assert.Equal(
+            ["Egress:Deny: 'registry.corp private' is not a host, as ghcr.io, *.example.com or registry.example.com:5000"],
+            new EgressOptionsValidator().Validate(null, options).Failures!);
+    }
+
+    /// <summary>In /readyz, until registries are named.</summary>
+    [Theory]
+    [InlineData("*", "other registries can be reached, and so copies of Docker Hub: Egress:Allow restricts them")]
+    [InlineData("ghcr.io", null)]
+    public async Task An_open_egress_is_told(string allow, string? told)
+    {
+        await using var room = await IngressRoom.StartAsync(settings: ("Egress:Allow:0", allow));
+        using var client = Surroundings.NewClient(room.World.Admin);
+        var ready = JsonSerializer.Deserialize<JsonElement>(await client.GetStringAsync("/readyz"));
+        Assert.Equal(told, ready.TryGetProperty("egress", out var egress) ? egress.GetString() : null);
+        Assert.Equal("ready", ready.GetProperty("status").GetString());
+    }
+
+    private static EgressPolicy Policy(string[]? allow = null, string[]? deny = null, bool copies = false)
+    {
+        var options = new EgressOptions { HubCopies = copies };
+        foreach (var rule in allow ?? [])
+            options.Allow.Add(rule);
+        foreach (var rule in deny ?? [])
+            options.Deny.Add(rule);
+        return new EgressPolicy(Options.Create(options));
+    }
+
+    private static void AssertVerdict(EgressPolicy policy, string host, int port, string verdict, string reason)
+    {
+        var decided = policy.Decide(HostName.Parse(host), port);
+        Assert.Equal((verdict, reason), (decided.Verdict.ToString(), decided.Reason));
+    }
+}

@@ -1,0 +1,107 @@
+using System.Diagnostics.Metrics;
+using System.Security.Cryptography;
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Content.Cache;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Tests.Content.Cache;
+
+/// <summary>A directory store as the program has it, without a host: a test does by hand what the background does.</summary>
+internal sealed class CacheRoom : IAsyncDisposable
+{
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _journal = Task.CompletedTask;
+
+    private CacheRoom(string directory, long maximumSize, TimeProvider time)
+    {
+        Meters = _services.GetRequiredService<IMeterFactory>();
+        Store = new DirectoryStore(Options.Create(new CacheOptions { Directory = directory, MaximumSize = maximumSize }), new CacheMetrics(Meters), time, Log);
+        Directory = directory;
+    }
+
+    public DirectoryStore Store { get; }
+
+    public string Directory { get; }
+
+    public IMeterFactory Meters { get; }
+
+    public LogLines<DirectoryStore> Log { get; } = new();
+
+    public static RepositoryName Repository(string name) => RepositoryName.TryParse(name, out var repository) ? repository : throw new ArgumentException(name, nameof(name));
+
+    public static Tag Tag(string text) => Core.Oci.Tag.TryParse(text, out var tag) ? tag : throw new ArgumentException(text, nameof(text));
+
+    public static Permit Permit(string repository) =>
+        PolicyEngine.Decide(Policy.Off, Caller.Anonymous, Repository(repository), PublisherFacts.NotAsked, today: default).Permit!;
+
+    public static Digest Sha256(ReadOnlySpan<byte> bytes) => Parse("sha256:" + Convert.ToHexStringLower(SHA256.HashData(bytes)));
+
+    public static Digest Sha512(ReadOnlySpan<byte> bytes) => Parse("sha512:" + Convert.ToHexStringLower(SHA512.HashData(bytes)));
+
+    /// <summary>Bytes that no other content has.</summary>
+    public static byte[] Bytes(int length) => RandomNumberGenerator.GetBytes(length);
+
+    public static CacheRoom Closed(string directory, long maximumSize = 1L << 30, TimeProvider? time = null) => new(directory, maximumSize, time ?? TimeProvider.System);
+
+    /// <summary>Opened, scanned, and with its journal running.</summary>
+    public static CacheRoom Open(string directory, long maximumSize = 1L << 30, TimeProvider? time = null)
+    {
+        var room = Closed(directory, maximumSize, time);
+        Assert.True(room.Store.TryOpen(), string.Join('\n', room.Log.All));
+        room.Store.Scan(CancellationToken.None);
+        room.StartJournal();
+        return room;
+    }
+
+    public void StartJournal() => _journal = Store.WriteJournalAsync(_stopping.Token);
+
+    public string PathOf(Digest digest) => new CacheDirectory(Directory).PathOf(digest);
+
+    public IReadOnlyList<string> ComingFiles() => System.IO.Directory.GetFiles(Path.Combine(Directory, "coming"));
+
+    /// <summary>As the program ends.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Store.CompleteJournal();
+        await _journal.WaitAsync(TimeSpan.FromSeconds(30));
+        Store.Dispose();
+        _stopping.Dispose();
+        await _services.DisposeAsync();
+    }
+
+    private static Digest Parse(string text) => Digest.TryParse(text, out var digest) ? digest : throw new ArgumentException(text, nameof(text));
+}
+
+internal static class StoreExtensions
+{
+    /// <summary>Puts content into the store, seen in a repository.</summary>
+    public static async Task<Digest> KeepAsync(this ICacheStore store, string repository, byte[] bytes, string? mediaType = null, Digest? digest = null)
+    {
+        digest ??= CacheRoom.Sha256(bytes);
+        store.Link(CacheRoom.Repository(repository), digest, mediaType);
+        await using var writer = store.Begin(digest, bytes.Length);
+        Assert.NotNull(writer);
+        await writer.WriteAsync(bytes, default);
+        await writer.PublishAsync(default);
+        return digest;
+    }
+
+    public static async Task<byte[]> ReadToEndAsync(this CachedContent content)
+    {
+        using var bytes = new MemoryStream();
+        var buffer = new byte[7001];
+        while (await content.ReadAsync(buffer, bytes.Length, default) is var read and > 0)
+            bytes.Write(buffer, 0, read);
+        return bytes.ToArray();
+    }
+
+    public static async Task<byte[]?> ReadAsync(this ICacheStore store, string repository, Digest digest)
+    {
+        using var content = store.Open(CacheRoom.Permit(repository), digest);
+        return content is null ? null : await content.ReadToEndAsync();
+    }
+}

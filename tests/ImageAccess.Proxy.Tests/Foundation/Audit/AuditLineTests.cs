@@ -1,0 +1,210 @@
+using System.Text.Json;
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Tests.Foundation.Audit;
+
+/// <summary>The contract of a line, to the character.</summary>
+public sealed class AuditLineTests : IDisposable
+{
+    private readonly AuditFixture _fixture = new();
+
+    [Fact]
+    public async Task A_denial()
+    {
+        var entry = _fixture.Denied();
+        _fixture.Time.Advance(TimeSpan.FromMicroseconds(12_340));
+        await entry.DisposeAsync();
+
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{entry.Id}}","time":"2026-06-01T12:00:00.000Z","caller":"bob","organizations":["acme"],"client":"192.0.2.7",
+                "userAgent":"docker/29.0","method":"GET","repository":"someuser/custom-image","reference":"latest",
+                "category":"community","categorySource":"hub","categoryAgeSeconds":90,"rule":"community","outcome":"deny",
+                "policyVersion":"0123456789ab","upstreamStatus":null,"durationMs":12.3}
+                """),
+            Assert.Single(await _fixture.WrittenAsync()));
+    }
+
+    [Fact]
+    public async Task An_allowed_manifest()
+    {
+        var entry = _fixture.Allowed();
+        await entry.DisposeAsync();
+
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{entry.Id}}","time":"2026-06-01T12:00:00.000Z","caller":"bob","organizations":["acme"],"client":"192.0.2.7",
+                "userAgent":"docker/29.0","method":"GET","repository":"library/nginx","reference":"latest",
+                "category":"official","categorySource":"name","categoryAgeSeconds":null,"rule":"official","outcome":"allow",
+                "policyVersion":"0123456789ab","upstreamStatus":200,"durationMs":0}
+                """),
+            Assert.Single(await _fixture.WrittenAsync()));
+    }
+
+    [Fact]
+    public async Task What_is_not_known_is_null()
+    {
+        var http = AuditFixture.Http(userAgent: null);
+        http.Connection.RemoteIpAddress = null;
+        var entry = _fixture.Trail.Open(http);
+        entry.Decision = AuditFixture.Decide("bob", "someuser/x");
+        await entry.DisposeAsync();
+
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{entry.Id}}","time":"2026-06-01T12:00:00.000Z","caller":null,"organizations":["acme"],"client":null,
+                "userAgent":null,"method":"GET","repository":null,"reference":null,
+                "category":"unknown","categorySource":null,"categoryAgeSeconds":null,"rule":"unknown","outcome":"deny",
+                "policyVersion":null,"upstreamStatus":null,"durationMs":0}
+                """),
+            Assert.Single(await _fixture.WrittenAsync()));
+    }
+
+    [Fact]
+    public async Task An_anonymous_caller_and_a_denial_without_a_registry_request()
+    {
+        var entry = _fixture.Denied();
+        entry.Caller = Caller.Anonymous;
+        entry.Request = null;
+        Assert.True(RepositoryName.TryParse("someuser/custom-image", out var repository));
+        entry.Repository = repository;
+        await entry.DisposeAsync();
+
+        using var line = JsonDocument.Parse(Assert.Single(await _fixture.WrittenAsync()));
+        Assert.Equal("anonymous", line.RootElement.GetProperty("caller").GetString());
+        Assert.Equal("someuser/custom-image", line.RootElement.GetProperty("repository").GetString());
+        Assert.Equal(JsonValueKind.Null, line.RootElement.GetProperty("reference").ValueKind);
+    }
+
+    [Fact]
+    public async Task An_observed_request()
+    {
+        var entry = _fixture.Allowed();
+        entry.Decision = AuditFixture.Decide("olga", "library/nginx");
+        await entry.DisposeAsync();
+
+        using var line = JsonDocument.Parse(Assert.Single(await _fixture.WrittenAsync()));
+        Assert.Equal("observe", line.RootElement.GetProperty("outcome").GetString());
+        Assert.Equal("beta", line.RootElement.GetProperty("organizations")[0].GetString());
+    }
+
+    [Fact]
+    public async Task What_a_token_or_a_directory_says_of_the_caller()
+    {
+        var entry = _fixture.Denied();
+        entry.Caller = Caller.SignedIn("bob", "sub", [
+            new Membership("acme", OrganizationRole.Member), new Membership("beta", OrganizationRole.Owner),
+            .. Enumerable.Range(0, 300).Select(i => new Membership(new string('x', 300), OrganizationRole.Member))]);
+        await entry.DisposeAsync();
+
+        var line = Assert.Single(await _fixture.WrittenAsync());
+        Assert.Contains("""
+            "organizations":["acme"],"memberships":["member of acme","owner of beta","member of xxx
+            """, line, StringComparison.Ordinal);
+        using var json = JsonDocument.Parse(line);
+        Assert.Equal(32, json.RootElement.GetProperty("memberships").GetArrayLength());
+        Assert.Equal(256, json.RootElement.GetProperty("memberships")[31].GetString()!.Length);
+    }
+
+    [Fact]
+    public async Task A_policy_change()
+    {
+        await _fixture.Trail.RecordPolicyChangeAsync("none", "0123456789ab", ["organization acme: disabled", "image access is off"]);
+
+        var line = Assert.Single(await _fixture.WrittenAsync());
+        var id = JsonDocument.Parse(line).RootElement.GetProperty("id").GetString();
+        Assert.Matches("^[0-9a-f]{32}$", id);
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{id}}","time":"2026-06-01T12:00:00.000Z","event":"policy","policyVersion":"0123456789ab","previousVersion":"none",
+                "opens":["organization acme: disabled","image access is off"]}
+                """),
+            line);
+    }
+
+    [Fact]
+    public async Task A_policy_change_that_opens_a_thousand_things_stays_bounded()
+    {
+        await _fixture.Trail.RecordPolicyChangeAsync("a", "b", [.. Enumerable.Range(0, 1000).Select(i => new string('x', 10_000))]);
+
+        using var line = JsonDocument.Parse(Assert.Single(await _fixture.WrittenAsync()));
+        var opens = line.RootElement.GetProperty("opens");
+        Assert.Equal(201, opens.GetArrayLength());
+        Assert.Equal("and 800 more", opens[200].GetString());
+        Assert.Equal(256, opens[0].GetString()!.Length);
+    }
+
+    [Theory]
+    [InlineData("a\r\n{\"outcome\":\"allow\"}", @"a\r\n{\u0022outcome\u0022:\u0022allow\u0022}")]
+    [InlineData("\u202Eevil\u2066", @"\u202Eevil\u2066")]
+    [InlineData("\u001b[2J\u0000\u007f", @"\u001B[2J\u0000\u007F")]
+    [InlineData("\u0085\u2028\u2029", @"\u0085\u2028\u2029")]
+    [InlineData("docker \u00e9 \ud83d\udc33", @"docker \u00E9 \uD83D\uDC33")]
+    [InlineData("</script>\\", @"\u003C/script\u003E\\")]
+    public async Task Text_of_clients_is_escaped(string text, string written)
+    {
+        var entry = _fixture.Denied();
+        await entry.DisposeAsync();
+        await WithAgentAsync(text);
+
+        var lines = await _fixture.WrittenAsync();
+        Assert.Equal(2, lines.Count);
+        Assert.Contains($"\"userAgent\":\"{written}\",", lines[1], StringComparison.Ordinal);
+        Assert.All(lines[1], c => Assert.InRange(c, ' ', '~'));
+    }
+
+    [Fact]
+    public async Task Half_a_character_is_replaced()
+    {
+        await WithAgentAsync("a" + '\ud83d');
+        Assert.Contains(@"""userAgent"":""a\uFFFD"",", Assert.Single(await _fixture.WrittenAsync()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Text_of_clients_is_cut()
+    {
+        await WithAgentAsync(new string('a', 10 * 1024));
+        await WithAgentAsync(new string('a', 256));
+        await WithAgentAsync(new string('a', 255) + "\ud83d\udc33");
+
+        var lines = await _fixture.WrittenAsync();
+        Assert.Equal([256, 256, 255], lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("userAgent").GetString()!.Length));
+    }
+
+    [Fact]
+    public async Task A_method_and_a_name_of_clients_are_cut_and_escaped()
+    {
+        var http = AuditFixture.Http("X\u202E" + new string('Y', 5000));
+        await using (var entry = _fixture.Trail.Open(http))
+        {
+            entry.Caller = Caller.SignedIn("\u202Emallory" + new string('z', 5000), "sub");
+            entry.Decision = AuditFixture.Decide("bob", "someuser/x");
+        }
+
+        var line = Assert.Single(await _fixture.WrittenAsync());
+        Assert.Contains(@"""caller"":""\u202Emalloryzzz", line, StringComparison.Ordinal);
+        Assert.Contains(@"""method"":""X\u202EYYY", line, StringComparison.Ordinal);
+        Assert.True(line.Length < 2000);
+    }
+
+    [Fact]
+    public async Task A_record_read_after_the_request_began_has_no_negative_age()
+    {
+        var entry = _fixture.Denied();
+        entry.Decision = AuditFixture.Decide("bob", "someuser/x", Core.Classification.PublisherFacts.Known(
+            new("someuser", Core.Classification.NamespaceBadge.None, "hub", _fixture.Time.GetUtcNow() + TimeSpan.FromSeconds(3))));
+        await entry.DisposeAsync();
+        Assert.Contains("\"categoryAgeSeconds\":0,", Assert.Single(await _fixture.WrittenAsync()), StringComparison.Ordinal);
+    }
+
+    public void Dispose() => _fixture.Dispose();
+
+    private static string OneLine(string written) => written.ReplaceLineEndings("");
+
+    private async Task WithAgentAsync(string userAgent)
+    {
+        await using var entry = _fixture.Trail.Open(AuditFixture.Http(userAgent: userAgent));
+        entry.Decision = AuditFixture.Decide("bob", "someuser/x");
+    }
+}

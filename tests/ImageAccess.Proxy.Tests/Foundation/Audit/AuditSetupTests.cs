@@ -1,0 +1,60 @@
+using ImageAccess.Proxy.Foundation.Audit;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Tests.Foundation.Audit;
+
+public sealed class AuditSetupTests : IDisposable
+{
+    private readonly TemporaryDirectory _directory = new();
+
+    [Fact]
+    public async Task What_a_host_recorded_is_in_the_file_when_it_has_stopped()
+    {
+        using var host = Build(("Data:Directory", _directory.Path));
+        await host.StartAsync();
+
+        await using (var entry = host.Services.GetRequiredService<AuditTrail>().Open(AuditFixture.Http()))
+            entry.Decision = AuditFixture.Decide("bob", "someuser/x");
+        var health = await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync();
+        await host.StopAsync();
+
+        Assert.Equal(HealthStatus.Healthy, health.Entries["audit"].Status);
+        Assert.Contains("\"outcome\":\"deny\"", Assert.Single(File.ReadAllLines(_directory["audit.jsonl"])), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_host_without_a_writable_file_does_not_start()
+    {
+        using var host = Build(("Data:Directory", _directory.Path), ("Audit:File", _directory["missing/audit.jsonl"]));
+        var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+        Assert.StartsWith("Audit:File: ", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Wrong_options_are_told_together()
+    {
+        using var host = Build(("Audit:File", ""), ("Audit:MaximumSize", "5"));
+        var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+        Assert.Equal(
+            [
+                "Data:Directory: name a directory",
+                "Audit:File: name a file, or leave the key out",
+                "Audit:MaximumSize: choose at least 2MiB",
+            ],
+            failure.Failures);
+    }
+
+    public void Dispose() => _directory.Dispose();
+
+    private static IHost Build(params (string Key, string Value)[] settings)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection(settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value)));
+        builder.Services.AddLogging().AddAudit(builder.Configuration);
+        return builder.Build();
+    }
+}

@@ -1,0 +1,125 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Policies.Store;
+
+namespace ImageAccess.Proxy.Tests.Policies.Store;
+
+public sealed class PolicyChangesTests
+{
+    private static readonly DateOnly Today = new(2026, 6, 1);
+
+    /// <summary>The members of one organization before and after, and what the change opens.</summary>
+    public static TheoryData<string, string, string> Organizations => new()
+    {
+        { "", "", "" },
+        { "", "enabled: false", "image access is off; organization acme: disabled" },
+        { "enabled: false", "", "" },
+        { "enabled: false", "allow: { community: true }", "" },
+        { "", "mode: 'observe'", "organization acme: observes instead of enforcing" },
+        { "mode: 'observe'", "", "" },
+        { "", "mode: 'observe', observeUntil: '2026-06-01'", "organization acme: observes instead of enforcing, through 2026-06-01" },
+        { "", "mode: 'observe', observeUntil: '2026-05-31'", "" },
+        { "mode: 'observe', observeUntil: '2026-05-31'", "mode: 'observe'", "organization acme: observes instead of enforcing" },
+        {
+            "mode: 'observe', observeUntil: '2026-06-10'", "mode: 'observe', observeUntil: '2026-06-11'",
+            "organization acme: observes instead of enforcing, through 2026-06-11"
+        },
+        { "mode: 'observe', observeUntil: '2026-06-11'", "mode: 'observe', observeUntil: '2026-06-10'", "" },
+        { "", "allow: { official: true }", "organization acme: official images allowed" },
+        { "", "allow: { verifiedPublisher: true }", "organization acme: verified publisher images allowed" },
+        { "", "allow: { community: true }", "organization acme: community images allowed" },
+        { "allow: { official: true, community: true }", "allow: { official: true }", "" },
+        { "", "allowlist: [ { repository: 'a/b' } ]", "organization acme: a/b approved, without expiry" },
+        { "", "allowlist: [ { repository: 'a/*' } ]", "organization acme: a/* approved, without expiry" },
+        { "", "allowlist: [ { repository: 'a/b', expires: '2026-06-01' } ]", "organization acme: a/b approved, through 2026-06-01" },
+        { "", "allowlist: [ { repository: 'a/b', expires: '2026-05-31' } ]", "" },
+        { "allowlist: [ { repository: 'a/b' } ]", "", "" },
+        { "allowlist: [ { repository: 'a/b' } ]", "allowlist: [ { repository: 'a/b', expires: '2026-07-01' } ]", "" },
+        {
+            "allowlist: [ { repository: 'a/b', expires: '2026-07-01' } ]", "allowlist: [ { repository: 'a/b' } ]",
+            "organization acme: a/b approved for longer, without expiry"
+        },
+        {
+            "allowlist: [ { repository: 'a/b', expires: '2026-07-01' } ]", "allowlist: [ { repository: 'a/b', expires: '2026-07-02' } ]",
+            "organization acme: a/b approved for longer, through 2026-07-02"
+        },
+        {
+            "allowlist: [ { repository: 'a/b', expires: '2026-05-31' } ]", "allowlist: [ { repository: 'a/b', expires: '2026-07-02' } ]",
+            "organization acme: a/b approved, through 2026-07-02"
+        },
+        { "allowlist: [ { repository: 'a/*' } ]", "allowlist: [ { repository: 'a/b' } ]", "" },
+        { "allowlist: [ { repository: 'a/b' } ]", "allowlist: [ { repository: 'a/*' } ]", "organization acme: a/* approved, without expiry" },
+        { "", "namespaces: [ 'acme', 'labs' ]", "organization acme: namespace labs added" },
+        {
+            "namespaces: [ 'acme', 'labs' ]", "namespaces: [ 'acme' ]",
+            "organization access tokens of labs are no longer known as such"
+        },
+        { "", "owners: [ 'alice' ]", "organization acme: owner alice added" },
+        { "members: [ 'alice' ]", "owners: [ 'alice' ]", "organization acme: owner alice added" },
+        { "owners: [ 'alice' ]", "members: [ 'alice' ]", "" },
+        { "owners: [ 'alice' ]", "", "" },
+        { "", "members: [ 'bob' ]", "" },
+        { "", "help: 'ask'", "" },
+        { "", "owners: [ 'x\\r\\ny' ]", @"organization acme: owner x\r\ny added" },
+    };
+
+    /// <summary>Whole documents.</summary>
+    public static TheoryData<string, string, string> Documents => new()
+    {
+        { "callers: { anonymous: 'deny' }, @acme", "@acme", "anonymous callers are no longer denied" },
+        { "callers: { outsiders: 'deny' }, @acme", "@acme", "outsiders are no longer denied" },
+        { "@acme", "callers: { organizationTokens: 'member' }, @acme", "organization access tokens are no longer denied" },
+        { "@acme", "callers: { anonymous: 'deny', outsiders: 'deny' }, @acme", "" },
+        {
+            "callers: { outsiders: 'deny' }, @acme", "callers: { outsiders: 'deny' }, organizations: [ { name: 'acme', enabled: true, members: [ 'bob' ] } ]",
+            "organization acme: member bob added"
+        },
+        { "@acme", "organizations: []", "image access is off; organization acme removed; organization access tokens of acme are no longer known as such" },
+        { "@acme", "@both", "organization beta added" },
+        { "@both", "@acme", "organization beta removed; organization access tokens of beta are no longer known as such" },
+        { "organizations: []", "@both", "" },
+        {
+            "@both", "organizations: [ { name: 'acme', enabled: true, members: [ 'bob' ] }, { name: 'beta' } ]",
+            "organization acme: member bob added"
+        },
+        {
+            "organizations: [ { name: 'acme', enabled: true, members: [ 'bob' ] }, { name: 'beta' } ]", "@both",
+            "organization acme: bob removed: the rules of other organizations alone may hold"
+        },
+        {
+            "@both", "organizations: [ { name: 'acme', enabled: true }, { name: 'beta', owners: [ 'eve' ], namespaces: [ 'beta', 'evil' ] } ]",
+            "organization beta: namespace evil added; organization beta: owner eve added"
+        },
+        { "defaultOrganization: 'acme', @both", "defaultOrganization: 'beta', @both", "" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Organizations))]
+    public void What_a_change_of_one_organization_opens(string before, string after, string opens) =>
+        AssertOpens(Single(before), Single(after), opens);
+
+    [Theory]
+    [MemberData(nameof(Documents))]
+    public void What_a_change_of_the_document_opens(string before, string after, string opens) => AssertOpens(before, after, opens);
+
+    private static void AssertOpens(string before, string after, string opens) =>
+        Assert.Equal(opens, string.Join("; ", PolicyChanges.Opens(Compile(before), Compile(after), Today)));
+
+    private static string Single(string members)
+    {
+        var enabled = members.Contains("enabled", StringComparison.Ordinal) ? "" : ", enabled: true";
+        var more = members.Length > 0 ? ", " + members : "";
+        return string.Create(CultureInfo.InvariantCulture, $"organizations: [ {{ name: 'acme'{enabled}{more} }} ]");
+    }
+
+    /// <summary>The table is written with bare names and single quotes to be readable.</summary>
+    private static Policy Compile(string text)
+    {
+        var json = text
+            .Replace("@acme", "organizations: [ { name: 'acme', enabled: true } ]", StringComparison.Ordinal)
+            .Replace("@both", "organizations: [ { name: 'acme', enabled: true }, { name: 'beta' } ]", StringComparison.Ordinal)
+            .Replace('\'', '"');
+        return PolicyFixture.Compile("{" + Regex.Replace(json, "(?<name>[a-zA-Z]+):", "\"${name}\":", RegexOptions.NonBacktracking) + "}");
+    }
+}

@@ -1,0 +1,59 @@
+using System.Text;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Policies.Store;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Tests.Policies.Store;
+
+/// <summary>A data directory, a policy document in a folder of its own, and stores that are started over them.</summary>
+public sealed class PolicyFixture : IDisposable
+{
+    public const string Strict = """{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "community": false } } ] }""";
+
+    /// <summary>As long as the strict one, to the byte.</summary>
+    public const string Lax = """{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "community": true  } } ] }""";
+
+    private readonly TemporaryDirectory _directory = new();
+
+    public PolicyFixture()
+    {
+        Directory.CreateDirectory(_directory["etc"]);
+        Directory.CreateDirectory(Data);
+    }
+
+    public ManualTime Time { get; } = new();
+
+    public LogLines<FilePolicyStore> Log { get; } = new();
+
+    public string Data => _directory["data"];
+
+    public string Document => Path.Combine(_directory["etc"], "policy.json");
+
+    public string Copy => Path.Combine(Data, "policy.accepted.json");
+
+    public static Policy Compile(string document)
+    {
+        Assert.True(PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(document), out var policy, out var problems), string.Join('\n', problems));
+        return policy;
+    }
+
+    public static string VersionOf(string document) => Compile(document).Version;
+
+    public string this[string name] => Path.Combine(_directory["etc"], name);
+
+    /// <summary>As a start of the program with <c>Policy:File</c>.</summary>
+    public FilePolicyStore Start() => Start(Document);
+
+    /// <summary>As a start of the program, the key as given.</summary>
+    public FilePolicyStore Start(string? file)
+    {
+        var store = NotStarted(file);
+        store.Open();
+        return store;
+    }
+
+    public FilePolicyStore NotStarted(string? file, long maximumSize = 64 * 1024) => new(
+        Options.Create(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }), Time, Log);
+
+    public void Dispose() => _directory.Dispose();
+}

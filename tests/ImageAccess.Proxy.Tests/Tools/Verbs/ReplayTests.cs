@@ -1,0 +1,243 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Tests.Walk;
+using ImageAccess.Proxy.Tools.Verbs;
+
+namespace ImageAccess.Proxy.Tests.Tools.Verbs;
+
+/// <summary><c>imageaccess policy replay</c>: a draft over what the trail has.</summary>
+public sealed class ReplayTests : IDisposable
+{
+    private const string Draft = """
+        { "callers": { "outsiders": "deny" },
+          "organizations": [ { "name": "acme", "members": [ "bob" ], "enabled": true, "allow": { "official": true, "verifiedPublisher": true } } ] }
+        """;
+
+    private readonly TemporaryDirectory _directory = new();
+
+    [Fact]
+    public async Task What_would_change_is_counted_by_repository_and_caller()
+    {
+        Trail(
+            Event("bob", "library/nginx", "official", "allow"), Event("bob", "library/nginx", "official", "allow"),
+            Event("bob", "someuser/x", "community", "allow"), Event("bob", "someuser/x", "community", "observe"), Event("bob", "someuser/x", "community", "allow"),
+            Event("bob", "bitnami/redis", "verified-publisher", "deny"),
+            Event("mallory", "library/nginx", "official", "allow"),
+            Event("carol", "library/nginx", "official", "allow", memberships: """["member of acme"]"""),
+            Event("dora", "someuser/x", "community", "deny", memberships: """["owner of acme"]"""));
+
+        var changes = Changes(await ReplayAsync());
+
+        Assert.Equal(
+            [
+                "allow deny community bob someuser/x 2", "allow deny outsider mallory library/nginx 1", "deny allow owner dora someuser/x 1",
+                "deny allow verified-publisher bob bitnami/redis 1", "observe deny community bob someuser/x 1",
+            ],
+            changes);
+    }
+
+    [Fact]
+    public async Task The_tables_fit_a_terminal_and_the_last_line_sums_up()
+    {
+        Trail(
+            Event("bob", "library/nginx", "official", "allow"), Event("bob", $"someuser/{new string('x', 200)}", "community", "allow"),
+            Event("bob", "bitnami/redis", "verified-publisher", "deny"));
+
+        var replay = await CommandLine.RunAsync("policy", "replay", Write("draft.json", Draft), "--audit", _directory["audit.jsonl"]);
+
+        Assert.Equal(0, replay.ExitCode);
+        Assert.Contains("3 requests for 3 repositories by 1 caller, 2026-11-01 to 2026-11-01", replay.Output, StringComparison.Ordinal);
+        Assert.Contains("allow -> deny         1             1  bob", replay.Output, StringComparison.Ordinal);
+        Assert.EndsWith("1 request would be answered as before, 1 would be denied, 1 would be allowed\n", replay.Output, StringComparison.Ordinal);
+        Assert.All(replay.Output.Split('\n')[1..], line => Assert.True(line.Length <= 100, line));
+    }
+
+    [Fact]
+    public async Task The_category_is_what_some_event_of_the_namespace_recorded()
+    {
+        Trail(
+            Event("bob", "seen/x", "unknown", "allow", rule: "allowlist"), Event("bob", "seen/y", "community", "deny"),
+            Event("bob", "unseen/x", "unknown", "allow", rule: "allowlist"));
+
+        Assert.Equal(["allow deny community bob seen/x 1", "allow unknown unknown bob unseen/x 1"], Changes(await ReplayAsync()));
+    }
+
+    [Fact]
+    public async Task Where_either_publisher_gets_the_same_answer_nobody_has_to_be_known()
+    {
+        Trail(Event("bob", "unseen/x", "unknown", "allow", rule: "off"));
+        var replay = await ReplayAsync(Draft.Replace(", \"verifiedPublisher\": true", "", StringComparison.Ordinal));
+        Assert.Equal(["allow deny unknown bob unseen/x 1"], Changes(replay));
+    }
+
+    [Fact]
+    public async Task Malformed_lines_are_counted_and_the_rest_is_read()
+    {
+        Trail(
+            "not json", "{}", "[]", "null", """{"time":"2026-11-01T00:00:00Z"}""", Event("bob", "UPPER/x", "community", "allow"),
+            Event("bob", "someuser/x", "community", "maybe"), Event("bob", "someuser/x", "community", "allow", time: "yesterday"),
+            Event("bob", "someuser/x", "community", "allow", memberships: """["friend of acme"]"""),
+            Event("bob", "\\ud800/x", "community", "allow"), Event(new string('b', 100_000), "someuser/x", "community", "allow"),
+            "", Event("bob", "someuser/x", "community", "allow"), Event("bob", "someuser/x", "community", "allow")[..40]);
+
+        var replay = await ReplayAsync();
+
+        Assert.Equal(12, replay.GetProperty("malformed").GetInt64());
+        Assert.Equal(1, replay.GetProperty("requests").GetInt64());
+        Assert.Equal(["allow deny community bob someuser/x 1"], Changes(replay));
+    }
+
+    [Fact]
+    public async Task Writes_and_other_events_are_no_pulls()
+    {
+        Trail(
+            Event("bob", "someuser/x", "community", "allow", method: "PUT"), Event("bob", "someuser/x", "community", "allow", method: "POST"),
+            Event("bob", "someuser/x", "community", "allow", method: "HEAD"),
+            Event("bob", "bitnami/redis", "verified-publisher", "deny", method: "POST", reference: null),
+            """{"id":"1","time":"2026-11-01T00:00:00.000Z","event":"policy","policyVersion":"a","previousVersion":"b","opens":["x"]}""");
+
+        var replay = await ReplayAsync();
+
+        Assert.Equal(2, replay.GetProperty("requests").GetInt64());
+        Assert.Equal(0, replay.GetProperty("malformed").GetInt64());
+    }
+
+    [Fact]
+    public async Task The_rotated_predecessor_is_read_and_a_file_that_was_just_rotated_is_read_once()
+    {
+        Trail(Event("bob", "someuser/x", "community", "allow"));
+        File.WriteAllText(_directory["audit.jsonl.1"], Event("bob", "someuser/x", "community", "allow", time: "2026-10-01T00:00:00.000Z") + "\n");
+        Assert.Equal(["allow deny community bob someuser/x 2"], Changes(await ReplayAsync()));
+
+        File.Copy(_directory["audit.jsonl"], _directory["audit.jsonl.1"], overwrite: true);
+        Assert.Equal(["allow deny community bob someuser/x 1"], Changes(await ReplayAsync()));
+    }
+
+    [Fact]
+    public async Task Since_leaves_earlier_events_out()
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        Trail(Event("bob", "someuser/old", "community", "allow", time: Text(now.AddDays(-31))), Event("bob", "someuser/new", "community", "allow", time: Text(now.AddDays(-29))));
+
+        Assert.Equal(["allow deny community bob someuser/new 1"], Changes(await ReplayAsync(Draft, "--since", "30d")));
+
+        static string Text(DateTimeOffset time) => time.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    }
+
+    [Theory]
+    [InlineData("30")]
+    [InlineData("d")]
+    [InlineData("-1d")]
+    [InlineData("0d")]
+    [InlineData("99999999d")]
+    [InlineData("1 week")]
+    public async Task A_duration_that_is_none_is_refused(string since)
+    {
+        Trail(Event("bob", "someuser/x", "community", "allow"));
+        var replay = await CommandLine.RunAsync("policy", "replay", Write("draft.json", Draft), "--audit", _directory["audit.jsonl"], $"--since={since}");
+        Assert.Equal(2, replay.ExitCode);
+        Assert.Contains("is not a duration", replay.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_empty_trail_has_no_pull()
+    {
+        Trail();
+        var replay = await CommandLine.RunAsync("policy", "replay", Write("draft.json", Draft), "--audit", _directory["audit.jsonl"]);
+        Assert.Equal(0, replay.ExitCode);
+        Assert.Contains("\nno pull\n", replay.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_long_trail_keeps_each_distinct_pull_once_and_tells_how_far_it_is()
+    {
+        var line = Encoding.UTF8.GetBytes(Event("bob", "someuser/x", "community", "allow") + "\n");
+        await using (var file = File.Create(_directory["audit.jsonl"]))
+        {
+            for (var written = 0; written < 40 * 1024 * 1024; written += line.Length)
+                await file.WriteAsync(line);
+        }
+
+        var progress = new StringWriter();
+        var pulls = await AuditPulls.ReadAsync(_directory["audit.jsonl"], since: null, progress, CancellationToken.None);
+
+        Assert.Single(pulls.Requests);
+        Assert.Equal(new FileInfo(_directory["audit.jsonl"]).Length / line.Length, pulls.Requests.Values.Single());
+        Assert.Contains("read 50 % of 40 MiB", progress.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_the_proxy_itself_wrote_can_be_replayed()
+    {
+        await using var surroundings = await Surroundings.StartAsync(
+            Surroundings.Policy.Replace("\"enabled\": true", "\"enabled\": false", StringComparison.Ordinal));
+        foreach (var (user, repository) in new[] { ("bob", "library/nginx"), ("bob", "someuser/custom-image"), ("carol", "library/nginx") })
+            Assert.Equal(200, (await surroundings.AskAsync("GET", $"/v2/{repository}/manifests/latest", await surroundings.PullTokenAsync(user, repository))).Status);
+        await surroundings.AuditAsync(3);
+
+        var replay = await CommandLine.RunAsync("policy", "replay", Write("draft.json", Draft), "--audit", surroundings.AuditFile, "--json");
+
+        Assert.Equal(["allow deny outsider carol library/nginx 1", "allow unknown unknown bob someuser/custom-image 1"], Changes(replay.Json));
+        Assert.Equal(0, replay.Json.GetProperty("malformed").GetInt64());
+    }
+
+    [Fact]
+    public async Task Two_policies_differ_for_a_trails_pulls()
+    {
+        Trail(
+            Event("bob", "bitnami/redis", "verified-publisher", "allow"), Event("bob", "bitnami/redis", "verified-publisher", "deny"),
+            Event("bob", "library/nginx", "official", "allow"));
+        var before = Write("before.json", """{ "organizations": [ { "name": "acme", "members": [ "bob" ], "enabled": true, "allow": { "official": true } } ] }""");
+
+        var diff = (await CommandLine.RunAsync("policy", "diff", before, Write("draft.json", Draft), "--audit", _directory["audit.jsonl"], "--json")).Json;
+
+        var change = Assert.Single(diff.GetProperty("changes").EnumerateArray());
+        Assert.Equal(
+            ("deny", "allow", "bob", "bitnami/redis", 2L),
+            (change.GetProperty("from").GetString(), change.GetProperty("to").GetString(), change.GetProperty("caller").GetString(),
+                change.GetProperty("image").GetString(), change.GetProperty("requests").GetInt64()));
+        Assert.Equal(["outsiders are no longer denied"], diff.GetProperty("takesBack").EnumerateArray().Select(line => line.GetString()));
+    }
+
+    [Fact]
+    public async Task A_membership_in_what_no_policy_can_name_is_none()
+    {
+        Trail(Event("erin", "library/nginx", "official", "allow", memberships: """["member of x, y","member of acme"]"""));
+        var replay = await ReplayAsync();
+        Assert.Empty(Changes(replay));
+        Assert.Equal(1, replay.GetProperty("requests").GetInt64());
+    }
+
+    [Fact]
+    public void A_pull_names_its_caller_as_the_policy_knows_one()
+    {
+        Assert.True(new Pull("anonymous", "", "library/nginx", "allow").ToCaller().IsAnonymous);
+        var caller = new Pull("carol", "member of acme, owner of beta", "library/nginx", "allow").ToCaller();
+        Assert.Equal("carol", caller.Name);
+        Assert.Equal([new Membership("acme", OrganizationRole.Member), new Membership("beta", OrganizationRole.Owner)], caller.Memberships);
+    }
+
+    public void Dispose() => _directory.Dispose();
+
+    private static string Event(
+        string caller, string repository, string category, string outcome, string? memberships = null, string time = "2026-11-01T00:00:00.000Z",
+        string method = "GET", string? reference = "latest", string rule = "community") =>
+        $$"""{"id":"0","time":"{{time}}","caller":"{{caller}}","organizations":["acme"],{{(memberships is null ? "" : $"\"memberships\":{memberships},")}}"client":null,"userAgent":null,"method":"{{method}}","repository":"{{repository}}","reference":{{(reference is null ? "null" : $"\"{reference}\"")}},"category":"{{category}}","categorySource":null,"categoryAgeSeconds":null,"rule":"{{rule}}","outcome":"{{outcome}}","policyVersion":"0","upstreamStatus":200,"durationMs":1}""";
+
+    private static IEnumerable<string> Changes(JsonElement replay) => replay.GetProperty("changes").EnumerateArray()
+        .Select(change => string.Join(' ', new[] { "from", "to", "rule", "caller", "repository", "requests" }.Select(name => change.GetProperty(name).ToString())))
+        .Order(StringComparer.Ordinal);
+
+    private void Trail(params string[] lines) => Write("audit.jsonl", string.Concat(lines.Select(line => line + "\n")));
+
+    private async Task<JsonElement> ReplayAsync(string draft = Draft, params string[] options) => (await CommandLine.RunAsync(
+        ["policy", "replay", Write("draft.json", draft), "--audit", _directory["audit.jsonl"], "--json", .. options])).Json;
+
+    private string Write(string name, string text)
+    {
+        File.WriteAllText(_directory[name], text);
+        return _directory[name];
+    }
+}
