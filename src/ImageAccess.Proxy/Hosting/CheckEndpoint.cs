@@ -19,8 +19,6 @@ namespace ImageAccess.Proxy.Hosting;
 internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time)
     : IDisposable
 {
-    public const string Path = "/check";
-
     /// <summary>Checks at once.</summary>
     private const int Room = 8;
 
@@ -173,6 +171,3 @@ internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory d
         return http.Response.WriteAsJsonAsync(new CheckRefusal(error), JsonSerializerOptions.Web, http.RequestAborted);
     }
 }
-
-/// <summary>Why a check has no answer.</summary>
-internal sealed record CheckRefusal(string Error);

@@ -11,9 +11,6 @@ namespace ImageAccess.Proxy.Hosting;
 /// <summary>The verbs of <c>imageaccess</c>; without one it serves.</summary>
 internal static class CommandTree
 {
-    /// <summary>Wrong usage or configuration.</summary>
-    public const int Misused = 2;
-
     public static RootCommand Build()
     {
         var file = new Option<string?>("--config") { Description = "The configuration file; imageaccess.json in the working directory by default.", HelpName = "FILE" };
@@ -33,7 +30,7 @@ internal static class CommandTree
     {
         foreach (var failure in failures)
             await Console.Error.WriteLineAsync($"imageaccess: {failure}");
-        return Misused;
+        return Verb.Misused;
     }
 
     private static async Task<int> ServeAsync(string? file, CancellationToken cancellationToken)

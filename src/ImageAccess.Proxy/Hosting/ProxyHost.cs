@@ -7,6 +7,7 @@ using ImageAccess.Proxy.Content.Upstream;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Policies.Catalog;
+using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Registry;
 using Microsoft.Extensions.Logging.Console;
@@ -42,6 +43,7 @@ public static class ProxyHost
             .AddUpstream(builder.Configuration)
             .AddCache(builder.Configuration)
             .AddContent(builder.Configuration)
+            .AddDecisions()
             .AddRegistry(builder.Configuration);
         adjust?.Invoke(builder);
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -25,7 +26,7 @@ internal static class Readiness
         ("GET" or "HEAD", "/readyz") => WriteReadinessAsync(http),
         ("GET" or "HEAD", "/metrics") => WriteMetricsAsync(http),
         ("GET" or "HEAD", AuthorityEndpoint.Path) => AuthorityEndpoint.HandleAsync(http),
-        ("GET", CheckEndpoint.Path) => http.RequestServices.GetRequiredService<CheckEndpoint>().HandleAsync(http),
+        ("GET", CheckAnswer.Path) => http.RequestServices.GetRequiredService<CheckEndpoint>().HandleAsync(http),
         _ => WriteNotFoundAsync(http),
     });
 

@@ -26,9 +26,6 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
 
     private static readonly string ZeroDigest = "sha256:" + new string('0', 64);
 
-    /// <summary>The message of the error's body.</summary>
-    public static string Explain(string message, string? help) => help is null ? message : $"{message} ({help})";
-
     public Task WriteAsync(
         HttpContext http, RegistryFace face, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
     {
@@ -61,7 +58,7 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
             http,
             unavailable ? 503 : 403,
             unavailable ? "UNAVAILABLE" : code,
-            Explain(message, decision.Help),
+            DenialText.Explain(message, decision.Help),
             json => WriteDetail(json, repository, decision, decisionId, policyVersion));
     }
 

@@ -1,5 +1,3 @@
-using ImageAccess.Proxy.Policies.Decisions;
-
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>The mirror listener's face.</summary>
@@ -24,11 +22,7 @@ public static class RegistrySetup
                 "PublicUrl: not an http or https address without a path, as https://mirror.example.com")
             .ValidateOnStart();
         services.AddSingleton<RegistryFaces>();
-        services.AddSingleton<Judges>();
         services.AddSingleton<DenialResponses>();
-        services.AddSingleton<DecisionMetrics>();
-        services.AddSingleton<LateDecisions>();
-        services.AddHostedService(provider => provider.GetRequiredService<LateDecisions>());
         services.AddSingleton<RegistryEndpoint>();
         services.AddSingleton<IssuedAnswers>();
         services.AddSingleton<TokenEndpoint>();

@@ -219,7 +219,4 @@ internal static partial class RegistryLog
 
     [LoggerMessage(5, LogLevel.Error, "A request came back to this program: a name of Docker Hub that it asks leads to itself; set Upstream:Addresses to where it really is")]
     public static partial void RequestCameBack(this ILogger logger);
-
-    [LoggerMessage(3, LogLevel.Error, "What would have been decided was not found")]
-    public static partial void LateDecisionFailed(this ILogger logger, Exception exception);
 }

@@ -5,8 +5,11 @@ namespace ImageAccess.Proxy.Tests.HouseRules;
 /// <summary>The checkout that these tests were built from.</summary>
 internal static class RepositoryRoot
 {
-    public static string Find(string relative = "", [CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../..", relative));
+    private static readonly string Root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../.."));
+
+    public static string Find(string relative = "") => Path.GetFullPath(Path.Combine(Root, relative));
 
     public static string Read(string relative) => File.ReadAllText(Find(relative));
+
+    private static string Here([CallerFilePath] string file = "") => file;
 }

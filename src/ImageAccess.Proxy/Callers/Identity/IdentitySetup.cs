@@ -45,36 +45,4 @@ public static class IdentitySetup
         services.AddHealthChecks().AddCheck<TokenKeysHealth>("identity");
         return services.AddMembers(configuration);
     }
-
-    private static IServiceCollection AddMembers(this IServiceCollection services, IConfiguration configuration)
-    {
-        services.AddOptions<DirectoryOptions>()
-            .Bind(configuration.GetSection(DirectoryOptions.Section))
-            .Configure(o =>
-            {
-                var organization = configuration.GetSection(DirectoryOptions.Section + ":Organization");
-                o.Organizations = [.. organization.GetChildren().Prepend(organization)
-                    .Where(section => !string.IsNullOrEmpty(section.Value))
-                    .Select(section => section.Value!.ToLowerInvariant())
-                    .Distinct()];
-                o.Hub = configuration.GetValue<Uri?>("Upstream:Hub") ?? o.Hub;
-                o.DataDirectory = configuration["Data:Directory"] ?? "";
-            })
-            .ValidateOnStart();
-        services.AddSingleton<IValidateOptions<DirectoryOptions>, DirectoryOptionsValidation>();
-        services.AddHttpClient(HubMemberSource.ClientName, client =>
-        {
-            client.Timeout = Timeout.InfiniteTimeSpan; // each request brings its own
-            client.DefaultRequestHeaders.UserAgent.ParseAdd("imageaccess");
-        }).RemoveAllLoggers();
-
-        services.AddSingleton<IIdentitySource, HubMemberSource>();
-        services.AddSingleton<MembershipDirectory>();
-        services.AddSingleton<MembershipMetrics>();
-        services.AddSingleton<MembershipRefresh>();
-        services.AddHostedService(provider => provider.GetRequiredService<MembershipRefresh>());
-        if (configuration.GetSection(DirectoryOptions.Section + ":Organization").Exists())
-            services.AddHealthChecks().AddCheck<MembershipHealth>("members");
-        return services;
-    }
 }

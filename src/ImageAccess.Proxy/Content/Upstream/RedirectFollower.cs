@@ -55,7 +55,7 @@ internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageI
     private static HttpRequestMessage Ask(HttpRequestMessage request, Uri target)
     {
         var ask = new HttpRequestMessage(request.Method, target) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        ask.Headers.UserAgent.Add(UpstreamRegistry.OwnUserAgent);
+        ask.Headers.UserAgent.Add(UpstreamConnections.OwnUserAgent);
         ask.Headers.Range = request.Headers.Range;
         return ask;
     }

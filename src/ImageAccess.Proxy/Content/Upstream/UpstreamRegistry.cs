@@ -13,8 +13,6 @@ public sealed class UpstreamRegistry : IDisposable
 {
     private const string Kind = "registry";
 
-    internal static readonly ProductInfoHeaderValue OwnUserAgent = new("ImageAccess.Proxy", "0.1");
-
     /// <summary>How long nothing may move, in either direction, before a request is given up.</summary>
     private static readonly ForwarderRequestConfig Config = new()
     {

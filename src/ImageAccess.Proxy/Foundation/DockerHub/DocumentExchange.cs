@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using ImageAccess.Proxy.Content.Upstream;
 
 namespace ImageAccess.Proxy.Foundation.DockerHub;
 
@@ -18,7 +17,7 @@ internal sealed class DocumentExchange(
     /// <exception cref="UnansweredException">It could not be reached or did not answer in time, or its answer broke off or is too large.</exception>
     public async Task<UpstreamDocument> AskAsync(HttpRequestMessage request, CancellationToken cancellationToken, TimeSpan? patience = null)
     {
-        request.Headers.UserAgent.Add(UpstreamRegistry.OwnUserAgent);
+        request.Headers.UserAgent.Add(UpstreamConnections.OwnUserAgent);
         using var limit = new CancellationTokenSource(patience ?? Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         int? status = null;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
@@ -13,6 +14,9 @@ namespace ImageAccess.Proxy.Foundation.DockerHub;
 /// </summary>
 public sealed class UpstreamConnections
 {
+    /// <summary>What this program calls itself in requests of its own.</summary>
+    public static readonly ProductInfoHeaderValue OwnUserAgent = new("ImageAccess.Proxy", "0.1");
+
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
 
     private readonly UpstreamOptions _options;

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using ImageAccess.Proxy.Policies.Catalog;
 
 namespace ImageAccess.Proxy.Foundation.Limits;
 
@@ -16,7 +15,7 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
     private int _waiting;
 
     /// <returns>The slot; to be disposed once.</returns>
-    /// <exception cref="CatalogException">Too many wait already.</exception>
+    /// <exception cref="TooManyWaitingException">Too many wait already.</exception>
     public async Task<IDisposable> EnterAsync(string caller, CancellationToken cancellationToken)
     {
         if (!TryEnter(caller, out var place))
@@ -48,7 +47,7 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
             }
 
             if (_waiting == maximumWaiting)
-                throw new CatalogException("too many questions wait for the Hub API");
+                throw new TooManyWaitingException();
             if (!_lines.TryGetValue(caller, out var line))
                 _lines.Add(caller, line = _turns.AddLast(new Line(caller, [])));
             _waiting++;
@@ -114,3 +113,6 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
         public void Dispose() => Interlocked.Exchange(ref _slots, null)?.Release();
     }
 }
+
+/// <summary>A queue is full: nobody else may wait in it.</summary>
+public sealed class TooManyWaitingException() : Exception("too many wait already");

@@ -109,6 +109,10 @@ public sealed class HubCatalogSource : ICatalogSource
         {
             throw new CatalogException($"{Subject} did not answer in time for {@namespace}", exception);
         }
+        catch (TooManyWaitingException exception)
+        {
+            throw new CatalogException($"too many questions wait for {Subject}", exception);
+        }
     }
 
     private async Task<CatalogAnswer> TryAsync(string @namespace, string caller, CancellationToken cancellationToken)

@@ -1,8 +1,6 @@
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Registry;
-using ImageAccess.Proxy.Tools.Doctor;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
 
@@ -51,7 +49,7 @@ internal sealed record ImageVerdict
         {
             { Message: null } => null,
             { Outcome: AccessOutcome.Observe } => decision.Message,
-            _ => DenialResponses.Explain(decision.Message, decision.Help),
+            _ => DenialText.Explain(decision.Message, decision.Help),
         },
         Organizations = decision.Organizations,
     };
@@ -66,4 +64,11 @@ internal sealed record ImageVerdict
 }
 
 /// <summary>A verdict, as whom and by which policy.</summary>
-internal sealed record CheckAnswer(string Caller, bool ImageAccess, string PolicyVersion, ImageVerdict Image);
+internal sealed record CheckAnswer(string Caller, bool ImageAccess, string PolicyVersion, ImageVerdict Image)
+{
+    /// <summary>Where the admin listener gives one.</summary>
+    public const string Path = "/check";
+}
+
+/// <summary>Why a check has no answer.</summary>
+internal sealed record CheckRefusal(string Error);

@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
-using ImageAccess.Proxy.Registry;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
 
@@ -51,4 +50,10 @@ public sealed class LateDecisions(DecisionMetrics metrics, TimeProvider time, IL
     }
 
     private sealed record Late(Task<AccessDecision> Decision, long Started, TaskCompletionSource<Func<AccessDecision, ValueTask>> Close);
+}
+
+internal static partial class DecisionsLog
+{
+    [LoggerMessage(1, LogLevel.Error, "What would have been decided was not found")]
+    public static partial void LateDecisionFailed(this ILogger logger, Exception exception);
 }

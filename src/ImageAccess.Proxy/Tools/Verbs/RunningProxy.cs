@@ -2,7 +2,6 @@ using System.Net;
 using System.Text.Json;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Foundation.Configuration;
-using ImageAccess.Proxy.Hosting;
 using ImageAccess.Proxy.Policies.Decisions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -61,7 +60,7 @@ internal sealed class RunningProxy : IImageJudge
     {
         try
         {
-            using var response = await _client.GetAsync(new Uri(_admin, CheckEndpoint.Path + Query(image, caller)), cancellationToken);
+            using var response = await _client.GetAsync(new Uri(_admin, CheckAnswer.Path + Query(image, caller)), cancellationToken);
             if (response.StatusCode == HttpStatusCode.OK)
             {
                 var answer = await response.Content.ReadFromJsonAsync<CheckAnswer>(JsonSerializerOptions.Web, cancellationToken);

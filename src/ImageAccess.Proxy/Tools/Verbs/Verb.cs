@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ImageAccess.Proxy.Foundation.Configuration;
-using ImageAccess.Proxy.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -14,6 +13,9 @@ internal static class Verb
 
     /// <summary>The answer is no: denied, invalid, not as expected.</summary>
     public const int No = 1;
+
+    /// <summary>Wrong usage or configuration.</summary>
+    public const int Misused = 2;
 
     private static readonly JsonSerializerOptions Facts = new(JsonSerializerDefaults.Web)
     {
@@ -64,7 +66,7 @@ internal static class Verb
     {
         foreach (var problem in problems)
             await parsed.InvocationConfiguration.Error.WriteLineAsync($"imageaccess: {TextTable.Plain(problem)}");
-        return CommandTree.Misused;
+        return Misused;
     }
 }
 

@@ -89,7 +89,7 @@ public sealed class FairnessTests
         var slots = new FairSlots(slots: 1, maximumWaiting: 2);
         var held = await slots.EnterAsync("x", default);
         var (one, two) = (slots.EnterAsync("x", default), slots.EnterAsync("y", default));
-        await Assert.ThrowsAsync<CatalogException>(() => slots.EnterAsync("z", default));
+        await Assert.ThrowsAsync<TooManyWaitingException>(() => slots.EnterAsync("z", default));
 
         held.Dispose();
         (await one).Dispose();

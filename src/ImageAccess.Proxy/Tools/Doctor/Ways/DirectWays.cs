@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using ImageAccess.Core.Hosts;
-using ImageAccess.Proxy.Tools.Verbs;
 using ImageAccess.Proxy.Tools.Doctor.Probes;
+using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Ways;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using ImageAccess.Core.Hosts;
-using ImageAccess.Proxy.Tools.Verbs;
 using ImageAccess.Proxy.Tools.Doctor.Probes;
+using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Ways;
 
