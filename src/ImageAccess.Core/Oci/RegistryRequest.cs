@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Core.Oci;
 
@@ -60,12 +59,8 @@ public abstract class RepositoryRequest : RegistryRequest
     /// <summary>What the audit calls the thing asked for: a tag, a digest, an endpoint's name.</summary>
     public abstract string Subject { get; }
 
-    /// <summary>Path and query to ask upstream for. Only a permit for this very repository opens it.</summary>
-    public string UpstreamTarget(Permit permit)
-    {
-        permit.Demand(Repository);
-        return $"/v2/{Repository.Value}/{Tail}";
-    }
+    /// <summary>Path and query to ask upstream for. Outside this assembly only a permit for this very repository gives it.</summary>
+    internal string Target => $"/v2/{Repository.Value}/{Tail}";
 
     private protected abstract string Tail { get; }
 }
@@ -167,7 +162,10 @@ public sealed class UploadStartRequest : RepositoryRequest
     /// <summary>The digest of a blob that comes whole with this request.</summary>
     public Digest? Digest { get; }
 
-    /// <summary>The mount that the client asks for. Upstream hears of it after <see cref="Mounting"/> alone; else the bytes come from the client.</summary>
+    /// <summary>
+    /// The mount that the client asks for. Upstream is asked to mount only after a permit for the source has opened it
+    /// (<see cref="WithMount"/>); without one the client sends the bytes.
+    /// </summary>
     public BlobMount? Mount { get; }
 
     public override RegistryAction Action => RegistryAction.Push;
@@ -177,13 +175,8 @@ public sealed class UploadStartRequest : RepositoryRequest
     private protected override string Tail => "blobs/uploads/" + RegistryRequestParser.Query(
         ("digest", Digest?.Value), ("mount", _mounts ? Mount?.Digest.Value : null), ("from", _mounts ? Mount?.From.Value : null));
 
-    /// <summary>The same upload with its mount, for who shows that the source is allowed as well.</summary>
-    /// <exception cref="InvalidOperationException">There is no mount, or the permit is for another repository.</exception>
-    public UploadStartRequest Mounting(Permit source)
-    {
-        source.Demand((Mount ?? throw new InvalidOperationException("The upload mounts nothing.")).From);
-        return new(Repository, NameAsWritten, Digest, Mount, mounts: true) { NamesDockerHub = NamesDockerHub };
-    }
+    /// <summary>The same upload, with its mount in what upstream is asked.</summary>
+    internal UploadStartRequest WithMount() => new(Repository, NameAsWritten, Digest, Mount, mounts: true) { NamesDockerHub = NamesDockerHub };
 }
 
 /// <summary>A blob to be linked from a repository that upstream already holds it in.</summary>

@@ -12,6 +12,22 @@ public sealed class Permit
 
     public RepositoryName Repository { get; }
 
+    /// <summary>Path and query to ask upstream for.</summary>
+    /// <exception cref="InvalidOperationException">The permit is for another repository.</exception>
+    public string UpstreamTarget(RepositoryRequest request)
+    {
+        Demand(request.Repository);
+        return request.Target;
+    }
+
+    /// <summary>The same upload with its mount: this permit shows that the mount's source is allowed as well.</summary>
+    /// <exception cref="InvalidOperationException">The upload mounts nothing, or the permit is for another repository.</exception>
+    public UploadStartRequest Mount(UploadStartRequest upload)
+    {
+        Demand((upload.Mount ?? throw new InvalidOperationException("The upload mounts nothing.")).From);
+        return upload.WithMount();
+    }
+
     /// <summary>Throws unless the permit is for this very repository.</summary>
     /// <exception cref="InvalidOperationException">The permit is for another repository.</exception>
     public void Demand(RepositoryName repository)

@@ -78,7 +78,7 @@ public sealed class RegistryEndpoint(
 
         Record(entry, judgement.Decision, started);
         if (asked is UploadStartRequest { Mount: { } mount } upload && await judge.FindPermitAsync(mount.From, http.RequestAborted) is { } source)
-            asked = upload.Mounting(source);
+            asked = source.Mount(upload);
         if (asked is ManifestRequest { Method: "PUT" })
             await RequestBody.ReadManifestAsync(http);
         if (judgement.Decision.Outcome == AccessOutcome.Observe)

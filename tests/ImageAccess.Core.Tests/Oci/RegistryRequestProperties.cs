@@ -115,7 +115,7 @@ public sealed partial class RegistryRequestProperties
             .Check(Config.QuickThrowOnFailure.WithMaxTest(10_000).WithEndSize(6));
     }
 
-    private static string Upstream(RepositoryRequest request) => request.UpstreamTarget(Permits.For(request.Repository));
+    private static string Upstream(RepositoryRequest request) => Permits.For(request.Repository).UpstreamTarget(request);
 
     private const string Component = @"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*";
     private const string Name = "(?<name>" + Component + @"(\/" + Component + ")*)";

@@ -93,7 +93,7 @@ public sealed class RegistryRequestTests
         var upload = Assert.IsType<UploadStartRequest>(Parsed("POST", "/v2/acme/app/blobs/uploads/" + query));
         Assert.Equal(("POST", RegistryAction.Push, "blobs/uploads"), (upload.Method, upload.Action, upload.Subject));
         Assert.Equal((digest, mount, from), (upload.Digest?.Value, upload.Mount?.Digest.Value, upload.Mount?.From.Value));
-        Assert.Equal("/v2/acme/app/blobs/uploads/" + upstream, Upstream(upload.Mount is { } asked ? upload.Mounting(Permits.For(asked.From)) : upload));
+        Assert.Equal("/v2/acme/app/blobs/uploads/" + upstream, Upstream(upload.Mount is { } asked ? Permits.For(asked.From).Mount(upload) : upload));
     }
 
     [Fact]
@@ -102,9 +102,9 @@ public sealed class RegistryRequestTests
         var upload = Assert.IsType<UploadStartRequest>(
             Parsed("POST", $"/v2/app/blobs/uploads/?ns=docker.io&digest={D}&mount={E}&from=acme/base"));
         Assert.Equal($"/v2/library/app/blobs/uploads/?digest={E}", Upstream(upload));
-        Assert.Throws<InvalidOperationException>(() => upload.Mounting(Permits.For("library/app")));
+        Assert.Throws<InvalidOperationException>(() => Permits.For("library/app").Mount(upload));
 
-        var mounting = upload.Mounting(Permits.For("acme/base"));
+        var mounting = Permits.For("acme/base").Mount(upload);
         Assert.Equal(("library/app", "app", true), (mounting.Repository.Value, mounting.NameAsWritten, mounting.NamesDockerHub));
         Assert.Equal($"/v2/library/app/blobs/uploads/?digest={E}&mount={E}&from=acme%2Fbase", Upstream(mounting));
     }
@@ -193,11 +193,11 @@ public sealed class RegistryRequestTests
     public void A_permit_opens_its_own_repository_alone()
     {
         var request = Assert.IsType<ManifestRequest>(Parsed("GET", "/v2/acme/app/manifests/latest"));
-        Assert.Throws<InvalidOperationException>(() => request.UpstreamTarget(Permits.For("acme/other")));
-        Assert.Throws<InvalidOperationException>(() => request.UpstreamTarget(Permits.For("acme/app/more")));
+        Assert.Throws<InvalidOperationException>(() => Permits.For("acme/other").UpstreamTarget(request));
+        Assert.Throws<InvalidOperationException>(() => Permits.For("acme/app/more").UpstreamTarget(request));
     }
 
-    private static string Upstream(RepositoryRequest request) => request.UpstreamTarget(Permits.For(request.Repository));
+    private static string Upstream(RepositoryRequest request) => Permits.For(request.Repository).UpstreamTarget(request);
 
     private static RegistryRequest Parsed(string method, string target)
     {

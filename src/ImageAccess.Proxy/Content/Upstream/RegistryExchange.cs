@@ -22,7 +22,7 @@ internal sealed class RegistryExchange(string origin, RepositoryRequest request,
     public override ValueTask TransformRequestAsync(
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
-        proxyRequest.RequestUri = new Uri(origin + request.UpstreamTarget(permit), new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+        proxyRequest.RequestUri = new Uri(origin + permit.UpstreamTarget(request), new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
         proxyRequest.Options.Set(RedirectFollower.MayFollow, request is BlobRequest);
         foreach (var (name, values) in httpContext.Request.Headers)
         {

@@ -102,7 +102,7 @@ public sealed class UpstreamRegistry : IDisposable
         if (AllowedHeaders.FirstUnfit(client) is { } unfit)
             throw new UpstreamFailedException(Unfit(unfit), new UpstreamException(unfit));
 
-        var target = new Uri(_origin + request.UpstreamTarget(permit), new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+        var target = new Uri(_origin + permit.UpstreamTarget(request), new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
         using var ask = new HttpRequestMessage(method, target) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         ask.Options.Set(RedirectFollower.MayFollow, request is BlobRequest);
         foreach (var name in AllowedHeaders.Fetch)
