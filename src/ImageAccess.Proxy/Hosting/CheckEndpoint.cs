@@ -1,38 +1,26 @@
-using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Text.Json;
-using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
-using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Callers.Members;
-using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
-using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Hosting;
 
 /// <summary>
 /// <c>GET /check?image=…&amp;as=…&amp;organization=…</c> on the admin listener: what the policy in force says about an image.
-/// It tells what people may do, so it answers this machine alone. Nothing of it is audited or counted as a decision.
+/// It tells what people may do, so it answers requests from this machine only.
 /// </summary>
-internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time)
-    : IDisposable
+internal sealed class CheckEndpoint(Checks checks) : IDisposable
 {
-    /// <summary>Checks at once.</summary>
-    private const int Room = 8;
+    /// <summary>How many checks may run at once.</summary>
+    private const int MaximumAtOnce = 8;
 
     /// <summary>Characters of the query.</summary>
     private const int MaximumQuery = 2048;
 
-    /// <summary>The catalog has an answer, or says that it has none, within this.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-
     private static readonly string[] Known = ["image", "as", "organization"];
 
-    private static readonly FrozenSet<string> NoNamespaces = [];
-
-    private readonly SemaphoreSlim _room = new(Room);
+    private readonly SemaphoreSlim _slots = new(MaximumAtOnce);
 
     public async Task HandleAsync(HttpContext http)
     {
@@ -49,7 +37,7 @@ internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory d
             return;
         }
 
-        if (!await _room.WaitAsync(TimeSpan.Zero, http.RequestAborted))
+        if (!await _slots.WaitAsync(TimeSpan.Zero, http.RequestAborted))
         {
             await RefuseAsync(http, 503, "too many checks at once, try again");
             return;
@@ -61,80 +49,27 @@ internal sealed class CheckEndpoint(IPolicyStore policies, MembershipDirectory d
         }
         finally
         {
-            _room.Release();
+            _slots.Release();
         }
     }
 
-    public void Dispose() => _room.Dispose();
+    public void Dispose() => _slots.Dispose();
 
-    private async Task AnswerAsync(HttpContext http, ImageName image, JudgedCaller judged)
+    private async Task AnswerAsync(HttpContext http, ImageName image, JudgedCaller caller)
     {
-        if (policies.State?.Policy is not { } policy)
+        try
         {
-            await RefuseAsync(http, 503, "no policy is in force yet");
-            return;
+            var answer = await checks.AnswerAsync(image, caller, http.RequestAborted);
+            await http.Response.WriteAsJsonAsync(answer, JsonSerializerOptions.Web, http.RequestAborted);
         }
-
-        if (!judged.TryResolve(policy, out var caller, out var problem))
+        catch (NoVerdictException exception)
         {
-            await RefuseAsync(http, 400, $"{judged}: {problem}");
-            return;
+            await RefuseAsync(http, exception.IsTemporary ? 503 : 400, exception.Message);
         }
-
-        var verdict = ImageVerdict.OutsideOf(image);
-        if (image.Repository is { } repository)
-        {
-            using var patience = new CancellationTokenSource(Patience, time);
-            using var both = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, http.RequestAborted);
-            try
-            {
-                verdict = await JudgeAsync(policy, Describe(caller, policy), image, repository, both.Token);
-            }
-            catch (OperationCanceledException) when (patience.IsCancellationRequested)
-            {
-                await RefuseAsync(http, 503, $"the publisher of {repository.Namespace} could not be found in time, try again");
-                return;
-            }
-        }
-
-        await http.Response.WriteAsJsonAsync(
-            new CheckAnswer(judged.ToString(), policy.IsEnabled, policy.Version, verdict), JsonSerializerOptions.Web, http.RequestAborted);
     }
 
     /// <summary>
-    /// With what the directory says of the user. There is no token that names the account: it is the one that the directory knows
-    /// by this name, and for a name that it does not know there is nothing to say.
-    /// </summary>
-    private Caller Describe(Caller caller, Policy policy) => caller.Name is { } name && directory.Book.Named(name) is { } account
-        ? directory.Describe(Caller.SignedIn(name, account.Id, caller.Memberships), policy.Version)
-        : caller;
-
-    /// <summary>As a request is judged; but the category is found whether a rule needs it or not, for a person wants to know it.</summary>
-    private async Task<ImageVerdict> JudgeAsync(
-        Policy policy, Caller caller, ImageName image, RepositoryName repository, CancellationToken cancellationToken)
-    {
-        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
-        var decision = PolicyEngine.Decide(policy, caller, repository, PublisherFacts.NotAsked, today);
-        var classification = decision.Classification;
-        if (classification.Category == RepositoryCategory.Unknown && !repository.IsOfficial)
-        {
-            // Each question counts for itself: whoever asks here may ask for more than a client may.
-            var publisher = await catalog.FindAsync(repository.Namespace, $"check of {repository.Namespace}", cancellationToken);
-            decision = PolicyEngine.Decide(policy, caller, repository, publisher, today);
-            classification = decision.Classification;
-            if (classification.Category == RepositoryCategory.Unknown)
-                classification = RepositoryClassifier.Classify(repository, NoNamespaces, publisher);
-        }
-        else if (classification.Category == RepositoryCategory.Unknown)
-        {
-            classification = RepositoryClassification.Official;
-        }
-
-        return ImageVerdict.Of(image, decision, classification, time.GetUtcNow());
-    }
-
-    /// <summary>
-    /// A connection from this machine, addressed as such: a page of a browser here that had a name of its own lead to
+    /// The connection comes from this machine and addresses it by number or as localhost: a web page whose own host name leads to
     /// loopback would send that name.
     /// </summary>
     private static bool IsOwnMachine(HttpContext http)

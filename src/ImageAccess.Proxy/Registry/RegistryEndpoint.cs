@@ -58,14 +58,14 @@ public sealed class RegistryEndpoint(
             return;
         }
 
-        var judge = judges.For(http, token);
-        (entry.Caller, entry.Request, entry.PolicyVersion) = (judge.Caller, asked, judge.PolicyVersion);
+        var judge = judges.For(token, http.Connection.RemoteIpAddress);
+        (entry.Caller, entry.Request, entry.PolicyVersion) = (judge.Caller, asked, judge.Policy.Version);
         var started = time.GetTimestamp();
         var judgement = await judge.DecideAsync(asked.Repository, http.RequestAborted);
         if (judgement.Decision.Permit is not { } permit)
         {
             Record(entry, judgement.Decision, started);
-            await denials.WriteAsync(http, face, asked, judgement.Decision, entry.Id, judge.PolicyVersion);
+            await denials.WriteAsync(http, face, asked, judgement.Decision, entry.Id, judge.Policy.Version);
             return;
         }
 

@@ -133,8 +133,8 @@ public sealed class TokenEndpoint(
             return false;
 
         await using var entry = trail.Open(http);
-        var judge = judges.For(http, verified);
-        (entry.Caller, entry.Repository, entry.PolicyVersion) = (judge.Caller, repositories[0], judge.PolicyVersion);
+        var judge = judges.For(verified, http.Connection.RemoteIpAddress);
+        (entry.Caller, entry.Repository, entry.PolicyVersion) = (judge.Caller, repositories[0], judge.Policy.Version);
         var started = time.GetTimestamp();
         AccessDecision? denial = null;
         foreach (var repository in repositories)
@@ -147,7 +147,7 @@ public sealed class TokenEndpoint(
 
         entry.Decision = denial;
         metrics.Decided(denial!, time.GetElapsedTime(started));
-        await DenialResponses.WriteTokenAsync(http, repositories[0], denial!, entry.Id, judge.PolicyVersion);
+        await DenialResponses.WriteTokenAsync(http, repositories[0], denial!, entry.Id, judge.Policy.Version);
         return true;
     }
 

@@ -1,8 +1,8 @@
 namespace ImageAccess.Proxy.Policies.Decisions;
 
 /// <summary>
-/// How a client shows an error, told from its User-Agent. For the wording alone: a User-Agent is forged at will,
-/// so no decision may look at it.
+/// How a client shows an error, read from its User-Agent. It chooses the wording only: anybody can forge a User-Agent,
+/// so no decision may depend on it.
 /// </summary>
 public enum ClientFamily
 {
@@ -31,7 +31,7 @@ public static class ClientFamilies
         _ => ClientFamily.Other,
     };
 
-    /// <summary>containerd and the docker command line: of a refused token they show the answer, and of a denied manifest less.</summary>
+    /// <summary>containerd shows the whole answer to a refused token, and less of the answer to a denied manifest.</summary>
     public static bool ShowsTokenRefusals(string? userAgent) => userAgent?.StartsWith("containerd/", StringComparison.Ordinal) == true;
 
     private static bool StartsWithOneOf(string userAgent, string first, string second, string? third = null) =>

@@ -18,7 +18,7 @@ public sealed class DecisionMetrics
         _duration = meter.CreateHistogram<double>("imageaccess.decision.duration", "s", "From the parsed request to its decision.");
     }
 
-    /// <summary>Counts a decision, and names it in the request's span; one that is still to be found counts once it is.</summary>
+    /// <summary>Counts a decision, and names it in the request's span. A decision that still waits for the publisher is counted when it is found.</summary>
     public void Decided(AccessDecision decision, TimeSpan duration)
     {
         if (decision.NeedsPublisher)

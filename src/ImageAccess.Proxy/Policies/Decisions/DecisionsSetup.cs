@@ -2,10 +2,11 @@ namespace ImageAccess.Proxy.Policies.Decisions;
 
 public static class DecisionsSetup
 {
-    /// <summary>Who judges, what is counted of it, and what is found later.</summary>
+    /// <summary>The judges of requests and of checks, the count of decisions, and the decisions that are found after the answer.</summary>
     public static IServiceCollection AddDecisions(this IServiceCollection services)
     {
         services.AddSingleton<Judges>();
+        services.AddSingleton<Checks>();
         services.AddSingleton<DecisionMetrics>();
         services.AddSingleton<LateDecisions>();
         services.AddHostedService(provider => provider.GetRequiredService<LateDecisions>());

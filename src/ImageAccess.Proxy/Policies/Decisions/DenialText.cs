@@ -1,6 +1,6 @@
 namespace ImageAccess.Proxy.Policies.Decisions;
 
-/// <summary>What people read of a denial, whichever way they asked.</summary>
+/// <summary>The text of a denial, the same for a client, a check and the command line.</summary>
 internal static class DenialText
 {
     /// <summary>The rule's message, and in parentheses whom to ask.</summary>

@@ -4,12 +4,12 @@ using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
 
-/// <summary>What is told about an image: by the command line, and by the admin listener.</summary>
+/// <summary>What the command line and the admin listener tell about an image.</summary>
 internal sealed record ImageVerdict
 {
     public const string Outside = "outside";
 
-    /// <summary>Neither allowed nor denied with what is known at hand.</summary>
+    /// <summary>Offline, what is known does not suffice for a decision.</summary>
     public const string Unknown = "unknown";
 
     /// <summary>As people write it.</summary>
@@ -29,7 +29,7 @@ internal sealed record ImageVerdict
 
     public long? CategoryAgeSeconds { get; init; }
 
-    /// <summary>What a client is told, in the words of the error's body; without a client, what there is to say.</summary>
+    /// <summary>The message that a client would read in the error's body, or a remark about the verdict.</summary>
     public string? Text { get; init; }
 
     public IReadOnlyList<string> Organizations { get; init; } = [];
@@ -54,7 +54,7 @@ internal sealed record ImageVerdict
         Organizations = decision.Organizations,
     };
 
-    /// <summary>An image of another registry: the policy has nothing to say about it.</summary>
+    /// <summary>The verdict on an image of another registry: the policy does not apply to it.</summary>
     public static ImageVerdict OutsideOf(ImageName image) => new()
     {
         Image = image.ToString(),
@@ -62,13 +62,3 @@ internal sealed record ImageVerdict
         Text = $"{image.Registry} is not Docker Hub: outside this policy",
     };
 }
-
-/// <summary>A verdict, as whom and by which policy.</summary>
-internal sealed record CheckAnswer(string Caller, bool ImageAccess, string PolicyVersion, ImageVerdict Image)
-{
-    /// <summary>Where the admin listener gives one.</summary>
-    public const string Path = "/check";
-}
-
-/// <summary>Why a check has no answer.</summary>
-internal sealed record CheckRefusal(string Error);

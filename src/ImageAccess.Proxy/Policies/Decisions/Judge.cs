@@ -1,74 +1,74 @@
-using System.Net;
-using System.Net.Sockets;
+using System.Collections.Frozen;
 using ImageAccess.Core.Classification;
-using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Callers.Identity;
-using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Policies.Catalog;
-using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
 
-/// <summary>Makes the judge of each request, from what is in force at that moment.</summary>
-public sealed class Judges(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time)
+/// <summary>
+/// Judges for one caller by one snapshot of the policy: asks the policy engine, then the catalog where the answer depends on who
+/// publishes the repository, then the engine again.
+/// </summary>
+internal sealed class Judge(PolicyView view, PublisherCatalog catalog, CatalogPayer payer)
 {
-    internal Judge For(HttpContext http, VerifiedToken token)
-    {
-        var policy = policies.Current;
-        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
-        return new Judge(policy, directory.Describe(token.Caller, policy.Version), http.Connection.RemoteIpAddress, catalog, today);
-    }
-}
+    private static readonly FrozenSet<string> NoNamespaces = [];
 
-/// <summary>Asks the policy engine for one request: one snapshot of the policy, one caller, one day. The catalog is asked when a rule needs it.</summary>
-internal sealed class Judge(Policy policy, Caller caller, IPAddress? address, PublisherCatalog catalog, DateOnly today)
-{
-    public Caller Caller => caller;
+    public Policy Policy => view.Policy;
 
-    public string PolicyVersion => policy.Version;
+    public Caller Caller => view.Caller;
 
-    /// <summary>Who asks the catalog: the user, else the address; of IPv6 the network, in which one machine has all the addresses that it wants.</summary>
-    private string CatalogCaller => caller.Subject is { } subject ? $"user {subject}" : $"address {NetworkOf(address)}";
-
+    /// <summary>
+    /// Decides a request. The catalog is asked only when a rule needs it. The request waits for the catalog only when it would be denied
+    /// otherwise; where every organization that needs the answer only observes, the answer comes later.
+    /// </summary>
     public async ValueTask<Judgement> DecideAsync(RepositoryName repository, CancellationToken cancellationToken)
     {
-        var decision = Decide(repository, PublisherFacts.NotAsked);
+        var decision = view.Decide(repository, PublisherFacts.NotAsked);
         if (!decision.NeedsPublisher)
             return new Judgement(decision, null);
         if (decision.Permit is null)
-            return new Judgement(Decide(repository, await catalog.FindAsync(repository.Namespace, CatalogCaller, cancellationToken)), null);
+            return new Judgement(view.Decide(repository, await FindPublisherAsync(repository, cancellationToken)), null);
 
-        // Everyone who needs to know only observes: nobody waits. What the rule says is found beside the answer, or after it.
-        var publisher = catalog.FindAsync(repository.Namespace, CatalogCaller, CancellationToken.None);
+        var publisher = FindPublisherAsync(repository, CancellationToken.None);
         return publisher.IsCompletedSuccessfully
-            ? new Judgement(Decide(repository, await publisher), null)
-            : new Judgement(decision, LaterAsync(repository, publisher));
+            ? new Judgement(view.Decide(repository, await publisher), null)
+            : new Judgement(decision, DecideLaterAsync(repository, publisher));
     }
 
+    /// <summary>Decides a request, and gives its permit alone; null for a denial.</summary>
     public async ValueTask<Permit?> FindPermitAsync(RepositoryName repository, CancellationToken cancellationToken) =>
         (await DecideAsync(repository, cancellationToken)).Decision.Permit;
 
-    private AccessDecision Decide(RepositoryName repository, PublisherFacts publisher) =>
-        PolicyEngine.Decide(policy, caller, repository, publisher, today);
-
-    private async Task<AccessDecision> LaterAsync(RepositoryName repository, ValueTask<PublisherFacts> publisher) =>
-        Decide(repository, await publisher);
-
-    private static string? NetworkOf(IPAddress? address)
+    /// <summary>
+    /// Explains a decision to a person, who wants to know the category as well: the catalog is asked even when no rule needs it, and is
+    /// always waited for.
+    /// </summary>
+    public async ValueTask<Explanation> ExplainAsync(RepositoryName repository, CancellationToken cancellationToken)
     {
-        address = address is null ? null : PublicAddress.Plain(address);
-        if (address is not { AddressFamily: AddressFamily.InterNetworkV6 })
-            return address?.ToString();
-        Span<byte> bytes = stackalloc byte[16];
-        address.TryWriteBytes(bytes, out _);
-        bytes[8..].Clear();
-        return $"{new IPAddress(bytes)}/64";
+        var decision = view.Decide(repository, PublisherFacts.NotAsked);
+        if (decision.Classification.Category != RepositoryCategory.Unknown)
+            return new Explanation(decision, decision.Classification);
+        if (repository.IsOfficial)
+            return new Explanation(decision, RepositoryClassification.Official);
+
+        var publisher = await FindPublisherAsync(repository, cancellationToken);
+        decision = view.Decide(repository, publisher);
+        return decision.Classification.Category != RepositoryCategory.Unknown
+            ? new Explanation(decision, decision.Classification)
+            : new Explanation(decision, RepositoryClassifier.Classify(repository, NoNamespaces, publisher));
     }
+
+    private ValueTask<PublisherFacts> FindPublisherAsync(RepositoryName repository, CancellationToken cancellationToken) =>
+        catalog.FindAsync(repository.Namespace, payer.NameFor(repository.Namespace), cancellationToken);
+
+    private async Task<AccessDecision> DecideLaterAsync(RepositoryName repository, ValueTask<PublisherFacts> publisher) =>
+        view.Decide(repository, await publisher);
 }
 
-/// <summary>A decision, and where an organization only observes, what it will turn out to have been.</summary>
+/// <summary>The decision on a request.</summary>
+/// <param name="Decision">What holds for the request.</param>
+/// <param name="Later">Where an organization only observes and the publisher is not known yet: what the decision will turn out to have been.</param>
 internal sealed record Judgement(AccessDecision Decision, Task<AccessDecision>? Later)
 {
     /// <summary>The message of a denial that is only observed, as far as it is known by now.</summary>
@@ -78,3 +78,8 @@ internal sealed record Judgement(AccessDecision Decision, Task<AccessDecision>? 
         return known is { Outcome: AccessOutcome.Observe } ? known.Message : null;
     }
 }
+
+/// <summary>A decision as a person is told it.</summary>
+/// <param name="Decision">The decision.</param>
+/// <param name="Classification">The category, also where the decision came about without it.</param>
+internal sealed record Explanation(AccessDecision Decision, RepositoryClassification Classification);

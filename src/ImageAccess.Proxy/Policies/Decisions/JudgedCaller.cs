@@ -3,12 +3,12 @@ using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
 
-/// <summary>As whom an image is judged: nobody, a user, a plain member of an organization, or a user who is a member as well.</summary>
+/// <summary>The caller for whom a person checks an image: an anonymous one, a user, a plain member of an organization, or a user who is a member too.</summary>
 internal sealed record JudgedCaller(string? User, string? Organization)
 {
     private const int MaximumLength = 255;
 
-    /// <summary>Finds the caller in a policy; its own lists say what the user is.</summary>
+    /// <summary>Finds the caller in a policy, whose own lists say what the user is.</summary>
     public bool TryResolve(Policy policy, [NotNullWhen(true)] out Caller? caller, out string problem)
     {
         caller = null;

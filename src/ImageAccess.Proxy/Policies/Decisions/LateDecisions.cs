@@ -5,25 +5,25 @@ using ImageAccess.Proxy.Foundation.Audit;
 namespace ImageAccess.Proxy.Policies.Decisions;
 
 /// <summary>
-/// What an organization that only observes would have decided, where that is found after the answer:
-/// neither the answer nor the next request of its connection waits.
+/// Closes the audit event of an observed request whose decision is found only after the answer, so that neither the answer nor the next
+/// request of its connection waits for the catalog.
 /// </summary>
 public sealed class LateDecisions(DecisionMetrics metrics, TimeProvider time, ILogger<LateDecisions> logger) : BackgroundService
 {
-    /// <summary>How many may be pending. Beyond it a request leaves its event at once, its category unknown.</summary>
+    /// <summary>How many may be pending. Beyond this number a request writes its event at once, with the category unknown.</summary>
     private const int Capacity = 1000;
 
     private readonly Channel<Late> _pending = Channel.CreateBounded<Late>(Capacity);
 
     public void Add(AuditEntry entry, Task<AccessDecision> decision, long started)
     {
-        // The place is taken before the entry is closed: without one it stays the request's own.
+        // First a place in the queue, then the entry: without a place the request closes its entry itself.
         var late = new Late(decision, started, new TaskCompletionSource<Func<AccessDecision, ValueTask>>());
         if (_pending.Writer.TryWrite(late))
             late.Close.SetResult(entry.CloseLater());
     }
 
-    /// <summary>Waits for what is pending; the catalog gives up after seconds.</summary>
+    /// <summary>Waits for what is pending; that takes seconds at most, because the catalog has a timeout.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         _pending.Writer.TryComplete();
@@ -50,10 +50,4 @@ public sealed class LateDecisions(DecisionMetrics metrics, TimeProvider time, IL
     }
 
     private sealed record Late(Task<AccessDecision> Decision, long Started, TaskCompletionSource<Func<AccessDecision, ValueTask>> Close);
-}
-
-internal static partial class DecisionsLog
-{
-    [LoggerMessage(1, LogLevel.Error, "What would have been decided was not found")]
-    public static partial void LateDecisionFailed(this ILogger logger, Exception exception);
 }

@@ -9,7 +9,7 @@ using ImageAccess.Proxy.Tools.Doctor;
 namespace ImageAccess.Proxy.Tools.Verbs;
 
 /// <summary>
-/// The policy of the files, for when no proxy runs. Of who publishes a namespace it knows what is pinned by hand.
+/// Judges by the policy's file, for when no proxy runs. It knows only those publishers that an administrator has pinned.
 /// </summary>
 internal sealed class PolicyAlone(PolicyOnDisk found, PinsOnDisk pins, TimeProvider time) : IImageJudge
 {
@@ -44,30 +44,24 @@ internal sealed class PolicyAlone(PolicyOnDisk found, PinsOnDisk pins, TimeProvi
     private ImageVerdict Judge(ImageName image, RepositoryName repository, Caller caller)
     {
         var now = time.GetUtcNow();
-        var known = Decide(pins.Find(repository.Namespace) is { } pinned ? PublisherFacts.Known(pinned) : PublisherFacts.NotAsked);
-        if (!known.NeedsPublisher)
-            return ImageVerdict.Of(image, known, known.Classification, now);
-
-        var verified = Decide(Badge(NamespaceBadge.VerifiedPublisher));
-        var community = Decide(Badge(NamespaceBadge.None));
-        var denials = new[] { verified, community }.Count(decision => decision.Outcome == AccessOutcome.Deny);
-        return ImageVerdict.Of(image, known, known.Classification, now) with
+        var pinned = pins.Find(repository.Namespace) is { } pin ? PublisherFacts.Known(pin) : PublisherFacts.NotAsked;
+        var forecast = new PolicyView(found.Policy, caller, DateOnly.FromDateTime(now.UtcDateTime)).Foresee(repository, pinned);
+        var verdict = ImageVerdict.Of(image, forecast.Decision, forecast.Decision.Classification, now);
+        return forecast is not { IfVerified: { } verified, IfCommunity: { } community } ? verdict : verdict with
         {
-            Verdict = denials switch
-            {
-                2 => AccessOutcome.Deny.ToWireName(),
-                1 => ImageVerdict.Unknown,
-                _ when verified.Outcome == AccessOutcome.Allow && community.Outcome == AccessOutcome.Allow => AccessOutcome.Allow.ToWireName(),
-                _ => AccessOutcome.Observe.ToWireName(),
-            },
+            Verdict = Either(verified.Outcome, community.Outcome),
             Text = $"who publishes {repository.Namespace} is not known offline: {Words(verified)} if a verified publisher, {Words(community)} if not",
         };
-
-        AccessDecision Decide(PublisherFacts publisher) =>
-            PolicyEngine.Decide(found.Policy, caller, repository, publisher, DateOnly.FromDateTime(now.UtcDateTime));
-
-        PublisherFacts Badge(NamespaceBadge badge) => PublisherFacts.Known(new NamespaceRecord(repository.Namespace, badge, "assumed", now));
     }
+
+    /// <summary>The verdict where either outcome may come true.</summary>
+    private static string Either(AccessOutcome one, AccessOutcome other) => (one, other) switch
+    {
+        (AccessOutcome.Deny, AccessOutcome.Deny) => AccessOutcome.Deny.ToWireName(),
+        (AccessOutcome.Deny, _) or (_, AccessOutcome.Deny) => ImageVerdict.Unknown,
+        (AccessOutcome.Allow, AccessOutcome.Allow) => AccessOutcome.Allow.ToWireName(),
+        _ => AccessOutcome.Observe.ToWireName(),
+    };
 
     private static string Words(AccessDecision decision) => decision.Outcome switch
     {

@@ -167,7 +167,7 @@ internal sealed partial record PolicyCase(
     {
         if (Image.Repository is not { } repository)
             return ImageVerdict.Outside;
-        var decision = PolicyEngine.Decide(policy, Caller, repository, Publisher, Today ?? today);
+        var decision = new PolicyView(policy, Caller, Today ?? today).Decide(repository, Publisher);
         return new ExpectedAnswer(
             decision.Outcome.ToWireName(),
             decision.Rule,

@@ -2,6 +2,7 @@ using System.Globalization;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -118,14 +119,14 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
     private void Compare(
         string name, Caller caller, string image, RepositoryName repository, PublisherFacts publisher, string assumption, long? requests)
     {
-        var from = Answer.Of(before.Policy, caller, repository, publisher, today);
-        var to = Answer.Of(after.Policy, caller, repository, publisher, today);
+        var from = Answer.Of(new PolicyView(before.Policy, caller, today), repository, publisher);
+        var to = Answer.Of(new PolicyView(after.Policy, caller, today), repository, publisher);
         if (from.Outcome != to.Outcome)
             _changes.Add(new Change(from.Outcome, to.Outcome, from.Rule, to.Rule, name, image, assumption.Length == 0 ? null : assumption, requests));
     }
 
     private bool Needs(Policy policy, Caller caller, RepositoryName repository) =>
-        PolicyEngine.Decide(policy, caller, repository, PublisherFacts.NotAsked, today).NeedsPublisher;
+        new PolicyView(policy, caller, today).Decide(repository, PublisherFacts.NotAsked).NeedsPublisher;
 
     /// <summary>What one allows and the other does not; where image access is off there is nothing to compare.</summary>
     private IReadOnlyList<string> Opens(Policy one, Policy other) => (one.IsEnabled, other.IsEnabled) switch

@@ -1,6 +1,8 @@
 using System.Globalization;
 using ImageAccess.Core.Classification;
+using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Tools.Doctor;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -22,7 +24,7 @@ internal sealed class PolicyReplay
         foreach (var (pull, requests) in pulls.Requests)
         {
             _requests += requests;
-            var (outcome, rule) = Answer.Of(policy, pull.ToCaller(), pull.ToRepository(), pulls.PublisherOf(pull.ToRepository()), today);
+            var (outcome, rule) = Answer.Of(new PolicyView(policy, pull.ToCaller(), today), pull.ToRepository(), pulls.PublisherOf(pull.ToRepository()));
             if (outcome != pull.Outcome)
                 _changes.Add(new Change(pull.Outcome, outcome, rule, pull.Caller, pull.Repository, requests));
         }
@@ -131,23 +133,16 @@ internal sealed class PolicyReplay
     private sealed record Change(string From, string To, string Rule, string Caller, string Repository, long Requests);
 }
 
-/// <summary>What a policy answers with the facts at hand.</summary>
+/// <summary>What a policy answers without a catalog.</summary>
 internal static class Answer
 {
-    /// <summary>It depends on the publisher, who is not known.</summary>
+    /// <summary>The answer depends on the publisher, who is not known.</summary>
     public const string Depends = "unknown";
 
-    public static (string Outcome, string Rule) Of(
-        Policy policy, Caller caller, Core.Oci.RepositoryName repository, PublisherFacts publisher, DateOnly today)
+    public static (string Outcome, string Rule) Of(PolicyView view, RepositoryName repository, PublisherFacts publisher)
     {
-        var decision = PolicyEngine.Decide(policy, caller, repository, publisher, today);
-        if (!decision.NeedsPublisher)
-            return (decision.Outcome.ToWireName(), decision.Rule);
-
-        var either = new[] { NamespaceBadge.VerifiedPublisher, NamespaceBadge.None }
-            .Select(badge => PublisherFacts.Known(new NamespaceRecord(repository.Namespace, badge, "assumed", DateTimeOffset.UnixEpoch)))
-            .Select(assumed => PolicyEngine.Decide(policy, caller, repository, assumed, today).Outcome)
-            .ToArray();
-        return (either[0] == either[1] ? either[0].ToWireName() : Depends, decision.Rule);
+        var forecast = view.Foresee(repository, publisher);
+        var outcome = forecast.IfVerified?.Outcome ?? forecast.Decision.Outcome;
+        return (forecast.IfCommunity is { } community && community.Outcome != outcome ? Depends : outcome.ToWireName(), forecast.Decision.Rule);
     }
 }

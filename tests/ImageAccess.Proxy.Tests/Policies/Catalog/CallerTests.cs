@@ -46,12 +46,11 @@ public sealed class CallerTests : IAsyncLifetime
     {
         Assert.True(PolicyCompiler.TryCompile("""{ "organizations": [ { "name": "acme", "enabled": true } ] }"""u8.ToArray(), out var policy, out _));
         Assert.True(RepositoryName.TryParse($"{@namespace}/app", out var repository));
+        var caller = name is null ? Caller.Anonymous : Caller.SignedIn(name, $"id of {name}");
         var judge = new Judge(
-            policy,
-            name is null ? Caller.Anonymous : Caller.SignedIn(name, $"id of {name}"),
-            address is null ? null : IPAddress.Parse(address),
+            new PolicyView(policy, caller, DateOnly.FromDateTime(_here.Time.GetUtcNow().UtcDateTime)),
             _room.Catalog,
-            DateOnly.FromDateTime(_here.Time.GetUtcNow().UtcDateTime));
+            CatalogPayer.Client(caller, address is null ? null : IPAddress.Parse(address)));
         return (await judge.DecideAsync(repository, CancellationToken.None)).Decision.Rule;
     }
 }

@@ -91,7 +91,8 @@ public sealed class LoadTests : IAsyncLifetime
         var document = """{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "verifiedPublisher": true } } ] }"""u8.ToArray();
         Assert.True(PolicyCompiler.TryCompile(document, out var policy, out _));
         var today = DateOnly.FromDateTime(_here.Time.GetUtcNow().UtcDateTime);
-        var callers = Enumerable.Range(0, Callers).Select(i => new Judge(policy, Caller.SignedIn($"user{i}", $"id{i}"), null, _room.Catalog, today)).ToList();
+        var callers = Enumerable.Range(0, Callers).Select(i => Caller.SignedIn($"user{i}", $"id{i}"))
+            .Select(caller => new Judge(new PolicyView(policy, caller, today), _room.Catalog, CatalogPayer.Client(caller, null))).ToList();
         var pairs = Enumerable.Range(0, Decisions).Select(i => (Caller: i % Callers, Namespace: i % Namespaces)).ToArray();
         new Random(7).Shuffle(pairs);
 

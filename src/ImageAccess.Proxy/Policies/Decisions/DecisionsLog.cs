@@ -1,0 +1,7 @@
+namespace ImageAccess.Proxy.Policies.Decisions;
+
+internal static partial class DecisionsLog
+{
+    [LoggerMessage(1, LogLevel.Error, "An observed request has no audit event: its decision was to be found after the answer, and that failed")]
+    public static partial void LateDecisionFailed(this ILogger logger, Exception exception);
+}

@@ -1,0 +1,42 @@
+using System.Net;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Callers.Identity;
+using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Policies.Catalog;
+using ImageAccess.Proxy.Policies.Store;
+
+namespace ImageAccess.Proxy.Policies.Decisions;
+
+/// <summary>Makes each judge from the policy, the member lists and the day of that moment.</summary>
+public sealed class Judges(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time)
+{
+    private DateOnly Today => DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
+
+    /// <summary>The judge of a request.</summary>
+    /// <param name="token">The token that names its caller.</param>
+    /// <param name="address">The client's address.</param>
+    /// <exception cref="InvalidOperationException">No policy is in force yet.</exception>
+    internal Judge For(VerifiedToken token, IPAddress? address)
+    {
+        var policy = policies.Current;
+        var caller = directory.Describe(token.Caller, policy.Version);
+        return new Judge(new PolicyView(policy, caller, Today), catalog, CatalogPayer.Client(caller, address));
+    }
+
+    /// <summary>The judge of a check, which names its caller itself.</summary>
+    /// <exception cref="NoVerdictException">No policy is in force yet, or it cannot tell who the caller is.</exception>
+    internal Judge For(JudgedCaller judged)
+    {
+        var policy = policies.State?.Policy ?? throw new NoVerdictException("no policy is in force yet", isTemporary: true);
+        return judged.TryResolve(policy, out var caller, out var problem)
+            ? new Judge(new PolicyView(policy, Describe(caller, policy), Today), catalog, CatalogPayer.Namespace)
+            : throw new NoVerdictException($"{judged}: {problem}", isTemporary: false);
+    }
+
+    /// <summary>
+    /// No token names the account: it is the one that the member lists know by this name. Of a name that they do not know they say nothing.
+    /// </summary>
+    private Caller Describe(Caller caller, Policy policy) => caller.Name is { } name && directory.Book.Named(name) is { } account
+        ? directory.Describe(Caller.SignedIn(name, account.Id, caller.Memberships), policy.Version)
+        : caller;
+}

@@ -1,0 +1,37 @@
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Policies.Decisions;
+
+/// <summary>
+/// One policy, as one caller meets it on one day (UTC). Whoever wants to know what the policy engine says asks here: with a catalog
+/// through a <see cref="Judge"/>, without one directly.
+/// </summary>
+internal readonly record struct PolicyView(Policy Policy, Caller Caller, DateOnly Today)
+{
+    /// <param name="repository">What the caller asks for.</param>
+    /// <param name="publisher">What is known of its publisher.</param>
+    public AccessDecision Decide(RepositoryName repository, PublisherFacts publisher) =>
+        PolicyEngine.Decide(Policy, Caller, repository, publisher, Today);
+
+    /// <summary>For where no catalog can be asked: when the answer depends on a publisher who is not known, both answers that it may be.</summary>
+    /// <param name="repository">What the caller asks for.</param>
+    /// <param name="known">What is known of its publisher without a catalog; <see cref="PublisherFacts.NotAsked"/> for nothing.</param>
+    public Forecast Foresee(RepositoryName repository, PublisherFacts known)
+    {
+        var decision = Decide(repository, known);
+        return decision.NeedsPublisher
+            ? new Forecast(decision, Assume(repository, NamespaceBadge.VerifiedPublisher), Assume(repository, NamespaceBadge.None))
+            : new Forecast(decision, null, null);
+    }
+
+    private AccessDecision Assume(RepositoryName repository, NamespaceBadge badge) =>
+        Decide(repository, PublisherFacts.Known(new NamespaceRecord(repository.Namespace, badge, "assumed", DateTimeOffset.UnixEpoch)));
+}
+
+/// <summary>What the policy engine says without a catalog.</summary>
+/// <param name="Decision">The decision with what is known.</param>
+/// <param name="IfVerified">The decision if the publisher is a verified one; null when it does not depend on the publisher.</param>
+/// <param name="IfCommunity">The decision if it is not.</param>
+internal sealed record Forecast(AccessDecision Decision, AccessDecision? IfVerified, AccessDecision? IfCommunity);
