@@ -1,10 +1,11 @@
 // Medians and ratios of what tests/bench/compare has measured: tables on standard output, everything in a file.
 // summary.mjs RESULTS.jsonl JSON-FILE <MACHINE.json
 import { readFileSync, writeFileSync } from "node:fs";
+import { cost, faultsOf, isBlob, isPull, median, number, read, speed, table, unit } from "./results.mjs";
 
 const [, , resultsFile, jsonFile] = process.argv;
 const machine = JSON.parse(readFileSync(0, "utf8"));
-const results = readFileSync(resultsFile, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+const results = read(resultsFile);
 
 const us = "imageaccess";
 const peers = [us, "nginx-cache", "nginx-plain", "nginx-hub", "haproxy", "registry", "kestrel"];
@@ -12,20 +13,6 @@ const titles = {
   imageaccess: "this proxy", "nginx-cache": "nginx `proxy_cache`", "nginx-plain": "nginx, plain", "nginx-hub": "nginx, plain, before the hub",
   haproxy: "haproxy, plain", registry: "docker-registry, pull-through", kestrel: "bare Kestrel",
 };
-const sizes = { "blobs-1MiB": 2 ** 20, "blobs-100MiB": 100 * 2 ** 20 };
-
-const median = (numbers) => {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-};
-
-// One measure of each kind of row, and whether more of it is better.
-const isPull = (row) => row.endsWith("-pull");
-const isBlob = (row) => row.startsWith("blobs-");
-const speed = (result) => (isPull(result.row) ? result.took : isBlob(result.row) ? result.bytes / result.seconds / 1e6 : result.requests / result.seconds);
-const cost = (result) => (isBlob(result.row) ? result.cpu / (result.bytes / 1e9) : (result.cpu / result.requests) * 1e6);
-const unit = (row) => (isPull(row) ? "s" : isBlob(row) ? "MB/s" : "requests/s");
 
 const cells = new Map();
 for (const result of results) {
@@ -57,13 +44,6 @@ for (const cell of cells.values()) {
   if (cell.peer !== us) cell.ratio = ratio(cell.row, cell.scheme, cell.peer);
 }
 
-const number = (value) => (value >= 100 ? Math.round(value).toLocaleString("en-US") : value >= 10 ? value.toFixed(1) : value.toFixed(2));
-const table = (head, lines) => {
-  console.log(`| ${head.join(" | ")} |`);
-  console.log(`|${head.map((_, i) => (i ? "---:" : "---")).join("|")}|`);
-  for (const line of lines) console.log(`| ${line.join(" | ")} |`);
-  console.log();
-};
 const rowsOf = (wanted) => ["http", "https"].flatMap((scheme) => wanted.map((row) => [row, scheme]));
 const present = (rows) => peers.filter((peer) => rows.some(([row, scheme]) => find(row, scheme, peer)));
 
@@ -142,18 +122,7 @@ if (soak.length > 4) {
 console.log("Aims:\n");
 table(["", "wanted", "reached", ""], targets.map((t) => [t.what, t.wanted.toFixed(2), t.reached.toFixed(2), t.met ? "met" : "**short**"]));
 
-// A run in which answers failed, or had not the size that they should, measured something else.
-const faults = results.filter((r) => "requests" in r).flatMap((r) => {
-  const refused = r.row === "denials" ? r.requests - r.refusals : r.refusals;
-  const size = sizes[r.row] ?? 0;
-  const problems = [];
-  if (r.requests === 0 && !size) problems.push("no answer");
-  if (refused) problems.push(`${refused} of ${r.requests} answers with the wrong status`);
-  if (r.failures) problems.push(`${r.failures} connections failed`);
-  if (r.bytes < r.requests * size) problems.push("answers too short");
-  return problems.map((problem) => `${r.row}, ${r.scheme}, ${r.peer}, round ${r.round}: ${problem}`);
-});
-
+const faults = faultsOf(results);
 for (const cell of cells.values()) [delete cell.costs, delete cell.latencies];
 writeFileSync(jsonFile, JSON.stringify({ machine, rows: [...cells.values()], memoryMiB: memory, soakMiB: soak, targets, faults }, null, 2) + "\n");
 for (const fault of faults) console.error(`compare: ${fault}`);
