@@ -1,0 +1,75 @@
+// How many times as fast the working tree's build is as that of a revision, from what tests/bench/compare --against has measured.
+// against.mjs RESULTS.jsonl JSON-FILE <MACHINE.json
+import { readFileSync, writeFileSync } from "node:fs";
+import { cost, faultsOf, isPull, median, number, read, speed, table, unit } from "./results.mjs";
+
+const [, , resultsFile, jsonFile] = process.argv;
+const { versions: { revision, today, date, ...versions }, ...machine } = JSON.parse(readFileSync(0, "utf8"));
+const results = read(resultsFile);
+const [now, before] = ["imageaccess", "imageaccess-before"];
+const [confidence, limit] = [0.9, 0.95];
+
+// The interval of a median, whatever the distribution: the k-th smallest and the k-th largest of n values enclose it with a probability
+// of 1 - 2 P(Bin(n, 1/2) < k). The ends lie between those of two k, interpolated as by Hettmansperger and Sheather (1986). Fewer than
+// five values cannot give 90 %: then it is their whole range.
+const interval = (values) => {
+  const n = values.length;
+  const sorted = [...values].sort((a, b) => a - b);
+  const coverages = [];
+  for (let k = 1, term = 2 ** -n, tail = term; k <= n / 2; k++) {
+    coverages[k] = 1 - 2 * tail;
+    term *= (n - k + 1) / k;
+    tail += term;
+  }
+  if (!(coverages[1] >= confidence)) return { lower: sorted[0], upper: sorted[n - 1], coverage: coverages[1] ?? 0 };
+  const k = coverages.findLastIndex((coverage) => coverage >= confidence);
+  const share = (coverages[k] - confidence) / (coverages[k] - (coverages[k + 1] ?? 0));
+  const weight = ((n - k) * share) / (k + (n - 2 * k) * share);
+  const between = (outer, inner) => (1 - weight) * outer + weight * inner;
+  return { lower: between(sorted[k - 1], sorted[k]), upper: between(sorted[n - k], sorted[n - k - 1]), coverage: confidence };
+};
+
+// A row's rounds, of one build: where a round has measured more than once, the median.
+const perRound = (row, scheme, peer, measure) => Array.from({ length: machine.rounds }, (_, i) =>
+  median(results.filter((r) => r.row === row && r.scheme === scheme && r.peer === peer && r.round === i + 1).map(measure)));
+const ratios = (ours, theirs) => ours.map((value, i) => value / theirs[i]);
+
+const verdict = ({ lower, upper }) => (lower >= limit ? "not slower" : upper < limit ? "slower, all of the interval" : "slower");
+const measured = (row, scheme) => {
+  const [ours, theirs] = [now, before].map((peer) => perRound(row, scheme, peer, speed));
+  const paired = isPull(row) ? ratios(theirs, ours) : ratios(ours, theirs);
+  const cpu = isPull(row) ? undefined : median(ratios(...[now, before].map((peer) => perRound(row, scheme, peer, cost))));
+  const range = interval(paired);
+  return { row, scheme, unit: unit(row), before: median(theirs), today: median(ours), ratio: median(paired), ...range, cpu, verdict: verdict(range), ratios: paired };
+};
+const rows = [
+  ...["http", "https"].flatMap((scheme) => ["manifests", "blobs-1MiB", "blobs-100MiB", "denials", "cold-pull", "hot-pull"].map((row) => measured(row, scheme))),
+  ...["grown-base", "grown-repositories", "grown-entries", "grown-connections"].map((row) => measured(row, "http")),
+];
+const slower = rows.filter((row) => row.lower < limit);
+const titles = {
+  "grown-base": "10 repositories, 100 policy entries, 32 connections", "grown-repositories": "100 repositories",
+  "grown-entries": "1,000 policy entries", "grown-connections": "320 connections",
+};
+
+const { coverage } = rows[0];
+console.log(`${today} against ${revision}, ${date}: ${machine.rounds} round${machine.rounds > 1 ? "s" : ""} of ${machine.secondsPerRun} s for each row; ${machine.cores} cores, ` +
+  `${machine.memoryGiB} GiB; .NET ${versions.dotnet}, nginx ${versions.nginx}, skopeo ${versions.skopeo}.\n`);
+console.log(`Ratio: how many times as fast as ${revision} this build is, the median of the rounds' own ratios. The interval is that median's, ` +
+  `${(100 * coverage).toFixed(0)} %, by order statistics of the paired ratios` +
+  `${coverage < confidence ? " (their whole range: 90 % needs five rounds)" : ", interpolated"}. ` +
+  `"slower": its lower end lies below ${limit}. Processor time: of a request or a byte, beside ${revision}.\n`);
+table(["", revision, "this build", "ratio", "interval", "processor time", ""], rows.map((row) => [
+  `${titles[row.row] ?? row.row.replace("-", " ")}, ${row.scheme}, ${row.unit}`, number(row.before), number(row.today), row.ratio.toFixed(3),
+  `${row.lower.toFixed(3)} to ${row.upper.toFixed(3)}`, row.cpu?.toFixed(2) ?? "", row.lower < limit ? `**${row.verdict}**` : row.verdict,
+]));
+
+const memory = Object.fromEntries([["today", now], ["before", before]].map(([name, peer]) =>
+  [name, median(results.filter((r) => r.row === "memory" && r.peer === peer).map((r) => r.kilobytes / 1024))]));
+console.log(`Peak memory of both instances at the end of a round, the median: ${number(memory.before)} MiB for ${revision}, ${number(memory.today)} MiB for this build.\n`);
+console.log(slower.length ? `${slower.length} of ${rows.length} rows may have become slower.` : `None of ${rows.length} rows has become slower.`);
+
+const faults = faultsOf(results);
+writeFileSync(jsonFile, JSON.stringify({ today, revision, date, machine, versions, rows, memoryMiB: memory, faults }, null, 2) + "\n");
+for (const fault of faults) console.error(`compare: ${fault}`);
+process.exit(faults.length || slower.length ? 1 : 0);
