@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Callers.Identity;
 
@@ -23,63 +24,31 @@ internal sealed class KeptKeys(string dataDirectory, Uri tokenService)
     /// <exception cref="IOException">It cannot be read, or is not what was written.</exception>
     public IReadOnlyList<KnownKey> Read()
     {
+        var reading = new WholeFile(Path, MaximumSize).Read();
+        if (reading.IsMissing)
+            return [];
+        var bytes = reading.Bytes ?? throw new IOException($"it {reading.Failure}");
         try
         {
-            using var file = File.OpenRead(Path);
-            if (file.Length > MaximumSize)
-                throw new IOException("it is larger than 64 KiB");
-            var kept = JsonSerializer.Deserialize<Document>(file, Json) ?? throw new IOException("it holds nothing");
+            var kept = JsonSerializer.Deserialize<Document>(bytes.Span, Json) ?? throw new IOException("it holds nothing");
             return kept.TokenService == tokenService.AbsoluteUri ? [.. kept.Keys.Select(Parse)] : [];
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return [];
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new IOException("it is not what was written", e);
         }
-        catch (UnauthorizedAccessException e)
-        {
-            throw new IOException(e.Message, e);
-        }
     }
 
-    /// <summary>Old or new, never a part: written aside, brought to disk, renamed.</summary>
     /// <exception cref="IOException">It could not be written.</exception>
     public void Write(KeySet keys)
     {
-        try
-        {
-            Directory.CreateDirectory(dataDirectory);
-            var aside = Path + ".new";
-            File.Delete(aside);
-            using (var file = new FileStream(aside, CreateOptions()))
-            {
-                var known = keys.Known.Select(k => new Key(k.Key.SubjectPublicKeyInfo, k.GoodUntil == DateTimeOffset.MaxValue ? null : k.GoodUntil));
-                JsonSerializer.Serialize(file, new Document(tokenService.AbsoluteUri, [.. known]), Json);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(aside, Path, overwrite: true);
-        }
-        catch (UnauthorizedAccessException e)
-        {
-            throw new IOException(e.Message, e);
-        }
+        var known = keys.Known.Select(k => new Key(k.Key.SubjectPublicKeyInfo, k.GoodUntil == DateTimeOffset.MaxValue ? null : k.GoodUntil));
+        AtomicFile.Write(Path, JsonSerializer.SerializeToUtf8Bytes(new Document(tokenService.AbsoluteUri, [.. known]), Json));
     }
 
     private static KnownKey Parse(Key? kept) => kept is not null && TokenKey.TryFromSubjectPublicKeyInfo(kept.PublicKey, out var key)
         ? new KnownKey(key, kept.GoodUntil ?? DateTimeOffset.MaxValue)
         : throw new IOException("it holds what is no public key of RSA (2048 to 8192 bits) or P-256");
-
-    private static FileStreamOptions CreateOptions()
-    {
-        var create = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows())
-            create.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return create;
-    }
 
     private sealed record Document(string TokenService, IReadOnlyList<Key> Keys);
 

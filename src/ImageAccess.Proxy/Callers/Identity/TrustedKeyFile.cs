@@ -1,4 +1,6 @@
 using System.Security.Cryptography;
+using System.Text;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Callers.Identity;
 
@@ -13,27 +15,13 @@ internal static class TrustedKeyFile
     /// <param name="problem">What follows the file's name in a sentence, and the way out.</param>
     public static bool TryRead(string path, out IReadOnlyList<TokenKey> keys, out string problem)
     {
-        keys = [];
-        try
-        {
-            if (new FileInfo(path).Length > MaximumSize)
-            {
-                problem = "is larger than 1 MiB; name a PEM file of certificates or public keys";
-                return false;
-            }
+        var reading = new WholeFile(path, MaximumSize).Read();
+        if (reading.Bytes is { } bytes)
+            return TryParse(Encoding.UTF8.GetString(bytes.Span), out keys, out problem);
 
-            return TryParse(File.ReadAllText(path), out keys, out problem);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            problem = "is not there, or no file; name a PEM file of certificates or public keys";
-            return false;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            problem = "cannot be read; name a PEM file of certificates or public keys that this process may read";
-            return false;
-        }
+        keys = [];
+        problem = $"{reading.Failure}; name a PEM file of certificates or public keys";
+        return false;
     }
 
     public static bool TryParse(ReadOnlySpan<char> text, out IReadOnlyList<TokenKey> keys, out string problem)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Callers.Members;
 
@@ -22,12 +23,13 @@ internal sealed class KeptMembers(string path)
     /// <exception cref="IOException">It cannot be read, or is not what was written.</exception>
     public MemberBook? Read(IReadOnlyList<string> organizations)
     {
+        var reading = new WholeFile(Path, MaximumSize).Read();
+        if (reading.IsMissing)
+            return null;
+        var bytes = reading.Bytes ?? throw new IOException($"it {reading.Failure}");
         try
         {
-            using var file = File.OpenRead(Path);
-            if (file.Length > MaximumSize)
-                throw new IOException("it is larger than 512 MiB");
-            var kept = JsonSerializer.Deserialize<Document>(file, Json) ?? throw new IOException("it holds nothing");
+            var kept = JsonSerializer.Deserialize<Document>(bytes.Span, Json) ?? throw new IOException("it holds nothing");
             var lists = kept.Lists.DistinctBy(list => list.Organization).ToLookup(list => organizations.Contains(list.Organization));
             var left = lists[false].SelectMany(
                 list => list.Members, (list, member) => new FormerAccount(member.Username, member.Id, list.ReadAt));
@@ -37,50 +39,18 @@ internal sealed class KeptMembers(string path)
                 former.Select(account => new Account(account.Username, account.Id, [], account.LeftAt)),
                 kept.Takeovers.DistinctBy(takeover => (takeover.Username, takeover.Id)));
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return null;
-        }
         catch (JsonException e)
         {
             throw new IOException("it is not what was written", e);
         }
-        catch (UnauthorizedAccessException e)
-        {
-            throw new IOException(e.Message, e);
-        }
     }
 
-    /// <summary>Old or new, never a part: written aside, brought to disk, renamed.</summary>
     /// <exception cref="IOException">It could not be written.</exception>
     public void Write(MemberBook book)
     {
-        try
-        {
-            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
-            var aside = Path + ".new";
-            File.Delete(aside);
-            using (var file = new FileStream(aside, CreateOptions()))
-            {
-                var former = book.Former.Select(account => new FormerAccount(account.Username, account.Id, account.LeftAt!.Value));
-                JsonSerializer.Serialize(file, new Document([.. book.Lists.Values], [.. former], [.. book.Takeovers]), Json);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(aside, Path, overwrite: true);
-        }
-        catch (UnauthorizedAccessException e)
-        {
-            throw new IOException(e.Message, e);
-        }
-    }
-
-    private static FileStreamOptions CreateOptions()
-    {
-        var create = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows())
-            create.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return create;
+        var former = book.Former.Select(account => new FormerAccount(account.Username, account.Id, account.LeftAt!.Value));
+        var document = new Document([.. book.Lists.Values], [.. former], [.. book.Takeovers]);
+        AtomicFile.Write(Path, file => JsonSerializer.Serialize(file, document, Json));
     }
 
     private sealed record Document(IReadOnlyList<MemberList> Lists, IReadOnlyList<FormerAccount> Former, IReadOnlyList<Takeover> Takeovers);

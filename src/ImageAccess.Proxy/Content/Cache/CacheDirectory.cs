@@ -1,6 +1,7 @@
 using System.IO.Enumeration;
 using System.Text.RegularExpressions;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Content.Cache;
 
@@ -25,15 +26,6 @@ internal sealed partial class CacheDirectory(string path)
     private string LockPath => System.IO.Path.Combine(path, "lock");
 
     public bool Exists => Directory.Exists(ContentPath);
-
-    /// <summary>Files of one's own, whatever the umask.</summary>
-    public static FileStreamOptions Options(FileMode mode, FileAccess access, FileShare share)
-    {
-        var options = new FileStreamOptions { Mode = mode, Access = access, Share = share, BufferSize = 0 };
-        if (!OperatingSystem.IsWindows() && mode is not FileMode.Open)
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return options;
-    }
 
     public string PathOf(Digest digest)
     {
@@ -60,7 +52,7 @@ internal sealed partial class CacheDirectory(string path)
     {
         try
         {
-            return new FileStream(LockPath, Options(FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            return new FileStream(LockPath, OwnerFile.Options(FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
         }
         catch (IOException exception) when (exception.HResult is WouldBlockLinux or WouldBlockMac or SharingViolation)
         {

@@ -1,4 +1,5 @@
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Win32.SafeHandles;
 
 namespace ImageAccess.Proxy.Content.Cache;
@@ -125,7 +126,7 @@ internal sealed class DirectoryWriter : CacheWriter
     /// <summary>A stream, for it alone is given the file's mode; it is read and written through its handle.</summary>
     private FileStream Open()
     {
-        var options = CacheDirectory.Options(FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        var options = OwnerFile.Options(FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
         options.Options = FileOptions.Asynchronous;
         return new FileStream(_path, options);
     }

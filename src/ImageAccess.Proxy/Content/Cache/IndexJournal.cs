@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Threading.Channels;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Content.Cache;
 
@@ -39,7 +40,7 @@ internal sealed class IndexJournal(CacheDirectory directory, LinkIndex links, Ti
         var names = new Dictionary<string, RepositoryName>();
         var buffer = new byte[BatchSize];
         var (filled, skipping) = (0, false);
-        using var file = new FileStream(directory.IndexPath, CacheDirectory.Options(FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
+        using var file = new FileStream(directory.IndexPath, OwnerFile.Options(FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
         while (file.Read(buffer, filled, buffer.Length - filled) is var read and > 0)
         {
             filled += read;
@@ -135,41 +136,28 @@ internal sealed class IndexJournal(CacheDirectory directory, LinkIndex links, Ti
             _lines++;
         }
 
-        using var file = new FileStream(FilePath, CacheDirectory.Options(FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete));
+        using var file = new FileStream(FilePath, OwnerFile.Options(FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete));
         file.Write(_batch.WrittenSpan);
     }
 
-    /// <summary>Old or new, never a part: written aside, brought to disk, renamed.</summary>
     private void Rewrite()
     {
         _mustRewrite = false;
         directory.Create();
         var all = links.Snapshot(Drain);
-        var aside = directory.NewComingPath();
-        try
-        {
-            using (var file = new FileStream(aside, CacheDirectory.Options(FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete)))
-            {
-                foreach (var lines in all.Chunk(256))
-                {
-                    _batch.ResetWrittenCount();
-                    foreach (var line in lines)
-                        JournalLine.Write(_batch, line);
-                    file.Write(_batch.WrittenSpan);
-                }
-
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(aside, FilePath, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(aside);
-            throw;
-        }
-
+        AtomicFile.Write(FilePath, file => Write(file, all));
         _lines = all.Count;
+    }
+
+    private void Write(Stream file, IReadOnlyList<JournalLine> all)
+    {
+        foreach (var lines in all.Chunk(256))
+        {
+            _batch.ResetWrittenCount();
+            foreach (var line in lines)
+                JournalLine.Write(_batch, line);
+            file.Write(_batch.WrittenSpan);
+        }
     }
 
     private void Drain()

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
 
@@ -18,6 +19,9 @@ public sealed record CatalogPin(NamespaceBadge Badge, string? Reason);
 public sealed class CatalogPins
 {
     public const string Others = "*";
+
+    /// <summary>What the document may measure, in bytes.</summary>
+    public const int MaximumSize = 4 * 1024 * 1024;
 
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -43,6 +47,9 @@ public sealed class CatalogPins
 
     /// <summary>The namespace's pin, or the one for all others; null without either.</summary>
     public CatalogPin? Find(string @namespace) => _pins.GetValueOrDefault(@namespace, _others!);
+
+    /// <summary>What the document in a file comes to.</summary>
+    internal static ParsedFile<CatalogPins> Parse(FileReading reading) => new(reading, Read);
 
     /// <param name="utf8">The document.</param>
     /// <param name="problems">Every problem, each with its path.</param>

@@ -1,4 +1,5 @@
 using ImageAccess.Core.Classification;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
@@ -7,31 +8,29 @@ namespace ImageAccess.Proxy.Policies.Catalog;
 /// Categories pinned by hand, which nobody contradicts. A file that cannot be used, or that vanished, is refused and what
 /// was accepted last stays, also over a restart.
 /// </summary>
-public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProvider time, ILogger<FileCatalogSource> logger) : ICatalogSource
+public sealed class FileCatalogSource : ICatalogSource
 {
-    /// <summary>What the file may measure, in bytes.</summary>
-    private const int MaximumSize = 4 * 1024 * 1024;
-
-    private const int MaximumProblems = 100;
-    private const string Missing = "does not exist";
-
+    private readonly CatalogOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly WatchedFile<ParsedFile<CatalogPins>> _file;
     private volatile Snapshot _current = new(CatalogPins.None, DateTimeOffset.MinValue);
-    private byte[]? _accepted;
-    private byte[]? _refused;
     private bool _keepAgain;
-    private volatile string? _refusal;
     private volatile string? _notKept;
-    private IReadOnlyList<string> _problems = [];
-    private byte[] _buffer = new byte[8 * 1024];
+
+    public FileCatalogSource(IOptions<CatalogOptions> options, TimeProvider time, ILogger<FileCatalogSource> logger)
+    {
+        _options = options.Value;
+        _time = time;
+        _logger = logger;
+        var file = new WholeFile(_options.PinsPath, CatalogPins.MaximumSize);
+        _file = new WatchedFile<ParsedFile<CatalogPins>>(file, CatalogPins.Parse) { IsOptional = _options.File is null };
+    }
 
     public CatalogPins Current => _current.Pins;
 
     /// <summary>Why this is not what was written last; null when all is well.</summary>
-    public string? Concern => _refusal ?? _notKept;
-
-    private string Document => options.Value.PinsPath;
-
-    private string Copy => options.Value.PinsCopyPath;
+    public string? Concern => _file.Refusal is { } refusal ? $"{_options.PinsPath} {refusal.Flaw}" : _notKept;
 
     public NamespaceRecord? Find(string @namespace)
     {
@@ -45,16 +44,13 @@ public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProv
     /// <exception cref="OptionsValidationException">There are none that can be used, and there should be.</exception>
     public void Open()
     {
-        if (Read(Copy) is { Bytes: { } kept } && CatalogPins.Read(kept, out _) is { } pins)
-        {
-            _accepted = kept.ToArray();
-            _current = new Snapshot(pins, time.GetUtcNow());
-        }
+        if (_file.Restore(new WholeFile(_options.PinsCopyPath, CatalogPins.MaximumSize).Read()).Value is { } kept)
+            _current = new Snapshot(kept, _time.GetUtcNow());
 
         Refresh();
-        if (_accepted is null && _refusal is not null)
+        if (_file.Current is null && _file.Refusal is { } refusal)
         {
-            var failures = _problems.Select(problem => $"Catalog:File: {Document}: {problem}").DefaultIfEmpty($"Catalog:File: {_refusal}");
+            var failures = refusal.Problems.Select(problem => $"Catalog:File: {_options.PinsPath}: {problem}").DefaultIfEmpty($"Catalog:File: {Concern}");
             throw new OptionsValidationException(nameof(CatalogOptions), typeof(CatalogOptions), failures);
         }
     }
@@ -62,115 +58,51 @@ public sealed class FileCatalogSource(IOptions<CatalogOptions> options, TimeProv
     /// <summary>Reads the file again; what it says is in force when this returns, unless it was refused.</summary>
     public void Refresh()
     {
-        var reading = Read(Document);
-        if (reading.Bytes is not { } bytes)
+        switch (_file.Look())
         {
-            _refused = null;
-            if (_accepted is not null || options.Value.File is not null || reading.Failure != Missing)
-                Refuse(reading.Failure, []);
-        }
-        else if (Same(bytes, _accepted))
-        {
-            if (_refusal is not null)
-                logger.PinsRecovered(Document);
-            (_refused, _refusal) = (null, null);
-        }
-        else if (!Same(bytes, _refused))
-        {
-            if (CatalogPins.Read(bytes, out var problems) is { } pins)
-                Accept(bytes, pins);
-            else
-                Refuse(bytes, problems);
+            case FileChange.Accepted:
+                Accept(_file.Current!.Value!);
+                break;
+            case FileChange.Refused:
+                Refuse(_file.Refusal!);
+                break;
+            case FileChange.Recovered:
+                _logger.PinsRecovered(_options.PinsPath);
+                break;
         }
 
         if (_keepAgain)
             Keep();
     }
 
-    private void Accept(ReadOnlyMemory<byte> bytes, CatalogPins pins)
+    private void Accept(CatalogPins pins)
     {
-        (_accepted, _refused, _refusal) = (bytes.ToArray(), null, null);
-        _current = new Snapshot(pins, time.GetUtcNow());
-        logger.PinsAccepted(pins.Count, Document);
+        _current = new Snapshot(pins, _time.GetUtcNow());
+        _logger.PinsAccepted(pins.Count, _options.PinsPath);
         Keep();
     }
 
-    private void Refuse(ReadOnlyMemory<byte> bytes, IReadOnlyList<string> problems)
+    private void Refuse(ParsedFile<CatalogPins> refusal)
     {
-        _refused = bytes.ToArray();
-        var more = problems.Count == 1 ? "" : $" (and {problems.Count - 1} more)";
-        Refuse($"is refused: {PrintableText.Of(problems[0])}{more}", problems);
+        _logger.PinsRefused(_options.PinsPath, refusal.Flaw!);
+        foreach (var problem in refusal.Problems)
+            _logger.PinProblem(_options.PinsPath, problem);
     }
 
-    /// <summary>Said once for each cause.</summary>
-    private void Refuse(string cause, IReadOnlyList<string> problems)
-    {
-        var refusal = $"{Document} {cause}";
-        if (refusal == _refusal && problems.Count == 0)
-            return;
-        _refusal = refusal;
-        _problems = [.. problems.Take(MaximumProblems).Select(PrintableText.Of)];
-        logger.PinsRefused(Document, cause);
-        foreach (var problem in _problems)
-            logger.PinProblem(Document, problem);
-    }
-
-    /// <summary>Old or new, never a part: written aside, brought to disk, renamed.</summary>
     private void Keep()
     {
         try
         {
-            Directory.CreateDirectory(options.Value.DataDirectory);
-            var aside = Copy + ".new";
-            using (var file = new FileStream(aside, FileMode.Create, FileAccess.Write))
-            {
-                file.Write(_accepted);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(aside, Copy, overwrite: true);
+            AtomicFile.Write(_options.PinsCopyPath, _file.Current!.Bytes);
             (_keepAgain, _notKept) = (false, null);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (IOException exception)
         {
             if (!_keepAgain)
-                logger.PinsNotKept(exception, Copy);
+                _logger.PinsNotKept(exception, _options.PinsCopyPath);
             (_keepAgain, _notKept) = (true, $"the pinned namespaces could not be kept for a restart: {exception.Message}");
         }
     }
 
-    /// <summary>The bytes are good until the next reading.</summary>
-    private Reading Read(string path)
-    {
-        try
-        {
-            using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            var length = 0;
-            while (true)
-            {
-                var read = RandomAccess.Read(file, _buffer.AsSpan(length), length);
-                length += read;
-                if (length > MaximumSize)
-                    return new Reading(null, $"is larger than {MaximumSize} bytes");
-                if (read == 0)
-                    return new Reading(_buffer.AsMemory(0, length), "");
-                if (length == _buffer.Length)
-                    Array.Resize(ref _buffer, _buffer.Length * 2);
-            }
-        }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return new Reading(null, new FileInfo(path).LinkTarget is null ? Missing : "is a link to nothing");
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return new Reading(null, $"cannot be read: {exception.Message}");
-        }
-    }
-
-    private static bool Same(ReadOnlyMemory<byte> bytes, byte[]? others) => others is not null && bytes.Span.SequenceEqual(others);
-
     private sealed record Snapshot(CatalogPins Pins, DateTimeOffset Since);
-
-    private readonly record struct Reading(ReadOnlyMemory<byte>? Bytes, string Failure);
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using ImageAccess.Core.Classification;
+using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.Extensions.Options;
 using Polly;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
@@ -28,35 +29,43 @@ internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvid
     /// <summary>Puts what is still of use into memory. What cannot be read is asked for again: never a reason not to start.</summary>
     public void Load(NamespaceMemory memory)
     {
-        try
-        {
-            if (!options.Value.Hub || !File.Exists(FilePath))
-                return;
-            if (new FileInfo(FilePath).Length > MaximumSize)
-                throw new IOException($"it is larger than {MaximumSize} bytes");
+        if (!options.Value.Hub)
+            return;
+        var reading = new WholeFile(FilePath, MaximumSize).Read();
+        if (reading.Bytes is { } bytes)
+            Load(bytes.Span, memory);
+        else if (!reading.IsMissing)
+            Distrust(reading.Failure);
+    }
 
-            var now = time.GetUtcNow();
-            var usefulFor = options.Value.StaleFor > HubCatalogSource.KeepOrganization ? options.Value.StaleFor : HubCatalogSource.KeepOrganization;
-            var unreadable = 0;
-            foreach (var line in File.ReadLines(FilePath))
-            {
-                _lines++;
-                if (!RecordLine.TryRead(line, out var answer) || answer.Record.ReadAt > now)
-                    unreadable++;
-                else if (now - answer.Record.ReadAt <= usefulFor)
-                    memory.Recall(answer);
-            }
-
-            if (unreadable > 0)
-                logger.RecordsUnreadable(FilePath, unreadable);
-            logger.RecordsRead(memory.Badged + memory.Plain, FilePath);
-            _mustRewrite = unreadable > 0 || IsTorn();
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+    private void Load(ReadOnlySpan<byte> bytes, NamespaceMemory memory)
+    {
+        var now = time.GetUtcNow();
+        var usefulFor = options.Value.StaleFor > HubCatalogSource.KeepOrganization ? options.Value.StaleFor : HubCatalogSource.KeepOrganization;
+        var isTorn = bytes.Length > 0 && bytes[^1] != '\n'; // cut off by a crash, be it of its end alone
+        var unreadable = 0;
+        while (!bytes.IsEmpty)
         {
-            logger.RecordsUnusable(FilePath, exception.Message);
-            _mustRewrite = true;
+            var end = bytes.IndexOf((byte)'\n');
+            var line = end < 0 ? bytes : bytes[..end];
+            bytes = end < 0 ? [] : bytes[(end + 1)..];
+            _lines++;
+            if (!RecordLine.TryRead(line, out var answer) || answer.Record.ReadAt > now)
+                unreadable++;
+            else if (now - answer.Record.ReadAt <= usefulFor)
+                memory.Recall(answer);
         }
+
+        if (unreadable > 0)
+            logger.RecordsUnreadable(FilePath, unreadable);
+        logger.RecordsRead(memory.Badged + memory.Plain, FilePath);
+        _mustRewrite = unreadable > 0 || isTorn;
+    }
+
+    private void Distrust(string cause)
+    {
+        logger.RecordsUnusable(FilePath, cause);
+        _mustRewrite = true;
     }
 
     /// <summary>Writes what came in since the last time.</summary>
@@ -85,53 +94,26 @@ internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvid
         }
     }
 
-    /// <summary>The last line was cut off by a crash, be it of its end alone.</summary>
-    private bool IsTorn()
-    {
-        using var file = File.OpenRead(FilePath);
-        if (file.Length == 0)
-            return false;
-        file.Seek(-1, SeekOrigin.End);
-        return file.ReadByte() != '\n';
-    }
-
     private void Append(IReadOnlyList<CatalogAnswer> answers)
     {
-        using var file = new FileStream(FilePath, Options(FileMode.Append));
+        using var file = new FileStream(FilePath, OwnerFile.Options(FileMode.Append, FileAccess.Write, FileShare.Read | FileShare.Delete));
         Write(file, answers);
         _lines += answers.Count;
     }
 
-    /// <summary>Old or new, never a part: written aside, brought to disk, renamed.</summary>
     private void Rewrite(NamespaceMemory memory)
     {
         var answers = memory.All.Select(remembered => remembered.Answer).ToList();
-        var aside = FilePath + ".new";
-        File.Delete(aside);
-        using (var file = new FileStream(aside, Options(FileMode.CreateNew)))
-        {
-            Write(file, answers);
-            file.Flush(flushToDisk: true);
-        }
-
-        File.Move(aside, FilePath, overwrite: true);
+        AtomicFile.Write(FilePath, file => Write(file, answers));
         _lines = answers.Count;
     }
 
-    private static void Write(FileStream file, IReadOnlyList<CatalogAnswer> answers)
+    private static void Write(Stream file, IReadOnlyList<CatalogAnswer> answers)
     {
         using var lines = new MemoryStream();
         foreach (var answer in answers)
             RecordLine.Write(lines, answer);
         file.Write(lines.GetBuffer().AsSpan(0, (int)lines.Length));
-    }
-
-    private static FileStreamOptions Options(FileMode mode)
-    {
-        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.Write, Share = FileShare.Read | FileShare.Delete };
-        if (!OperatingSystem.IsWindows())
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return options;
     }
 }
 
@@ -155,7 +137,7 @@ internal sealed record RecordLine(string? Namespace, string? Badge, DateTimeOffs
         lines.WriteByte((byte)'\n');
     }
 
-    public static bool TryRead(string text, out CatalogAnswer answer)
+    public static bool TryRead(ReadOnlySpan<byte> text, out CatalogAnswer answer)
     {
         answer = null!;
         try

@@ -1,4 +1,5 @@
 using ImageAccess.Core.Classification;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
 
@@ -12,17 +13,10 @@ internal sealed class PinsOnDisk
     {
         foreach (var path in new[] { options.PinsPath, options.PinsCopyPath })
         {
-            try
+            if (CatalogPins.Parse(new WholeFile(path, CatalogPins.MaximumSize).Read()).Value is { } pins)
             {
-                if (CatalogPins.Read(File.ReadAllBytes(path), out _) is { } pins)
-                {
-                    (_pins, _since) = (pins, new DateTimeOffset(File.GetLastWriteTimeUtc(path)));
-                    return;
-                }
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                // The copy, or none.
+                (_pins, _since) = (pins, new DateTimeOffset(File.GetLastWriteTimeUtc(path)));
+                return;
             }
         }
     }

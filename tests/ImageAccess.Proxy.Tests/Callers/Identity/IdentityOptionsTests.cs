@@ -80,7 +80,7 @@ public sealed class IdentityOptionsTests
 
     [Fact]
     public void A_file_that_is_not_there_is_named() => Assert.Equal(
-        ["Identity:TrustedKeys: /nowhere/keys.pem is not there, or no file; name a PEM file of certificates or public keys"],
+        ["Identity:TrustedKeys: /nowhere/keys.pem does not exist; name a PEM file of certificates or public keys"],
         Problems(("Identity:TrustedKeys", "/nowhere/keys.pem")));
 
     public static TheoryData<string, string> Files

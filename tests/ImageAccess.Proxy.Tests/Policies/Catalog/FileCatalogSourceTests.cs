@@ -201,7 +201,7 @@ public sealed class FileCatalogSourceTests : IAsyncLifetime
         await using var room = await _here.OpenAsync();
         await File.WriteAllTextAsync(Document, "{}".PadRight(5 * 1024 * 1024));
         room.Pins.Refresh();
-        Assert.Equal($"{Document} is larger than 4194304 bytes", await room.ConcernAsync());
+        Assert.Equal($"{Document} is larger than 4 MiB", await room.ConcernAsync());
     }
 
     [Fact]

@@ -1,4 +1,4 @@
-namespace ImageAccess.Proxy.Policies.Catalog;
+namespace ImageAccess.Proxy.Foundation.Files;
 
 /// <summary>Text that came from outside, fit for a line of a log.</summary>
 internal static class PrintableText
