@@ -1,7 +1,9 @@
+using System.Runtime.Versioning;
 using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Tests.Foundation.Files;
 
+[UnsupportedOSPlatform("windows")]
 public sealed class AtomicFileTests : IDisposable
 {
     private const UnixFileMode Everybody = OwnerFile.Mode | UnixFileMode.GroupRead | UnixFileMode.OtherRead;

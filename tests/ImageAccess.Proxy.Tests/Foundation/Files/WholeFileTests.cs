@@ -1,8 +1,10 @@
+using System.Runtime.Versioning;
 using System.Text;
 using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Tests.Foundation.Files;
 
+[UnsupportedOSPlatform("windows")]
 public sealed class WholeFileTests : IDisposable
 {
     private const int Limit = 64 * 1024;
