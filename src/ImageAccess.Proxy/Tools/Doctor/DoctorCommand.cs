@@ -5,7 +5,6 @@ using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Tools.Doctor.Probes;
 using ImageAccess.Proxy.Tools.Engines;
-using ImageAccess.Proxy.Tools.Scanning;
 using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Doctor;
@@ -40,7 +39,7 @@ internal static class DoctorCommand
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var settings = Read(parsed.GetValue(denied)!, parsed.GetValue(resolve) ?? [], parsed.GetValue(resolver), parsed.GetValue(proxies) ?? [], parsed.GetValue(mirrors) ?? []);
-            var progress = new ScanProgress(TimeProvider.System, Console.IsErrorRedirected ? TextWriter.Null : parsed.InvocationConfiguration.Error);
+            var progress = new ProgressLine(TimeProvider.System, Console.IsErrorRedirected ? TextWriter.Null : parsed.InvocationConfiguration.Error);
             var examination = new Examination(settings, ClientMachine.This(), TimeProvider.System, (done, all) => progress.Report($"{done} of {all} ways tried"));
             var report = await examination.RunAsync(cancellationToken);
             var output = parsed.InvocationConfiguration.Output;

@@ -22,7 +22,7 @@ internal sealed record ScanSettings
 internal sealed record ScanResult(IReadOnlyList<ImageMention> Mentions, int Files, IReadOnlyList<string> Remarks);
 
 /// <summary>Finds the Dockerfiles, Compose files and manifests below some paths, and the images in them.</summary>
-internal sealed class ImageScan(ScanSettings settings, ScanProgress progress)
+internal sealed class ImageScan(ScanSettings settings, ProgressLine progress)
 {
     private static readonly HashSet<string> PassedOver = [".git", ".hg", ".svn", "node_modules"];
 

@@ -33,7 +33,7 @@ internal static class ScanCommand
             };
             var roots = ReadPaths(parsed.GetValue(paths)!);
             var configuration = Verb.Configuration(parsed.GetValue(file));
-            var progress = new ScanProgress(TimeProvider.System, error);
+            var progress = new ProgressLine(TimeProvider.System, error);
             var found = new ImageScan(settings, progress).Run(roots, cancellationToken);
             foreach (var remark in found.Remarks)
                 await error.WriteLineAsync($"imageaccess: {TextTable.Plain(remark)}");

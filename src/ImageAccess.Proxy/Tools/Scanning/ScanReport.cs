@@ -43,7 +43,7 @@ internal sealed record ScanReport(
 {
     /// <summary>Each repository is asked about once, however many places name it.</summary>
     public static async Task<ScanReport> JudgeAsync(
-        ScanResult found, IImageJudge judge, JudgedCaller caller, ScanProgress progress, CancellationToken cancellationToken)
+        ScanResult found, IImageJudge judge, JudgedCaller caller, ProgressLine progress, CancellationToken cancellationToken)
     {
         var answers = new Dictionary<string, CheckAnswer>();
         var images = new List<ScannedImage>();

@@ -3,7 +3,6 @@ using System.Globalization;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Content.Cache;
 using ImageAccess.Proxy.Foundation.Configuration;
-using ImageAccess.Proxy.Tools.Scanning;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -46,7 +45,7 @@ internal static class CacheCommands
         Verb.SetAction(command, (parsed, cancellationToken) => OnDiskAsync(Options(parsed.GetValue(file)), async options =>
         {
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            var progress = new ScanProgress(TimeProvider.System, Console.IsErrorRedirected ? TextWriter.Null : error);
+            var progress = new ProgressLine(TimeProvider.System, Console.IsErrorRedirected ? TextWriter.Null : error);
             var verification = new CacheVerification(Directory(options), TimeProvider.System, progress);
             await verification.RunAsync(parsed.GetValue(remove), cancellationToken);
             await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, verification.Facts) : verification.PrintAsync(output));
@@ -95,7 +94,7 @@ internal static class CacheCommands
             var address = parsed.GetValue(mirror) is { } url
                 ? Uri.TryCreate(url, UriKind.Absolute, out var given) && given.Scheme is "http" or "https" ? given : throw new MisuseException($"--mirror: '{url}' is not an address, as http://127.0.0.1:5000")
                 : CacheWarming.MirrorOf(Verb.Configuration(parsed.GetValue(file)));
-            var progress = new ScanProgress(TimeProvider.System, Console.IsErrorRedirected ? TextWriter.Null : parsed.InvocationConfiguration.Error);
+            var progress = new ProgressLine(TimeProvider.System, Console.IsErrorRedirected ? TextWriter.Null : parsed.InvocationConfiguration.Error);
             using var warming = new CacheWarming(address, parsed.GetValue(platform), TimeProvider.System, progress);
             var (table, kept) = (new TextTable("RESULT", "IMAGE"), 0);
             foreach (var (name, text) in names.Zip(parsed.GetValue(images)!))

@@ -2,12 +2,11 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Content.Cache;
-using ImageAccess.Proxy.Tools.Scanning;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
 /// <summary><c>cache verify</c>: every content is read and compared with its digest. A proxy may run meanwhile.</summary>
-internal sealed class CacheVerification(CacheDirectory directory, TimeProvider time, ScanProgress progress)
+internal sealed class CacheVerification(CacheDirectory directory, TimeProvider time, ProgressLine progress)
 {
     private const int BufferSize = 1024 * 1024;
 

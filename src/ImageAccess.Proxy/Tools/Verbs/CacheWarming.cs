@@ -3,7 +3,6 @@ using System.Net;
 using System.Text.Json;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Foundation.Configuration;
-using ImageAccess.Proxy.Tools.Scanning;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
@@ -11,7 +10,7 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <c>imageaccess cache warm IMAGE…</c>: pulls images through the running proxy and throws away what comes, as an anonymous client: what
 /// the policy allows is kept by the proxy, in the same way as for every other client.
 /// </summary>
-internal sealed class CacheWarming(Uri mirror, string? platform, TimeProvider time, ScanProgress progress) : IDisposable
+internal sealed class CacheWarming(Uri mirror, string? platform, TimeProvider time, ProgressLine progress) : IDisposable
 {
     private const string Types =
         "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "

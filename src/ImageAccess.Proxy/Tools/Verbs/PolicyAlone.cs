@@ -4,7 +4,6 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
-using ImageAccess.Proxy.Tools.Doctor;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 

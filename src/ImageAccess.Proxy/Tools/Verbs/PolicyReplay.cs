@@ -3,7 +3,6 @@ using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Policies.Decisions;
-using ImageAccess.Proxy.Tools.Doctor;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 

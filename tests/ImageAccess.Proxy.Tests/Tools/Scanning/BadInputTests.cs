@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using ImageAccess.Proxy.Tools.Scanning;
+using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tests.Tools.Scanning;
 
@@ -245,7 +246,7 @@ public sealed class BadInputTests : IDisposable
         Write("d199/Dockerfile", "FROM nginx");
         var progress = new StringWriter();
         var time = new ManualTime();
-        var scan = new ImageScan(new ScanSettings { Environment = _ => null }, new ScanProgress(time, progress));
+        var scan = new ImageScan(new ScanSettings { Environment = _ => null }, new ProgressLine(time, progress));
         time.Advance(TimeSpan.FromSeconds(2));
 
         Assert.Single(scan.Run([_directory.Path], default).Mentions);
@@ -285,7 +286,7 @@ public sealed class BadInputTests : IDisposable
         return text.ToString();
     }
 
-    private static ScanProgress Silent() => new(TimeProvider.System, TextWriter.Null);
+    private static ProgressLine Silent() => new(TimeProvider.System, TextWriter.Null);
 
     private void Write(string name, string text) => File.WriteAllText(_directory[name], text);
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using ImageAccess.Proxy.Tools.Scanning;
+using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tests.Tools.Scanning;
 
@@ -37,7 +38,7 @@ public sealed partial class FixtureTests
     private static ScanResult Scan(string folder)
     {
         var settings = new ScanSettings { Environment = name => name == "FROM_SHELL" ? Expansion.Of("shell") : null };
-        return new ImageScan(settings, new ScanProgress(TimeProvider.System, TextWriter.Null)).Run([Path.Combine(Root, folder)], default);
+        return new ImageScan(settings, new ProgressLine(TimeProvider.System, TextWriter.Null)).Run([Path.Combine(Root, folder)], default);
     }
 
     private static IEnumerable<string> Files(string folder) => Directory.GetFiles(Path.Combine(Root, folder), "*", SearchOption.AllDirectories)

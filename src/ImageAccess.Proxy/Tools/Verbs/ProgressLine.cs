@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace ImageAccess.Proxy.Tools.Scanning;
+namespace ImageAccess.Proxy.Tools.Verbs;
 
 /// <summary>A line on the standard error for who waits: not before two seconds, and not more often.</summary>
-internal sealed class ScanProgress(TimeProvider time, TextWriter output)
+internal sealed class ProgressLine(TimeProvider time, TextWriter output)
 {
     private static readonly TimeSpan Between = TimeSpan.FromSeconds(2);
 
