@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Sockets;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
-using ImageAccess.Proxy.Tools.Doctor.Probes;
 using ImageAccess.Proxy.Tools.Engines;
 using ImageAccess.Proxy.Tools.Verbs;
 
@@ -44,7 +43,7 @@ internal static class DoctorCommand
             var report = await examination.RunAsync(cancellationToken);
             var output = parsed.InvocationConfiguration.Output;
             await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, report.Facts) : report.PrintAsync(output));
-            return report.HasOpenWay ? Verb.No : Verb.Yes;
+            return report.HasOpenRoute ? Verb.No : Verb.Yes;
         });
         return command;
     }

@@ -9,20 +9,20 @@ namespace ImageAccess.Proxy.Tools.Doctor;
 /// <param name="Notes">What a person should know besides.</param>
 internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findings, IReadOnlyList<string> Notes)
 {
-    public bool HasOpenWay => Count(WayVerdict.Open) > 0;
+    public bool HasOpenRoute => Count(RouteVerdict.Open) > 0;
 
     /// <summary>The facts, as JSON has them.</summary>
     public object Facts => new
     {
         Denied,
-        Open = Count(WayVerdict.Open),
-        Enforced = Count(WayVerdict.Enforced),
-        NotReachable = Count(WayVerdict.NotReachable),
+        Open = Count(RouteVerdict.Open),
+        Enforced = Count(RouteVerdict.Enforced),
+        NotReachable = Count(RouteVerdict.NotReachable),
         Ways = Sorted().Select(finding => new
         {
             Verdict = finding.Verdict.ToWireName(),
-            Way = finding.Way.Kind,
-            finding.Way.Host,
+            Way = finding.Route.Kind,
+            finding.Route.Host,
             finding.Outcome.Detail,
             finding.Outcome.Command,
         }),
@@ -36,7 +36,7 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
         var table = new TextTable("VERDICT", "WAY", "HOST");
         foreach (var finding in Sorted())
         {
-            table.Add(finding.Verdict.ToWireName(), finding.Way.Kind, finding.Way.Host);
+            table.Add(finding.Verdict.ToWireName(), finding.Route.Kind, finding.Route.Host);
             table.Note(finding.Outcome.Detail);
             if (finding.Outcome.Command is { } command)
                 table.Command($"$ {command}");
@@ -51,18 +51,18 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
 
     private string Summary()
     {
-        var open = Count(WayVerdict.Open);
+        var open = Count(RouteVerdict.Open);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{(open == 0 ? "no way is open" : open == 1 ? "1 way is open" : $"{open} ways are open")}, {Count(WayVerdict.Enforced)} enforced, {Count(WayVerdict.NotReachable)} not reachable");
+            $"{(open == 0 ? "no way is open" : open == 1 ? "1 way is open" : $"{open} ways are open")}, {Count(RouteVerdict.Enforced)} enforced, {Count(RouteVerdict.NotReachable)} not reachable");
     }
 
     /// <summary>Who has met nobody has proved nothing.</summary>
-    private IEnumerable<string> AllNotes() => Findings.All(finding => finding.Verdict == WayVerdict.NotReachable)
+    private IEnumerable<string> AllNotes() => Findings.All(finding => finding.Verdict == RouteVerdict.NotReachable)
         ? Notes.Append("no way led to anybody: this machine is cut off, and whether the policy holds was not seen")
         : Notes;
 
     private IEnumerable<Finding> Sorted() => Findings.OrderBy(finding => finding.Verdict);
 
-    private int Count(WayVerdict verdict) => Findings.Count(finding => finding.Verdict == verdict);
+    private int Count(RouteVerdict verdict) => Findings.Count(finding => finding.Verdict == verdict);
 }

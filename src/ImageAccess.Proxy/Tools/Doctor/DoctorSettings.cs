@@ -1,6 +1,5 @@
 using System.Net;
 using ImageAccess.Core.Oci;
-using ImageAccess.Proxy.Tools.Doctor.Probes;
 using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor;

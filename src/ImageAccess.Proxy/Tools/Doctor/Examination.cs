@@ -1,7 +1,6 @@
 using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Foundation.DockerHub;
-using ImageAccess.Proxy.Tools.Doctor.Probes;
-using ImageAccess.Proxy.Tools.Doctor.Ways;
+using ImageAccess.Proxy.Tools.Doctor.Routes;
 using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor;
@@ -13,7 +12,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
 
     private static readonly string[] ProxyVariables = ["HTTPS_PROXY", "https_proxy"];
 
-    private readonly Patience _patience = new(time);
+    private readonly Timeouts _timeouts = new(time);
     private readonly List<string> _notes = [];
 
     public async Task<DoctorReport> RunAsync(CancellationToken cancellationToken)
@@ -24,8 +23,8 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         var proxies = FindProxies(configurations);
         var books = await FindAddressesAsync(cancellationToken);
 
-        var others = new OtherRegistries(machine, _patience).FindAsync(proxies, cancellationToken);
-        var findings = await TakeAsync([.. FindWays(configurations, proxies, books)], cancellationToken);
+        var others = new OtherRegistries(machine, _timeouts).FindAsync(proxies, cancellationToken);
+        var findings = await TakeAsync([.. FindRoutes(configurations, proxies, books)], cancellationToken);
         if (await others is { } note)
             _notes.Add(note);
         return new DoctorReport(settings.Denied.Value, [.. findings, .. Fallbacks(configurations, findings)], _notes);
@@ -60,21 +59,21 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
     {
         var found = new AddressBook("direct", isGiven: false);
         var given = new AddressBook("given", isGiven: true);
-        var finding = found.FillAsync(Questions.Hosts, machine.Names, _patience, cancellationToken);
+        var finding = found.FillAsync(HostProbe.Hosts, machine.Names, _timeouts, cancellationToken);
         if (settings.Resolver is { } resolver)
-            await given.FillAsync(Questions.Hosts, new DnsServer(resolver), _patience, cancellationToken);
+            await given.FillAsync(HostProbe.Hosts, new DnsServer(resolver), _timeouts, cancellationToken);
         foreach (var (host, addresses) in settings.Addresses)
             given.Add(host, addresses);
         await finding;
         return [found, given];
     }
 
-    private IEnumerable<Way> FindWays(IReadOnlyList<ClientConfiguration> configurations, IReadOnlyList<ProxyAddress> proxies, IReadOnlyList<AddressBook> books)
+    private IEnumerable<Route> FindRoutes(IReadOnlyList<ClientConfiguration> configurations, IReadOnlyList<ProxyAddress> proxies, IReadOnlyList<AddressBook> books)
     {
-        var questions = new Questions(settings.Denied, _patience);
+        var probe = new HostProbe(settings.Denied, _timeouts);
         var (direct, proxied, mirrored, quic) = (
-            new DirectWays(machine, questions, _patience), new ProxyWays(machine, questions, _patience),
-            new MirrorWays(machine, questions, _patience), new QuicWays(machine, _patience));
+            new DirectRoutes(machine, probe, _timeouts), new ProxyRoutes(machine, probe, _timeouts),
+            new MirrorRoutes(machine, probe, _timeouts), new QuicRoutes(machine, _timeouts));
         var address = books.Reverse().Select(book => book.FirstOf(DockerHubHosts.Registry)).FirstOrDefault(address => address is not null);
         return
         [
@@ -88,29 +87,29 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         ];
     }
 
-    private async Task<IReadOnlyList<Finding>> TakeAsync(IReadOnlyList<Way> ways, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Finding>> TakeAsync(IReadOnlyList<Route> routes, CancellationToken cancellationToken)
     {
         using var slots = new SemaphoreSlim(AtOnce);
-        var takings = ways.Select(TakeAsync).ToList();
+        var takings = routes.Select(TakeAsync).ToList();
         var done = 0;
         await foreach (var _ in Task.WhenEach(takings).WithCancellation(cancellationToken))
-            progress(++done, ways.Count);
+            progress(++done, routes.Count);
         return await Task.WhenAll(takings);
 
-        async Task<Finding> TakeAsync(Way way)
+        async Task<Finding> TakeAsync(Route route)
         {
             await slots.WaitAsync(cancellationToken);
             try
             {
-                return new Finding(way, await _patience.LimitAsync(Patience.Way, way.TryAsync, cancellationToken));
+                return new Finding(route, await _timeouts.LimitAsync(Timeouts.Route, route.TryAsync, cancellationToken));
             }
-            catch (WayClosedException closed)
+            catch (RouteClosedException closed)
             {
-                return new Finding(way, closed.Outcome);
+                return new Finding(route, closed.Outcome);
             }
             catch (TimeoutException late)
             {
-                return new Finding(way, Outcome.NotReachable(late.Message));
+                return new Finding(route, Outcome.NotReachable(late.Message));
             }
             finally
             {
@@ -122,7 +121,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
     /// <summary>A fallback is as open as what it falls back to.</summary>
     private static IEnumerable<Finding> Fallbacks(IReadOnlyList<ClientConfiguration> configurations, IReadOnlyList<Finding> findings)
     {
-        var open = findings.FirstOrDefault(finding => finding.Way.ServesFallbacks && finding.Verdict == WayVerdict.Open);
+        var open = findings.FirstOrDefault(finding => finding.Route.ServesFallbacks && finding.Verdict == RouteVerdict.Open);
         return configurations.Where(configuration => configuration.Fallback is not null).Select(configuration =>
         {
             var text = $"{configuration.File}: {configuration.Fallback!.Why}";
@@ -130,9 +129,9 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
             {
                 ({ IsToDockerHub: false }, _) => Outcome.Enforced(text),
                 (_, null) => Outcome.Enforced($"{text}; closed egress holds it"),
-                _ => Outcome.Open($"{text}, which is open: {open.Way.Kind}, {open.Way.Host}", open.Outcome.Command!),
+                _ => Outcome.Open($"{text}, which is open: {open.Route.Kind}, {open.Route.Host}", open.Outcome.Command!),
             };
-            return new Finding(new Way("fallback", configuration.Engine, _ => Task.FromResult(outcome)), outcome);
+            return new Finding(new Route("fallback", configuration.Engine, _ => Task.FromResult(outcome)), outcome);
         });
     }
 }

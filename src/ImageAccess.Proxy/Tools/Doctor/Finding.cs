@@ -1,7 +1,7 @@
 namespace ImageAccess.Proxy.Tools.Doctor;
 
 /// <summary>What became of a way to Docker Hub. Zero is the one that alarms.</summary>
-internal enum WayVerdict
+internal enum RouteVerdict
 {
     /// <summary>It leads to Docker Hub, past the policy.</summary>
     Open,
@@ -13,13 +13,13 @@ internal enum WayVerdict
     NotReachable,
 }
 
-internal static class WayVerdicts
+internal static class RouteVerdicts
 {
-    public static string ToWireName(this WayVerdict verdict) => verdict switch
+    public static string ToWireName(this RouteVerdict verdict) => verdict switch
     {
-        WayVerdict.Open => "open",
-        WayVerdict.Enforced => "enforced",
-        WayVerdict.NotReachable => "not reachable",
+        RouteVerdict.Open => "open",
+        RouteVerdict.Enforced => "enforced",
+        RouteVerdict.NotReachable => "not reachable",
         _ => throw new ArgumentOutOfRangeException(nameof(verdict), verdict, "not in the table"),
     };
 }
@@ -27,35 +27,35 @@ internal static class WayVerdicts
 /// <param name="Verdict">What became of it.</param>
 /// <param name="Detail">Why, for a person.</param>
 /// <param name="Command">By which a person sees that it is open.</param>
-internal sealed record Outcome(WayVerdict Verdict, string Detail, string? Command = null)
+internal sealed record Outcome(RouteVerdict Verdict, string Detail, string? Command = null)
 {
-    public static Outcome NotReachable(string detail) => new(WayVerdict.NotReachable, detail);
+    public static Outcome NotReachable(string detail) => new(RouteVerdict.NotReachable, detail);
 
-    public static Outcome Enforced(string detail) => new(WayVerdict.Enforced, detail);
+    public static Outcome Enforced(string detail) => new(RouteVerdict.Enforced, detail);
 
-    public static Outcome Open(string detail, string command) => new(WayVerdict.Open, detail, command);
+    public static Outcome Open(string detail, string command) => new(RouteVerdict.Open, detail, command);
 }
 
 /// <summary>A way that a client could take.</summary>
 /// <param name="Kind">As <c>direct IPv4</c>, <c>mirror</c>.</param>
 /// <param name="Host">Where it leads.</param>
 /// <param name="TryAsync">Takes it.</param>
-internal sealed record Way(string Kind, string Host, Func<CancellationToken, Task<Outcome>> TryAsync)
+internal sealed record Route(string Kind, string Host, Func<CancellationToken, Task<Outcome>> TryAsync)
 {
     /// <summary>An engine that gives up on its mirror goes this way.</summary>
     public bool ServesFallbacks { get; init; }
 }
 
 /// <summary>A way that was tried.</summary>
-internal sealed record Finding(Way Way, Outcome Outcome)
+internal sealed record Finding(Route Route, Outcome Outcome)
 {
-    public WayVerdict Verdict => Outcome.Verdict;
+    public RouteVerdict Verdict => Outcome.Verdict;
 }
 
 /// <summary>A way has ended before anything could be asked at its end.</summary>
-internal sealed class WayClosedException(WayVerdict verdict, string detail) : Exception(detail)
+internal sealed class RouteClosedException(RouteVerdict verdict, string detail) : Exception(detail)
 {
     public Outcome Outcome { get; } = new(verdict, detail);
 
-    public static WayClosedException NotReachable(string detail) => new(WayVerdict.NotReachable, detail);
+    public static RouteClosedException NotReachable(string detail) => new(RouteVerdict.NotReachable, detail);
 }

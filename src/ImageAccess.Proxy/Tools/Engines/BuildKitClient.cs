@@ -12,7 +12,7 @@ internal static class BuildKitClient
     private const string Container =
         $"buildx's docker-container driver takes nothing over from daemon.json: docker buildx create --use --buildkitd-config {Configuration}";
 
-    public static ClientSetup Build(Way way) => way switch
+    public static ClientSetup Build(WayIn way) => way switch
     {
         MirrorWay mirror => Mirror(mirror),
         GatewayWay gateway => Gateway(gateway),

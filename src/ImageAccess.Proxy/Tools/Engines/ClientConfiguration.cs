@@ -1,4 +1,3 @@
-using ImageAccess.Proxy.Tools.Doctor.Probes;
 
 namespace ImageAccess.Proxy.Tools.Engines;
 

@@ -6,7 +6,7 @@ namespace ImageAccess.Proxy.Tools.Engines;
 /// <summary><c>imageaccess clients CLIENT --mode MODE</c>: what a client's machine must have to come by the proxy.</summary>
 internal static class ClientsCommand
 {
-    private static readonly Dictionary<string, Func<Way, ClientSetup>> Clients = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Func<WayIn, ClientSetup>> Clients = new(StringComparer.Ordinal)
     {
         ["docker"] = DockerClient.Build,
         ["containerd"] = ContainerdClient.Build,
@@ -48,7 +48,7 @@ internal static class ClientsCommand
         {
             var output = parsed.InvocationConfiguration.Output;
             var (name, way) = (parsed.GetValue(client)!, parsed.GetValue(mode)!);
-            var reading = new WayReading(
+            var reading = new WayInReader(
                 Verb.Configuration(parsed.GetValue(file)), parsed.GetValue(addresses) ?? [], parsed.GetValue(authority), parsed.GetValue(user));
             var setup = Clients[name](reading.Read(way));
             var written = parsed.GetValue(directory) is { } below ? ClientTree.Write(below, setup) : null;

@@ -9,7 +9,7 @@ internal static class ContainerdClient
 
     private const string AuthorityPath = $"{Folder}/docker.io/ca.crt";
 
-    public static ClientSetup Build(Way way) => way switch
+    public static ClientSetup Build(WayIn way) => way switch
     {
         MirrorWay mirror => Mirror(mirror),
         GatewayWay gateway => Gateway(gateway),

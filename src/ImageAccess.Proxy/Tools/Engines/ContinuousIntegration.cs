@@ -12,7 +12,7 @@ internal static class ContinuousIntegration
     /// <summary>The folder of ours alone is added: Go's programs read all of them.</summary>
     private const string TrustAuthority = "export SSL_CERT_DIR=\"$here/trust:/etc/ssl/certs:/etc/pki/tls/certs\"";
 
-    public static ClientSetup Build(Way way) => way switch
+    public static ClientSetup Build(WayIn way) => way switch
     {
         MirrorWay mirror => Mirror(mirror),
         GatewayWay gateway => Gateway(gateway),
@@ -119,7 +119,7 @@ internal static class ContinuousIntegration
         $"--registry-mirror={way.Host} --skip-default-registry-fallback"
         + (way.IsPlain ? $" --insecure-registry={way.Host}" : way.Authority is null ? "" : $" --registry-certificate={way.Host}=$here/trust/imageaccess.crt");
 
-    private static ClientFile GitLab(Way way, string daemon) => new($"{Folder}/gitlab-ci.yml", $"""
+    private static ClientFile GitLab(WayIn way, string daemon) => new($"{Folder}/gitlab-ci.yml", $"""
         # GitLab: include: "/{Folder}/gitlab-ci.yml", and in each job: extends: .imageaccess
         .imageaccess:
           before_script:

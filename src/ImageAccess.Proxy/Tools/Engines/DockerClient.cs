@@ -6,7 +6,7 @@ internal static class DockerClient
     private const string Daemon = "/etc/docker/daemon.json";
     private const string Merge = $"Where there is a {Daemon} already, merge these keys into it by hand; undo it by taking them out again.";
 
-    public static ClientSetup Build(Way way) => way switch
+    public static ClientSetup Build(WayIn way) => way switch
     {
         MirrorWay mirror => Mirror(mirror),
         GatewayWay gateway => Gateway(gateway),

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using ImageAccess.Proxy.Tools.Doctor.Probes;
 
 namespace ImageAccess.Proxy.Tools.Engines;
 

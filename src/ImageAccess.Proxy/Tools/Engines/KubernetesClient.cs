@@ -8,7 +8,7 @@ internal static class KubernetesClient
 
     private const string Everywhere = "Every node needs it, the control plane's as well. CRI-O instead of containerd: imageaccess clients podman.";
 
-    public static ClientSetup Build(Way way) => way switch
+    public static ClientSetup Build(WayIn way) => way switch
     {
         MirrorWay mirror => Mirror(mirror),
         GatewayWay gateway => Gateway(gateway),

@@ -1,18 +1,17 @@
 using System.Diagnostics.CodeAnalysis;
 using ImageAccess.Core.Hosts;
-using ImageAccess.Proxy.Tools.Doctor.Probes;
 
 namespace ImageAccess.Proxy.Tools.Engines;
 
 /// <summary>A registry that stands for Docker Hub.</summary>
-/// <param name="Face">Where its API is.</param>
-internal sealed record MirrorAddress(RegistryFace Face)
+/// <param name="Registry">Where its API is.</param>
+internal sealed record MirrorAddress(RegistryAddress Registry)
 {
     /// <summary>It may be asked over http where https fails.</summary>
     public bool MayBePlain { get; init; }
 
     /// <summary>It is Docker Hub itself.</summary>
-    public bool IsDockerHub => HostName.TryParse(Face.Origin.IdnHost, out var host) && DockerHubHosts.RoleOf(host) == DockerHubRole.Registry;
+    public bool IsDockerHub => HostName.TryParse(Registry.Origin.IdnHost, out var host) && DockerHubHosts.RoleOf(host) == DockerHubRole.Registry;
 
     /// <summary>Scheme, host, port and the path of an address; a user and a password in it are passed over.</summary>
     /// <param name="text">An address; without a scheme, https.</param>
@@ -23,7 +22,7 @@ internal sealed record MirrorAddress(RegistryFace Face)
         if (!TryParse(text, out var address))
             return false;
         var path = address.AbsolutePath.TrimEnd('/');
-        mirror = new MirrorAddress(FaceOf(address) with { ApiPath = isWholePath ? path : path.EndsWith("/v2", StringComparison.Ordinal) ? path : $"{path}/v2" });
+        mirror = new MirrorAddress(AddressOf(address) with { ApiPath = isWholePath ? path : path.EndsWith("/v2", StringComparison.Ordinal) ? path : $"{path}/v2" });
         return true;
     }
 
@@ -34,16 +33,16 @@ internal sealed record MirrorAddress(RegistryFace Face)
         if (!TryParse(isPlain && !text.Contains("://", StringComparison.Ordinal) ? $"http://{text}" : text, out var address))
             return false;
         var path = address.AbsolutePath.Trim('/');
-        mirror = new MirrorAddress(FaceOf(address) with { RepositoryPrefix = path.Length == 0 ? "" : $"{path}/" });
+        mirror = new MirrorAddress(AddressOf(address) with { RepositoryPrefix = path.Length == 0 ? "" : $"{path}/" });
         return true;
     }
 
-    public override string ToString() => Face.Origin.GetLeftPart(UriPartial.Authority) + (Face.ApiPath == "/v2" ? "" : Face.ApiPath)
-        + (Face.RepositoryPrefix.Length == 0 ? "" : $"/{Face.RepositoryPrefix.TrimEnd('/')}");
+    public override string ToString() => Registry.Origin.GetLeftPart(UriPartial.Authority) + (Registry.ApiPath == "/v2" ? "" : Registry.ApiPath)
+        + (Registry.RepositoryPrefix.Length == 0 ? "" : $"/{Registry.RepositoryPrefix.TrimEnd('/')}");
 
     private static bool TryParse(string text, [NotNullWhen(true)] out Uri? address) =>
         Uri.TryCreate(text.Contains("://", StringComparison.Ordinal) ? text : $"https://{text}", UriKind.Absolute, out address)
         && address.Scheme is "http" or "https" && address.Host.Length > 0 && address.Port > 0;
 
-    private static RegistryFace FaceOf(Uri address) => new(new UriBuilder(address.Scheme, address.Host, address.Port).Uri) { IsMirror = true };
+    private static RegistryAddress AddressOf(Uri address) => new(new UriBuilder(address.Scheme, address.Host, address.Port).Uri) { IsMirror = true };
 }

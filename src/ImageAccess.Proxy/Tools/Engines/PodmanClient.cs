@@ -5,7 +5,7 @@ namespace ImageAccess.Proxy.Tools.Engines;
 /// <summary>podman, buildah, skopeo and CRI-O.</summary>
 internal static class PodmanClient
 {
-    public static ClientSetup Build(Way way) => way switch
+    public static ClientSetup Build(WayIn way) => way switch
     {
         MirrorWay mirror => Mirror(mirror),
         GatewayWay gateway => Gateway(gateway),

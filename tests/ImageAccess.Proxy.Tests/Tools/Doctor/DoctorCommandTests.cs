@@ -94,7 +94,7 @@ public sealed class DoctorCommandTests
         var report = new DoctorReport("a/b", [Found("mirror", "http://m", Outcome.Enforced("denied"))], []);
 
         Assert.EndsWith("\nno way is open, 1 enforced, 0 not reachable\n", await report.TextAsync(), StringComparison.Ordinal);
-        Assert.False(report.HasOpenWay);
+        Assert.False(report.HasOpenRoute);
     }
 
     [Fact]
@@ -121,5 +121,5 @@ public sealed class DoctorCommandTests
     [InlineData("", "''")]
     public void A_word_of_a_stranger_stays_one_word(string text, string quoted) => Assert.Equal(quoted, Curl.Quote(text));
 
-    private static Finding Found(string way, string host, Outcome outcome) => new(new Way(way, host, _ => Task.FromResult(outcome)), outcome);
+    private static Finding Found(string way, string host, Outcome outcome) => new(new Route(way, host, _ => Task.FromResult(outcome)), outcome);
 }

@@ -63,15 +63,15 @@ public sealed class QuicProbeTests
     public async Task An_open_way_is_told()
     {
         await using var server = new UdpServer(packet => Answer(packet[15..23], packet[6..14]));
-        using var patient = new Patient().Leading(server.EndPoint, "registry-1.docker.io");
+        using var machine = new ExaminedMachine().Leading(server.EndPoint, "registry-1.docker.io");
 
-        var row = (await patient.ExamineAsync()).Row("QUIC IPv4", "registry-1.docker.io");
+        var row = (await machine.ExamineAsync()).Row("QUIC IPv4", "registry-1.docker.io");
 
-        Assert.Equal((WayVerdict.Open, "127.0.0.1: it speaks QUIC"), (row.Verdict, row.Outcome.Detail));
+        Assert.Equal((RouteVerdict.Open, "127.0.0.1: it speaks QUIC"), (row.Verdict, row.Outcome.Detail));
         Assert.Equal($"curl -sS -k -o /dev/null -D - --http3-only --connect-to ::127.0.0.1:{server.EndPoint.Port} https://registry-1.docker.io/v2/", row.Outcome.Command);
     }
 
-    private static Task<bool> IsSpokenAsync(IPEndPoint server) => new QuicProbe(new Patience(TimeProvider.System)).IsSpokenAsync(server, CancellationToken.None);
+    private static Task<bool> IsSpokenAsync(IPEndPoint server) => new QuicProbe(new Timeouts(TimeProvider.System)).IsSpokenAsync(server, CancellationToken.None);
 
     /// <summary>Version Negotiation (RFC 9000, section 17.2.1) with version 1.</summary>
     private static byte[] Answer(byte[] destination, byte[] source) => [0xca, 0, 0, 0, 0, 8, .. destination, 8, .. source, 0, 0, 0, 1];

@@ -9,9 +9,9 @@ public sealed class ClientConfigurationTests : IDisposable
     private const string Holds = "holds";
     private const string Falls = "falls back";
 
-    private readonly Patient _patient = new();
+    private readonly ExaminedMachine _machine = new();
 
-    public void Dispose() => _patient.Dispose();
+    public void Dispose() => _machine.Dispose();
 
     public static TheoryData<string, string, string> Files => new()
     {
@@ -46,8 +46,8 @@ public sealed class ClientConfigurationTests : IDisposable
     [MemberData(nameof(Files))]
     public void A_file_says_where_its_engine_goes(string file, string text, string read)
     {
-        _patient.With(file, text);
-        var files = _patient.Files();
+        _machine.With(file, text);
+        var files = _machine.Files();
 
         Assert.Equal(read, string.Join("; ", ClientConfigurations.Read(files).Select(Shown)));
         Assert.Empty(files.Remarks);
@@ -56,36 +56,36 @@ public sealed class ClientConfigurationTests : IDisposable
     [Fact]
     public void K3s_holds_when_its_default_is_switched_off()
     {
-        _patient.With("/etc/rancher/k3s/registries.yaml", "mirrors:\n  docker.io:\n    endpoint: [\"http://m\"]\n")
+        _machine.With("/etc/rancher/k3s/registries.yaml", "mirrors:\n  docker.io:\n    endpoint: [\"http://m\"]\n")
             .With("/etc/rancher/k3s/config.yaml", "disable-default-registry-endpoint: true\n");
 
-        Assert.Equal(["k3s: http://m holds"], ClientConfigurations.Read(_patient.Files()).Select(Shown));
+        Assert.Equal(["k3s: http://m holds"], ClientConfigurations.Read(_machine.Files()).Select(Shown));
     }
 
     [Fact]
     public void A_drop_in_replaces_what_it_names_again()
     {
-        _patient.With("/etc/containers/registries.conf", "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"old\"\n")
+        _machine.With("/etc/containers/registries.conf", "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"old\"\n")
             .With("/etc/containers/registries.conf.d/50-company.conf", "[[registry]]\nprefix = \"docker.io\"\nlocation = \"new\"\n");
 
-        Assert.Equal(["podman: https://new holds"], ClientConfigurations.Read(_patient.Files()).Select(Shown));
+        Assert.Equal(["podman: https://new holds"], ClientConfigurations.Read(_machine.Files()).Select(Shown));
     }
 
     [Fact]
     public void The_folder_that_containerd_is_told_is_read()
     {
-        _patient.With("/etc/containerd/config.toml", "version = 3\n[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path = \"/opt/a:/opt/b\"\n")
+        _machine.With("/etc/containerd/config.toml", "version = 3\n[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path = \"/opt/a:/opt/b\"\n")
             .With("/opt/b/docker.io/hosts.toml", "server = \"http://m\"\n[host.\"http://m\"]\n");
 
-        Assert.Equal(["containerd: http://m holds"], ClientConfigurations.Read(_patient.Files()).Select(Shown));
+        Assert.Equal(["containerd: http://m holds"], ClientConfigurations.Read(_machine.Files()).Select(Shown));
     }
 
     [Fact]
     public void The_file_that_dockerd_runs_with_is_read()
     {
-        _patient.With("/proc/9/cmdline", "dockerd\0--config-file\0/opt/daemon.json\0").With("/opt/daemon.json", """{"registry-mirrors":["http://m"]}""");
+        _machine.With("/proc/9/cmdline", "dockerd\0--config-file\0/opt/daemon.json\0").With("/opt/daemon.json", """{"registry-mirrors":["http://m"]}""");
 
-        Assert.Equal(["docker: http://m falls back"], ClientConfigurations.Read(_patient.Files()).Select(Shown));
+        Assert.Equal(["docker: http://m falls back"], ClientConfigurations.Read(_machine.Files()).Select(Shown));
     }
 
     public static TheoryData<string, string, string> Broken => new()
@@ -109,9 +109,9 @@ public sealed class ClientConfigurationTests : IDisposable
     [MemberData(nameof(Broken))]
     public async Task A_broken_file_is_noted(string file, string text, string note)
     {
-        _patient.With(file, text);
+        _machine.With(file, text);
 
-        var noted = Assert.Single((await _patient.ExamineAsync()).Notes);
+        var noted = Assert.Single((await _machine.ExamineAsync()).Notes);
 
         Assert.StartsWith(note, noted, StringComparison.Ordinal);
         Assert.DoesNotContain("canary", noted, StringComparison.Ordinal);
@@ -126,16 +126,16 @@ public sealed class ClientConfigurationTests : IDisposable
     [InlineData("/etc/rancher/k3s/registries.yaml", "mirrors: { docker.io: [] }\n")]
     public void Values_of_another_kind_are_passed_over(string file, string text)
     {
-        _patient.With(file, text);
+        _machine.With(file, text);
 
-        Assert.Empty(ClientConfigurations.Read(_patient.Files()));
+        Assert.Empty(ClientConfigurations.Read(_machine.Files()));
     }
 
     [Fact]
     public void A_file_without_end_is_not_read()
     {
-        _patient.With("/etc/docker/daemon.json", new string(' ', (16 * 1024 * 1024) + 1));
-        var files = _patient.Files();
+        _machine.With("/etc/docker/daemon.json", new string(' ', (16 * 1024 * 1024) + 1));
+        var files = _machine.Files();
 
         Assert.Empty(ClientConfigurations.Read(files));
         Assert.Equal(["/etc/docker/daemon.json has more than 16 MiB, which are not read"], files.Remarks);

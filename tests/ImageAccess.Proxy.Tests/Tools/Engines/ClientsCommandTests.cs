@@ -226,7 +226,7 @@ public sealed class ClientsCommandTests : IDisposable
 
     private static string Fixture(string name) => Path.Combine(Here, "Fixtures", name);
 
-    private static WayReading Reading(params (string Key, string Value)[] settings) => new(
+    private static WayInReader Reading(params (string Key, string Value)[] settings) => new(
         new ConfigurationBuilder().AddInMemoryCollection(settings.Select(pair => KeyValuePair.Create(pair.Key, (string?)pair.Value))).Build(),
         [],
         Fixture("data/certificates/ca.crt"),

@@ -1,3 +1,5 @@
+using ImageAccess.Proxy.Tools.Engines;
+
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
 /// <summary>The line by which a person sees for himself what was found.</summary>
@@ -8,26 +10,26 @@ internal static class Curl
         + "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 
     /// <summary>Prints the status of any answer.</summary>
-    public static string Status(Passage passage, Uri address, bool isTrusted) => $"curl -sS -o /dev/null -w '%{{http_code}}\\n'{Options(passage, address, isTrusted)} {Quote(address)}";
+    public static string Status(Dialer dialer, Uri address, bool isTrusted) => $"curl -sS -o /dev/null -w '%{{http_code}}\\n'{Options(dialer, address, isTrusted)} {Quote(address)}";
 
     /// <summary>The answer's head: a registry shows itself there.</summary>
-    public static string Head(Passage passage, Uri address, bool isTrusted) => $"curl -sS -o /dev/null -D -{Options(passage, address, isTrusted)} {Quote(address)}";
+    public static string Head(Dialer dialer, Uri address, bool isTrusted) => $"curl -sS -o /dev/null -D -{Options(dialer, address, isTrusted)} {Quote(address)}";
 
     /// <summary>Prints a token.</summary>
-    public static string Token(Passage passage, Uri address, bool isTrusted, string userAgent) => $"curl -fsS -A {Quote(userAgent)}{Options(passage, address, isTrusted)} {Quote(address)}";
+    public static string Token(Dialer dialer, Uri address, bool isTrusted, string userAgent) => $"curl -fsS -A {Quote(userAgent)}{Options(dialer, address, isTrusted)} {Quote(address)}";
 
     /// <summary>Fails when the manifest is not handed out.</summary>
-    public static string Manifest(Passage passage, Uri manifest, bool isTrusted, (Uri Address, bool IsTrusted)? token)
+    public static string Manifest(Dialer dialer, Uri manifest, bool isTrusted, (Uri Address, bool IsTrusted)? token)
     {
-        var ask = $"curl -fsS -o /dev/null -w '%{{http_code}}\\n' -H {Quote($"Accept: {Manifests}")}{Options(passage, manifest, isTrusted)}";
+        var ask = $"curl -fsS -o /dev/null -w '%{{http_code}}\\n' -H {Quote($"Accept: {Manifests}")}{Options(dialer, manifest, isTrusted)}";
         return token is { } source
-            ? $"token=$(curl -fsS{Options(passage, source.Address, source.IsTrusted)} {Quote(source.Address)} | sed 's/.*\"token\": *\"\\([^\"]*\\)\".*/\\1/') && "
+            ? $"token=$(curl -fsS{Options(dialer, source.Address, source.IsTrusted)} {Quote(source.Address)} | sed 's/.*\"token\": *\"\\([^\"]*\\)\".*/\\1/') && "
                 + $"{ask} -H \"Authorization: Bearer $token\" {Quote(manifest)}"
             : $"{ask} {Quote(manifest)}";
     }
 
     /// <summary>With a curl that speaks HTTP/3.</summary>
-    public static string Quic(Detour detour, Uri address) => $"curl -sS -k -o /dev/null -D - --http3-only --connect-to {Quote($"::{detour}")} {Quote(address)}";
+    public static string Quic(Destination destination, Uri address) => $"curl -sS -k -o /dev/null -D - --http3-only --connect-to {Quote($"::{destination}")} {Quote(address)}";
 
     /// <summary>One word of a shell, whatever is in the text.</summary>
     public static string Quote(string text) => text.Length > 0 && text.All(IsPlain) ? text : $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
@@ -36,13 +38,13 @@ internal static class Curl
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/' or ':' or ',' or '@' or '+' or '=';
 
-    private static string Options(Passage passage, Uri address, bool isTrusted)
+    private static string Options(Dialer dialer, Uri address, bool isTrusted)
     {
-        var options = (isTrusted || address.Scheme == Uri.UriSchemeHttp ? "" : " -k") + Way(passage.Proxy, address);
-        return passage.Detours.TryGetValue(address.IdnHost, out var detour) ? $"{options} --connect-to {Quote($"::{detour}")}" : options;
+        var options = (isTrusted || address.Scheme == Uri.UriSchemeHttp ? "" : " -k") + Through(dialer.Proxy, address);
+        return dialer.Destinations.TryGetValue(address.IdnHost, out var destination) ? $"{options} --connect-to {Quote($"::{destination}")}" : options;
     }
 
-    private static string Way(ProxyAddress? proxy, Uri address) => proxy switch
+    private static string Through(ProxyAddress? proxy, Uri address) => proxy switch
     {
         null => " --noproxy '*'",
         { Variable: { } variable } => $" --noproxy '' --proxy \"${variable}\"{Tunnel(address)}",

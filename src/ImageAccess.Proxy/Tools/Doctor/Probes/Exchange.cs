@@ -49,7 +49,7 @@ internal sealed record Answer(int Status, string Phrase, IReadOnlyDictionary<str
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Status} {Phrase}").TrimEnd();
 }
 
-/// <summary>Requests that all take one passage. Credentials are never among them.</summary>
+/// <summary>Requests that all take one dialer. Credentials are never among them.</summary>
 internal sealed class Exchange : IDisposable
 {
     private const int MaximumBody = 256 * 1024;
@@ -58,20 +58,20 @@ internal sealed class Exchange : IDisposable
     private readonly Dictionary<string, CertificateSeen> _certificates = [];
     private readonly Lock _gate = new();
     private readonly HttpMessageInvoker _client;
-    private readonly Patience _patience;
+    private readonly Timeouts _timeouts;
 
-    public Exchange(Passage passage, Patience patience)
+    public Exchange(Dialer dialer, Timeouts timeouts)
     {
-        _patience = patience;
+        _timeouts = timeouts;
         _client = new HttpMessageInvoker(new SocketsHttpHandler
         {
             UseProxy = false,
             UseCookies = false,
             AllowAutoRedirect = false,
             ActivityHeadersPropagator = null,
-            ConnectTimeout = Patience.Answer,
+            ConnectTimeout = Timeouts.Answer,
             MaxResponseHeadersLength = MaximumHeadersKiB,
-            ConnectCallback = async (context, cancel) => await passage.ConnectAsync(context.DnsEndPoint, cancel),
+            ConnectCallback = async (context, cancel) => await dialer.ConnectAsync(context.DnsEndPoint, cancel),
             SslOptions = new SslClientAuthenticationOptions
             {
                 RemoteCertificateValidationCallback = NoteCertificate,
@@ -86,11 +86,11 @@ internal sealed class Exchange : IDisposable
             return _certificates.GetValueOrDefault(host);
     }
 
-    /// <exception cref="WayClosedException">No answer over HTTP.</exception>
+    /// <exception cref="RouteClosedException">No answer over HTTP.</exception>
     public async Task<Answer> GetAsync(Uri address, CancellationToken cancellationToken, params IEnumerable<(string Name, string Value)> headers)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, address);
-        foreach (var (name, value) in headers.Prepend(("User-Agent", Passage.UserAgent)))
+        foreach (var (name, value) in headers.Prepend(("User-Agent", Dialer.UserAgent)))
         {
             request.Headers.Remove(name);
             request.Headers.TryAddWithoutValidation(name, value);
@@ -98,9 +98,9 @@ internal sealed class Exchange : IDisposable
 
         try
         {
-            return await _patience.LimitAsync(Patience.Answer, cancel => SendAsync(request, cancel), cancellationToken);
+            return await _timeouts.LimitAsync(Timeouts.Answer, cancel => SendAsync(request, cancel), cancellationToken);
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or TimeoutException or WayClosedException)
+        catch (Exception exception) when (exception is HttpRequestException or IOException or TimeoutException or RouteClosedException)
         {
             throw Explain(exception, address.IdnHost);
         }
@@ -137,23 +137,23 @@ internal sealed class Exchange : IDisposable
         return true;
     }
 
-    private static WayClosedException Explain(Exception exception, string host)
+    private static RouteClosedException Explain(Exception exception, string host)
     {
         for (var cause = exception; cause is not null; cause = cause.InnerException)
         {
             switch (cause)
             {
-                case WayClosedException closed:
+                case RouteClosedException closed:
                     return closed;
                 case TimeoutException late:
-                    return WayClosedException.NotReachable($"{host}: {late.Message}");
+                    return RouteClosedException.NotReachable($"{host}: {late.Message}");
                 case AuthenticationException or HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError }:
-                    return WayClosedException.NotReachable($"{host}: the TLS handshake is refused");
+                    return RouteClosedException.NotReachable($"{host}: the TLS handshake is refused");
                 case SocketException failure:
-                    return WayClosedException.NotReachable($"{host}: {SocketWords.Of(failure)}");
+                    return RouteClosedException.NotReachable($"{host}: {SocketFailure.Of(failure)}");
             }
         }
 
-        return WayClosedException.NotReachable($"{host}: the connection ends without an answer over HTTP");
+        return RouteClosedException.NotReachable($"{host}: the connection ends without an answer over HTTP");
     }
 }

@@ -8,7 +8,7 @@ namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 /// Whether QUIC is spoken at an address: a packet of a version that nobody speaks is answered, by every server, with the versions
 /// that it does (RFC 9000, section 6; versions <c>0x?a?a?a?a</c> are reserved for this, section 15).
 /// </summary>
-internal sealed class QuicProbe(Patience patience)
+internal sealed class QuicProbe(Timeouts timeouts)
 {
     /// <summary>The least that a server takes for a beginning.</summary>
     private const int PacketSize = 1200;
@@ -23,7 +23,7 @@ internal sealed class QuicProbe(Patience patience)
         try
         {
             await socket.ConnectAsync(address, cancellationToken);
-            return await patience.LimitAsync(Patience.Datagram, cancel => AskAsync(socket, packet, cancel), cancellationToken);
+            return await timeouts.LimitAsync(Timeouts.Datagram, cancel => AskAsync(socket, packet, cancel), cancellationToken);
         }
         catch (Exception exception) when (exception is SocketException or TimeoutException)
         {
@@ -70,7 +70,7 @@ internal sealed class QuicProbe(Patience patience)
         while (true)
         {
             await socket.SendAsync(packet, SocketFlags.None, cancellationToken);
-            await Task.Delay(Again, patience.Time, cancellationToken);
+            await Task.Delay(Again, timeouts.Time, cancellationToken);
         }
     }
 

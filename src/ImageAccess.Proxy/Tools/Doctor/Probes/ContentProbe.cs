@@ -1,15 +1,15 @@
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
 /// <summary>Asks a host that blobs come from for anything at all: an answer is enough, since its addresses are signed by nobody here.</summary>
-internal sealed class ContentQuestion(Patience patience)
+internal sealed class ContentProbe(Timeouts timeouts)
 {
-    /// <param name="passage">How to get there.</param>
+    /// <param name="dialer">How to get there.</param>
     /// <param name="host">The host.</param>
     /// <param name="isGiven">Its address was given by hand: then whoever answers there is it.</param>
-    /// <exception cref="WayClosedException">Nobody answers.</exception>
-    public async Task<Outcome> AskAsync(Passage passage, string host, bool isGiven, CancellationToken cancellationToken)
+    /// <exception cref="RouteClosedException">Nobody answers.</exception>
+    public async Task<Outcome> AskAsync(Dialer dialer, string host, bool isGiven, CancellationToken cancellationToken)
     {
-        using var exchange = new Exchange(passage, patience);
+        using var exchange = new Exchange(dialer, timeouts);
         var address = new Uri($"https://{host}/");
         var answer = await exchange.GetAsync(address, cancellationToken);
         if (answer.IsDenial)
@@ -17,7 +17,7 @@ internal sealed class ContentQuestion(Patience patience)
 
         var certificate = exchange.CertificateOf(host);
         return isGiven || certificate is { IsTrusted: true }
-            ? Outcome.Open($"it answers ({answer}); {certificate}", Curl.Status(passage, address, certificate is { IsTrusted: true }))
+            ? Outcome.Open($"it answers ({answer}); {certificate}", Curl.Status(dialer, address, certificate is { IsTrusted: true }))
             : Outcome.NotReachable($"somebody else answers: {certificate}");
     }
 }

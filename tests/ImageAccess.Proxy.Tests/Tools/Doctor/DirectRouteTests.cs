@@ -8,33 +8,33 @@ using Microsoft.AspNetCore.Http;
 namespace ImageAccess.Proxy.Tests.Tools.Doctor;
 
 /// <summary>What is made of the answers of those that a way leads to.</summary>
-public sealed class DirectWayTests : IDisposable
+public sealed class DirectRouteTests : IDisposable
 {
     private static readonly string[] Registries = ["registry-1.docker.io", "index.docker.io", "registry.hub.docker.com", "docker.io"];
 
-    private readonly Patient _patient = new();
+    private readonly ExaminedMachine _machine = new();
 
-    public void Dispose() => _patient.Dispose();
+    public void Dispose() => _machine.Dispose();
 
     [Fact]
     public async Task Docker_Hub_itself_is_open()
     {
         await using var hub = await HubAsync();
-        _patient.Leading(hub.TlsEndPoint!, [.. Registries, "auth.docker.io"]);
+        _machine.Leading(hub.TlsEndPoint!, [.. Registries, "auth.docker.io"]);
 
-        var report = await _patient.ExamineAsync();
+        var report = await _machine.ExamineAsync();
 
         foreach (var host in Registries)
         {
             var row = report.Row("direct IPv4", host);
-            Assert.Equal(WayVerdict.Open, row.Verdict);
-            Assert.Equal($"127.0.0.1: Docker Hub hands out {Patient.Denied}; certificate of Fake Docker Hub CA, not trusted by this system", row.Outcome.Detail);
+            Assert.Equal(RouteVerdict.Open, row.Verdict);
+            Assert.Equal($"127.0.0.1: Docker Hub hands out {ExaminedMachine.Denied}; certificate of Fake Docker Hub CA, not trusted by this system", row.Outcome.Detail);
             Assert.Equal("no IPv6 address", report.Row("direct IPv6", host).Outcome.Detail);
         }
 
         var token = report.Row("direct IPv4", "auth.docker.io");
-        Assert.Equal(WayVerdict.Open, token.Verdict);
-        Assert.Equal($"127.0.0.1: it gives a token for {Patient.Denied}; certificate of Fake Docker Hub CA, not trusted by this system", token.Outcome.Detail);
+        Assert.Equal(RouteVerdict.Open, token.Verdict);
+        Assert.Equal($"127.0.0.1: it gives a token for {ExaminedMachine.Denied}; certificate of Fake Docker Hub CA, not trusted by this system", token.Outcome.Detail);
         Assert.All(hub.Requests.All, request => Assert.True(request.ViaDockerHubNames));
         await report.AssertShownAsync();
     }
@@ -43,18 +43,18 @@ public sealed class DirectWayTests : IDisposable
     public async Task A_gateway_that_denies_enforces()
     {
         await using var gateway = await TlsServer.StartAsync(TlsServer.AnswerAsGatewayAsync);
-        _patient.Leading(gateway.EndPoint, [.. Registries, "auth.docker.io"]);
+        _machine.Leading(gateway.EndPoint, [.. Registries, "auth.docker.io"]);
 
-        var report = await _patient.ExamineAsync();
+        var report = await _machine.ExamineAsync();
 
         foreach (var host in (IEnumerable<string>)[.. Registries, "auth.docker.io"])
         {
             var row = report.Row("direct IPv4", host);
             Assert.Equal("127.0.0.1: denied: image access denied: community images not allowed (403)", row.Outcome.Detail);
-            Assert.Equal(WayVerdict.Enforced, row.Verdict);
+            Assert.Equal(RouteVerdict.Enforced, row.Verdict);
         }
 
-        Assert.False(report.HasOpenWay);
+        Assert.False(report.HasOpenRoute);
         Assert.Contains("registry-1.docker.io/v2/ imageaccess-doctor", Trimmed(gateway));
     }
 
@@ -66,13 +66,13 @@ public sealed class DirectWayTests : IDisposable
             http.Response.Headers["Docker-Distribution-Api-Version"] = "registry/2.0";
             return http.Response.WriteAsync("{}");
         });
-        _patient.Leading(gateway.EndPoint, "registry-1.docker.io");
+        _machine.Leading(gateway.EndPoint, "registry-1.docker.io");
 
-        var row = (await _patient.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
+        var row = (await _machine.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
 
-        Assert.Equal(WayVerdict.Open, row.Verdict);
+        Assert.Equal(RouteVerdict.Open, row.Verdict);
         Assert.Equal(
-            $"127.0.0.1: the proxy hands it out: is image access on, and is {Patient.Denied} denied?; certificate of Company CA, not trusted by this system",
+            $"127.0.0.1: the proxy hands it out: is image access on, and is {ExaminedMachine.Denied} denied?; certificate of Company CA, not trusted by this system",
             row.Outcome.Detail);
     }
 
@@ -86,12 +86,12 @@ public sealed class DirectWayTests : IDisposable
             http.Response.StatusCode = status;
             return http.Response.WriteAsync(body);
         });
-        _patient.Leading(server.EndPoint, "registry-1.docker.io");
+        _machine.Leading(server.EndPoint, "registry-1.docker.io");
 
-        var row = (await _patient.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
+        var row = (await _machine.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
 
-        Assert.Equal(WayVerdict.Open, row.Verdict);
-        Assert.StartsWith($"127.0.0.1: it answers as a registry and denied nothing; {Patient.Denied} was not handed out ({shown})", row.Outcome.Detail, StringComparison.Ordinal);
+        Assert.Equal(RouteVerdict.Open, row.Verdict);
+        Assert.StartsWith($"127.0.0.1: it answers as a registry and denied nothing; {ExaminedMachine.Denied} was not handed out ({shown})", row.Outcome.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -102,28 +102,28 @@ public sealed class DirectWayTests : IDisposable
             http.Response.StatusCode = 403;
             return http.Response.WriteAsync("<html>blocked</html>");
         });
-        _patient.Leading(server.EndPoint, "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com");
+        _machine.Leading(server.EndPoint, "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com");
 
-        var report = await _patient.ExamineAsync();
+        var report = await _machine.ExamineAsync();
 
         Assert.Equal("127.0.0.1: what answers is no registry (403 Forbidden)", report.Row("direct IPv4", "registry-1.docker.io").Outcome.Detail);
         Assert.Equal("127.0.0.1: it answers without a token (403 Forbidden)", report.Row("direct IPv4", "auth.docker.io").Outcome.Detail);
         Assert.Equal("127.0.0.1: somebody else answers: certificate of Company CA, not trusted by this system", report.Row("direct IPv4", "production.cloudflare.docker.com").Outcome.Detail);
-        Assert.False(report.HasOpenWay);
+        Assert.False(report.HasOpenRoute);
     }
 
     [Fact]
     public async Task Whoever_answers_at_an_address_that_is_given_is_taken_for_it()
     {
         await using var hub = await HubAsync();
-        _patient.Port = hub.TlsEndPoint!.Port;
-        _patient.Given["production.cloudflare.docker.com"] = [IPAddress.Loopback];
-        _patient.Given["registry-1.docker.io"] = [IPAddress.Loopback];
+        _machine.Port = hub.TlsEndPoint!.Port;
+        _machine.Given["production.cloudflare.docker.com"] = [IPAddress.Loopback];
+        _machine.Given["registry-1.docker.io"] = [IPAddress.Loopback];
 
-        var report = await _patient.ExamineAsync();
+        var report = await _machine.ExamineAsync();
 
-        Assert.Equal(WayVerdict.Open, report.Row("given IPv4", "production.cloudflare.docker.com").Verdict);
-        Assert.StartsWith($"127.0.0.1: it answers as a registry and denied nothing; {Patient.Denied} was not handed out (401 Unauthorized; no token: auth.docker.io:443: the name does not resolve)", report.Row("given IPv4", "registry-1.docker.io").Outcome.Detail, StringComparison.Ordinal);
+        Assert.Equal(RouteVerdict.Open, report.Row("given IPv4", "production.cloudflare.docker.com").Verdict);
+        Assert.StartsWith($"127.0.0.1: it answers as a registry and denied nothing; {ExaminedMachine.Denied} was not handed out (401 Unauthorized; no token: auth.docker.io:443: the name does not resolve)", report.Row("given IPv4", "registry-1.docker.io").Outcome.Detail, StringComparison.Ordinal);
         Assert.Equal("the name does not resolve", report.Row("direct IPv4", "registry-1.docker.io").Outcome.Detail);
     }
 
@@ -131,19 +131,19 @@ public sealed class DirectWayTests : IDisposable
     public async Task One_open_address_among_closed_ones_is_found()
     {
         await using var hub = await HubAsync();
-        _patient.Port = hub.TlsEndPoint!.Port;
-        _patient.Given["registry-1.docker.io"] = [IPAddress.Parse("127.0.0.77"), IPAddress.Parse("127.0.0.78"), IPAddress.Loopback];
+        _machine.Port = hub.TlsEndPoint!.Port;
+        _machine.Given["registry-1.docker.io"] = [IPAddress.Parse("127.0.0.77"), IPAddress.Parse("127.0.0.78"), IPAddress.Loopback];
 
-        Assert.Equal(WayVerdict.Open, (await _patient.ExamineAsync()).Row("given IPv4", "registry-1.docker.io").Verdict);
+        Assert.Equal(RouteVerdict.Open, (await _machine.ExamineAsync()).Row("given IPv4", "registry-1.docker.io").Verdict);
     }
 
     [Fact]
     public async Task Nobody_there_is_not_reachable()
     {
-        _patient.Port = 1;
-        _patient.Given["registry-1.docker.io"] = [IPAddress.Parse("127.0.0.77"), IPAddress.Parse("127.0.0.78")];
+        _machine.Port = 1;
+        _machine.Given["registry-1.docker.io"] = [IPAddress.Parse("127.0.0.77"), IPAddress.Parse("127.0.0.78")];
 
-        Assert.Equal("127.0.0.77:1: connection refused, and 1 further address", (await _patient.ExamineAsync()).Row("given IPv4", "registry-1.docker.io").Outcome.Detail);
+        Assert.Equal("127.0.0.77:1: connection refused, and 1 further address", (await _machine.ExamineAsync()).Row("given IPv4", "registry-1.docker.io").Outcome.Detail);
     }
 
     [Theory]
@@ -160,12 +160,12 @@ public sealed class DirectWayTests : IDisposable
             http.Response.Headers.WWWAuthenticate = $"Bearer realm=\"{realm}\",service=\"x\"";
             return Task.CompletedTask;
         });
-        _patient.Leading(server.EndPoint, "registry-1.docker.io", "auth.docker.io", "evil.example", "auth.docker.io.evil.example");
+        _machine.Leading(server.EndPoint, "registry-1.docker.io", "auth.docker.io", "evil.example", "auth.docker.io.evil.example");
 
-        var row = (await _patient.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
+        var row = (await _machine.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
 
         Assert.Contains($"no token was asked for at {realm}", row.Outcome.Detail, StringComparison.Ordinal);
-        Assert.DoesNotContain("evil.example", _patient.Asked);
+        Assert.DoesNotContain("evil.example", _machine.Asked);
         Assert.DoesNotContain(server.Requests, request => request.Contains("/token imageaccess", StringComparison.Ordinal));
     }
 
@@ -173,12 +173,12 @@ public sealed class DirectWayTests : IDisposable
     public async Task Strangers_words_do_not_reach_the_terminal_as_commands()
     {
         await using var server = new BrokenServer("HTTP/1.1 403 \x1b[2J\x9b31m" + new string('x', 5000) + "\r\nDocker-Distribution-Api-Version: registry/2.0\r\nContent-Length: 0\r\n\r\n");
-        _patient.With("/etc/docker/daemon.json", $$"""{"registry-mirrors":["{{server.Address}}"]}""");
+        _machine.With("/etc/docker/daemon.json", $$"""{"registry-mirrors":["{{server.Address}}"]}""");
 
-        var report = await _patient.ExamineAsync();
+        var report = await _machine.ExamineAsync();
         var text = await report.TextAsync();
 
-        Assert.Equal(WayVerdict.Open, report.Row("mirror", server.Address).Verdict);
+        Assert.Equal(RouteVerdict.Open, report.Row("mirror", server.Address).Verdict);
         Assert.DoesNotContain(text, c => char.IsControl(c) && c != '\n');
         Assert.DoesNotContain(new string('x', 300), text, StringComparison.Ordinal);
     }
@@ -190,23 +190,23 @@ public sealed class DirectWayTests : IDisposable
     public async Task A_broken_answer_is_none(string answer, string shown)
     {
         await using var server = new BrokenServer(answer);
-        _patient.With("/etc/docker/daemon.json", $$"""{"registry-mirrors":["{{server.Address}}"]}""");
+        _machine.With("/etc/docker/daemon.json", $$"""{"registry-mirrors":["{{server.Address}}"]}""");
 
-        var row = (await _patient.ExamineAsync()).Row("mirror", server.Address);
+        var row = (await _machine.ExamineAsync()).Row("mirror", server.Address);
 
         Assert.Equal($"127.0.0.1: {shown}; from /etc/docker/daemon.json", row.Outcome.Detail);
-        Assert.Equal(WayVerdict.NotReachable, row.Verdict);
+        Assert.Equal(RouteVerdict.NotReachable, row.Verdict);
     }
 
     [Fact]
     public async Task A_name_that_is_refused_by_an_alert_is_not_reachable()
     {
         await using var server = new AlertServer();
-        _patient.Leading(server.EndPoint, "production.cloudflare.docker.com");
+        _machine.Leading(server.EndPoint, "production.cloudflare.docker.com");
 
-        var row = (await _patient.ExamineAsync()).Row("direct IPv4", "production.cloudflare.docker.com");
+        var row = (await _machine.ExamineAsync()).Row("direct IPv4", "production.cloudflare.docker.com");
 
-        Assert.Equal((WayVerdict.NotReachable, "127.0.0.1: production.cloudflare.docker.com: the TLS handshake is refused"), (row.Verdict, row.Outcome.Detail));
+        Assert.Equal((RouteVerdict.NotReachable, "127.0.0.1: production.cloudflare.docker.com: the TLS handshake is refused"), (row.Verdict, row.Outcome.Detail));
     }
 
     [Fact]
@@ -218,22 +218,22 @@ public sealed class DirectWayTests : IDisposable
             while (!http.RequestAborted.IsCancellationRequested)
                 await http.Response.Body.WriteAsync(new byte[4096], http.RequestAborted);
         });
-        _patient.Leading(endless.EndPoint, "registry-1.docker.io");
+        _machine.Leading(endless.EndPoint, "registry-1.docker.io");
 
-        Assert.Equal("127.0.0.1: what answers is no registry (403 Forbidden)", (await _patient.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io").Outcome.Detail);
+        Assert.Equal("127.0.0.1: what answers is no registry (403 Forbidden)", (await _machine.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io").Outcome.Detail);
     }
 
     [Fact]
     public async Task Who_never_answers_is_not_waited_for()
     {
         await using var silent = await TlsServer.StartAsync(http => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted));
-        _patient.Leading(silent.EndPoint, "registry-1.docker.io");
-        _patient.Time = new HastyTime();
+        _machine.Leading(silent.EndPoint, "registry-1.docker.io");
+        _machine.Time = new HastyTime();
 
-        var row = (await _patient.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
+        var row = (await _machine.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
 
         Assert.Equal("127.0.0.1: registry-1.docker.io: no answer in 6 s", row.Outcome.Detail);
-        Assert.Equal(WayVerdict.NotReachable, row.Verdict);
+        Assert.Equal(RouteVerdict.NotReachable, row.Verdict);
     }
 
     private static IEnumerable<string> Trimmed(TlsServer server) =>
@@ -242,7 +242,7 @@ public sealed class DirectWayTests : IDisposable
     private static async Task<FakeHub> HubAsync()
     {
         var hub = await FakeHub.StartAsync(options => options.TlsEndPoint = new IPEndPoint(IPAddress.Loopback, 0));
-        hub.Images.PushImage(Patient.Denied, "latest");
+        hub.Images.PushImage(ExaminedMachine.Denied, "latest");
         return hub;
     }
 

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
 /// <summary>Failures of sockets in the same words on every system.</summary>
-internal static class SocketWords
+internal static class SocketFailure
 {
     public static string Of(SocketException exception) => exception.SocketErrorCode switch
     {

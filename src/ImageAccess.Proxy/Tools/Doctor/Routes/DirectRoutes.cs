@@ -4,20 +4,20 @@ using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Tools.Doctor.Probes;
 using ImageAccess.Proxy.Tools.Verbs;
 
-namespace ImageAccess.Proxy.Tools.Doctor.Ways;
+namespace ImageAccess.Proxy.Tools.Doctor.Routes;
 
 /// <summary>From this machine to the addresses of a book, each name by each version of IP.</summary>
-internal sealed class DirectWays(ClientMachine machine, Questions questions, Patience patience)
+internal sealed class DirectRoutes(ClientMachine machine, HostProbe probe, Timeouts timeouts)
 {
     public static readonly IReadOnlyList<(AddressFamily Family, string Name)> Families = [(AddressFamily.InterNetwork, "IPv4"), (AddressFamily.InterNetworkV6, "IPv6")];
 
-    public IEnumerable<Way> Of(AddressBook book) =>
+    public IEnumerable<Route> Of(AddressBook book) =>
         from host in book.Hosts
         from version in Families
         where !book.IsGiven || book.TroubleOf(host) is not null || book.AddressesOf(host, version.Family).Count > 0
-        select new Way($"{book.Kind} {version.Name}", host, cancel => TryAsync(book, host, version, cancel))
+        select new Route($"{book.Kind} {version.Name}", host, cancel => TryAsync(book, host, version, cancel))
         {
-            ServesFallbacks = !book.IsGiven && Questions.RoleOf(host) == DockerHubRole.Registry,
+            ServesFallbacks = !book.IsGiven && HostProbe.RoleOf(host) == DockerHubRole.Registry,
         };
 
     private async Task<Outcome> TryAsync(AddressBook book, string host, (AddressFamily Family, string Name) version, CancellationToken cancellationToken)
@@ -37,7 +37,7 @@ internal sealed class DirectWays(ClientMachine machine, Questions questions, Pat
             var outcome = await AskAsync(book, host, address, cancellationToken);
             if (worst is null || outcome.Verdict < worst.Verdict)
                 worst = outcome with { Detail = outcome.Detail.StartsWith($"{address}", StringComparison.Ordinal) ? outcome.Detail : $"{address}: {outcome.Detail}" };
-            if (worst.Verdict == WayVerdict.Open)
+            if (worst.Verdict == RouteVerdict.Open)
                 break; // one is enough, and each costs a pull
         }
 
@@ -52,7 +52,7 @@ internal sealed class DirectWays(ClientMachine machine, Questions questions, Pat
             await using var stream = await PassageTo(host, address).ConnectAsync(new DnsEndPoint(host, machine.HttpsPort), cancellationToken);
             return (address, null);
         }
-        catch (WayClosedException closed)
+        catch (RouteClosedException closed)
         {
             return (address, closed.Message);
         }
@@ -62,21 +62,21 @@ internal sealed class DirectWays(ClientMachine machine, Questions questions, Pat
     {
         try
         {
-            return await questions.AskAsync(PassageTo(host, address, book), host, book.IsGiven, cancellationToken);
+            return await probe.AskAsync(PassageTo(host, address, book), host, book.IsGiven, cancellationToken);
         }
-        catch (WayClosedException closed)
+        catch (RouteClosedException closed)
         {
             return closed.Outcome;
         }
     }
 
     /// <summary>The token comes the same way, where the book has one.</summary>
-    private Passage PassageTo(string host, IPAddress address, AddressBook? book = null)
+    private Dialer PassageTo(string host, IPAddress address, AddressBook? book = null)
     {
-        var detours = new Dictionary<string, Detour>();
+        var destinations = new Dictionary<string, Destination>();
         if (book?.AddressesOf(DockerHubHosts.TokenService, address.AddressFamily) is [var tokens, ..])
-            detours[DockerHubHosts.TokenService] = new Detour(new IPEndPoint(tokens, machine.HttpsPort));
-        detours[host] = new Detour(new IPEndPoint(address, machine.HttpsPort));
-        return new Passage(machine.Names, patience) { Detours = detours };
+            destinations[DockerHubHosts.TokenService] = new Destination(new IPEndPoint(tokens, machine.HttpsPort));
+        destinations[host] = new Destination(new IPEndPoint(address, machine.HttpsPort));
+        return new Dialer(machine.Names, timeouts) { Destinations = destinations };
     }
 }

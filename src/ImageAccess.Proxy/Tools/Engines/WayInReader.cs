@@ -15,12 +15,12 @@ namespace ImageAccess.Proxy.Tools.Engines;
 /// <param name="Addresses"><c>--address</c>.</param>
 /// <param name="AuthorityFile"><c>--ca</c>.</param>
 /// <param name="User"><c>--proxy-user</c>.</param>
-internal sealed record WayReading(IConfiguration Configuration, IReadOnlyList<string> Addresses, string? AuthorityFile, string? User)
+internal sealed record WayInReader(IConfiguration Configuration, IReadOnlyList<string> Addresses, string? AuthorityFile, string? User)
 {
     private const int MaximumAuthority = 256 * 1024;
 
     /// <exception cref="MisuseException">An address is missing or is none, or there is no certificate authority to trust.</exception>
-    public Way Read(string mode) => mode switch
+    public WayIn Read(string mode) => mode switch
     {
         "mirror" => Mirror(),
         "gateway" => Gateway(),

@@ -2,11 +2,12 @@ using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
 using ImageAccess.Proxy.Tools.Doctor.Probes;
+using ImageAccess.Proxy.Tools.Engines;
 
-namespace ImageAccess.Proxy.Tools.Doctor.Ways;
+namespace ImageAccess.Proxy.Tools.Doctor.Routes;
 
 /// <summary>Registries that hold copies of Docker Hub's images under other names: no way to Docker Hub, but worth a note.</summary>
-internal sealed class OtherRegistries(ClientMachine machine, Patience patience)
+internal sealed class OtherRegistries(ClientMachine machine, Timeouts timeouts)
 {
     private static readonly string[] Hosts = ["ghcr.io", "quay.io"];
 
@@ -24,26 +25,26 @@ internal sealed class OtherRegistries(ClientMachine machine, Patience patience)
         return reached.Count == 0 ? null
             : $"other registries can be reached, and so copies of Docker Hub: Egress:Allow restricts them ({string.Join(", ", reached)})";
 
-        Task<bool> TryAsync(ProxyAddress? proxy, string host) => IsReachedAsync(new Passage(machine.Names, patience) { Proxy = proxy }, host, cancellationToken);
+        Task<bool> TryAsync(ProxyAddress? proxy, string host) => IsReachedAsync(new Dialer(machine.Names, timeouts) { Proxy = proxy }, host, cancellationToken);
     }
 
     /// <summary>As far as TLS, under a certificate that counts here.</summary>
-    private async Task<bool> IsReachedAsync(Passage passage, string host, CancellationToken cancellationToken)
+    private async Task<bool> IsReachedAsync(Dialer dialer, string host, CancellationToken cancellationToken)
     {
         try
         {
-            return await patience.LimitAsync(
-                Patience.Answer,
+            return await timeouts.LimitAsync(
+                Timeouts.Answer,
                 async cancel =>
                 {
-                    await using var stream = await passage.ConnectAsync(new DnsEndPoint(host, machine.HttpsPort), cancel);
+                    await using var stream = await dialer.ConnectAsync(new DnsEndPoint(host, machine.HttpsPort), cancel);
                     await using var encrypted = new SslStream(stream);
                     await encrypted.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = host }, cancel);
                     return true;
                 },
                 cancellationToken);
         }
-        catch (Exception exception) when (exception is WayClosedException or IOException or AuthenticationException or TimeoutException)
+        catch (Exception exception) when (exception is RouteClosedException or IOException or AuthenticationException or TimeoutException)
         {
             return false;
         }

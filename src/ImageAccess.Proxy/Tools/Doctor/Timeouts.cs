@@ -1,7 +1,7 @@
 namespace ImageAccess.Proxy.Tools.Doctor;
 
 /// <summary>How long anything is waited for: each step some seconds, so that the whole stays well below a minute.</summary>
-internal sealed class Patience(TimeProvider time)
+internal sealed class Timeouts(TimeProvider time)
 {
     public static readonly TimeSpan Lookup = TimeSpan.FromSeconds(5);
 
@@ -12,7 +12,7 @@ internal sealed class Patience(TimeProvider time)
     public static readonly TimeSpan Answer = TimeSpan.FromSeconds(6);
 
     /// <summary>All of one way.</summary>
-    public static readonly TimeSpan Way = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Route = TimeSpan.FromSeconds(20);
 
     /// <summary>A datagram's answer.</summary>
     public static readonly TimeSpan Datagram = TimeSpan.FromSeconds(2);

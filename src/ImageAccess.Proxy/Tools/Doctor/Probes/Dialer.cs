@@ -5,15 +5,16 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
 using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
 /// <summary>Where a connection goes in the place of the host and port of the URL.</summary>
 /// <param name="Host">A name or an address.</param>
 /// <param name="Port">The port.</param>
-internal sealed record Detour(string Host, int Port)
+internal sealed record Destination(string Host, int Port)
 {
-    public Detour(IPEndPoint address)
+    public Destination(IPEndPoint address)
         : this(address.Address.ToString(), address.Port)
     {
     }
@@ -22,8 +23,8 @@ internal sealed record Detour(string Host, int Port)
         CultureInfo.InvariantCulture, $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
 }
 
-/// <summary>How bytes get to a host: directly or through a proxy, with detours for some hosts.</summary>
-internal sealed class Passage(IHostResolver names, Patience patience)
+/// <summary>How bytes get to a host: directly or through a proxy, with destinations for some hosts.</summary>
+internal sealed class Dialer(IHostResolver names, Timeouts timeouts)
 {
     /// <summary>The product's own name, for which no answer has a form of its own.</summary>
     public const string UserAgent = "imageaccess-doctor";
@@ -33,16 +34,16 @@ internal sealed class Passage(IHostResolver names, Patience patience)
     public ProxyAddress? Proxy { get; init; }
 
     /// <summary>By host of the URL, whatever its port.</summary>
-    public IReadOnlyDictionary<string, Detour> Detours { get; init; } = new Dictionary<string, Detour>();
+    public IReadOnlyDictionary<string, Destination> Destinations { get; init; } = new Dictionary<string, Destination>();
 
-    /// <exception cref="WayClosedException">Nobody is there, or a proxy refuses.</exception>
+    /// <exception cref="RouteClosedException">Nobody is there, or a proxy refuses.</exception>
     public async Task<Stream> ConnectAsync(DnsEndPoint end, CancellationToken cancellationToken)
     {
-        var target = Detours.GetValueOrDefault(end.Host) ?? new Detour(end.Host, end.Port);
+        var target = Destinations.GetValueOrDefault(end.Host) ?? new Destination(end.Host, end.Port);
         if (Proxy is null)
             return await ConnectAsync(target, cancellationToken);
 
-        var stream = await ConnectAsync(new Detour(Proxy.Host, Proxy.Port), cancellationToken);
+        var stream = await ConnectAsync(new Destination(Proxy.Host, Proxy.Port), cancellationToken);
         try
         {
             if (Proxy.IsTls)
@@ -57,22 +58,22 @@ internal sealed class Passage(IHostResolver names, Patience patience)
         }
     }
 
-    /// <exception cref="WayClosedException">Nobody is there.</exception>
-    private async Task<Stream> ConnectAsync(Detour target, CancellationToken cancellationToken)
+    /// <exception cref="RouteClosedException">Nobody is there.</exception>
+    private async Task<Stream> ConnectAsync(Destination target, CancellationToken cancellationToken)
     {
         try
         {
-            var addresses = IPAddress.TryParse(target.Host, out var address) ? [address] : await patience.LimitAsync(
-                Patience.Lookup, cancel => names.ResolveAsync(target.Host, cancel), cancellationToken);
-            return await patience.LimitAsync(Patience.Connection, cancel => UpstreamConnections.ConnectAsync(addresses, target.Port, cancel).AsTask(), cancellationToken);
+            var addresses = IPAddress.TryParse(target.Host, out var address) ? [address] : await timeouts.LimitAsync(
+                Timeouts.Lookup, cancel => names.ResolveAsync(target.Host, cancel), cancellationToken);
+            return await timeouts.LimitAsync(Timeouts.Connection, cancel => UpstreamConnections.ConnectAsync(addresses, target.Port, cancel).AsTask(), cancellationToken);
         }
         catch (SocketException failure)
         {
-            throw WayClosedException.NotReachable($"{target}: {SocketWords.Of(failure)}");
+            throw RouteClosedException.NotReachable($"{target}: {SocketFailure.Of(failure)}");
         }
         catch (TimeoutException late)
         {
-            throw WayClosedException.NotReachable($"{target}: {late.Message}");
+            throw RouteClosedException.NotReachable($"{target}: {late.Message}");
         }
     }
 
@@ -87,7 +88,7 @@ internal sealed class Passage(IHostResolver names, Patience patience)
         }
         catch (Exception exception) when (exception is AuthenticationException or IOException)
         {
-            throw WayClosedException.NotReachable("the proxy's own TLS fails, or this system does not trust its certificate");
+            throw RouteClosedException.NotReachable("the proxy's own TLS fails, or this system does not trust its certificate");
         }
     }
 
@@ -108,14 +109,14 @@ internal sealed class Passage(IHostResolver names, Patience patience)
             var answer = string.Create(CultureInfo.InvariantCulture, $"{status} {phrase}").TrimEnd();
             throw status switch
             {
-                403 => new WayClosedException(WayVerdict.Enforced, $"the proxy refuses CONNECT {target}: {answer}"),
-                407 => WayClosedException.NotReachable($"the proxy wants a user and a password: {answer}"),
-                _ => WayClosedException.NotReachable($"the proxy does not open CONNECT {target}: {answer}"),
+                403 => new RouteClosedException(RouteVerdict.Enforced, $"the proxy refuses CONNECT {target}: {answer}"),
+                407 => RouteClosedException.NotReachable($"the proxy wants a user and a password: {answer}"),
+                _ => RouteClosedException.NotReachable($"the proxy does not open CONNECT {target}: {answer}"),
             };
         }
         catch (IOException)
         {
-            throw WayClosedException.NotReachable($"the proxy closes at CONNECT {target}");
+            throw RouteClosedException.NotReachable($"the proxy closes at CONNECT {target}");
         }
     }
 
@@ -131,7 +132,7 @@ internal sealed class Passage(IHostResolver names, Patience patience)
                 return Encoding.Latin1.GetString(head, 0, length);
         }
 
-        throw WayClosedException.NotReachable("the proxy's answer to CONNECT has no end");
+        throw RouteClosedException.NotReachable("the proxy's answer to CONNECT has no end");
     }
 
     private static (int Status, string Phrase) ReadStatus(string head)
@@ -140,6 +141,6 @@ internal sealed class Passage(IHostResolver names, Patience patience)
         return line.Length >= 2 && line[0].StartsWith("HTTP/1.", StringComparison.Ordinal)
             && int.TryParse(line[1], NumberStyles.None, CultureInfo.InvariantCulture, out var status)
                 ? (status, line.Length > 2 ? Answer.Shorten(line[2]) : "")
-                : throw WayClosedException.NotReachable("what answers CONNECT is no proxy");
+                : throw RouteClosedException.NotReachable("what answers CONNECT is no proxy");
     }
 }

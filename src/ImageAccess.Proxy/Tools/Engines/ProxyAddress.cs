@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 
-namespace ImageAccess.Proxy.Tools.Doctor.Probes;
+namespace ImageAccess.Proxy.Tools.Engines;
 
 /// <summary>A forward proxy. User and password go to it and nowhere else: nothing here shows them.</summary>
 internal sealed class ProxyAddress

@@ -6,7 +6,7 @@ using ImageAccess.Core.Oci;
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
 /// <summary>Asks the token service, as containerd asks it, for a token for a repository that the policy denies.</summary>
-internal sealed class TokenQuestion(RepositoryName denied, Patience patience)
+internal sealed class TokenProbe(RepositoryName denied, Timeouts timeouts)
 {
     /// <summary>To a client of this family a denied repository's token is refused.</summary>
     private const string UserAgent = "containerd/imageaccess-doctor";
@@ -15,10 +15,10 @@ internal sealed class TokenQuestion(RepositoryName denied, Patience patience)
 
     private static readonly Uri Endpoint = new($"https://{DockerHubHosts.TokenService}/token");
 
-    /// <exception cref="WayClosedException">Nobody answers.</exception>
-    public async Task<Outcome> AskAsync(Passage passage, CancellationToken cancellationToken)
+    /// <exception cref="RouteClosedException">Nobody answers.</exception>
+    public async Task<Outcome> AskAsync(Dialer dialer, CancellationToken cancellationToken)
     {
-        using var exchange = new Exchange(passage, patience);
+        using var exchange = new Exchange(dialer, timeouts);
         var address = AddressAt(Endpoint, RegistryAtTokenService, denied.Value);
         var answer = await exchange.GetAsync(address, cancellationToken, ("User-Agent", UserAgent));
         if (answer.IsDenial)
@@ -27,9 +27,9 @@ internal sealed class TokenQuestion(RepositoryName denied, Patience patience)
         var certificate = exchange.CertificateOf(Endpoint.IdnHost);
         var isTrusted = certificate?.IsTrusted ?? true;
         if (TryRead(answer, out _))
-            return Outcome.Open($"it gives a token for {denied.Value}; {certificate}", Curl.Token(passage, address, isTrusted, UserAgent));
+            return Outcome.Open($"it gives a token for {denied.Value}; {certificate}", Curl.Token(dialer, address, isTrusted, UserAgent));
         return answer.Status == 429
-            ? Outcome.Open($"it answers that too much was asked ({answer}); {certificate}", Curl.Status(passage, address, isTrusted))
+            ? Outcome.Open($"it answers that too much was asked ({answer}); {certificate}", Curl.Status(dialer, address, isTrusted))
             : Outcome.NotReachable($"it answers without a token ({answer})");
     }
 

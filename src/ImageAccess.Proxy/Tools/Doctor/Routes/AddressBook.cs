@@ -4,7 +4,7 @@ using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Tools.Doctor.Probes;
 
-namespace ImageAccess.Proxy.Tools.Doctor.Ways;
+namespace ImageAccess.Proxy.Tools.Doctor.Routes;
 
 /// <summary>The addresses of Docker Hub's names, from one source.</summary>
 /// <param name="kind">As the ways are called that begin here.</param>
@@ -39,7 +39,7 @@ internal sealed class AddressBook(string kind, bool isGiven)
     }
 
     /// <summary>Asks for all of the names at once.</summary>
-    public async Task FillAsync(IEnumerable<string> hosts, IHostResolver names, Patience patience, CancellationToken cancellationToken)
+    public async Task FillAsync(IEnumerable<string> hosts, IHostResolver names, Timeouts timeouts, CancellationToken cancellationToken)
     {
         var asked = hosts.Select(host => (Host: host, Answer: AskAsync(host))).ToList();
         foreach (var (host, answer) in asked)
@@ -54,11 +54,11 @@ internal sealed class AddressBook(string kind, bool isGiven)
         {
             try
             {
-                return (await patience.LimitAsync(Patience.Lookup, cancel => names.ResolveAsync(host, cancel), cancellationToken), null);
+                return (await timeouts.LimitAsync(Timeouts.Lookup, cancel => names.ResolveAsync(host, cancel), cancellationToken), null);
             }
             catch (SocketException exception)
             {
-                return ([], SocketWords.Of(exception));
+                return ([], SocketFailure.Of(exception));
             }
             catch (TimeoutException exception)
             {

@@ -4,13 +4,12 @@ using System.Net.Sockets;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Tools.Doctor;
-using ImageAccess.Proxy.Tools.Doctor.Probes;
 using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tests.Tools.Doctor;
 
 /// <summary>A client's machine of a test: its files, its variables, its names, and the port where its registries are.</summary>
-internal sealed class Patient : IHostResolver, IDisposable
+internal sealed class ExaminedMachine : IHostResolver, IDisposable
 {
     public const string Denied = "someuser/custom-image";
 
@@ -35,7 +34,7 @@ internal sealed class Patient : IHostResolver, IDisposable
     /// <summary>Every name that was looked up.</summary>
     public IReadOnlyCollection<string> Asked => _asked;
 
-    public Patient With(string file, string text)
+    public ExaminedMachine With(string file, string text)
     {
         var path = _root[file.TrimStart('/')];
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -43,14 +42,14 @@ internal sealed class Patient : IHostResolver, IDisposable
         return this;
     }
 
-    public Patient WithVariable(string name, string value)
+    public ExaminedMachine WithVariable(string name, string value)
     {
         _variables[name] = value;
         return this;
     }
 
     /// <summary>These names lead to a server on loopback.</summary>
-    public Patient Leading(IPEndPoint server, params IEnumerable<string> names)
+    public ExaminedMachine Leading(IPEndPoint server, params IEnumerable<string> names)
     {
         Port = server.Port;
         foreach (var name in names)
@@ -83,12 +82,12 @@ internal sealed class Patient : IHostResolver, IDisposable
 internal static class Reports
 {
     public static Finding Row(this DoctorReport report, string way, string host) =>
-        Assert.Single(report.Findings, finding => finding.Way.Kind == way && finding.Way.Host == host);
+        Assert.Single(report.Findings, finding => finding.Route.Kind == way && finding.Route.Host == host);
 
     /// <summary>Types the command of each open way into a shell: it succeeds.</summary>
     public static async Task AssertShownAsync(this DoctorReport report, params IEnumerable<(string Name, string Value)> variables)
     {
-        var commands = report.Findings.Where(finding => finding.Verdict == WayVerdict.Open).Select(finding => finding.Outcome.Command!).Distinct().ToList();
+        var commands = report.Findings.Where(finding => finding.Verdict == RouteVerdict.Open).Select(finding => finding.Outcome.Command!).Distinct().ToList();
         Assert.NotEmpty(commands);
         foreach (var command in commands)
         {

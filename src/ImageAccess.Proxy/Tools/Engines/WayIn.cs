@@ -5,12 +5,12 @@ namespace ImageAccess.Proxy.Tools.Engines;
 
 /// <summary>A way from a client to the proxy, with what the client must know of it.</summary>
 /// <param name="Authority">The certificate authority that the client is to trust, in PEM; none where none is needed.</param>
-internal abstract record Way(string? Authority);
+internal abstract record WayIn(string? Authority);
 
 /// <summary>By a mirror's address.</summary>
 /// <param name="Url">Scheme, host and port alone.</param>
 /// <param name="Authority">None where the mirror speaks http, or has a certificate that everybody trusts.</param>
-internal sealed record MirrorWay(Uri Url, string? Authority) : Way(Authority)
+internal sealed record MirrorWay(Uri Url, string? Authority) : WayIn(Authority)
 {
     /// <summary><c>mirror.example.com:5000</c>.</summary>
     public string Host => Url.Authority;
@@ -24,7 +24,7 @@ internal sealed record MirrorWay(Uri Url, string? Authority) : Way(Authority)
 /// <summary>Docker Hub's own names lead to the proxy.</summary>
 /// <param name="Addresses">Of IPv4, IPv6 or both.</param>
 /// <param name="Port">Where the gateway listens; clients come to 443.</param>
-internal sealed record GatewayWay(IReadOnlyList<IPAddress> Addresses, int Port, string Authority) : Way(Authority)
+internal sealed record GatewayWay(IReadOnlyList<IPAddress> Addresses, int Port, string Authority) : WayIn(Authority)
 {
     public new string Authority => base.Authority!;
 
@@ -34,7 +34,7 @@ internal sealed record GatewayWay(IReadOnlyList<IPAddress> Addresses, int Port, 
 /// <summary>By <c>CONNECT</c>.</summary>
 /// <param name="Proxy">Scheme, host and port alone.</param>
 /// <param name="User">Who signs in at the proxy, if somebody must.</param>
-internal sealed record ForwardProxyWay(Uri Proxy, string? User, string Authority) : Way(Authority)
+internal sealed record ForwardProxyWay(Uri Proxy, string? User, string Authority) : WayIn(Authority)
 {
     /// <summary>Stands where the password belongs: none is taken on a command line, which other people see.</summary>
     public const string Placeholder = "PASSWORD";
