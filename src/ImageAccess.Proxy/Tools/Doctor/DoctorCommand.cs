@@ -28,7 +28,7 @@ internal static class DoctorCommand
         var resolve = new Option<string[]>("--resolve") { Description = "Real addresses of one of Docker Hub's names, as a client could write them into its hosts file.", HelpName = "NAME=ADDRESS[,ADDRESS]" };
         var resolver = new Option<string?>("--resolver") { Description = "A DNS server to ask for real addresses, besides the system's.", HelpName = "ADDRESS[:PORT]" };
         var proxies = new Option<string[]>("--proxy") { Description = "A forward proxy to try, besides HTTPS_PROXY and those in dockerd's configuration.", HelpName = "URL" };
-        var mirrors = new Option<string[]>("--mirror") { Description = "A mirror to try, besides those in the configuration of docker, containerd, podman, BuildKit and k3s.", HelpName = "URL" };
+        var mirrors = new Option<string[]>("--mirror") { Description = "A mirror to try, besides those in the configuration of this machine's engines.", HelpName = "URL" };
         var json = Verb.Json();
 
         var command = new Command("doctor", "Tries every way to Docker Hub that a client on this machine could take, and tells which lead past the policy. Exit code 1 when one does.")

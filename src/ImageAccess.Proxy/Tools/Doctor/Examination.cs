@@ -18,7 +18,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
     public async Task<DoctorReport> RunAsync(CancellationToken cancellationToken)
     {
         var files = new ConfigurationFiles(machine.Root, machine.Home);
-        var configurations = ClientConfigurations.Read(files);
+        var configurations = KnownEngines.Read(files);
         _notes.AddRange(files.Remarks);
         var proxies = FindProxies(configurations);
         var books = await FindAddressesAsync(cancellationToken);
@@ -30,7 +30,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         return new DoctorReport(settings.Denied.Value, [.. findings, .. Fallbacks(configurations, findings)], _notes);
     }
 
-    private List<ProxyAddress> FindProxies(IReadOnlyList<ClientConfiguration> configurations)
+    private List<ProxyAddress> FindProxies(IReadOnlyList<EngineConfiguration> configurations)
     {
         var proxies = new List<ProxyAddress>();
         foreach (var variable in ProxyVariables)
@@ -68,7 +68,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         return [found, given];
     }
 
-    private IEnumerable<Route> FindRoutes(IReadOnlyList<ClientConfiguration> configurations, IReadOnlyList<ProxyAddress> proxies, IReadOnlyList<AddressBook> books)
+    private IEnumerable<Route> FindRoutes(IReadOnlyList<EngineConfiguration> configurations, IReadOnlyList<ProxyAddress> proxies, IReadOnlyList<AddressBook> books)
     {
         var probe = new HostProbe(settings.Denied, _timeouts);
         var (direct, proxied, mirrored, quic) = (
@@ -119,7 +119,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
     }
 
     /// <summary>A fallback is as open as what it falls back to.</summary>
-    private static IEnumerable<Finding> Fallbacks(IReadOnlyList<ClientConfiguration> configurations, IReadOnlyList<Finding> findings)
+    private static IEnumerable<Finding> Fallbacks(IReadOnlyList<EngineConfiguration> configurations, IReadOnlyList<Finding> findings)
     {
         var open = findings.FirstOrDefault(finding => finding.Route.ServesFallbacks && finding.Verdict == RouteVerdict.Open);
         return configurations.Where(configuration => configuration.Fallback is not null).Select(configuration =>

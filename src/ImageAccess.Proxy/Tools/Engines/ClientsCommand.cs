@@ -6,20 +6,10 @@ namespace ImageAccess.Proxy.Tools.Engines;
 /// <summary><c>imageaccess clients CLIENT --mode MODE</c>: what a client's machine must have to come by the proxy.</summary>
 internal static class ClientsCommand
 {
-    private static readonly Dictionary<string, Func<WayIn, ClientSetup>> Clients = new(StringComparer.Ordinal)
-    {
-        ["docker"] = DockerClient.Build,
-        ["containerd"] = ContainerdClient.Build,
-        ["buildkit"] = BuildKitClient.Build,
-        ["podman"] = PodmanClient.Build,
-        ["kubernetes"] = KubernetesClient.Build,
-        ["ci"] = ContinuousIntegration.Build,
-    };
-
     public static Command Build()
     {
-        var client = new Argument<string>("CLIENT") { Description = "docker, containerd, buildkit, podman (buildah, skopeo, CRI-O), kubernetes or ci." };
-        client.AcceptOnlyFromAmong([.. Clients.Keys]);
+        var client = new Argument<string>("CLIENT") { Description = $"{string.Join(", ", KnownEngines.All.SkipLast(1).Select(engine => engine.Description))} or {KnownEngines.All[^1].Description}." };
+        client.AcceptOnlyFromAmong([.. KnownEngines.All.Select(engine => engine.Name)]);
         var mode = new Option<string>("--mode") { Description = "The way in: mirror, gateway or forward-proxy.", HelpName = "MODE", Required = true };
         mode.AcceptOnlyFromAmong("mirror", "gateway", "forward-proxy");
         var addresses = new Option<string[]>("--address")
@@ -50,7 +40,7 @@ internal static class ClientsCommand
             var (name, way) = (parsed.GetValue(client)!, parsed.GetValue(mode)!);
             var reading = new WayInReader(
                 Verb.Configuration(parsed.GetValue(file)), parsed.GetValue(addresses) ?? [], parsed.GetValue(authority), parsed.GetValue(user));
-            var setup = Clients[name](reading.Read(way));
+            var setup = reading.Read(way).SetUp(KnownEngines.All.Single(engine => engine.Name == name));
             var written = parsed.GetValue(directory) is { } below ? ClientTree.Write(below, setup) : null;
             if (parsed.GetValue(json))
                 await Verb.WriteJsonAsync(output, setup.Facts(name, way));

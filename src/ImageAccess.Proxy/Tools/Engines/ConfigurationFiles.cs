@@ -13,8 +13,13 @@ internal sealed class ConfigurationFiles(string root, string home)
 
     public IReadOnlyList<string> Remarks => _remarks;
 
-    /// <summary>A file below the home folder.</summary>
-    public string InHome(string file) => $"{home.TrimEnd('/')}/{file}";
+    /// <summary>The paths of a file of an engine on this machine. Of a folder's files, those that are there, in the order in which programs read them.</summary>
+    public IReadOnlyList<string> PathsOf(EngineFile file)
+    {
+        var path = file.Path.StartsWith("~/", StringComparison.Ordinal) ? $"{home.TrimEnd('/')}{file.Path[1..]}" : file.Path;
+        var star = path.IndexOf('*', StringComparison.Ordinal);
+        return star < 0 ? [path] : List(path[..(star - 1)], path[star..]);
+    }
 
     public bool IsFolder(string path) => Directory.Exists(Place(path));
 
@@ -57,12 +62,11 @@ internal sealed class ConfigurationFiles(string root, string home)
         }
     }
 
-    /// <summary>The files of a folder with an ending, in the order in which programs read them.</summary>
-    public IReadOnlyList<string> List(string folder, string ending)
+    private IReadOnlyList<string> List(string folder, string pattern)
     {
         try
         {
-            return [.. Directory.EnumerateFiles(Place(folder), $"*{ending}").Select(file => $"{folder}/{Path.GetFileName(file)}").Order(StringComparer.Ordinal)];
+            return [.. Directory.EnumerateFiles(Place(folder), pattern).Select(file => $"{folder}/{Path.GetFileName(file)}").Order(StringComparer.Ordinal)];
         }
         catch (DirectoryNotFoundException)
         {
@@ -94,6 +98,39 @@ internal sealed class ConfigurationFiles(string root, string home)
 
             yield return text.Split('\0');
         }
+    }
+
+    /// <summary>The mirrors that a file names. One that cannot be read is remarked.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="what">As the file calls one: <c>a mirror</c>.</param>
+    /// <param name="texts">As they stand there.</param>
+    public IReadOnlyList<MirrorAddress> MirrorsIn(string file, string what, IEnumerable<string> texts)
+    {
+        var mirrors = new List<MirrorAddress>();
+        foreach (var text in texts)
+        {
+            if (MirrorAddress.TryParseUrl(text, isWholePath: false, out var mirror))
+                mirrors.Add(mirror);
+            else
+                Remark(file, $"names {what} that is no address");
+        }
+
+        return mirrors;
+    }
+
+    /// <summary>The forward proxies that a file names. One that cannot be read is remarked.</summary>
+    public IReadOnlyList<ProxyAddress> ProxiesIn(string file, IEnumerable<string> texts)
+    {
+        var proxies = new List<ProxyAddress>();
+        foreach (var text in texts.Where(text => text.Length > 0))
+        {
+            if (ProxyAddress.TryParse(text, file, out var proxy))
+                proxies.Add(proxy);
+            else
+                Remark(file, "names a proxy that is no http or https address; it was not tried");
+        }
+
+        return proxies;
     }
 
     public void Remark(string path, string problem) => _remarks.Add($"{path} {problem}");

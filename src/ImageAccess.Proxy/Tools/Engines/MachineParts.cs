@@ -44,15 +44,6 @@ internal static class MachineParts
             yield return $"Clients come to port 443, the gateway listens on {way.Port}: deploy/egress-gateway redirects the one to the other.";
     }
 
-    /// <summary>A daemon's proxy, by systemd. A percent sign is systemd's own there.</summary>
-    public static ClientFile DropIn(string unit, ForwardProxyWay way, string noProxy = NoProxy) => new(DropInPath(unit), $"""
-        # {DropInPath(unit)}
-        {Remark(way)}[Service]
-        Environment="HTTPS_PROXY={way.Address.Replace("%", "%%", StringComparison.Ordinal)}"
-        Environment="NO_PROXY={noProxy}"
-
-        """);
-
     /// <summary>The proxy of what people and scripts start by hand.</summary>
     public static ClientFile Profile(ForwardProxyWay way) => new("/etc/profile.d/imageaccess.sh", $"""
         # /etc/profile.d/imageaccess.sh
@@ -65,11 +56,6 @@ internal static class MachineParts
 
         """;
 
-    public static ClientCommand Restart(string unit) => new($"systemctl restart {unit}", $"systemctl restart {unit}");
-
-    public static ClientCommand Reload(string unit) =>
-        new($"systemctl daemon-reload && systemctl restart {unit}", $"systemctl daemon-reload && systemctl restart {unit}");
-
     public static IEnumerable<string> ProxyNotes(ForwardProxyWay way)
     {
         yield return "Add to NO_PROXY the registries that are reached without the proxy. HTTP_PROXY stays unset: the proxy refuses plain http.";
@@ -77,7 +63,6 @@ internal static class MachineParts
             yield return $"Write the password where {ForwardProxyWay.Placeholder} stands, percent-encoded, and let root alone read the file: chmod 600.";
     }
 
-    private static string DropInPath(string unit) => $"/etc/systemd/system/{unit}.service.d/imageaccess.conf";
-
-    private static string Remark(ForwardProxyWay way) => way.User is null ? "" : $"# {ForwardProxyWay.Placeholder} is to be replaced.\n";
+    /// <summary>A comment for a file in which a password belongs.</summary>
+    public static string Remark(ForwardProxyWay way) => way.User is null ? "" : $"# {ForwardProxyWay.Placeholder} is to be replaced.\n";
 }

@@ -1,11 +1,14 @@
 using System.Net;
-using System.Net.Sockets;
 
 namespace ImageAccess.Proxy.Tools.Engines;
 
 /// <summary>A way from a client to the proxy, with what the client must know of it.</summary>
 /// <param name="Authority">The certificate authority that the client is to trust, in PEM; none where none is needed.</param>
-internal abstract record WayIn(string? Authority);
+internal abstract record WayIn(string? Authority)
+{
+    /// <summary>What a client's machine must have for this engine to come this way.</summary>
+    public abstract ClientSetup SetUp(IEngine engine);
+}
 
 /// <summary>By a mirror's address.</summary>
 /// <param name="Url">Scheme, host and port alone.</param>
@@ -19,6 +22,8 @@ internal sealed record MirrorWay(Uri Url, string? Authority) : WayIn(Authority)
 
     /// <summary>Without a path: <c>http://mirror.example.com:5000</c>.</summary>
     public string Address => Url.GetLeftPart(UriPartial.Authority);
+
+    public override ClientSetup SetUp(IEngine engine) => engine.Mirror(this);
 }
 
 /// <summary>Docker Hub's own names lead to the proxy.</summary>
@@ -28,7 +33,7 @@ internal sealed record GatewayWay(IReadOnlyList<IPAddress> Addresses, int Port, 
 {
     public new string Authority => base.Authority!;
 
-    public bool HasFamily(AddressFamily family) => Addresses.Any(address => address.AddressFamily == family);
+    public override ClientSetup SetUp(IEngine engine) => engine.Gateway(this);
 }
 
 /// <summary>By <c>CONNECT</c>.</summary>
@@ -45,4 +50,6 @@ internal sealed record ForwardProxyWay(Uri Proxy, string? User, string Authority
     public string Address => User is null
         ? Proxy.GetLeftPart(UriPartial.Authority)
         : $"{Proxy.Scheme}://{Uri.EscapeDataString(User)}:{Placeholder}@{Proxy.Authority}";
+
+    public override ClientSetup SetUp(IEngine engine) => engine.ForwardProxy(this);
 }

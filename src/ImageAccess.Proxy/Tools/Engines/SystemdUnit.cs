@@ -2,12 +2,30 @@ using System.Text;
 
 namespace ImageAccess.Proxy.Tools.Engines;
 
-/// <summary>The <c>Environment=</c> lines of a systemd unit (systemd.exec(5)).</summary>
-internal static class SystemdEnvironment
+/// <summary>A daemon under systemd, which gets its proxy from a drop-in of its unit (systemd.unit(5)).</summary>
+internal sealed class SystemdUnit(string name)
 {
     private const string Key = "Environment=";
 
-    /// <summary>The proxies that a program with these variables uses. A later line wins, an empty one takes back all before it.</summary>
+    public EngineFile DropIns { get; } = new($"/etc/systemd/system/{name}.service.d/*.conf", WaysIn.ForwardProxy);
+
+    public ClientCommand Restart { get; } = Both($"systemctl restart {name}");
+
+    /// <summary>After a change of a drop-in.</summary>
+    public ClientCommand Reload { get; } = Both($"systemctl daemon-reload && systemctl restart {name}");
+
+    /// <summary>The drop-in with the daemon's proxy. systemd reads a percent sign as its own.</summary>
+    public ClientFile DropIn(ForwardProxyWay way, string noProxy = MachineParts.NoProxy) => new(DropIns.Ours, $"""
+        # {DropIns.Ours}
+        {MachineParts.Remark(way)}[Service]
+        Environment="HTTPS_PROXY={way.Address.Replace("%", "%%", StringComparison.Ordinal)}"
+        Environment="NO_PROXY={noProxy}"
+
+        """);
+
+    /// <summary>
+    /// The proxies in the <c>Environment=</c> lines of a drop-in (systemd.exec(5)). A later line wins; an empty one takes back all before it.
+    /// </summary>
     public static IReadOnlyList<string> Proxies(string text)
     {
         var variables = new Dictionary<string, string>();
@@ -27,7 +45,7 @@ internal static class SystemdEnvironment
         return [.. variables.Where(variable => variable.Key.ToUpperInvariant() is "HTTPS_PROXY" or "HTTP_PROXY").Select(variable => variable.Value).Distinct()];
     }
 
-    /// <summary>Separated by spaces, quoted as a whole or in part; <c>%%</c> is a percent sign.</summary>
+    /// <summary>Words are separated by spaces and quoted as a whole or in part; <c>%%</c> is a percent sign.</summary>
     private static List<string> Words(string text)
     {
         var words = new List<string>();
@@ -55,4 +73,6 @@ internal static class SystemdEnvironment
             word.Clear();
         }
     }
+
+    private static ClientCommand Both(string command) => new(command, command);
 }

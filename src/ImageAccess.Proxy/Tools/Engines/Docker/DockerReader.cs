@@ -1,25 +1,28 @@
 using System.Text.Json;
 
-namespace ImageAccess.Proxy.Tools.Engines;
+namespace ImageAccess.Proxy.Tools.Engines.Docker;
 
-/// <summary>dockerd: <c>daemon.json</c>, its command line, the variables that systemd gives it.</summary>
-internal static class DockerConfiguration
+/// <summary>What dockerd is told: by <c>daemon.json</c>, by its command line, by the variables that systemd gives it.</summary>
+internal static class DockerReader
 {
-    private const string Engine = "docker";
-
     private static readonly JsonDocumentOptions Lenient = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
-    public static IEnumerable<ClientConfiguration> Read(ConfigurationFiles files)
+    public static IEnumerable<EngineConfiguration> Read(ConfigurationFiles files)
     {
         var daemons = files.CommandLines().Where(line => Path.GetFileName(line[0]) == "dockerd").ToList();
-        string[] places = ["/etc/docker/daemon.json", files.InHome(".config/docker/daemon.json"), .. daemons.SelectMany(line => ValuesOf(line, "--config-file"))];
+        string[] places =
+        [
+            .. files.PathsOf(DockerEngine.Daemon),
+            .. files.PathsOf(DockerEngine.RootlessDaemon),
+            .. daemons.SelectMany(line => ValuesOf(line, "--config-file")),
+        ];
         return places.Distinct().Select(place => ReadDaemon(files, place))
             .Concat(daemons.Select(line => Describe(files, "the command line of dockerd", ValuesOf(line, "--registry-mirror"), [.. ValuesOf(line, "--https-proxy"), .. ValuesOf(line, "--http-proxy")])))
-            .Concat(files.List("/etc/systemd/system/docker.service.d", ".conf").Select(file => Describe(files, file, [], SystemdEnvironment.Proxies(files.Read(file) ?? ""))))
-            .OfType<ClientConfiguration>();
+            .Concat(files.PathsOf(DockerEngine.Unit.DropIns).Select(file => Describe(files, file, [], SystemdUnit.Proxies(files.Read(file) ?? ""))))
+            .OfType<EngineConfiguration>();
     }
 
-    private static ClientConfiguration? ReadDaemon(ConfigurationFiles files, string file)
+    private static EngineConfiguration? ReadDaemon(ConfigurationFiles files, string file)
     {
         if (files.Read(file) is not { } text)
             return null;
@@ -43,29 +46,13 @@ internal static class DockerConfiguration
         static string? Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString() : null;
     }
 
-    private static ClientConfiguration? Describe(ConfigurationFiles files, string file, IReadOnlyList<string> mirrorTexts, IReadOnlyList<string> proxyTexts)
+    private static EngineConfiguration? Describe(ConfigurationFiles files, string file, IReadOnlyList<string> mirrorTexts, IReadOnlyList<string> proxyTexts)
     {
-        var mirrors = new List<MirrorAddress>();
-        foreach (var text in mirrorTexts)
+        var mirrors = files.MirrorsIn(file, "a mirror", mirrorTexts);
+        var proxies = files.ProxiesIn(file, proxyTexts);
+        return mirrors.Count + proxies.Count == 0 ? null : new EngineConfiguration
         {
-            if (MirrorAddress.TryParseUrl(text, isWholePath: false, out var mirror))
-                mirrors.Add(mirror);
-            else
-                files.Remark(file, "names a mirror that is no address");
-        }
-
-        var proxies = new List<ProxyAddress>();
-        foreach (var text in proxyTexts.Where(text => text.Length > 0))
-        {
-            if (ProxyAddress.TryParse(text, file, out var proxy))
-                proxies.Add(proxy);
-            else
-                files.Remark(file, "names a proxy that is no http or https address; it was not tried");
-        }
-
-        return mirrors.Count + proxies.Count == 0 ? null : new ClientConfiguration
-        {
-            Engine = Engine,
+            Engine = "docker",
             File = file,
             Mirrors = mirrors,
             Proxies = proxies,

@@ -1,24 +1,28 @@
 using ImageAccess.Core.Hosts;
 
-namespace ImageAccess.Proxy.Tools.Engines;
+namespace ImageAccess.Proxy.Tools.Engines.BuildKit;
 
 /// <summary>BuildKit: buildkitd by itself, the builder in dockerd, and buildx's own in a container.</summary>
-internal static class BuildKitClient
+internal sealed class BuildKitEngine : IEngine
 {
-    private const string Configuration = "/etc/buildkit/buildkitd.toml";
     private const string AuthorityPath = "/etc/buildkit/imageaccess.crt";
     private const string SourcePolicyPath = "/etc/buildkit/imageaccess-policy.json";
 
-    private const string Container =
-        $"buildx's docker-container driver takes nothing over from daemon.json: docker buildx create --use --buildkitd-config {Configuration}";
+    private static readonly EngineFile Settings = new("/etc/buildkit/buildkitd.toml", WaysIn.Mirror);
+    private static readonly SystemdUnit Unit = new("buildkit");
 
-    public static ClientSetup Build(WayIn way) => way switch
-    {
-        MirrorWay mirror => Mirror(mirror),
-        GatewayWay gateway => Gateway(gateway),
-        ForwardProxyWay proxy => ForwardProxy(proxy),
-        _ => throw new ArgumentOutOfRangeException(nameof(way)),
-    };
+    private static readonly string Container =
+        $"buildx's docker-container driver takes nothing over from daemon.json: docker buildx create --use --buildkitd-config {Settings.Path}";
+
+    public string Name => "buildkit";
+
+    public IReadOnlyList<EngineFile> Files { get; } =
+    [
+        Settings,
+        new("~/.config/buildkit/buildkitd.toml", WaysIn.Mirror),
+        new("~/.config/buildkit/buildkitd.default.toml", WaysIn.Mirror),
+        new("~/.docker/buildx/buildkitd.default.toml", WaysIn.Mirror),
+    ];
 
     /// <summary>Rewrites every image of Docker Hub to the proxy's own name, before BuildKit asks for it.</summary>
     public static ClientFile SourcePolicy(string path, MirrorWay way) => new(path, $$"""
@@ -30,12 +34,12 @@ internal static class BuildKitClient
 
         """);
 
-    private static ClientSetup Mirror(MirrorWay way) => new()
+    public ClientSetup Mirror(MirrorWay way) => new()
     {
         Files =
         [
-            new ClientFile(Configuration, $"""
-                # {Configuration}
+            new ClientFile(Settings.Ours, $"""
+                # {Settings.Path}
                 [registry."docker.io"]
                   mirrors = ["{way.Host}"]
                 {(way.IsPlain || way.Authority is not null ? $"\n[registry.\"{way.Host}\"]\n{(way.IsPlain ? "  http = true" : $"  ca = [\"{AuthorityPath}\"]")}\n" : "")}
@@ -49,18 +53,18 @@ internal static class BuildKitClient
 
                 """),
         ],
-        Commands = [MachineParts.Restart("buildkit")],
+        Commands = [Unit.Restart],
         Notes =
         [
             "mirrors steers and does not enforce: when the mirror does not answer, or denies and does not hold, BuildKit pulls from Docker Hub. Nothing in buildkitd.toml prevents it.",
             "With the source policy (buildx 0.11 and BuildKit 0.12 or later; Docker 25 or later) nothing falls back. It is the build's, so every shell and job that builds needs the variable; buildctl takes --source-policy-file. Whoever unsets it is held by closed egress alone.",
             $"With it a denial shows its reason, and builds are recognized after docker login {way.Host}.",
             $"The builder in dockerd reads daemon.json instead of buildkitd.toml: imageaccess clients docker. {Container}",
-            $"Where there is a {Configuration} already, merge the tables into it by hand.",
+            $"Where there is a {Settings.Path} already, merge the tables into it by hand.",
         ],
     };
 
-    private static ClientSetup Gateway(GatewayWay way) => new()
+    public ClientSetup Gateway(GatewayWay way) => new()
     {
         Files =
         [
@@ -68,38 +72,40 @@ internal static class BuildKitClient
             MachineParts.Hosts(way),
             TrustedByContainers(),
         ],
-        Commands = [.. MachineParts.TrustAuthority, MachineParts.AddHosts, MachineParts.Restart("buildkit")],
+        Commands = [.. MachineParts.TrustAuthority, MachineParts.AddHosts, Unit.Restart],
         Notes =
         [
             "The client (docker, buildctl) fetches the tokens: its machine needs the trust store and the names as buildkitd's does.",
             $"{Container} --driver-opt network=host",
-            $"Where there is a {Configuration} already, merge the table into it by hand.",
+            $"Where there is a {Settings.Path} already, merge the table into it by hand.",
             .. MachineParts.HostsNotes(way),
         ],
     };
 
-    private static ClientSetup ForwardProxy(ForwardProxyWay way) => new()
+    public ClientSetup ForwardProxy(ForwardProxyWay way) => new()
     {
         Files =
         [
             MachineParts.Authority(way.Authority),
-            MachineParts.DropIn("buildkit", way),
+            Unit.DropIn(way),
             MachineParts.Profile(way),
             TrustedByContainers(),
         ],
-        Commands = [.. MachineParts.TrustAuthority, MachineParts.Reload("buildkit")],
+        Commands = [.. MachineParts.TrustAuthority, Unit.Reload],
         Notes =
         [
             "The client (docker, buildctl) fetches the tokens: the profile is for it, and its machine needs the trust store as buildkitd's does.",
             $"{Container} --driver-opt env.HTTPS_PROXY={way.Address} --driver-opt '\"env.NO_PROXY={MachineParts.NoProxy}\"'",
-            $"Where there is a {Configuration} already, merge the table into it by hand.",
+            $"Where there is a {Settings.Path} already, merge the table into it by hand.",
             .. MachineParts.ProxyNotes(way),
         ],
     };
 
+    public IEnumerable<EngineConfiguration> Read(ConfigurationFiles files) => BuildKitReader.Read(files, Files);
+
     /// <summary>buildx copies the file into its container, whose system trust store is the image's own.</summary>
-    private static ClientFile TrustedByContainers() => new(Configuration, $"""
-        # {Configuration}
+    private static ClientFile TrustedByContainers() => new(Settings.Ours, $"""
+        # {Settings.Path}
         [registry."docker.io"]
           ca = ["{MachineParts.AuthorityPath}"]
 

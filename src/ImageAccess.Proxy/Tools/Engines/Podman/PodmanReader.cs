@@ -1,19 +1,19 @@
 using ImageAccess.Core.Hosts;
 using Tomlyn.Model;
 
-namespace ImageAccess.Proxy.Tools.Engines;
+namespace ImageAccess.Proxy.Tools.Engines.Podman;
 
-/// <summary>podman, buildah and skopeo: <c>registries.conf</c> (containers-registries.conf(5)).</summary>
-internal static class PodmanConfiguration
+/// <summary>What podman, buildah and skopeo are told by <c>registries.conf</c> (containers-registries.conf(5)).</summary>
+internal static class PodmanReader
 {
-    public static IEnumerable<ClientConfiguration> Read(ConfigurationFiles files) =>
-        Read(files, "/etc/containers").Concat(Read(files, files.InHome(".config/containers")));
+    public static IEnumerable<EngineConfiguration> Read(ConfigurationFiles files) =>
+        Read(files, PodmanEngine.Machine).Concat(Read(files, PodmanEngine.Home));
 
     /// <summary>A later file replaces what an earlier one says of the same prefix.</summary>
-    private static IEnumerable<ClientConfiguration> Read(ConfigurationFiles files, string folder)
+    private static IEnumerable<EngineConfiguration> Read(ConfigurationFiles files, RegistriesFiles place)
     {
         var registries = new Dictionary<string, (string File, TomlTable Registry)>();
-        foreach (var file in files.List($"{folder}/registries.conf.d", ".conf").Prepend($"{folder}/registries.conf"))
+        foreach (var file in files.PathsOf(place.Main).Concat(files.PathsOf(place.DropIns)))
         {
             foreach (var registry in files.ReadToml(file)?.Tables("registry") ?? [])
                 registries[(registry.Text("prefix") ?? registry.Text("location") ?? "").TrimEnd('/')] = (file, registry);
@@ -23,7 +23,7 @@ internal static class PodmanConfiguration
             .Select(entry => Describe(files, entry.Value.File, entry.Key, entry.Value.Registry));
     }
 
-    private static ClientConfiguration Describe(ConfigurationFiles files, string file, string prefix, TomlTable registry)
+    private static EngineConfiguration Describe(ConfigurationFiles files, string file, string prefix, TomlTable registry)
     {
         var location = registry.Text("location") ?? prefix;
         var isDockerHub = location.Split('/')[0] == DockerHubHosts.Domain;
@@ -34,7 +34,7 @@ internal static class PodmanConfiguration
         if (!isDockerHub && !isBlocked)
             Add(location, registry.IsTrue("insecure"));
 
-        return new ClientConfiguration
+        return new EngineConfiguration
         {
             Engine = "podman",
             File = file,

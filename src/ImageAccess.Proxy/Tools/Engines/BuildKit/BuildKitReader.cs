@@ -1,18 +1,14 @@
 using ImageAccess.Core.Hosts;
 
-namespace ImageAccess.Proxy.Tools.Engines;
+namespace ImageAccess.Proxy.Tools.Engines.BuildKit;
 
-/// <summary>BuildKit: <c>buildkitd.toml</c>, and what buildx gives to the builders that it makes.</summary>
-internal static class BuildKitConfiguration
+/// <summary>What BuildKit is told by <c>buildkitd.toml</c>, and by what buildx gives to the builders that it makes.</summary>
+internal static class BuildKitReader
 {
-    public static IEnumerable<ClientConfiguration> Read(ConfigurationFiles files) =>
-        new[]
-        {
-            "/etc/buildkit/buildkitd.toml", files.InHome(".config/buildkit/buildkitd.toml"), files.InHome(".config/buildkit/buildkitd.default.toml"),
-            files.InHome(".docker/buildx/buildkitd.default.toml"),
-        }.Select(file => ReadFile(files, file)).OfType<ClientConfiguration>();
+    public static IEnumerable<EngineConfiguration> Read(ConfigurationFiles files, IEnumerable<EngineFile> all) =>
+        all.SelectMany(files.PathsOf).Select(file => ReadFile(files, file)).OfType<EngineConfiguration>();
 
-    private static ClientConfiguration? ReadFile(ConfigurationFiles files, string file)
+    private static EngineConfiguration? ReadFile(ConfigurationFiles files, string file)
     {
         var registries = files.ReadToml(file)?.Table("registry");
         var mirrors = new List<MirrorAddress>();
@@ -25,7 +21,7 @@ internal static class BuildKitConfiguration
                 files.Remark(file, "names a mirror that is no address");
         }
 
-        return mirrors.Count == 0 ? null : new ClientConfiguration
+        return mirrors.Count == 0 ? null : new EngineConfiguration
         {
             Engine = "BuildKit",
             File = file,

@@ -2,7 +2,7 @@
 namespace ImageAccess.Proxy.Tools.Engines;
 
 /// <summary>What one file says about one engine's way to Docker Hub.</summary>
-internal sealed record ClientConfiguration
+internal sealed record EngineConfiguration
 {
     /// <summary>As <c>docker</c>, <c>containerd</c>.</summary>
     public required string Engine { get; init; }

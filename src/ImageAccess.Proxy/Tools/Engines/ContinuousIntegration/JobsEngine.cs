@@ -1,7 +1,11 @@
-namespace ImageAccess.Proxy.Tools.Engines;
+using ImageAccess.Proxy.Tools.Engines.BuildKit;
+using ImageAccess.Proxy.Tools.Engines.Docker;
+using ImageAccess.Proxy.Tools.Engines.Podman;
+
+namespace ImageAccess.Proxy.Tools.Engines.ContinuousIntegration;
 
 /// <summary>A repository whose jobs build and pull: what each job's shell reads, and how GitLab and GitHub make it do so.</summary>
-internal static class ContinuousIntegration
+internal sealed class JobsEngine : IEngine
 {
     private const string Folder = "ci/imageaccess";
     private const string Environment = $"{Folder}/env.sh";
@@ -12,15 +16,12 @@ internal static class ContinuousIntegration
     /// <summary>The folder of ours alone is added: Go's programs read all of them.</summary>
     private const string TrustAuthority = "export SSL_CERT_DIR=\"$here/trust:/etc/ssl/certs:/etc/pki/tls/certs\"";
 
-    public static ClientSetup Build(WayIn way) => way switch
-    {
-        MirrorWay mirror => Mirror(mirror),
-        GatewayWay gateway => Gateway(gateway),
-        ForwardProxyWay proxy => ForwardProxy(proxy),
-        _ => throw new ArgumentOutOfRangeException(nameof(way)),
-    };
+    public string Name => "ci";
 
-    private static ClientSetup Mirror(MirrorWay way) => new()
+    /// <summary>None: the files are a repository's, and a machine has no repository that could be looked for.</summary>
+    public IReadOnlyList<EngineFile> Files => [];
+
+    public ClientSetup Mirror(MirrorWay way) => new()
     {
         Files =
         [
@@ -34,8 +35,8 @@ internal static class ContinuousIntegration
                 export KANIKO_MIRROR="{KanikoArguments(way)}"
                 {(way.Authority is null ? "" : TrustAuthority + "\n")}
                 """),
-            PodmanClient.Registries($"{Folder}/registries.conf", way),
-            BuildKitClient.SourcePolicy($"{Folder}/source-policy.json", way),
+            PodmanEngine.Registries($"{Folder}/registries.conf", way),
+            BuildKitEngine.SourcePolicy($"{Folder}/source-policy.json", way),
             .. way.Authority is { } pem ? [Authority(pem)] : Array.Empty<ClientFile>(),
             GitLab(way, MirrorDaemon(way)),
             GitHub("CONTAINERS_REGISTRIES_CONF|SKOPEO_MIRROR|EXPERIMENTAL_BUILDKIT_SOURCE_POLICY|KANIKO_MIRROR|SSL_CERT_DIR"),
@@ -47,7 +48,7 @@ internal static class ContinuousIntegration
         ],
     };
 
-    private static ClientSetup Gateway(GatewayWay way) => new()
+    public ClientSetup Gateway(GatewayWay way) => new()
     {
         Files =
         [
@@ -74,7 +75,7 @@ internal static class ContinuousIntegration
         ],
     };
 
-    private static ClientSetup ForwardProxy(ForwardProxyWay way) => new()
+    public ClientSetup ForwardProxy(ForwardProxyWay way) => new()
     {
         Files =
         [
@@ -95,6 +96,8 @@ internal static class ContinuousIntegration
         ],
     };
 
+    public IEnumerable<EngineConfiguration> Read(ConfigurationFiles files) => [];
+
     private const string SystemTrust = """
         printf '%s' "$IMAGEACCESS_CA" >/usr/local/share/ca-certificates/imageaccess.crt
         update-ca-certificates
@@ -110,10 +113,10 @@ internal static class ContinuousIntegration
 
     private static string MirrorDaemon(MirrorWay way) =>
         (way.Authority is null ? "" : $"""
-            mkdir -p {DockerClient.AuthorityFolder(way)}
-            printf '%s' "$IMAGEACCESS_CA" >{DockerClient.AuthorityFolder(way)}/ca.crt
+            mkdir -p {DockerEngine.AuthorityFolder(way)}
+            printf '%s' "$IMAGEACCESS_CA" >{DockerEngine.AuthorityFolder(way)}/ca.crt
 
-            """) + $"exec dockerd-entrypoint.sh {DockerClient.MirrorArguments(way)}";
+            """) + $"exec dockerd-entrypoint.sh {DockerEngine.MirrorArguments(way)}";
 
     private static string KanikoArguments(MirrorWay way) =>
         $"--registry-mirror={way.Host} --skip-default-registry-fallback"

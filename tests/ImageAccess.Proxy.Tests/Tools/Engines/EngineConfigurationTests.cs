@@ -4,7 +4,7 @@ using ImageAccess.Proxy.Tools.Engines;
 namespace ImageAccess.Proxy.Tests.Tools.Engines;
 
 /// <summary>What is read from the files of engines, good, broken and hostile.</summary>
-public sealed class ClientConfigurationTests : IDisposable
+public sealed class EngineConfigurationTests : IDisposable
 {
     private const string Holds = "holds";
     private const string Falls = "falls back";
@@ -49,7 +49,7 @@ public sealed class ClientConfigurationTests : IDisposable
         _machine.With(file, text);
         var files = _machine.Files();
 
-        Assert.Equal(read, string.Join("; ", ClientConfigurations.Read(files).Select(Shown)));
+        Assert.Equal(read, string.Join("; ", KnownEngines.Read(files).Select(Shown)));
         Assert.Empty(files.Remarks);
     }
 
@@ -59,7 +59,7 @@ public sealed class ClientConfigurationTests : IDisposable
         _machine.With("/etc/rancher/k3s/registries.yaml", "mirrors:\n  docker.io:\n    endpoint: [\"http://m\"]\n")
             .With("/etc/rancher/k3s/config.yaml", "disable-default-registry-endpoint: true\n");
 
-        Assert.Equal(["k3s: http://m holds"], ClientConfigurations.Read(_machine.Files()).Select(Shown));
+        Assert.Equal(["k3s: http://m holds"], KnownEngines.Read(_machine.Files()).Select(Shown));
     }
 
     [Fact]
@@ -68,7 +68,7 @@ public sealed class ClientConfigurationTests : IDisposable
         _machine.With("/etc/containers/registries.conf", "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"old\"\n")
             .With("/etc/containers/registries.conf.d/50-company.conf", "[[registry]]\nprefix = \"docker.io\"\nlocation = \"new\"\n");
 
-        Assert.Equal(["podman: https://new holds"], ClientConfigurations.Read(_machine.Files()).Select(Shown));
+        Assert.Equal(["podman: https://new holds"], KnownEngines.Read(_machine.Files()).Select(Shown));
     }
 
     [Fact]
@@ -77,7 +77,7 @@ public sealed class ClientConfigurationTests : IDisposable
         _machine.With("/etc/containerd/config.toml", "version = 3\n[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path = \"/opt/a:/opt/b\"\n")
             .With("/opt/b/docker.io/hosts.toml", "server = \"http://m\"\n[host.\"http://m\"]\n");
 
-        Assert.Equal(["containerd: http://m holds"], ClientConfigurations.Read(_machine.Files()).Select(Shown));
+        Assert.Equal(["containerd: http://m holds"], KnownEngines.Read(_machine.Files()).Select(Shown));
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class ClientConfigurationTests : IDisposable
     {
         _machine.With("/proc/9/cmdline", "dockerd\0--config-file\0/opt/daemon.json\0").With("/opt/daemon.json", """{"registry-mirrors":["http://m"]}""");
 
-        Assert.Equal(["docker: http://m falls back"], ClientConfigurations.Read(_machine.Files()).Select(Shown));
+        Assert.Equal(["docker: http://m falls back"], KnownEngines.Read(_machine.Files()).Select(Shown));
     }
 
     public static TheoryData<string, string, string> Broken => new()
@@ -128,7 +128,7 @@ public sealed class ClientConfigurationTests : IDisposable
     {
         _machine.With(file, text);
 
-        Assert.Empty(ClientConfigurations.Read(_machine.Files()));
+        Assert.Empty(KnownEngines.Read(_machine.Files()));
     }
 
     [Fact]
@@ -137,11 +137,11 @@ public sealed class ClientConfigurationTests : IDisposable
         _machine.With("/etc/docker/daemon.json", new string(' ', (16 * 1024 * 1024) + 1));
         var files = _machine.Files();
 
-        Assert.Empty(ClientConfigurations.Read(files));
+        Assert.Empty(KnownEngines.Read(files));
         Assert.Equal(["/etc/docker/daemon.json has more than 16 MiB, which are not read"], files.Remarks);
     }
 
-    private static string Shown(ClientConfiguration configuration)
+    private static string Shown(EngineConfiguration configuration)
     {
         string?[] words =
         [

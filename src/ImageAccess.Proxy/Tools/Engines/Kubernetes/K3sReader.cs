@@ -1,15 +1,15 @@
 using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Tools.Scanning;
 
-namespace ImageAccess.Proxy.Tools.Engines;
+namespace ImageAccess.Proxy.Tools.Engines.Kubernetes;
 
-/// <summary>k3s: <c>registries.yaml</c>, from which it writes containerd's configuration.</summary>
-internal static class K3sConfiguration
+/// <summary>What k3s is told by <c>registries.yaml</c>, from which it writes containerd's configuration.</summary>
+internal static class K3sReader
 {
-    private const string File = "/etc/rancher/k3s/registries.yaml";
-    private const string Settings = "/etc/rancher/k3s/config.yaml";
+    private static readonly string File = KubernetesEngine.Registries.Path;
+    private static readonly string Settings = KubernetesEngine.Settings.Path;
 
-    public static IEnumerable<ClientConfiguration> Read(ConfigurationFiles files)
+    public static IEnumerable<EngineConfiguration> Read(ConfigurationFiles files)
     {
         try
         {
@@ -22,24 +22,17 @@ internal static class K3sConfiguration
         }
     }
 
-    private static IEnumerable<ClientConfiguration> ReadFile(ConfigurationFiles files)
+    private static IEnumerable<EngineConfiguration> ReadFile(ConfigurationFiles files)
     {
         if (ReadYaml(files, File)?.Find("mirrors") is not YamlMap registries)
             return [];
 
-        var mirrors = new List<MirrorAddress>();
-        foreach (var text in EndpointsOf(registries))
-        {
-            if (MirrorAddress.TryParseUrl(text, isWholePath: false, out var mirror))
-                mirrors.Add(mirror);
-            else
-                files.Remark(File, "names an endpoint that is no address");
-        }
+        var mirrors = files.MirrorsIn(File, "an endpoint", EndpointsOf(registries));
 
         var holds = ReadYaml(files, Settings)?.Find("disable-default-registry-endpoint") is YamlText { Text: "true" };
         return mirrors.Count == 0 ? [] :
         [
-            new ClientConfiguration
+            new EngineConfiguration
             {
                 Engine = "k3s",
                 File = File,

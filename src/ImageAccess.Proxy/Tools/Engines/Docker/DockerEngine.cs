@@ -1,18 +1,17 @@
-namespace ImageAccess.Proxy.Tools.Engines;
+namespace ImageAccess.Proxy.Tools.Engines.Docker;
 
 /// <summary>dockerd, with the builder that is in it, and the docker command line.</summary>
-internal static class DockerClient
+internal sealed class DockerEngine : IEngine
 {
-    private const string Daemon = "/etc/docker/daemon.json";
-    private const string Merge = $"Where there is a {Daemon} already, merge these keys into it by hand; undo it by taking them out again.";
+    public static readonly EngineFile Daemon = new("/etc/docker/daemon.json", WaysIn.Mirror | WaysIn.ForwardProxy);
+    public static readonly EngineFile RootlessDaemon = new("~/.config/docker/daemon.json", WaysIn.Mirror | WaysIn.ForwardProxy);
+    public static readonly SystemdUnit Unit = new("docker");
 
-    public static ClientSetup Build(WayIn way) => way switch
-    {
-        MirrorWay mirror => Mirror(mirror),
-        GatewayWay gateway => Gateway(gateway),
-        ForwardProxyWay proxy => ForwardProxy(proxy),
-        _ => throw new ArgumentOutOfRangeException(nameof(way)),
-    };
+    private static readonly string Merge = $"Where there is a {Daemon.Path} already, merge these keys into it by hand; undo it by taking them out again.";
+
+    public string Name => "docker";
+
+    public IReadOnlyList<EngineFile> Files => [Daemon, RootlessDaemon, Unit.DropIns];
 
     /// <summary>What a docker daemon in a container is started with.</summary>
     public static string MirrorArguments(MirrorWay way) =>
@@ -20,11 +19,11 @@ internal static class DockerClient
 
     public static string AuthorityFolder(MirrorWay way) => $"/etc/docker/certs.d/{way.Host}";
 
-    private static ClientSetup Mirror(MirrorWay way) => new()
+    public ClientSetup Mirror(MirrorWay way) => new()
     {
         Files =
         [
-            new ClientFile(Daemon, way.IsPlain
+            new ClientFile(Daemon.Ours, way.IsPlain
                 ? $$"""
                     {
                       "registry-mirrors": ["{{way.Address}}"],
@@ -40,7 +39,7 @@ internal static class DockerClient
                     """),
             .. way.Authority is { } pem ? [new ClientFile($"{AuthorityFolder(way)}/ca.crt", pem)] : Array.Empty<ClientFile>(),
         ],
-        Commands = [MachineParts.Restart("docker")],
+        Commands = [Unit.Restart],
         Notes =
         [
             Merge,
@@ -50,10 +49,10 @@ internal static class DockerClient
         ],
     };
 
-    private static ClientSetup Gateway(GatewayWay way) => new()
+    public ClientSetup Gateway(GatewayWay way) => new()
     {
         Files = [MachineParts.Authority(way.Authority), MachineParts.Hosts(way)],
-        Commands = [.. MachineParts.TrustAuthority, MachineParts.AddHosts, MachineParts.Restart("docker")],
+        Commands = [.. MachineParts.TrustAuthority, MachineParts.AddHosts, Unit.Restart],
         Notes =
         [
             "The system's trust store is needed on dockerd's machine and on that of the docker command line, which signs in for builds: /etc/docker/certs.d does not work for Docker Hub's names.",
@@ -62,13 +61,13 @@ internal static class DockerClient
         ],
     };
 
-    private static ClientSetup ForwardProxy(ForwardProxyWay way) => new()
+    public ClientSetup ForwardProxy(ForwardProxyWay way) => new()
     {
-        Files = [MachineParts.Authority(way.Authority), MachineParts.DropIn("docker", way), MachineParts.Profile(way)],
-        Commands = [.. MachineParts.TrustAuthority, MachineParts.Reload("docker")],
+        Files = [MachineParts.Authority(way.Authority), Unit.DropIn(way), MachineParts.Profile(way)],
+        Commands = [.. MachineParts.TrustAuthority, Unit.Reload],
         Alternatives =
         [
-            new ClientFile(Daemon, $$"""
+            new ClientFile(Daemon.Ours, $$"""
                 {
                   "proxies": {
                     "https-proxy": "{{way.Address}}",
@@ -89,4 +88,6 @@ internal static class DockerClient
             .. MachineParts.ProxyNotes(way),
         ],
     };
+
+    public IEnumerable<EngineConfiguration> Read(ConfigurationFiles files) => DockerReader.Read(files);
 }

@@ -1,17 +1,21 @@
 using ImageAccess.Core.Hosts;
 
-namespace ImageAccess.Proxy.Tools.Engines;
+namespace ImageAccess.Proxy.Tools.Engines.Podman;
 
 /// <summary>podman, buildah, skopeo and CRI-O.</summary>
-internal static class PodmanClient
+internal sealed class PodmanEngine : IEngine
 {
-    public static ClientSetup Build(WayIn way) => way switch
-    {
-        MirrorWay mirror => Mirror(mirror),
-        GatewayWay gateway => Gateway(gateway),
-        ForwardProxyWay proxy => ForwardProxy(proxy),
-        _ => throw new ArgumentOutOfRangeException(nameof(way)),
-    };
+    private static readonly EngineFile Settings = new("/etc/containers/containers.conf.d/*.conf", WaysIn.ForwardProxy);
+
+    public static RegistriesFiles Machine { get; } = new("/etc/containers");
+
+    public static RegistriesFiles Home { get; } = new("~/.config/containers");
+
+    public string Name => "podman";
+
+    public string Description => "podman (buildah, skopeo, CRI-O)";
+
+    public IReadOnlyList<EngineFile> Files => [Machine.Main, Machine.DropIns, Home.Main, Home.DropIns];
 
     public static ClientFile Registries(string path, MirrorWay way) => new(path, $"""
         # {path}
@@ -20,11 +24,11 @@ internal static class PodmanClient
         {string.Concat(DockerHubHosts.Registries.OrderBy(name => name.Length).Select(name => Registry(name, way)))}
         """);
 
-    private static ClientSetup Mirror(MirrorWay way) => new()
+    public ClientSetup Mirror(MirrorWay way) => new()
     {
         Files =
         [
-            Registries("/etc/containers/registries.conf.d/imageaccess.conf", way),
+            Registries(Machine.DropIns.Ours, way),
             .. way.Authority is { } pem ? [new ClientFile($"/etc/containers/certs.d/{way.Host}/ca.crt", pem)] : Array.Empty<ClientFile>(),
         ],
         Notes =
@@ -34,7 +38,7 @@ internal static class PodmanClient
         ],
     };
 
-    private static ClientSetup Gateway(GatewayWay way) => new()
+    public ClientSetup Gateway(GatewayWay way) => new()
     {
         Files = [MachineParts.Authority(way.Authority), MachineParts.Hosts(way)],
         Commands = [.. MachineParts.TrustAuthority, MachineParts.AddHosts],
@@ -45,9 +49,9 @@ internal static class PodmanClient
         ],
     };
 
-    private static ClientSetup ForwardProxy(ForwardProxyWay way) => new()
+    public ClientSetup ForwardProxy(ForwardProxyWay way) => new()
     {
-        Files = [MachineParts.Authority(way.Authority), Engine(way), MachineParts.Profile(way)],
+        Files = [MachineParts.Authority(way.Authority), Proxy(way), MachineParts.Profile(way)],
         Commands = MachineParts.TrustAuthority,
         Notes =
         [
@@ -56,8 +60,10 @@ internal static class PodmanClient
         ],
     };
 
-    private static ClientFile Engine(ForwardProxyWay way) => new("/etc/containers/containers.conf.d/imageaccess.conf", $"""
-        # /etc/containers/containers.conf.d/imageaccess.conf
+    public IEnumerable<EngineConfiguration> Read(ConfigurationFiles files) => PodmanReader.Read(files);
+
+    private static ClientFile Proxy(ForwardProxyWay way) => new(Settings.Ours, $"""
+        # {Settings.Ours}
         [engine]
         env = ["HTTPS_PROXY={way.Address}", "NO_PROXY={MachineParts.NoProxy}"]
 
@@ -70,4 +76,12 @@ internal static class PodmanClient
         location = "{way.Host}"
         {(way.IsPlain ? "insecure = true\n" : "")}
         """;
+}
+
+/// <summary><c>registries.conf</c> and its drop-ins below a folder.</summary>
+internal sealed class RegistriesFiles(string folder)
+{
+    public EngineFile Main { get; } = new($"{folder}/registries.conf", WaysIn.Mirror);
+
+    public EngineFile DropIns { get; } = new($"{folder}/registries.conf.d/*.conf", WaysIn.Mirror);
 }

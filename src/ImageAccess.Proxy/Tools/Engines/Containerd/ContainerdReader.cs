@@ -1,27 +1,26 @@
 using ImageAccess.Core.Hosts;
 using Tomlyn.Model;
 
-namespace ImageAccess.Proxy.Tools.Engines;
+namespace ImageAccess.Proxy.Tools.Engines.Containerd;
 
-/// <summary>containerd: <c>hosts.toml</c> of Docker Hub, or of all registries, and the mirrors of the CRI plugin.</summary>
-internal static class ContainerdConfiguration
+/// <summary>What containerd is told: by <c>hosts.toml</c> of Docker Hub or of all registries, and by the mirrors of the CRI plugin.</summary>
+internal static class ContainerdReader
 {
     private const string Engine = "containerd";
-    private const string Main = "/etc/containerd/config.toml";
 
-    public static IEnumerable<ClientConfiguration> Read(ConfigurationFiles files)
+    public static IEnumerable<EngineConfiguration> Read(ConfigurationFiles files)
     {
-        var registries = files.ReadToml(Main)?.Table("plugins")?.Values.OfType<TomlTable>().Select(plugin => plugin.Table("registry")).OfType<TomlTable>().ToList() ?? [];
+        var settings = ContainerdEngine.Settings.Path;
+        var registries = files.ReadToml(settings)?.Table("plugins")?.Values.OfType<TomlTable>().Select(plugin => plugin.Table("registry")).OfType<TomlTable>().ToList() ?? [];
         var folders = registries.SelectMany(registry => (registry.Text("config_path") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries))
-            .Append("/etc/containerd/certs.d").Select(folder => folder.TrimEnd('/')).Distinct();
-        return folders.Select(folder => ReadFolder(files, folder)).Concat(registries.Select(registry => ReadMirrors(files, registry))).OfType<ClientConfiguration>();
+            .Append(ContainerdEngine.Folder).Select(folder => folder.TrimEnd('/')).Distinct();
+        return folders.Select(folder => ReadFolder(files, folder)).Concat(registries.Select(registry => ReadMirrors(files, settings, registry))).OfType<EngineConfiguration>();
     }
 
     /// <summary>The folder of Docker Hub; the one for all registries where there is none.</summary>
-    private static ClientConfiguration? ReadFolder(ConfigurationFiles files, string folder)
+    private static EngineConfiguration? ReadFolder(ConfigurationFiles files, string folder)
     {
-        var own = $"{folder}/{DockerHubHosts.Domain}";
-        var file = $"{(files.IsFolder(own) ? own : $"{folder}/_default")}/hosts.toml";
+        var file = ContainerdEngine.HostsFile(folder, files.IsFolder($"{folder}/{DockerHubHosts.Domain}") ? DockerHubHosts.Domain : ContainerdEngine.AllRegistries);
         if (files.ReadToml(file) is not { } toml)
             return null;
 
@@ -32,7 +31,7 @@ internal static class ContainerdConfiguration
         var server = toml.Text("server");
         if (server is not null)
             Add(server, toml.IsTrue("override_path"));
-        return new ClientConfiguration { Engine = Engine, File = file, Mirrors = [.. mirrors.Distinct()], Fallback = FallbackOf(server, hosts, mirrors) };
+        return new EngineConfiguration { Engine = Engine, File = file, Mirrors = [.. mirrors.Distinct()], Fallback = FallbackOf(server, hosts, mirrors) };
 
         void Add(string text, bool isWholePath)
         {
@@ -52,22 +51,14 @@ internal static class ContainerdConfiguration
     };
 
     /// <summary>The older form: <c>registry.mirrors."docker.io"</c>.</summary>
-    private static ClientConfiguration? ReadMirrors(ConfigurationFiles files, TomlTable registry)
+    private static EngineConfiguration? ReadMirrors(ConfigurationFiles files, string file, TomlTable registry)
     {
-        var endpoints = (registry.Table("mirrors")?.Table(DockerHubHosts.Domain) ?? registry.Table("mirrors")?.Table("*"))?.Texts("endpoint").ToList() ?? [];
-        var mirrors = new List<MirrorAddress>();
-        foreach (var endpoint in endpoints)
-        {
-            if (MirrorAddress.TryParseUrl(endpoint, isWholePath: false, out var mirror))
-                mirrors.Add(mirror);
-            else
-                files.Remark(Main, "names a mirror that is no address");
-        }
-
-        return mirrors.Count == 0 ? null : new ClientConfiguration
+        var endpoints = (registry.Table("mirrors")?.Table(DockerHubHosts.Domain) ?? registry.Table("mirrors")?.Table("*"))?.Texts("endpoint") ?? [];
+        var mirrors = files.MirrorsIn(file, "a mirror", endpoints);
+        return mirrors.Count == 0 ? null : new EngineConfiguration
         {
             Engine = Engine,
-            File = Main,
+            File = file,
             Mirrors = mirrors,
             Fallback = new Fallback(true, "registry.mirrors falls back to Docker Hub when no endpoint serves"),
         };
