@@ -8,10 +8,10 @@ using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Doctor;
 
-/// <summary><c>imageaccess doctor</c>: on a client's machine, whether any way leads past the policy.</summary>
+/// <summary><c>imageaccess doctor</c>: finds out on a client's machine whether any route leads past the policy.</summary>
 internal static class DoctorCommand
 {
-    /// <summary>Known to many, of a personal account: such an account is never a verified publisher.</summary>
+    /// <summary>A well-known image of a personal account: such an account is never a verified publisher.</summary>
     public const string DefaultDenied = "jwilder/nginx-proxy";
 
     private const int DnsPort = 53;
@@ -48,7 +48,7 @@ internal static class DoctorCommand
         return command;
     }
 
-    /// <exception cref="MisuseException">Something is not what it has to be; all of it is named.</exception>
+    /// <exception cref="MisuseException">Some options are wrong; the exception names them all.</exception>
     internal static DoctorSettings Read(string denied, string[] resolve, string? resolver, string[] proxies, string[] mirrors)
     {
         var problems = new List<string>();

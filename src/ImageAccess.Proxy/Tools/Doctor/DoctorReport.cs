@@ -3,9 +3,9 @@ using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Doctor;
 
-/// <summary>What is told about the ways.</summary>
+/// <summary>What doctor tells about the routes.</summary>
 /// <param name="Denied">The repository that was asked for.</param>
-/// <param name="Findings">Each way, in the order in which they are thought of.</param>
+/// <param name="Findings">Each route, in the order in which it was found.</param>
 /// <param name="Notes">What a person should know besides.</param>
 internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findings, IReadOnlyList<string> Notes)
 {
@@ -57,7 +57,7 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
             $"{(open == 0 ? "no way is open" : open == 1 ? "1 way is open" : $"{open} ways are open")}, {Count(RouteVerdict.Enforced)} enforced, {Count(RouteVerdict.NotReachable)} not reachable");
     }
 
-    /// <summary>Who has met nobody has proved nothing.</summary>
+    /// <summary>When no route reached anybody, nothing is proved.</summary>
     private IEnumerable<string> AllNotes() => Findings.All(finding => finding.Verdict == RouteVerdict.NotReachable)
         ? Notes.Append("no way led to anybody: this machine is cut off, and whether the policy holds was not seen")
         : Notes;

@@ -4,16 +4,16 @@ using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor;
 
-/// <summary>What the doctor is told, besides what it finds.</summary>
+/// <summary>What the user tells doctor, besides what it finds.</summary>
 internal sealed record DoctorSettings
 {
     /// <summary>A repository that the policy denies.</summary>
     public required RepositoryName Denied { get; init; }
 
-    /// <summary>Addresses of Docker Hub's names, by hand.</summary>
+    /// <summary>Addresses of Docker Hub's names that the user gave.</summary>
     public IReadOnlyDictionary<string, IReadOnlyList<IPAddress>> Addresses { get; init; } = new Dictionary<string, IReadOnlyList<IPAddress>>();
 
-    /// <summary>A DNS server that is asked besides the system's.</summary>
+    /// <summary>A DNS server to ask besides the system's.</summary>
     public IPEndPoint? Resolver { get; init; }
 
     public IReadOnlyList<ProxyAddress> Proxies { get; init; } = [];

@@ -5,7 +5,7 @@ using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor;
 
-/// <summary>Finds the ways that clients of a machine have to Docker Hub, takes them all, and tells what became of each.</summary>
+/// <summary>Finds the routes to Docker Hub that clients of a machine have, tries them all, and tells what became of each.</summary>
 internal sealed class Examination(DoctorSettings settings, ClientMachine machine, TimeProvider time, Action<int, int> progress)
 {
     private const int AtOnce = 32;
@@ -24,7 +24,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         var books = await FindAddressesAsync(cancellationToken);
 
         var others = new OtherRegistries(machine, _timeouts).FindAsync(proxies, cancellationToken);
-        var findings = await TakeAsync([.. FindRoutes(configurations, proxies, books)], cancellationToken);
+        var findings = await TryAsync([.. FindRoutes(configurations, proxies, books)], cancellationToken);
         if (await others is { } note)
             _notes.Add(note);
         return new DoctorReport(settings.Denied.Value, [.. findings, .. Fallbacks(configurations, findings)], _notes);
@@ -54,7 +54,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         }
     }
 
-    /// <summary>As the system says, and as who asks does.</summary>
+    /// <summary>The addresses that the system knows, and those that the user gave.</summary>
     private async Task<IReadOnlyList<AddressBook>> FindAddressesAsync(CancellationToken cancellationToken)
     {
         var found = new AddressBook("direct", isGiven: false);
@@ -87,16 +87,16 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         ];
     }
 
-    private async Task<IReadOnlyList<Finding>> TakeAsync(IReadOnlyList<Route> routes, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Finding>> TryAsync(IReadOnlyList<Route> routes, CancellationToken cancellationToken)
     {
         using var slots = new SemaphoreSlim(AtOnce);
-        var takings = routes.Select(TakeAsync).ToList();
+        var attempts = routes.Select(TryAsync).ToList();
         var done = 0;
-        await foreach (var _ in Task.WhenEach(takings).WithCancellation(cancellationToken))
+        await foreach (var _ in Task.WhenEach(attempts).WithCancellation(cancellationToken))
             progress(++done, routes.Count);
-        return await Task.WhenAll(takings);
+        return await Task.WhenAll(attempts);
 
-        async Task<Finding> TakeAsync(Route route)
+        async Task<Finding> TryAsync(Route route)
         {
             await slots.WaitAsync(cancellationToken);
             try

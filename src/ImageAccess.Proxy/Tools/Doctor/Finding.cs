@@ -1,12 +1,12 @@
 namespace ImageAccess.Proxy.Tools.Doctor;
 
-/// <summary>What became of a way to Docker Hub. Zero is the one that alarms.</summary>
+/// <summary>What became of a route to Docker Hub. Zero is the verdict that alarms.</summary>
 internal enum RouteVerdict
 {
     /// <summary>It leads to Docker Hub, past the policy.</summary>
     Open,
 
-    /// <summary>It leads to somebody who refused what the policy denies.</summary>
+    /// <summary>It leads to a proxy that refused what the policy denies.</summary>
     Enforced,
 
     /// <summary>It leads nowhere.</summary>
@@ -26,7 +26,7 @@ internal static class RouteVerdicts
 
 /// <param name="Verdict">What became of it.</param>
 /// <param name="Detail">Why, for a person.</param>
-/// <param name="Command">By which a person sees that it is open.</param>
+/// <param name="Command">Shows a person that it is open.</param>
 internal sealed record Outcome(RouteVerdict Verdict, string Detail, string? Command = null)
 {
     public static Outcome NotReachable(string detail) => new(RouteVerdict.NotReachable, detail);
@@ -36,23 +36,23 @@ internal sealed record Outcome(RouteVerdict Verdict, string Detail, string? Comm
     public static Outcome Open(string detail, string command) => new(RouteVerdict.Open, detail, command);
 }
 
-/// <summary>A way that a client could take.</summary>
+/// <summary>A route to Docker Hub that a client could take.</summary>
 /// <param name="Kind">As <c>direct IPv4</c>, <c>mirror</c>.</param>
 /// <param name="Host">Where it leads.</param>
-/// <param name="TryAsync">Takes it.</param>
+/// <param name="TryAsync">Tries it.</param>
 internal sealed record Route(string Kind, string Host, Func<CancellationToken, Task<Outcome>> TryAsync)
 {
-    /// <summary>An engine that gives up on its mirror goes this way.</summary>
+    /// <summary>An engine whose mirror fails takes this route.</summary>
     public bool ServesFallbacks { get; init; }
 }
 
-/// <summary>A way that was tried.</summary>
+/// <summary>A route that was tried.</summary>
 internal sealed record Finding(Route Route, Outcome Outcome)
 {
     public RouteVerdict Verdict => Outcome.Verdict;
 }
 
-/// <summary>A way has ended before anything could be asked at its end.</summary>
+/// <summary>A route ends before anything can be asked at its end.</summary>
 internal sealed class RouteClosedException(RouteVerdict verdict, string detail) : Exception(detail)
 {
     public Outcome Outcome { get; } = new(verdict, detail);

@@ -1,20 +1,20 @@
 namespace ImageAccess.Proxy.Tools.Doctor;
 
-/// <summary>How long anything is waited for: each step some seconds, so that the whole stays well below a minute.</summary>
+/// <summary>How long each step may take: some seconds, so that the whole stays well below a minute.</summary>
 internal sealed class Timeouts(TimeProvider time)
 {
     public static readonly TimeSpan Lookup = TimeSpan.FromSeconds(5);
 
-    /// <summary>A first packet that is lost is repeated after a second.</summary>
+    /// <summary>The system sends a lost first packet again after a second.</summary>
     public static readonly TimeSpan Connection = TimeSpan.FromSeconds(3);
 
-    /// <summary>A connection with all that comes before the answer: TLS, a proxy, the request.</summary>
+    /// <summary>A connection and everything before the answer: TLS, a proxy, the request.</summary>
     public static readonly TimeSpan Answer = TimeSpan.FromSeconds(6);
 
-    /// <summary>All of one way.</summary>
+    /// <summary>One route from end to end.</summary>
     public static readonly TimeSpan Route = TimeSpan.FromSeconds(20);
 
-    /// <summary>A datagram's answer.</summary>
+    /// <summary>The answer to a datagram.</summary>
     public static readonly TimeSpan Datagram = TimeSpan.FromSeconds(2);
 
     public TimeProvider Time => time;

@@ -26,7 +26,7 @@ internal static class ClientTree
 
         """;
 
-    /// <returns>The paths of what was written; a file that is there already with the same content is none.</returns>
+    /// <returns>The paths that were written. A file that was there already with the same content is not among them.</returns>
     /// <exception cref="MisuseException">A file is there with other content, or cannot be written. In the first case nothing was written.</exception>
     public static IReadOnlyList<string> Write(string directory, ClientSetup setup)
     {

@@ -6,7 +6,7 @@ namespace ImageAccess.Proxy.Tools.Engines;
 
 /// <summary>The configuration files of a machine, and what was wrong with those that could not be read.</summary>
 /// <param name="root">Where the file system of the machine begins.</param>
-/// <param name="home">The home folder of who asks, as the machine names it.</param>
+/// <param name="home">The user's home folder, as the machine names it.</param>
 internal sealed class ConfigurationFiles(string root, string home)
 {
     private readonly List<string> _remarks = [];
@@ -23,7 +23,7 @@ internal sealed class ConfigurationFiles(string root, string home)
 
     public bool IsFolder(string path) => Directory.Exists(Place(path));
 
-    /// <summary>The text of a file; null where there is none, or none that can be read, which is remarked.</summary>
+    /// <summary>The text of a file; null when it is not there. A file that cannot be read is null too, and remarked.</summary>
     public string? Read(string path)
     {
         try
@@ -138,7 +138,7 @@ internal sealed class ConfigurationFiles(string root, string home)
     private string Place(string path) => Path.Combine(root, path.TrimStart('/'));
 }
 
-/// <summary>Values of a TOML table by their kind; what is of another kind is not there.</summary>
+/// <summary>Values of a TOML table by their kind. A value of another kind counts as absent.</summary>
 internal static class TomlValues
 {
     public static TomlTable? Table(this TomlTable table, string key) => Find(table, key) as TomlTable;

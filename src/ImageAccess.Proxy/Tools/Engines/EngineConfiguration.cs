@@ -13,10 +13,10 @@ internal sealed record EngineConfiguration
 
     public IReadOnlyList<ProxyAddress> Proxies { get; init; } = [];
 
-    /// <summary>What it does when no mirror serves it; null where the file says nothing of mirrors.</summary>
+    /// <summary>What the engine does when no mirror serves it; null when the file says nothing about mirrors.</summary>
     public Fallback? Fallback { get; init; }
 }
 
 /// <param name="IsToDockerHub">It asks Docker Hub.</param>
-/// <param name="Why">By what in the file.</param>
+/// <param name="Why">What in the file makes it so.</param>
 internal sealed record Fallback(bool IsToDockerHub, string Why);

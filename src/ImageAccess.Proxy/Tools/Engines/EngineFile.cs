@@ -11,7 +11,7 @@ internal enum WaysIn
 }
 
 /// <summary>A file from which an engine learns its way to Docker Hub, or each such file of a folder.</summary>
-/// <param name="Path">As <c>/etc/docker/daemon.json</c>. It may begin with <c>~/</c>, the home folder of who asks, and name any file by one <c>*</c>: <c>docker.service.d/*.conf</c>.</param>
+/// <param name="Path">As <c>/etc/docker/daemon.json</c>. It may begin with <c>~/</c>, the user's home folder, and name any file by one <c>*</c>: <c>docker.service.d/*.conf</c>.</param>
 /// <param name="Ways">The ways in that it sets up.</param>
 internal sealed record EngineFile(string Path, WaysIn Ways)
 {

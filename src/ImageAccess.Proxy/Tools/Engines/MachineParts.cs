@@ -2,21 +2,21 @@ using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Proxy.Tools.Engines;
 
-/// <summary>What the clients of a machine have in common: whom it trusts, where Docker Hub's names lead, which proxy programs use.</summary>
+/// <summary>What serves all clients of a machine: its trust store, the addresses of Docker Hub's names, the proxy of its programs.</summary>
 internal static class MachineParts
 {
     public const string AuthorityPath = "/usr/local/share/ca-certificates/imageaccess.crt";
 
-    /// <summary>Hosts that are not asked for through the proxy.</summary>
+    /// <summary>Hosts that programs reach without the proxy.</summary>
     public const string NoProxy = "localhost,127.0.0.0/8,::1";
 
     private const string RedHatAuthorityPath = "/etc/pki/ca-trust/source/anchors/imageaccess.crt";
     private const string HostsPath = "/etc/imageaccess/hosts";
 
-    /// <summary>Ends each of our lines in <c>/etc/hosts</c>, so that they can be told from the others.</summary>
+    /// <summary>Ends each of our lines in <c>/etc/hosts</c> and tells them from the others.</summary>
     private const string HostsMark = "# imageaccess";
 
-    /// <summary>The system's trust store: Docker Hub's token service is trusted by nothing else, and by <c>certs.d</c> not at all.</summary>
+    /// <summary>The system's trust store. Nothing else makes an engine trust Docker Hub's token service; <c>certs.d</c> does not.</summary>
     public static ClientFile Authority(string pem) => new(AuthorityPath, pem);
 
     public static IReadOnlyList<ClientCommand> TrustAuthority { get; } =
@@ -29,7 +29,7 @@ internal static class MachineParts
         },
     ];
 
-    /// <summary>For <c>/etc/hosts</c>. A name that is found there is not looked for in DNS, in neither family.</summary>
+    /// <summary>For <c>/etc/hosts</c>. The system does not ask DNS for a name that it finds there, for neither version of IP.</summary>
     public static ClientFile Hosts(GatewayWay way) => new(HostsPath, HostsLines(way));
 
     public static string HostsLines(GatewayWay way) =>
@@ -44,7 +44,7 @@ internal static class MachineParts
             yield return $"Clients come to port 443, the gateway listens on {way.Port}: deploy/egress-gateway redirects the one to the other.";
     }
 
-    /// <summary>The proxy of what people and scripts start by hand.</summary>
+    /// <summary>The proxy of programs that people and scripts start.</summary>
     public static ClientFile Profile(ForwardProxyWay way) => new("/etc/profile.d/imageaccess.sh", $"""
         # /etc/profile.d/imageaccess.sh
         {Remark(way)}{ProxyExports(way)}

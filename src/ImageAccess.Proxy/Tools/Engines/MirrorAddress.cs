@@ -13,9 +13,9 @@ internal sealed record MirrorAddress(RegistryAddress Registry)
     /// <summary>It is Docker Hub itself.</summary>
     public bool IsDockerHub => HostName.TryParse(Registry.Origin.IdnHost, out var host) && DockerHubHosts.RoleOf(host) == DockerHubRole.Registry;
 
-    /// <summary>Scheme, host, port and the path of an address; a user and a password in it are passed over.</summary>
+    /// <summary>Takes scheme, host, port and path of an address, and ignores a user and a password in it.</summary>
     /// <param name="text">An address; without a scheme, https.</param>
-    /// <param name="isWholePath">The path is the API's own, where it usually comes before it.</param>
+    /// <param name="isWholePath">The path is already the API's; usually the API's path follows it.</param>
     public static bool TryParseUrl(string text, bool isWholePath, [NotNullWhen(true)] out MirrorAddress? mirror)
     {
         mirror = null;

@@ -2,17 +2,17 @@ using System.Net;
 
 namespace ImageAccess.Proxy.Tools.Engines;
 
-/// <summary>A way from a client to the proxy, with what the client must know of it.</summary>
-/// <param name="Authority">The certificate authority that the client is to trust, in PEM; none where none is needed.</param>
+/// <summary>A way in to the proxy, with what a client must know to take it.</summary>
+/// <param name="Authority">The certificate authority that the client must trust, in PEM; null when it needs none.</param>
 internal abstract record WayIn(string? Authority)
 {
     /// <summary>What a client's machine must have for this engine to come this way.</summary>
     public abstract ClientSetup SetUp(IEngine engine);
 }
 
-/// <summary>By a mirror's address.</summary>
+/// <summary>The client names the proxy as its mirror.</summary>
 /// <param name="Url">Scheme, host and port alone.</param>
-/// <param name="Authority">None where the mirror speaks http, or has a certificate that everybody trusts.</param>
+/// <param name="Authority">Null when the mirror speaks http, or has a certificate that everybody trusts.</param>
 internal sealed record MirrorWay(Uri Url, string? Authority) : WayIn(Authority)
 {
     /// <summary><c>mirror.example.com:5000</c>.</summary>
@@ -36,12 +36,12 @@ internal sealed record GatewayWay(IReadOnlyList<IPAddress> Addresses, int Port, 
     public override ClientSetup SetUp(IEngine engine) => engine.Gateway(this);
 }
 
-/// <summary>By <c>CONNECT</c>.</summary>
+/// <summary>The client sends <c>CONNECT</c> to the proxy.</summary>
 /// <param name="Proxy">Scheme, host and port alone.</param>
-/// <param name="User">Who signs in at the proxy, if somebody must.</param>
+/// <param name="User">The user who signs in at the proxy, when it asks for one.</param>
 internal sealed record ForwardProxyWay(Uri Proxy, string? User, string Authority) : WayIn(Authority)
 {
-    /// <summary>Stands where the password belongs: none is taken on a command line, which other people see.</summary>
+    /// <summary>Stands where the password belongs. The command line takes no password: other people see it.</summary>
     public const string Placeholder = "PASSWORD";
 
     public new string Authority => base.Authority!;

@@ -136,7 +136,7 @@ internal sealed record WayInReader(IConfiguration Configuration, IReadOnlyList<s
     private MisuseException NoAuthority() =>
         new($"{AuthorityPath()} is not there, and clients must trust it: `imageaccess certificates create` makes it; or name another with --ca");
 
-    /// <summary>Certificates alone are taken from the file: a private key beside them stays where it is.</summary>
+    /// <summary>Takes only the certificates from the file: a private key beside them stays where it is.</summary>
     private string? FindAuthority()
     {
         var path = AuthorityPath();

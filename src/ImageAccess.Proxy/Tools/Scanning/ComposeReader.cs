@@ -16,12 +16,12 @@ internal sealed class ComposeReader
     {
     }
 
-    /// <summary>Whether the documents are of a Compose file: many a file is called <c>compose….yaml</c>.</summary>
+    /// <summary>Whether the documents are a Compose file's: other files are called <c>compose….yaml</c> too.</summary>
     public static bool IsCompose(IEnumerable<YamlValue> documents) =>
         documents.OfType<YamlMap>().Any(map => map.Find("apiVersion") is null && (map.Find("services") is YamlMap || map.Find("include") is YamlList));
 
     /// <param name="file">The Compose file, by its full path.</param>
-    /// <param name="environment">The variables of the shell, which go before those of <c>.env</c>.</param>
+    /// <param name="environment">The variables of the shell, which take precedence over those of <c>.env</c>.</param>
     public static IReadOnlyList<ImageMention> Read(string file, Func<string, Expansion?> environment)
     {
         var reader = new ComposeReader();
@@ -59,7 +59,7 @@ internal sealed class ComposeReader
         }
     }
 
-    /// <summary>What the shell has, then the files' own, a later file's before an earlier one's.</summary>
+    /// <summary>The shell's variables come first, then those of the files; a later file takes precedence over an earlier one.</summary>
     private Func<string, Expansion?> Variables(string directory, IReadOnlyList<string> files, Func<string, Expansion?> outer, ImageMention at)
     {
         var usual = Path.Combine(directory, ".env");
@@ -80,7 +80,7 @@ internal sealed class ComposeReader
         return name => outer(name) ?? (variables.TryGetValue(name, out var value) ? value : null);
     }
 
-    /// <summary>A mistake in the file is named there, its absence where it is asked for.</summary>
+    /// <summary>Reports a mistake at its place in the file, and a missing file where another file asks for it.</summary>
     private IReadOnlyList<YamlValue>? Load(string file, ImageMention at)
     {
         try

@@ -72,7 +72,7 @@ internal sealed class DockerfileInstruction(string text, IReadOnlyList<(int Offs
         return (flags, position);
     }
 
-    /// <summary>Words as a shell tells them apart: blanks in quotes and after the escape character do not part them. Both stay.</summary>
+    /// <summary>Splits into words as a shell does: blanks in quotes and after the escape character do not split. Quotes and escapes stay.</summary>
     public static IEnumerable<string> ShellWords(string text, char escape)
     {
         var word = new StringBuilder();
@@ -150,7 +150,7 @@ internal sealed class DockerfileLines
         }
     }
 
-    /// <summary>They stand before everything else, a comment included.</summary>
+    /// <summary>Directives stand before everything else, comments included.</summary>
     private void ReadDirectives()
     {
         var first = _lines[0].StartsWith("#!", StringComparison.Ordinal) ? 1 : 0;

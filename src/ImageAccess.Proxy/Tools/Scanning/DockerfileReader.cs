@@ -107,7 +107,7 @@ internal sealed class DockerfileReader
         return new Stage(Mention(instruction.LineOf(at.Offset), "FROM", at.Text), WellFormed: words.Count == 1 || named);
     }
 
-    /// <summary>Values of the build go before defaults; a default may use what was declared before it.</summary>
+    /// <summary>Values of the build take precedence over defaults. A default may use what was declared before it.</summary>
     private void Declare(DockerfileInstruction instruction, Dictionary<string, Expansion> scope, Substitution substitution, Func<string, Expansion?> inherited)
     {
         foreach (var word in DockerfileInstruction.ShellWords(instruction.Text, _lines.Escape).Skip(1).Where(word => word.Length > 0))
@@ -185,7 +185,7 @@ internal sealed class DockerfileReader
         }
     }
 
-    /// <summary>What is copied or mounted from: any stage, by name or number, else an image.</summary>
+    /// <summary>What an instruction copies or mounts from: any stage, by name or number, else an image.</summary>
     private ImageMention ResolveSource(Stage stage, ImageMention mention, Substitution substitution)
     {
         var name = substitution.Expand(mention.Text);
@@ -234,7 +234,7 @@ internal sealed class DockerfileReader
 
     private int FindStage(string name) => _stageNames.GetValueOrDefault(name, -1);
 
-    /// <summary>What the build or the platform gives, without being declared, to the names in <c>FROM</c>.</summary>
+    /// <summary>A declared value, or what the build or the platform gives to names in <c>FROM</c> without a declaration.</summary>
     private Expansion? Find(Dictionary<string, Expansion> scope, string name)
     {
         if (scope.TryGetValue(name, out var value))

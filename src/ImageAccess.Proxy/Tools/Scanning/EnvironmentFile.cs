@@ -4,7 +4,7 @@ namespace ImageAccess.Proxy.Tools.Scanning;
 internal static class EnvironmentFile
 {
     /// <param name="path">The file.</param>
-    /// <param name="find">Variables from elsewhere, which go before those of the file.</param>
+    /// <param name="find">Variables from elsewhere, which take precedence over those of the file.</param>
     /// <exception cref="UnreadableFileException">It is not there, or no text.</exception>
     public static IReadOnlyDictionary<string, Expansion> Read(string path, Func<string, Expansion?> find)
     {

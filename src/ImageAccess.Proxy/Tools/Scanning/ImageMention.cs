@@ -1,7 +1,7 @@
 namespace ImageAccess.Proxy.Tools.Scanning;
 
 /// <summary>
-/// A place where a file names something to build from or to run. With an <see cref="Image"/> it is one, with a
+/// A place where a file names something to build from or to run. With an <see cref="Image"/> it is an image, with a
 /// <see cref="Trouble"/> nobody can tell which; with neither it is no image: a stage, <c>scratch</c>, a build context.
 /// </summary>
 /// <param name="File">The full path.</param>

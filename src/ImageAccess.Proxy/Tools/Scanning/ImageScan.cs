@@ -3,22 +3,22 @@ using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Scanning;
 
-/// <summary>What a scan goes by, besides the files.</summary>
+/// <summary>What a scan uses besides the files.</summary>
 internal sealed record ScanSettings
 {
-    /// <summary>The shell's variables: Compose fills in with them.</summary>
+    /// <summary>The shell's variables, which Compose fills in.</summary>
     public required Func<string, Expansion?> Environment { get; init; }
 
     /// <summary>What <c>docker build --build-arg</c> would be given.</summary>
     public IReadOnlyDictionary<string, Expansion> BuildArguments { get; init; } = new Dictionary<string, Expansion>();
 
-    /// <summary>Patterns of names, and of paths as they are shown, that are passed over.</summary>
+    /// <summary>Patterns of names, and of paths as they are shown, that the scan skips.</summary>
     public IReadOnlyList<string> Exclude { get; init; } = [];
 }
 
-/// <param name="Mentions">Images, and what could not be told, in the order of files and lines.</param>
+/// <param name="Mentions">Images, and places whose image cannot be told, in the order of files and lines.</param>
 /// <param name="Files">How many files were read for images.</param>
-/// <param name="Remarks">What was passed over although images may be there.</param>
+/// <param name="Remarks">What the scan skipped although images may be there.</param>
 internal sealed record ScanResult(IReadOnlyList<ImageMention> Mentions, int Files, IReadOnlyList<string> Remarks);
 
 /// <summary>Finds the Dockerfiles, Compose files and manifests below some paths, and the images in them.</summary>
@@ -33,7 +33,7 @@ internal sealed class ImageScan(ScanSettings settings, ProgressLine progress)
     private readonly HashSet<string> _files = [];
     private int _entries;
 
-    /// <param name="paths">Full paths, of files and of directories, which are there.</param>
+    /// <param name="paths">Full paths of files and directories that exist.</param>
     public ScanResult Run(IEnumerable<string> paths, CancellationToken cancellationToken)
     {
         foreach (var path in paths)
@@ -49,7 +49,7 @@ internal sealed class ImageScan(ScanSettings settings, ProgressLine progress)
         return new ScanResult(mentions, _files.Count, _remarks);
     }
 
-    /// <summary>Links to directories are not followed: what they lead to is found where it is, or was not asked for.</summary>
+    /// <summary>Follows no link to a directory: its target is found in its own place, or nobody asked for it.</summary>
     private void Walk(string root, CancellationToken cancellationToken)
     {
         var open = new Stack<string>([root]);
@@ -89,7 +89,7 @@ internal sealed class ImageScan(ScanSettings settings, ProgressLine progress)
             Read(file, kind);
     }
 
-    /// <summary>Whoever names a file wants it read, whatever it is called.</summary>
+    /// <summary>Reads a file that the user names, whatever it is called.</summary>
     private void ReadNamed(string file) => Read(file, KindOf(file) switch
     {
         FileKind.Yaml or FileKind.Json => FileKind.NamedYaml,
@@ -157,7 +157,7 @@ internal sealed class ImageScan(ScanSettings settings, ProgressLine progress)
 
     /// <summary>
     /// One file may be read in several ways: a Dockerfile by itself and as Compose files build it, a Compose file by itself and
-    /// included. What one way tells stands before what another cannot, and each image is named once at its place.
+    /// included. When one reading knows the image and another does not, the first counts; each image is named once at its place.
     /// </summary>
     private List<ImageMention> Merge()
     {

@@ -5,7 +5,7 @@ namespace ImageAccess.Proxy.Tools.Scanning;
 /// </summary>
 internal static class ManifestReader
 {
-    /// <summary>Whether the text may be a manifest at all, told without reading it as YAML.</summary>
+    /// <summary>Whether the text may be a manifest; tells it without reading YAML.</summary>
     public static bool MayHold(string text) =>
         text.Contains("apiVersion", StringComparison.Ordinal) && text.Contains("kind", StringComparison.Ordinal) && text.Contains("image", StringComparison.Ordinal);
 
@@ -66,7 +66,7 @@ internal static class ManifestReader
         }
     }
 
-    /// <summary>Nothing is put into a manifest when it is applied: a placeholder is not filled in yet.</summary>
+    /// <summary>Applying a manifest fills nothing in: a placeholder is an image that is not known yet.</summary>
     private static ImageMention Mention(string file, string role, YamlText text)
     {
         var mention = new ImageMention(file, text.Line, role, text.Text);

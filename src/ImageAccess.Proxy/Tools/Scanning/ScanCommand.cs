@@ -4,7 +4,7 @@ using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Scanning;
 
-/// <summary><c>imageaccess scan PATH…</c>: what the policy says about the images that files name, before a build asks for them.</summary>
+/// <summary><c>imageaccess scan PATH…</c>: tells what the policy says about the images that files name, before a build asks for them.</summary>
 internal static class ScanCommand
 {
     public static Command Build()

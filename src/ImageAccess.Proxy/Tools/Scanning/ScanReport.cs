@@ -33,15 +33,15 @@ internal sealed record ScannedImage
 
     public string? Text { get; init; }
 
-    /// <summary>What cannot be told may be anything: a pipeline does not pass on it.</summary>
+    /// <summary>An image that nobody can tell may be any: a pipeline must not pass on it.</summary>
     public bool IsRefused => Verdict is "deny" or ImageVerdict.Unknown or Undetermined;
 }
 
-/// <summary>What is told about the images of a scan.</summary>
+/// <summary>What a scan tells about its images.</summary>
 internal sealed record ScanReport(
     string? Caller, bool? ImageAccess, string? PolicyVersion, string Source, int Files, IReadOnlyList<ScannedImage> Images, IReadOnlyList<string> Remarks)
 {
-    /// <summary>Each repository is asked about once, however many places name it.</summary>
+    /// <summary>Asks about each repository once, however many places name it.</summary>
     public static async Task<ScanReport> JudgeAsync(
         ScanResult found, IImageJudge judge, JudgedCaller caller, ProgressLine progress, CancellationToken cancellationToken)
     {
@@ -87,7 +87,7 @@ internal sealed record ScanReport(
         await output.WriteLineAsync($"{TextTable.Count(Images.Count, "image")} in {TextTable.Count(Files, "file")}: {Summary()}");
     }
 
-    /// <summary>However wide: a place and an image are there to be copied, so neither is shortened.</summary>
+    /// <summary>Prints rows as wide as they are: people copy places and images, so neither is shortened.</summary>
     private async Task PrintTableAsync(TextWriter output)
     {
         var rows = Images.Select(image => (Image: image, Where: TextTable.Plain(string.Create(CultureInfo.InvariantCulture, $"{image.File}:{image.Line}")))).ToList();

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace ImageAccess.Proxy.Tools.Scanning;
 
-/// <summary>Files as text, within bounds.</summary>
+/// <summary>Reads files as text, up to a limit.</summary>
 internal static class SourceText
 {
     /// <summary>How many bytes of a file are read. No Dockerfile, and hardly a bundle of manifests, has more.</summary>

@@ -6,7 +6,7 @@ namespace ImageAccess.Proxy.Tools.Scanning;
 /// <summary>
 /// Variables in a text: <c>$X</c>, <c>${X}</c>, <c>${X:-word}</c>, <c>${X-word}</c>, <c>${X:+word}</c>, <c>${X+word}</c>,
 /// <c>${X:?word}</c>, <c>${X?word}</c>, nested. A variable without a value makes the whole text unknown, though
-/// both kinds of files would put nothing there: a name with a hole is nobody's intention.
+/// both kinds of files would put nothing there: nobody means a name with a gap.
 /// </summary>
 internal sealed class Substitution
 {
@@ -30,15 +30,15 @@ internal sealed class Substitution
         _budget = budget;
     }
 
-    /// <summary>A Dockerfile's way: quotes go, an escape character protects, and <c># ## % %% / //</c> cut and replace.</summary>
+    /// <summary>As in a Dockerfile: quotes are removed, an escape character protects, and <c># ## % %% / //</c> cut and replace.</summary>
     public static Substitution OfDockerfile(char escape, Func<string, Expansion?> find) =>
         new(find, "declare it before FROM with a default, or with a --build-arg", escape, new Budget());
 
-    /// <summary>A Compose file's way: <c>$$</c> is a dollar.</summary>
+    /// <summary>As in a Compose file: <c>$$</c> is a dollar.</summary>
     public static Substitution OfCompose(Func<string, Expansion?> find) =>
         new(find, "set it in the environment or .env, or write a default", escape: null, new Budget());
 
-    /// <summary>The same file's, over other variables.</summary>
+    /// <summary>For the same file, with other variables.</summary>
     public Substitution Over(Func<string, Expansion?> find) => new(find, _cure, _escape, _budget);
 
     public Expansion Expand(string text)
@@ -134,7 +134,7 @@ internal sealed class Substitution
 
     private string Value(string name) => Find(name) ?? throw new UnknownVariableException($"the variable {name} has no value: {_cure}");
 
-    /// <summary>A shell's cutting and replacing: the symbol once takes the shortest that fits, twice the longest (or, replacing, every one).</summary>
+    /// <summary>Cuts and replaces as a shell does. A single symbol takes the shortest match, a double one the longest; a double slash replaces every match.</summary>
     private static string Cut(string value, char operation, bool twice, string pattern, string replacement)
     {
         if (value.Length > MaximumCut || pattern.Length > MaximumCut)

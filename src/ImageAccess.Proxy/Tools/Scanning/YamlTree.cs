@@ -44,7 +44,7 @@ internal sealed class YamlMap(NodeEvent start, int line) : YamlValue(line, YamlT
 
     public YamlValue? Find(string key) => Merged().FirstOrDefault(entry => entry.Key.Text == key).Value;
 
-    /// <summary>The entries, and then those of what is merged in, whose keys they may hide; each map is visited once.</summary>
+    /// <summary>The entries, then those of merged maps whose keys are new; each map is visited once.</summary>
     public IEnumerable<(YamlText Key, YamlValue Value)> Merged()
     {
         var seen = new HashSet<YamlMap>();
@@ -71,8 +71,8 @@ internal sealed class YamlMap(NodeEvent start, int line) : YamlValue(line, YamlT
 }
 
 /// <summary>
-/// The documents of a YAML file. An alias is the very value that its anchor names, not a copy, so that no file
-/// comes to more than it holds.
+/// The documents of a YAML file. An alias is the very value that its anchor names, not a copy: a small file cannot
+/// grow into a large tree.
 /// </summary>
 internal sealed class YamlTree
 {
@@ -116,7 +116,7 @@ internal sealed class YamlTree
 
     private static int LineOf(Mark mark) => (int)Math.Clamp(mark.Line, 1, int.MaxValue);
 
-    /// <summary>The parser names the line before a tab that indents one, which is of all mistakes the hardest to see.</summary>
+    /// <summary>For a tab in the indentation the parser names the line before it. A tab is hard to see, so this names its own line.</summary>
     private static int LineOf(YamlException exception, string text)
     {
         var line = LineOf(exception.Start);

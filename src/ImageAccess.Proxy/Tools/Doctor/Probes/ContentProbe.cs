@@ -1,11 +1,11 @@
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
-/// <summary>Asks a host that blobs come from for anything at all: an answer is enough, since its addresses are signed by nobody here.</summary>
+/// <summary>Asks a blob host for its root. Any answer counts: addresses of blobs are signed, and doctor cannot sign one.</summary>
 internal sealed class ContentProbe(Timeouts timeouts)
 {
     /// <param name="dialer">How to get there.</param>
     /// <param name="host">The host.</param>
-    /// <param name="isGiven">Its address was given by hand: then whoever answers there is it.</param>
+    /// <param name="isGiven">The user gave its address: then whoever answers there is the host.</param>
     /// <exception cref="RouteClosedException">Nobody answers.</exception>
     public async Task<Outcome> AskAsync(Dialer dialer, string host, bool isGiven, CancellationToken cancellationToken)
     {

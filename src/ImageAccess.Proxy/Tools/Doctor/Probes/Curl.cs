@@ -2,7 +2,7 @@ using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
-/// <summary>The line by which a person sees for himself what was found.</summary>
+/// <summary>The command that shows a person what was found.</summary>
 internal static class Curl
 {
     /// <summary>What clients accept: without it a registry picks a form that the image may not have.</summary>
@@ -12,7 +12,7 @@ internal static class Curl
     /// <summary>Prints the status of any answer.</summary>
     public static string Status(Dialer dialer, Uri address, bool isTrusted) => $"curl -sS -o /dev/null -w '%{{http_code}}\\n'{Options(dialer, address, isTrusted)} {Quote(address)}";
 
-    /// <summary>The answer's head: a registry shows itself there.</summary>
+    /// <summary>Prints the head of the answer: there a registry shows itself.</summary>
     public static string Head(Dialer dialer, Uri address, bool isTrusted) => $"curl -sS -o /dev/null -D -{Options(dialer, address, isTrusted)} {Quote(address)}";
 
     /// <summary>Prints a token.</summary>

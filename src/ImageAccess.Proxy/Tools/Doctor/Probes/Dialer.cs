@@ -23,10 +23,10 @@ internal sealed record Destination(string Host, int Port)
         CultureInfo.InvariantCulture, $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
 }
 
-/// <summary>How bytes get to a host: directly or through a proxy, with destinations for some hosts.</summary>
+/// <summary>Connects to a host, directly or through a proxy; for some hosts to another destination.</summary>
 internal sealed class Dialer(IHostResolver names, Timeouts timeouts)
 {
-    /// <summary>The product's own name, for which no answer has a form of its own.</summary>
+    /// <summary>Our own name: the proxy has no special answer for it.</summary>
     public const string UserAgent = "imageaccess-doctor";
 
     private const int MaximumHead = 16 * 1024;
@@ -77,7 +77,7 @@ internal sealed class Dialer(IHostResolver names, Timeouts timeouts)
         }
     }
 
-    /// <summary>What a proxy's certificate is worth, this system says: user and password go to it.</summary>
+    /// <summary>This system must trust the certificate of a proxy: the proxy gets a user and a password.</summary>
     private static async Task<Stream> EncryptAsync(Stream stream, string host, CancellationToken cancellationToken)
     {
         var encrypted = new SslStream(stream);
@@ -120,7 +120,7 @@ internal sealed class Dialer(IHostResolver names, Timeouts timeouts)
         }
     }
 
-    /// <summary>Byte by byte: what comes behind the head belongs to the tunnel.</summary>
+    /// <summary>Reads byte by byte: what follows the head belongs to the tunnel.</summary>
     private static async Task<string> ReadHeadAsync(Stream stream, CancellationToken cancellationToken)
     {
         var head = new byte[MaximumHead];

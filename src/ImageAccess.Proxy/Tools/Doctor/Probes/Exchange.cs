@@ -33,7 +33,7 @@ internal sealed record Answer(int Status, string Phrase, IReadOnlyDictionary<str
 {
     private const int MaximumText = 200;
 
-    /// <summary>This program has decided, and said no.</summary>
+    /// <summary>This proxy has decided, and denied.</summary>
     public bool IsDenial => Headers.ContainsKey(DenialResponses.DecisionHeader);
 
     /// <summary>Only a registry says this.</summary>
@@ -43,13 +43,13 @@ internal sealed record Answer(int Status, string Phrase, IReadOnlyDictionary<str
 
     public string? Header(string name) => Headers.GetValueOrDefault(name);
 
-    /// <summary>Words of strangers, as much as fits into a sentence.</summary>
+    /// <summary>Text from outside, cut so that it fits into a sentence.</summary>
     public static string Shorten(string text) => text.Length <= MaximumText ? text : string.Concat(text.AsSpan(0, MaximumText), "…");
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Status} {Phrase}").TrimEnd();
 }
 
-/// <summary>Requests that all take one dialer. Credentials are never among them.</summary>
+/// <summary>Requests through one dialer. They never carry credentials.</summary>
 internal sealed class Exchange : IDisposable
 {
     private const int MaximumBody = 256 * 1024;
@@ -116,7 +116,7 @@ internal sealed class Exchange : IDisposable
         return new Answer((int)response.StatusCode, Answer.Shorten(response.ReasonPhrase ?? ""), headers, await ReadAsync(response, cancellationToken));
     }
 
-    /// <summary>What there is to read; of an endless body, its beginning.</summary>
+    /// <summary>Reads the body; of one that is too long, its beginning.</summary>
     private static async Task<string> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
         var body = new byte[MaximumBody];
@@ -127,7 +127,7 @@ internal sealed class Exchange : IDisposable
         return Encoding.UTF8.GetString(body, 0, length);
     }
 
-    /// <summary>Whom it belongs to is told, not judged: what is sent is no secret, and an intercepting proxy is what is looked for.</summary>
+    /// <summary>Accepts every certificate and remembers it: nothing secret is sent, and an intercepting proxy is what doctor looks for.</summary>
     private bool NoteCertificate(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         if (certificate is not X509Certificate2 seen || sender is not SslStream { TargetHostName: var host })

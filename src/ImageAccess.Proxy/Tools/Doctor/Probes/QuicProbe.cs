@@ -5,12 +5,12 @@ using System.Security.Cryptography;
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
 /// <summary>
-/// Whether QUIC is spoken at an address: a packet of a version that nobody speaks is answered, by every server, with the versions
-/// that it does (RFC 9000, section 6; versions <c>0x?a?a?a?a</c> are reserved for this, section 15).
+/// Finds out whether a server speaks QUIC at an address: every server answers a packet of an unknown version with the versions that
+/// it speaks (RFC 9000, section 6; versions <c>0x?a?a?a?a</c> are reserved for this, section 15).
 /// </summary>
 internal sealed class QuicProbe(Timeouts timeouts)
 {
-    /// <summary>The least that a server takes for a beginning.</summary>
+    /// <summary>The smallest first packet that a server accepts.</summary>
     private const int PacketSize = 1200;
 
     private const int IdentifierSize = 8;
@@ -64,7 +64,7 @@ internal sealed class QuicProbe(Timeouts timeouts)
         }
     }
 
-    /// <summary>Datagrams are lost.</summary>
+    /// <summary>Sends the packet again and again: datagrams get lost.</summary>
     private async Task SendAsync(Socket socket, byte[] packet, CancellationToken cancellationToken)
     {
         while (true)
@@ -74,7 +74,7 @@ internal sealed class QuicProbe(Timeouts timeouts)
         }
     }
 
-    /// <summary>Version 0, and our identifiers, exchanged: nobody says this who has not read the packet.</summary>
+    /// <summary>Version 0, and our identifiers exchanged: only a server that has read the packet answers this.</summary>
     private static bool IsVersionNegotiation(ReadOnlySpan<byte> answer, ReadOnlySpan<byte> packet)
     {
         const int End = 7 + (2 * IdentifierSize);

@@ -5,7 +5,7 @@ using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
-/// <summary>Asks a registry, as anybody, for a repository that the policy denies: ping, token, manifest.</summary>
+/// <summary>Asks a registry anonymously for a repository that the policy denies: ping, token, manifest.</summary>
 internal sealed class RegistryProbe(RepositoryName denied, Timeouts timeouts)
 {
     /// <exception cref="RouteClosedException">Nobody answers.</exception>
@@ -78,7 +78,7 @@ internal sealed class RegistryProbe(RepositoryName denied, Timeouts timeouts)
         }
     }
 
-    /// <summary>Docker Hub's token service, over https, or the mirror itself: no stranger is asked because another stranger says so.</summary>
+    /// <summary>The realm must be Docker Hub's token service, over https, or the mirror itself. A stranger's challenge leads to no other stranger.</summary>
     private static bool TryFindRealm(RegistryAddress registry, Challenge challenge, [NotNullWhen(true)] out Uri? realm) =>
         Uri.TryCreate(challenge.Realm, UriKind.Absolute, out realm) && realm.UserInfo.Length == 0
         && ((realm.Scheme == registry.Origin.Scheme && realm.Authority == registry.Origin.Authority)

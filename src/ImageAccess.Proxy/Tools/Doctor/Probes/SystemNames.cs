@@ -4,7 +4,7 @@ using ImageAccess.Proxy.Foundation.DockerHub;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
-/// <summary>As programs on this machine find a name: hosts file, resolver. Each version of IP is asked for by itself, since a hosts file may know one alone.</summary>
+/// <summary>Resolves a name as programs on this machine do: by hosts file and resolver. It asks for each version of IP separately, since a hosts file may have only one.</summary>
 internal sealed class SystemNames : IHostResolver
 {
     public async Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancellationToken)

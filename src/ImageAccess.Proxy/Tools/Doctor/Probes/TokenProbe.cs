@@ -8,7 +8,7 @@ namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 /// <summary>Asks the token service, as containerd asks it, for a token for a repository that the policy denies.</summary>
 internal sealed class TokenProbe(RepositoryName denied, Timeouts timeouts)
 {
-    /// <summary>To a client of this family a denied repository's token is refused.</summary>
+    /// <summary>The proxy refuses the token of a denied repository to clients of this family.</summary>
     private const string UserAgent = "containerd/imageaccess-doctor";
 
     public const string RegistryAtTokenService = "registry.docker.io";

@@ -7,11 +7,11 @@ using ImageAccess.Proxy.Tools.Doctor.Probes;
 namespace ImageAccess.Proxy.Tools.Doctor.Routes;
 
 /// <summary>The addresses of Docker Hub's names, from one source.</summary>
-/// <param name="kind">As the ways are called that begin here.</param>
-/// <param name="isGiven">They come from who asks, and not from this machine.</param>
+/// <param name="kind">The kind of the routes that begin here.</param>
+/// <param name="isGiven">The user gave them; the machine does not resolve them so.</param>
 internal sealed class AddressBook(string kind, bool isGiven)
 {
-    /// <summary>What no name of Docker Hub has more of.</summary>
+    /// <summary>No name of Docker Hub has more addresses.</summary>
     private const int MaximumAddresses = 16;
 
     private readonly Dictionary<string, List<IPAddress>> _addresses = [];
@@ -38,7 +38,7 @@ internal sealed class AddressBook(string kind, bool isGiven)
         known.AddRange(addresses.Select(PublicAddress.Plain).Except(known));
     }
 
-    /// <summary>Asks for all of the names at once.</summary>
+    /// <summary>Resolves all names at once.</summary>
     public async Task FillAsync(IEnumerable<string> hosts, IHostResolver names, Timeouts timeouts, CancellationToken cancellationToken)
     {
         var asked = hosts.Select(host => (Host: host, Answer: AskAsync(host))).ToList();

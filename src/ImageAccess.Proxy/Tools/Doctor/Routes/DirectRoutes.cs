@@ -44,7 +44,7 @@ internal sealed class DirectRoutes(ClientMachine machine, HostProbe probe, Timeo
         return worst!;
     }
 
-    /// <summary>Whether a connection is taken: all addresses at once, since most of the waiting is here.</summary>
+    /// <summary>Tries a connection. All addresses are tried at once, since most of the time passes here.</summary>
     private async Task<(IPAddress Address, string? Trouble)> ConnectAsync(string host, IPAddress address, CancellationToken cancellationToken)
     {
         try
@@ -70,7 +70,7 @@ internal sealed class DirectRoutes(ClientMachine machine, HostProbe probe, Timeo
         }
     }
 
-    /// <summary>The token comes the same way, where the book has one.</summary>
+    /// <summary>The token comes by the same route, where the book has an address for it.</summary>
     private Dialer PassageTo(string host, IPAddress address, AddressBook? book = null)
     {
         var destinations = new Dictionary<string, Destination>();

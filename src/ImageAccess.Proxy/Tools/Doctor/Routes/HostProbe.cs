@@ -5,10 +5,10 @@ using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Routes;
 
-/// <summary>What each host is asked at the end of a way.</summary>
+/// <summary>Asks a host at the end of a route for what its role serves.</summary>
 internal sealed class HostProbe(RepositoryName denied, Timeouts timeouts)
 {
-    /// <summary>The one copy of Docker Hub that stands for all: the best known.</summary>
+    /// <summary>The best known copy of Docker Hub; it stands for all of them.</summary>
     public static string Copy => DockerHubCopies.Hosts[0];
 
     /// <summary>Docker Hub's names, and the copy.</summary>

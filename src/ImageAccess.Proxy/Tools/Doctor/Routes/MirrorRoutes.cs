@@ -3,7 +3,7 @@ using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Routes;
 
-/// <summary>By what stands for Docker Hub in the configuration of an engine: the policy has to hold there.</summary>
+/// <summary>To the mirrors that engines are configured with: the policy has to hold there.</summary>
 internal sealed class MirrorRoutes(ClientMachine machine, HostProbe probe, Timeouts timeouts)
 {
     /// <param name="mirror">The mirror.</param>

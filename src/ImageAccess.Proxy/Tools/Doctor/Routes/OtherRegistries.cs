@@ -6,7 +6,7 @@ using ImageAccess.Proxy.Tools.Engines;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Routes;
 
-/// <summary>Registries that hold copies of Docker Hub's images under other names: no way to Docker Hub, but worth a note.</summary>
+/// <summary>Registries that hold copies of Docker Hub's images under other names: no route to Docker Hub, but worth a note.</summary>
 internal sealed class OtherRegistries(ClientMachine machine, Timeouts timeouts)
 {
     private static readonly string[] Hosts = ["ghcr.io", "quay.io"];
@@ -28,7 +28,7 @@ internal sealed class OtherRegistries(ClientMachine machine, Timeouts timeouts)
         Task<bool> TryAsync(ProxyAddress? proxy, string host) => IsReachedAsync(new Dialer(machine.Names, timeouts) { Proxy = proxy }, host, cancellationToken);
     }
 
-    /// <summary>As far as TLS, under a certificate that counts here.</summary>
+    /// <summary>Connects as far as TLS, with a certificate that this system trusts.</summary>
     private async Task<bool> IsReachedAsync(Dialer dialer, string host, CancellationToken cancellationToken)
     {
         try

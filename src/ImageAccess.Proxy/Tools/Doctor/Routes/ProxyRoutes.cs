@@ -34,7 +34,7 @@ internal sealed class ProxyRoutes(ClientMachine machine, HostProbe probe, Timeou
             probe.Registry.AskAsync(To(proxy), new RegistryAddress(new Uri($"http://{DockerHubHosts.Registry}")), cancel));
     }
 
-    /// <summary>The proxy is asked for one host, and the registry behind it under its own name.</summary>
+    /// <summary>Asks the proxy for the destination, and the registry behind it under its own name.</summary>
     private Route Redirected(string kind, ProxyAddress proxy, Destination destination, string shown) => new(kind, shown, cancel =>
         probe.Registry.AskAsync(To(proxy, (DockerHubHosts.Registry, destination)), HostProbe.AddressOf(DockerHubHosts.Registry), cancel));
 

@@ -5,7 +5,7 @@ using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Routes;
 
-/// <summary>By UDP: HTTP/3 passes a firewall that looks at TCP alone.</summary>
+/// <summary>By UDP: HTTP/3 passes a firewall that looks only at TCP.</summary>
 internal sealed class QuicRoutes(ClientMachine machine, Timeouts timeouts)
 {
     public IEnumerable<Route> Of(AddressBook book) =>

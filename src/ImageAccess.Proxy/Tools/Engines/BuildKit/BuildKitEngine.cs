@@ -24,7 +24,7 @@ internal sealed class BuildKitEngine : IEngine
         new("~/.docker/buildx/buildkitd.default.toml", WaysIn.Mirror),
     ];
 
-    /// <summary>Rewrites every image of Docker Hub to the proxy's own name, before BuildKit asks for it.</summary>
+    /// <summary>Renames every image of Docker Hub to the proxy's own name before BuildKit asks for it.</summary>
     public static ClientFile SourcePolicy(string path, MirrorWay way) => new(path, $$"""
         {
           "rules": [

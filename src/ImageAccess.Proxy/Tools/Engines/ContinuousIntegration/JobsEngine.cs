@@ -13,7 +13,7 @@ internal sealed class JobsEngine : IEngine
     /// <summary>Where the runner has put the repository.</summary>
     private const string Here = "here=${CI_PROJECT_DIR:-${GITHUB_WORKSPACE:-$PWD}}/" + Folder;
 
-    /// <summary>The folder of ours alone is added: Go's programs read all of them.</summary>
+    /// <summary>Adds our folder: Go's programs read all of these folders.</summary>
     private const string TrustAuthority = "export SSL_CERT_DIR=\"$here/trust:/etc/ssl/certs:/etc/pki/tls/certs\"";
 
     public string Name => "ci";
