@@ -29,6 +29,29 @@ public sealed partial class DocumentationTests
         Assert.All(rules, rule => Assert.Contains($"`{rule}`", page, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Every_metric_is_documented()
+    {
+        var metrics = Directory.GetFiles(RepositoryRoot.Find("src/ImageAccess.Proxy"), "*Metrics.cs", SearchOption.AllDirectories)
+            .SelectMany(file => Metrics().Matches(File.ReadAllText(file)).Select(name => name.Groups["name"].Value))
+            .ToList();
+        Assert.InRange(metrics.Count, 20, 200);
+        var page = RepositoryRoot.Read("docs/operation.md");
+        Assert.All(metrics, metric => Assert.True( // Prometheus has no dots; a span has
+            page.Contains($"`{metric.Replace('.', '_')}", StringComparison.Ordinal) || page.Contains($"`{metric}`", StringComparison.Ordinal), metric));
+    }
+
+    [Fact]
+    public void Every_field_of_the_audit_is_documented()
+    {
+        var fields = Fields().Matches(RepositoryRoot.Read("src/ImageAccess.Proxy/Foundation/Audit/AuditLine.cs"))
+            .Select(name => name.Groups["name"].Value)
+            .ToList();
+        Assert.InRange(fields.Count, 20, 200);
+        var page = RepositoryRoot.Read("docs/operation.md") + RepositoryRoot.Read("docs/cache.md");
+        Assert.All(fields, field => Assert.Contains($"`{field}`", page, StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("README.md")]
     [InlineData("docs/policy.md")]
@@ -52,6 +75,20 @@ public sealed partial class DocumentationTests
         var targets = Links().Matches(RepositoryRoot.Read(page)).Select(link => link.Groups["target"].Value)
             .Where(target => !target.Contains("://", StringComparison.Ordinal) && !target.StartsWith('#'));
         Assert.All(targets, target => Assert.True(Path.Exists(Path.Combine(folder, target.Split('#')[0])), $"{page} links to {target}"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void Links_lead_to_headings(string page)
+    {
+        var folder = Path.GetDirectoryName(RepositoryRoot.Find(page))!;
+        var targets = Links().Matches(RepositoryRoot.Read(page)).Select(link => link.Groups["target"].Value.Split('#'))
+            .Where(target => target.Length == 2 && !target[0].Contains("://", StringComparison.Ordinal));
+        Assert.All(targets, target =>
+        {
+            var file = target[0].Length == 0 ? RepositoryRoot.Find(page) : Path.Combine(folder, target[0]);
+            Assert.Contains(target[1], File.ReadLines(file).Where(line => line.StartsWith('#')).Select(AnchorOf));
+        });
     }
 
     [Fact]
@@ -78,6 +115,10 @@ public sealed partial class DocumentationTests
         Assert.All(keys, key => Assert.Contains(ConfigurationKey.All, known => known.Covers(key)));
     }
 
+    /// <summary>As it is made of a heading: small letters, no punctuation, a hyphen for each space.</summary>
+    private static string AnchorOf(string heading) =>
+        string.Concat(heading.TrimStart('#').Trim().ToLowerInvariant().Where(c => char.IsLetterOrDigit(c) || c is ' ' or '-' or '_')).Replace(' ', '-');
+
     private static void AssertCompiles(string json)
     {
         PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(json), out _, out var problems);
@@ -90,6 +131,12 @@ public sealed partial class DocumentationTests
 
     [GeneratedRegex(@"^\| (?<cell>`[A-Z][A-Za-z]+(:[A-Za-z]+)*`[^|]*) \|", RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex SettingRows();
+
+    [GeneratedRegex(@"""(?<name>imageaccess\.[a-z_.]+)""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Metrics();
+
+    [GeneratedRegex(@"""(?<name>[A-Za-z]+)""u8", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Fields();
 
     [GeneratedRegex("`(?<text>[^`]+)`", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Code();
