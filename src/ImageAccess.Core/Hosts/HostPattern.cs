@@ -6,8 +6,6 @@ namespace ImageAccess.Core.Hosts;
 /// <summary>A host with at most one <c>*</c>, which stands for exactly one label, and a port, 443 where none is given.</summary>
 public sealed class HostPattern
 {
-    private const int HttpsPort = 443;
-
     private readonly string[] _labels;
 
     private HostPattern(string[] labels, int port)
@@ -27,7 +25,7 @@ public sealed class HostPattern
     public static bool TryParse(string text, [NotNullWhen(true)] out HostPattern? host)
     {
         host = null;
-        if (!TrySplit(text, out var name, out var port))
+        if (!HostAndPort.TrySplit(text, out var name, out var port))
             return false;
 
         var labels = name.ToString().ToLowerInvariant().Split('.');
@@ -35,7 +33,7 @@ public sealed class HostPattern
         if (wildcards > 1 || (wildcards == 1 && labels.Length < 3) || !labels.All(IsLabel))
             return false;
 
-        host = new HostPattern(labels, port);
+        host = new HostPattern(labels, port ?? HostAndPort.Https);
         return true;
     }
 
@@ -52,20 +50,7 @@ public sealed class HostPattern
     public override string ToString()
     {
         var name = string.Join('.', _labels);
-        return Port == HttpsPort ? name : string.Create(CultureInfo.InvariantCulture, $"{name}:{Port}");
-    }
-
-    /// <summary>The name before the port, and the port: 443 where there is none.</summary>
-    internal static bool TrySplit(ReadOnlySpan<char> text, out ReadOnlySpan<char> name, out int port)
-    {
-        name = text;
-        port = HttpsPort;
-        var colon = text.LastIndexOf(':');
-        if (colon < 0)
-            return true;
-
-        name = text[..colon];
-        return int.TryParse(text[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is > 0 and <= 65535;
+        return Port == HostAndPort.Https ? name : string.Create(CultureInfo.InvariantCulture, $"{name}:{Port}");
     }
 
     private static bool IsLabel(string label) =>

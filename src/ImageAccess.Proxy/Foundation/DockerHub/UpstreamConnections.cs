@@ -83,7 +83,7 @@ public sealed class UpstreamConnections
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
-        return await ConnectAsync(await _resolver.ResolveAsync(host, cancellationToken), port, cancellationToken);
+        return Own(await ConnectAsync(await _resolver.ResolveAsync(host, cancellationToken), port, cancellationToken));
     }
 
     private async ValueTask<Stream> ConnectToRedirectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
@@ -92,17 +92,19 @@ public sealed class UpstreamConnections
         var addresses = await _resolver.ResolveAsync(host, cancellationToken);
         if (!RedirectHosts.ListsByName(host, port) && !Array.TrueForAll(addresses, PublicAddress.Is))
             throw new HttpRequestException($"The redirect host {host} resolves to an address that is not public.");
-        return await ConnectAsync(addresses, port, cancellationToken);
+        return Own(await ConnectAsync(addresses, port, cancellationToken));
     }
 
+    private static NetworkStream Own(Socket socket) => new(socket, ownsSocket: true);
+
     /// <summary>To the very addresses that were looked at: a name may lead elsewhere the next time.</summary>
-    internal static async ValueTask<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
+    internal static async ValueTask<Socket> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(addresses, port, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
+            return socket;
         }
         catch
         {

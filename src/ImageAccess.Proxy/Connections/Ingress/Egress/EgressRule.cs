@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
 using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Proxy.Connections.Ingress.Egress;
@@ -11,7 +10,6 @@ namespace ImageAccess.Proxy.Connections.Ingress.Egress;
 internal sealed class EgressRule
 {
     private const string PrivateWord = "private";
-    private const int HttpsPort = 443;
 
     private readonly string? _host;
     private readonly bool _isBelow;
@@ -35,13 +33,13 @@ internal sealed class EgressRule
     {
         rule = null;
         var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        if (words is not ([_] or [_, PrivateWord]) || !TrySplit(words[0], out var name, out var port))
+        if (words is not ([_] or [_, PrivateWord]) || !HostAndPort.TrySplit(words[0], out var name, out var port))
             return false;
 
         var isPrivate = words.Length == 2;
-        if (name == "*")
+        if (name is "*")
             rule = new EgressRule(null, isBelow: false, port, isPrivate);
-        else if (name.StartsWith("*.", StringComparison.Ordinal) && HostName.TryParse(name.AsSpan(2), out var below))
+        else if (name.StartsWith("*.") && HostName.TryParse(name[2..], out var below))
             rule = new EgressRule(below.Value, isBelow: true, port, isPrivate);
         else if (HostName.TryParse(name, out var host))
             rule = new EgressRule(host.Value, isBelow: false, port, isPrivate);
@@ -53,23 +51,10 @@ internal sealed class EgressRule
     }
 
     /// <summary>An allowed host is allowed on its port, 443 where none is given.</summary>
-    public bool Allows(HostName host, int port) => (_port ?? HttpsPort) == port && Names(host);
+    public bool Allows(HostName host, int port) => (_port ?? HostAndPort.Https) == port && Names(host);
 
     /// <summary>A denied host is denied on its port, on all of them where none is given.</summary>
     public bool Denies(HostName host, int port) => (_port ?? port) == port && Names(host);
 
     private bool Names(HostName host) => _host is null || (_isBelow ? host.IsUnder(_host) : host.Value == _host);
-
-    private static bool TrySplit(string text, out string name, out int? port)
-    {
-        (name, port) = (text, null);
-        var colon = text.LastIndexOf(':');
-        if (colon < 0)
-            return true;
-        name = text[..colon];
-        if (!int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is 0 or > 65535)
-            return false;
-        port = number;
-        return true;
-    }
 }

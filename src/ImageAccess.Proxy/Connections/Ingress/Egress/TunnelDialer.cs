@@ -19,7 +19,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
     /// <summary>Bytes of the parent proxy's answer.</summary>
     private const int MaximumAnswer = 8 * 1024;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<(IPEndPoint Here, IPEndPoint There), byte> _own = new();
     private readonly Uri? _parent = options.Value.Parent;
@@ -30,7 +30,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
 
     public async Task<TunnelTarget> ConnectAsync(HostName host, int port, bool mayBePrivate, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(Patience, time);
+        using var limit = new CancellationTokenSource(Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
@@ -39,7 +39,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
                 return TunnelTarget.None(fault);
             var isInside = addresses.Length > 0 && !Array.Exists(addresses, PublicAddress.Is); // no parent's business
             var socket = _parent is null || isInside
-                ? await ConnectAsync(addresses, port, either.Token)
+                ? await UpstreamConnections.ConnectAsync(addresses, port, either.Token)
                 : await ConnectAsync(_parent, host, port, either.Token);
             return Remember(socket);
         }
@@ -82,27 +82,10 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
         };
     }
 
-    private static async Task<Socket> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
-    {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(addresses, port, cancellationToken);
-            return Array.Exists(addresses, Plain((IPEndPoint)socket.RemoteEndPoint!).Address.Equals)
-                ? socket
-                : throw new SocketException((int)SocketError.AddressNotAvailable);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
-
     /// <summary>Through the parent: its answer must be 2xx and nothing behind it.</summary>
     private async Task<Socket> ConnectAsync(Uri parent, HostName host, int port, CancellationToken cancellationToken)
     {
-        var socket = await ConnectAsync(
+        var socket = await UpstreamConnections.ConnectAsync(
             Array.ConvertAll(await resolver.ResolveAsync(parent.IdnHost, cancellationToken), PublicAddress.Plain), parent.Port, cancellationToken);
         try
         {

@@ -65,7 +65,9 @@ internal sealed class Dialer(IHostResolver names, Timeouts timeouts)
         {
             var addresses = IPAddress.TryParse(target.Host, out var address) ? [address] : await timeouts.LimitAsync(
                 Timeouts.Lookup, cancel => names.ResolveAsync(target.Host, cancel), cancellationToken);
-            return await timeouts.LimitAsync(Timeouts.Connection, cancel => UpstreamConnections.ConnectAsync(addresses, target.Port, cancel).AsTask(), cancellationToken);
+            var socket = await timeouts.LimitAsync(
+                Timeouts.Connection, cancel => UpstreamConnections.ConnectAsync(addresses, target.Port, cancel).AsTask(), cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
         }
         catch (SocketException failure)
         {
