@@ -36,7 +36,7 @@ public sealed class StartTests : IDisposable
     [InlineData("""{ "Listen": { "Mirror": "https://127.0.0.1:0" } }""", "imageaccess: Listen:Mirror: nobody knows what name its certificate is for: set PublicUrl, or bring one with Certificates:Mirror")]
     [InlineData("""{ "Egress": { "Allow": [ "https://ghcr.io" ] } }""", "imageaccess: Egress:Allow: 'https://ghcr.io' is not a host, as ghcr.io, *.example.com or registry.example.com:5000 private")]
     [InlineData("""{ "Egress": { "IdleTimeout": "long" } }""", "imageaccess: Egress:IdleTimeout: 'long' is not a duration, as 30s, 5m, 12h or 7d")]
-    [InlineData("""{ "ForwardProxy": { "Users": "missing" } }""", "imageaccess: ForwardProxy:Users: DIRECTORY/missing cannot be read")]
+    [InlineData("""{ "ForwardProxy": { "Users": "missing" } }""", "imageaccess: ForwardProxy:Users: DIRECTORY/missing does not exist")]
     [InlineData("""{ "Upstream": { "Addresses": "resolver" } }""", "imageaccess: Upstream:Addresses: 'resolver' is not a resolver's address, as 10.0.0.53 or [fd00::53]:5353")]
     [InlineData("""{ "Upstream": { "Addresses": { "registry-1.docker.io": [ "1.2.3.4", "x" ] } } }""", "imageaccess: Upstream:Addresses: 'x', of registry-1.docker.io, is not an address")]
     [InlineData("""{ "Upstream": { "Addresses": { "a..b": "1.2.3.4" } } }""", "imageaccess: Upstream:Addresses: 'a..b' is not a host name")]

@@ -1,5 +1,6 @@
 using System.Runtime.Versioning;
 using System.Text;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Connections.Certificates;
 
@@ -8,11 +9,10 @@ namespace ImageAccess.Proxy.Connections.Certificates;
 /// </summary>
 internal sealed class CertificateFolder(string path)
 {
-    private const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-    private const UnixFileMode Everybody = Owner | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+    private const UnixFileMode Everybody = OwnerFile.Mode | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    /// <summary>How long somebody else may be at work here.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    /// <summary>How long it waits for another process that is at work here.</summary>
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     public string Path { get; } = path;
 
@@ -24,7 +24,7 @@ internal sealed class CertificateFolder(string path)
         {
             Create();
             FileStream? held = null;
-            return SpinWait.SpinUntil(() => TryHold(out held), Patience)
+            return SpinWait.SpinUntil(() => TryHold(out held), Timeout)
                 ? held!
                 : throw new IOException($"another process is at work in {Path}: try again");
         }
@@ -34,34 +34,12 @@ internal sealed class CertificateFolder(string path)
         }
     }
 
-    /// <summary>Each file old or new, never a part: written aside, brought to disk, renamed. The key first: a certificate has one.</summary>
+    /// <summary>Writes each file as a whole, the key first: a certificate has one.</summary>
     /// <exception cref="IOException">It cannot be written; with <paramref name="overwrite"/> off also: something is there.</exception>
     public static void Write(CertificatePair files, NewCertificate certificate, bool overwrite)
     {
-        try
-        {
-            Write(files.KeyPath, certificate.KeyPem, Owner, overwrite);
-            Write(files.CertificatePath, certificate.CertificatePem, Everybody, overwrite);
-        }
-        catch (UnauthorizedAccessException exception)
-        {
-            throw new IOException(exception.Message, exception);
-        }
-    }
-
-    private static void Write(string path, string text, UnixFileMode mode, bool overwrite)
-    {
-        var aside = path + ".new";
-        File.Delete(aside);
-        using (var file = new FileStream(aside, Options(FileMode.CreateNew, mode)))
-        {
-            file.Write(Encoding.ASCII.GetBytes(text));
-            file.Flush(flushToDisk: true);
-            if (!OperatingSystem.IsWindows() && mode == Everybody)
-                File.SetUnixFileMode(file.SafeFileHandle, mode); // whatever the umask took away; a key's mode is never touched again
-        }
-
-        File.Move(aside, path, overwrite);
+        AtomicFile.Write(files.KeyPath, file => file.Write(Encoding.ASCII.GetBytes(certificate.KeyPem)), overwrite: overwrite);
+        AtomicFile.Write(files.CertificatePath, file => file.Write(Encoding.ASCII.GetBytes(certificate.CertificatePem)), Everybody, overwrite);
     }
 
     private void Create()
@@ -80,7 +58,7 @@ internal sealed class CertificateFolder(string path)
     {
         if (System.IO.Path.GetDirectoryName(Path) is { } above)
             Directory.CreateDirectory(above, Everybody | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
-        Directory.CreateDirectory(Path, Owner | UnixFileMode.UserExecute);
+        Directory.CreateDirectory(Path, OwnerFile.Mode | UnixFileMode.UserExecute);
     }
 
     private bool TryHold(out FileStream? held)
@@ -88,20 +66,12 @@ internal sealed class CertificateFolder(string path)
         held = null;
         try
         {
-            held = new FileStream(System.IO.Path.Combine(Path, ".lock"), Options(FileMode.OpenOrCreate, Owner));
+            held = new FileStream(System.IO.Path.Combine(Path, ".lock"), OwnerFile.Options(FileMode.OpenOrCreate, FileAccess.Write, FileShare.None));
             return true;
         }
         catch (IOException exception) when (exception is not (DirectoryNotFoundException or PathTooLongException) && File.Exists(System.IO.Path.Combine(Path, ".lock")))
         {
             return false; // somebody else's
         }
-    }
-
-    private static FileStreamOptions Options(FileMode mode, UnixFileMode unix)
-    {
-        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.Write, Share = FileShare.None };
-        if (!OperatingSystem.IsWindows())
-            options.UnixCreateMode = unix;
-        return options;
     }
 }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Connections.Certificates;
 
@@ -30,91 +31,63 @@ internal sealed record CertificatePair(string CertificatePath, string KeyPath, b
     /// </summary>
     private UnixFileMode Forbidden => Others | UnixFileMode.GroupWrite | (IsOwn ? UnixFileMode.None : UnixFileMode.GroupRead | UnixFileMode.GroupExecute);
 
-    public PairReading Read()
-    {
-        var isThere = IsOwn || Directory.Exists(Path.GetDirectoryName(CertificatePath));
-        var certificate = isThere ? ReadFile(CertificatePath, UnixFileMode.None) : FileReading.Missing;
-        var key = isThere ? ReadFile(KeyPath, Forbidden) : FileReading.Missing;
-        var reading = new PairReading(this, certificate.Bytes, key.Bytes)
-        {
-            IsMissing = certificate.IsMissing && key.IsMissing,
-            IsBarred = (certificate.Bytes is null && !certificate.IsMissing) || (key.Bytes is null && !key.IsMissing),
-        };
-        reading.Problem = certificate switch
-        {
-            { Bytes: null, IsMissing: false } => OfCertificate($"{CertificatePath} {certificate.Failure}"),
-            _ when key is { Bytes: null, IsMissing: false } => OfKey($"{KeyPath} {key.Failure}"),
-            { IsMissing: true } when key.IsMissing || IsOwn => OfCertificate($"{CertificatePath} does not exist"),
-            { IsMissing: true } => OfCertificate($"{KeyPath} is there without {Path.GetFileName(CertificatePath)}"),
-            _ when key.IsMissing => IsOwn ? OfKey($"{KeyPath} does not exist") : OfKey($"{CertificatePath} is there without {Path.GetFileName(KeyPath)}"),
-            _ => null,
-        };
-        return reading;
-    }
+    /// <summary>The certificate's file and the key's, in this order.</summary>
+    public IReadOnlyList<WholeFile> Both() => [new WholeFile(CertificatePath, MaximumSize), new WholeFile(KeyPath, MaximumSize, Forbidden)];
+
+    public PairReading Read() => new(this, [.. Both().Select(file => file.Read())]);
 
     public CertificateProblem OfCertificate(string text) => new(CertificateSetting, text);
 
     public CertificateProblem OfKey(string text) => new(KeySetting, text);
-
-    private static FileReading ReadFile(string path, UnixFileMode forbidden)
-    {
-        try
-        {
-            using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(file) & forbidden) != UnixFileMode.None)
-                return new FileReading(null, $"is open to others than its owner: chmod 600 {path}");
-
-            var bytes = new byte[Math.Min(RandomAccess.GetLength(file), MaximumSize) + 1];
-            var length = 0;
-            while (length < bytes.Length && RandomAccess.Read(file, bytes.AsSpan(length), length) is var read and > 0)
-                length += read;
-            return length > MaximumSize ? new FileReading(null, $"is larger than {MaximumSize} bytes") : new FileReading(bytes[..length], "");
-        }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return FileReading.Missing;
-        }
-        catch (UnauthorizedAccessException)
-        {
-            return new FileReading(null, $"cannot be read by the user {Environment.UserName}, whom this program runs as");
-        }
-        catch (IOException exception)
-        {
-            return new FileReading(null, $"cannot be read: {exception.Message}");
-        }
-    }
-
-    private readonly record struct FileReading(byte[]? Bytes, string Failure, bool IsMissing = false)
-    {
-        public static FileReading Missing { get; } = new(null, "", IsMissing: true);
-    }
 }
 
-/// <summary>What the two files hold at one moment.</summary>
-internal sealed class PairReading(CertificatePair files, byte[]? certificate, byte[]? key)
+/// <summary>What the two files hold at one moment: a certificate with its key, or why there is none.</summary>
+internal sealed class PairReading
 {
+    private readonly CertificatePair _files;
+
+    /// <param name="files">The files.</param>
+    /// <param name="readings">What was read of them: the certificate's first.</param>
+    public PairReading(CertificatePair files, IReadOnlyList<FileReading> readings)
+    {
+        _files = files;
+        var (certificate, key) = (readings[0], readings[1]);
+        IsMissing = certificate.IsMissing && key.IsMissing;
+        IsBarred = IsUnreadable(certificate) || IsUnreadable(key);
+        Problem = certificate switch
+        {
+            _ when IsUnreadable(certificate) => files.OfCertificate($"{files.CertificatePath} {certificate.Failure}"),
+            _ when IsUnreadable(key) => files.OfKey($"{files.KeyPath} {key.Failure}"),
+            { IsMissing: true } when key.IsMissing || files.IsOwn => files.OfCertificate($"{files.CertificatePath} does not exist"),
+            { IsMissing: true } => files.OfCertificate($"{files.KeyPath} is there without {Path.GetFileName(files.CertificatePath)}"),
+            _ when key.IsMissing && files.IsOwn => files.OfKey($"{files.KeyPath} does not exist"),
+            _ when key.IsMissing => files.OfKey($"{files.CertificatePath} is there without {Path.GetFileName(files.KeyPath)}"),
+            _ => null,
+        };
+        if (Problem is null)
+            Found = Parse(certificate.Bytes!.Value.Span, key.Bytes!.Value.Span);
+    }
+
     /// <summary>Neither file is there.</summary>
-    public bool IsMissing { get; init; }
+    public bool IsMissing { get; }
 
     /// <summary>Only a person can mend it: a file that may not be read, or that others may read.</summary>
-    public bool IsBarred { get; init; }
-
-    /// <summary>Why there is no certificate; null when there is one.</summary>
-    public CertificateProblem? Problem { get; set; }
-
-    /// <summary>Tells this reading from others.</summary>
-    public string Stamp => Problem?.Text ?? Convert.ToHexString(SHA256.HashData([.. SHA256.HashData(certificate!), .. SHA256.HashData(key!)]));
+    public bool IsBarred { get; }
 
     /// <summary>The certificate; null, and <see cref="Problem"/> says why, where there is none.</summary>
-    public KeyedCertificate? Parse()
-    {
-        if (Problem is not null)
-            return null;
+    public KeyedCertificate? Found { get; }
 
+    /// <summary>Why there is no certificate; null when there is one.</summary>
+    public CertificateProblem? Problem { get; private set; }
+
+    private static bool IsUnreadable(FileReading reading) => reading.Bytes is null && !reading.IsMissing;
+
+    private KeyedCertificate? Parse(ReadOnlySpan<byte> certificate, ReadOnlySpan<byte> key)
+    {
         var all = new X509Certificate2Collection();
         try
         {
-            all.ImportFromPem(Encoding.ASCII.GetString(certificate!));
+            all.ImportFromPem(Encoding.ASCII.GetString(certificate));
         }
         catch (CryptographicException)
         {
@@ -123,14 +96,14 @@ internal sealed class PairReading(CertificatePair files, byte[]? certificate, by
 
         if (all.Count == 0)
         {
-            Problem = files.OfCertificate($"{files.CertificatePath} holds no certificate in PEM, or a damaged one");
+            Problem = _files.OfCertificate($"{_files.CertificatePath} holds no certificate in PEM, or a damaged one");
             return null;
         }
 
-        var text = Encoding.ASCII.GetChars(key!);
+        var text = new char[key.Length];
         try
         {
-            return Join(all, text);
+            return Join(all, text.AsSpan(0, Encoding.ASCII.GetChars(key, text)));
         }
         finally
         {
@@ -140,8 +113,8 @@ internal sealed class PairReading(CertificatePair files, byte[]? certificate, by
 
     private KeyedCertificate? Join(X509Certificate2Collection all, ReadOnlySpan<char> text)
     {
-        Problem = !text.Contains("PRIVATE KEY-----", StringComparison.Ordinal) ? files.OfKey($"{files.KeyPath} holds no private key in PEM")
-            : text.Contains("ENCRYPTED", StringComparison.Ordinal) ? files.OfKey($"{files.KeyPath} is encrypted: write it without a passphrase")
+        Problem = !text.Contains("PRIVATE KEY-----", StringComparison.Ordinal) ? _files.OfKey($"{_files.KeyPath} holds no private key in PEM")
+            : text.Contains("ENCRYPTED", StringComparison.Ordinal) ? _files.OfKey($"{_files.KeyPath} is encrypted: write it without a passphrase")
             : null;
         if (Problem is not null)
             return null;
@@ -154,7 +127,7 @@ internal sealed class PairReading(CertificatePair files, byte[]? certificate, by
         }
         catch (Exception exception) when (exception is CryptographicException or ArgumentException)
         {
-            Problem = files.OfKey($"{files.KeyPath} is damaged, or is not the private key of the first certificate in {files.CertificatePath}");
+            Problem = _files.OfKey($"{_files.KeyPath} is damaged, or is not the private key of the first certificate in {_files.CertificatePath}");
             return null;
         }
     }

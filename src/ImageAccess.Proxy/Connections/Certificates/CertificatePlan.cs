@@ -63,12 +63,14 @@ internal abstract class PlannedCertificate(string name, CertificatePair files)
     public (KeyedCertificate? Found, CertificateProblem? Problem, PairReading Reading) Read(DateTimeOffset now)
     {
         var reading = Files.Read();
-        var found = reading.Parse();
-        return (found, found is null ? reading.Problem : Flaw(found.Certificate, now), reading);
+        return (reading.Found, ProblemOf(reading, now), reading);
     }
 
-    /// <summary>Why it is of no use now; null when it is.</summary>
-    public CertificateProblem? Flaw(X509Certificate2 certificate, DateTimeOffset now)
+    /// <summary>Why what was read is of no use now; null when it is.</summary>
+    public CertificateProblem? ProblemOf(PairReading reading, DateTimeOffset now) =>
+        reading.Found is { } found ? Flaw(found.Certificate, now) : reading.Problem;
+
+    private CertificateProblem? Flaw(X509Certificate2 certificate, DateTimeOffset now)
     {
         var flaw = now >= certificate.Ends() ? $"ended on {certificate.Ends().Day()}"
             : now < certificate.Begins() ? $"is not in force before {certificate.Begins().Day()}"

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
-using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Connections.Ingress;
@@ -17,27 +17,26 @@ public sealed class ForwardProxyOptions
 internal sealed class ForwardProxyOptionsValidator : IValidateOptions<ForwardProxyOptions>
 {
     public ValidateOptionsResult Validate(string? name, ForwardProxyOptions options) =>
-        options.Users is not { } file || ProxyUsers.TryRead(file, out _, out var problem)
-            ? ValidateOptionsResult.Success
-            : ValidateOptionsResult.Fail($"ForwardProxy:Users: {file} {problem}");
+        options.Users is { } file && UserList.Parse(UserList.FileAt(file).Read()).Flaw is { } flaw
+            ? ValidateOptionsResult.Fail($"ForwardProxy:Users: {file} {flaw}")
+            : ValidateOptionsResult.Success;
 }
 
 /// <summary>
-/// Who may use the forward proxy: names with bcrypt hashes in a file, read again when it changes. A file that has become unreadable
-/// is told, and what was read last stays.
+/// Who may use the forward proxy: names with bcrypt hashes in a file, read again when it changes. A file that cannot be used is
+/// refused, and the users that were read last stay.
 /// </summary>
 internal sealed class ProxyUsers : IDisposable
 {
-    private const long MaximumFile = 1024 * 1024;
-
     /// <summary>Passwords found right whose hash need not be computed for each connection; more are forgotten all at once.</summary>
     private const int MaximumRemembered = 10_000;
 
-    private static readonly TimeSpan Remembrance = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan RememberedFor = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
-    private readonly string? _file;
+    private readonly string? _path;
+    private readonly WatchedFile<UserList>? _file;
     private readonly TimeProvider _time;
     private readonly ILogger<ProxyUsers> _logger;
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
@@ -47,55 +46,19 @@ internal sealed class ProxyUsers : IDisposable
     /// <summary>Computed for names that nobody has: a refusal takes as long as for one that somebody has.</summary>
     private readonly Lazy<string> _nobody = new(() => BCrypt.Net.BCrypt.HashPassword(RandomNumberGenerator.GetHexString(32)));
 
-    private volatile Known? _known;
     private long _looked;
 
     public ProxyUsers(IOptions<ForwardProxyOptions> options, TimeProvider time, ILogger<ProxyUsers> logger)
     {
-        _file = options.Value.Users;
+        _path = options.Value.Users;
         _time = time;
         _logger = logger;
         _looked = time.GetTimestamp();
-        if (_file is not null)
-            _known = TryRead(_file, out var users, out var problem) ? new Known(users, StampOf(_file)) : throw new IOException($"{_file} {problem}");
-    }
-
-    /// <summary>The users of a file, or in a few words what is wrong with it.</summary>
-    public static bool TryRead(string file, [NotNullWhen(true)] out FrozenDictionary<string, string>? users, out string problem)
-    {
-        users = null;
-        problem = "";
-        try
-        {
-            if (new FileInfo(file).Length > MaximumFile)
-            {
-                problem = "is larger than 1 MiB";
-                return false;
-            }
-
-            var read = new Dictionary<string, string>(StringComparer.Ordinal);
-            var number = 0;
-            foreach (var line in File.ReadLines(file))
-            {
-                number++;
-                if (line.Length == 0 || line[0] == '#')
-                    continue;
-                if (line.Split(':', 2) is not [{ Length: > 0 } name, var hash] || !IsBcrypt(hash))
-                    problem = $"line {number} is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it";
-                else if (!read.TryAdd(name, hash))
-                    problem = $"line {number} names a user once more";
-                if (problem.Length > 0)
-                    return false;
-            }
-
-            users = read.ToFrozenDictionary(StringComparer.Ordinal);
-            return true;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            problem = "cannot be read";
-            return false;
-        }
+        if (_path is null)
+            return;
+        _file = new WatchedFile<UserList>(UserList.FileAt(_path), UserList.Parse);
+        if (_file.Look() == FileChange.Refused)
+            throw new IOException($"{_path} {_file.Refusal!.Flaw}");
     }
 
     /// <summary>The user whom these credentials belong to; empty where nobody is asked; null where they are nobody's.</summary>
@@ -108,16 +71,16 @@ internal sealed class ProxyUsers : IDisposable
         if (!TryReadBasic(authorization, out var name, out var password))
             return null;
 
-        var known = Look();
+        var users = Look(_file);
         var fingerprint = Convert.ToHexString(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes(authorization!)));
-        if (known.Right.TryGetValue(fingerprint, out var until) && _time.GetUtcNow() < until)
+        if (users.Right.TryGetValue(fingerprint, out var until) && _time.GetUtcNow() < until)
             return name;
-        var isUser = known.Users.TryGetValue(name, out var hash);
+        var isUser = users.Hashes.TryGetValue(name, out var hash);
         if (!await VerifyAsync(password, hash ?? _nobody.Value, cancellationToken) || !isUser)
             return null;
-        if (known.Right.Count >= MaximumRemembered)
-            known.Right.Clear();
-        known.Right[fingerprint] = _time.GetUtcNow() + Remembrance;
+        if (users.Right.Count >= MaximumRemembered)
+            users.Right.Clear();
+        users.Right[fingerprint] = _time.GetUtcNow() + RememberedFor;
         return name;
     }
 
@@ -126,7 +89,7 @@ internal sealed class ProxyUsers : IDisposable
     /// <summary>A hash takes long on purpose: a few at once, off the threads that serve others.</summary>
     private async Task<bool> VerifyAsync(string password, string hash, CancellationToken cancellationToken)
     {
-        if (!await _hashing.WaitAsync(Patience, cancellationToken))
+        if (!await _hashing.WaitAsync(Timeout, cancellationToken))
             return false;
         try
         {
@@ -139,29 +102,24 @@ internal sealed class ProxyUsers : IDisposable
         }
     }
 
-    private Known Look()
+    /// <summary>At most one look for each <see cref="LookAgain"/>, by the connection that comes first.</summary>
+    private UserList Look(WatchedFile<UserList> file)
     {
-        var known = _known!;
         if (_time.GetElapsedTime(Volatile.Read(ref _looked)) < LookAgain)
-            return known;
+            return file.Current!;
         lock (_looking)
         {
+            if (_time.GetElapsedTime(_looked) < LookAgain)
+                return file.Current!;
             Volatile.Write(ref _looked, _time.GetTimestamp());
-            var stamp = StampOf(_file!);
-            if (stamp == _known!.Stamp)
-                return _known;
-            if (TryRead(_file!, out var users, out var problem))
-                return _known = new Known(users, stamp);
-            _logger.UsersNotTaken(_file!, problem);
-            return _known = known with { Stamp = stamp };
+            var change = file.Look();
+            if (change == FileChange.Refused)
+                _logger.UsersRefused(_path!, file.Refusal!.Flaw!);
+            else if (change == FileChange.Recovered)
+                _logger.UsersRecovered(_path!);
+            return file.Current!;
         }
     }
-
-    private static (DateTime Written, long Length) StampOf(string file) =>
-        new FileInfo(file) is { Exists: true } info ? (info.LastWriteTimeUtc, info.Length) : default;
-
-    private static bool IsBcrypt(string hash) =>
-        hash.Length == 60 && hash.StartsWith("$2", StringComparison.Ordinal) && BCrypt.Net.BCrypt.InterrogateHash(hash) is not null;
 
     private static bool TryReadBasic(string? authorization, out string name, out string password)
     {
@@ -177,10 +135,44 @@ internal sealed class ProxyUsers : IDisposable
         (name, password) = (user, secret);
         return true;
     }
+}
 
-    private sealed record Known(FrozenDictionary<string, string> Users, (DateTime Written, long Length) Stamp)
+/// <summary>The users of a file, or in a few words what is wrong with it.</summary>
+/// <param name="Hashes">The bcrypt hash of each name.</param>
+/// <param name="Flaw">What follows the file's name in a sentence; null when it is good.</param>
+internal sealed record UserList(FrozenDictionary<string, string> Hashes, string? Flaw) : IFileContent
+{
+    private const long MaximumSize = 1024 * 1024;
+
+    /// <summary>Credentials that were found right, by a keyed hash, and until when that counts.</summary>
+    public ConcurrentDictionary<string, DateTimeOffset> Right { get; } = new(StringComparer.Ordinal);
+
+    public static WholeFile FileAt(string path) => new(path, MaximumSize);
+
+    public static UserList Parse(FileReading reading)
     {
-        /// <summary>Credentials that were found right, by a keyed hash, and until when that counts.</summary>
-        public ConcurrentDictionary<string, DateTimeOffset> Right { get; } = new(StringComparer.Ordinal);
+        if (reading.Bytes is not { } bytes)
+            return Refused(reading.Failure);
+
+        var hashes = new Dictionary<string, string>(StringComparer.Ordinal);
+        var number = 0;
+        using var lines = new StreamReader(new MemoryStream(bytes.ToArray()));
+        while (lines.ReadLine() is { } line)
+        {
+            number++;
+            if (line.Length == 0 || line[0] == '#')
+                continue;
+            if (line.Split(':', 2) is not [{ Length: > 0 } name, var hash] || !IsBcrypt(hash))
+                return Refused($"line {number} is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it");
+            if (!hashes.TryAdd(name, hash))
+                return Refused($"line {number} names a user once more");
+        }
+
+        return new UserList(hashes.ToFrozenDictionary(StringComparer.Ordinal), null);
     }
+
+    private static UserList Refused(string flaw) => new(FrozenDictionary<string, string>.Empty, flaw);
+
+    private static bool IsBcrypt(string hash) =>
+        hash.Length == 60 && hash.StartsWith("$2", StringComparison.Ordinal) && BCrypt.Net.BCrypt.InterrogateHash(hash) is not null;
 }

@@ -194,7 +194,7 @@ public sealed class ServerCertificatesTests : IDisposable
         { "passphrase", "DIR/docker-hub.key is encrypted: write it without a passphrase" },
         { "open key", "DIR/docker-hub.key is open to others than its owner: chmod 600 DIR/docker-hub.key" },
         { "one file", "DIR/docker-hub.key is there without docker-hub.crt" },
-        { "too large", "DIR/docker-hub.crt is larger than 1048576 bytes" },
+        { "too large", "DIR/docker-hub.crt is larger than 1 MiB" },
         { "names", "DIR/docker-hub.crt is not for index.docker.io, registry.hub.docker.com, docker.io, auth.docker.io" },
         { "usage", "DIR/docker-hub.crt is not for servers" },
         { "expired", "DIR/docker-hub.crt ended on 2026-05-31" },

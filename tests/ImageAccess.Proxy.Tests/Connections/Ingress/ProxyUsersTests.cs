@@ -1,7 +1,6 @@
 using System.Text;
 using ImageAccess.Proxy.Connections.Ingress;
 using ImageAccess.Proxy.Tests.Walk;
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Connections.Ingress;
@@ -14,6 +13,7 @@ public sealed class ProxyUsersTests : IDisposable
 
     private readonly TemporaryDirectory _directory = new();
     private readonly ManualTime _time = new();
+    private readonly LogLines<ProxyUsers> _log = new();
 
     private string UsersFile => _directory["users"];
 
@@ -53,7 +53,7 @@ public sealed class ProxyUsersTests : IDisposable
     [Fact]
     public async Task Where_no_file_is_named_everybody_is()
     {
-        using var users = new ProxyUsers(Options.Create(new ForwardProxyOptions()), _time, NullLogger<ProxyUsers>.Instance);
+        using var users = new ProxyUsers(Options.Create(new ForwardProxyOptions()), _time, _log);
         Assert.Equal("", await users.FindAsync(null, default));
     }
 
@@ -90,7 +90,7 @@ public sealed class ProxyUsersTests : IDisposable
     [InlineData("alice:$apr1$x$y", "line 1 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
     [InlineData("alice:$2y$10$0123456789", "line 1 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
     [InlineData("ALICE\nALICE", "line 2 names a user once more")]
-    [InlineData(null, "cannot be read")]
+    [InlineData(null, "does not exist")]
     public async Task A_bad_file_is_named_with_its_line(string? text, string problem)
     {
         if (text is not null)
@@ -123,5 +123,47 @@ public sealed class ProxyUsersTests : IDisposable
         Assert.DoesNotContain("wonder", room.World.Log.ToString(), StringComparison.Ordinal);
     }
 
-    private ProxyUsers Open() => new(Options.Create(new ForwardProxyOptions { Users = UsersFile }), _time, NullLogger<ProxyUsers>.Instance);
+    [Fact]
+    public async Task A_change_counts_though_length_and_time_are_the_same()
+    {
+        await File.WriteAllTextAsync(UsersFile, Alice);
+        var written = File.GetLastWriteTimeUtc(UsersFile);
+        using var users = Open();
+
+        await File.WriteAllTextAsync(UsersFile, Alice.Replace("alice", "clara", StringComparison.Ordinal));
+        File.SetLastWriteTimeUtc(UsersFile, written);
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Null(await users.FindAsync("Basic " + Convert.ToBase64String("alice:wonder:land"u8), default));
+        Assert.Equal("clara", await users.FindAsync("Basic " + Convert.ToBase64String("clara:wonder:land"u8), default));
+    }
+
+    [Fact]
+    public async Task A_refusal_is_logged_once_and_the_recovery_once()
+    {
+        await File.WriteAllTextAsync(UsersFile, Alice);
+        using var users = Open();
+        File.Delete(UsersFile);
+        await LookTwiceAsync();
+        await File.WriteAllTextAsync(UsersFile, Alice);
+        await LookTwiceAsync();
+
+        Assert.Equal(
+            [
+                $"The users of the forward proxy stay as they were: {UsersFile} does not exist",
+                $"The file {UsersFile} agrees with the users of the forward proxy again",
+            ],
+            _log.All);
+
+        async Task LookTwiceAsync()
+        {
+            for (var i = 0; i < 2; i++)
+            {
+                _time.Advance(TimeSpan.FromSeconds(1));
+                Assert.Equal("alice", await users.FindAsync("Basic " + Convert.ToBase64String("alice:wonder:land"u8), default));
+            }
+        }
+    }
+
+    private ProxyUsers Open() => new(Options.Create(new ForwardProxyOptions { Users = UsersFile }), _time, _log);
 }
