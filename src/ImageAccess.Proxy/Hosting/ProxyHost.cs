@@ -31,12 +31,9 @@ public static class ProxyHost
         builder.Services
             .AddTelemetry()
             .AddReadiness(builder.Configuration)
+            .AddAudit(builder.Configuration) // before every room that records: it stops after them
             .AddCertificates(builder.Configuration)
             .AddIngress(builder.Configuration)
-            .AddIngressAuditing()
-            .AddAudit(builder.Configuration)
-            .AddHostedService<PolicyAuditing>()
-            .AddAccountAuditing()
             .AddIdentity(builder.Configuration)
             .AddCatalog(builder.Configuration)
             .AddPolicyStore(builder.Configuration)

@@ -1,25 +1,19 @@
 using System.Threading.Channels;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Audit;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Callers.Members;
 
 /// <summary>What Docker Hub's member lists say of a caller. It is asked for every request and never waits.</summary>
-public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, TimeProvider time, ILogger<MembershipDirectory> logger)
+public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, AuditTrail trail, TimeProvider time, ILogger<MembershipDirectory> logger)
 {
     private readonly Lock _gate = new();
     private readonly Channel<bool> _strangers =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
-    // Without a bound: there are no more of them than known names, and none may be lost.
-    private readonly Channel<AccountChange> _changes =
-        Channel.CreateUnbounded<AccountChange>(new UnboundedChannelOptions { SingleReader = true });
-
     private volatile MemberBook _book = MemberBook.Empty;
     private volatile int _version;
-
-    /// <summary>Every user name that went to another account, for one reader; complete once the directory has stopped.</summary>
-    public ChannelReader<AccountChange> Changes => _changes.Reader;
 
     internal MemberBook Book => _book;
 
@@ -77,9 +71,6 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Time
         }
     }
 
-    /// <summary>No change follows.</summary>
-    internal void Close() => _changes.Writer.TryComplete();
-
     internal bool IsStale(MemberList list) => time.GetUtcNow() - list.ReadAt > options.Value.StaleFor;
 
     /// <summary>A token shows what no list has shown yet; said once.</summary>
@@ -107,7 +98,7 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Time
     private void Tell(Takeover takeover)
     {
         logger.NameTakenOver(takeover.Username, takeover.FormerId, takeover.Id);
-        _changes.Writer.TryWrite(new AccountChange(takeover.Username, takeover.FormerId, takeover.Id));
+        trail.RecordAccountChange(takeover.Username, takeover.FormerId, takeover.Id);
     }
 
     /// <summary>Owners by a list that is too old are members.</summary>
@@ -124,9 +115,3 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Time
         bool IsTooOld(Membership membership) => membership.Role == OrganizationRole.Owner && IsStale(book.Lists[membership.Organization]);
     }
 }
-
-/// <summary>A user name that belongs to another account than before.</summary>
-/// <param name="Username">In lower case.</param>
-/// <param name="FormerId">Docker Hub's id of the account that had the name.</param>
-/// <param name="Id">The id of the account that has it now.</param>
-public sealed record AccountChange(string Username, string FormerId, string Id);

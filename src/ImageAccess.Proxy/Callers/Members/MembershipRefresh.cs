@@ -1,10 +1,8 @@
 using System.Collections.Concurrent;
+using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Callers.Members;
-
-/// <summary>The version of the policy that is in force; whoever composes the rooms knows it.</summary>
-public delegate string PolicyVersionInForce();
 
 /// <summary>
 /// Reads the lists in the background: at regular times, soon after a failure, and sooner when a caller appears whom they do
@@ -15,7 +13,7 @@ internal sealed class MembershipRefresh(
     MembershipDirectory directory,
     MembershipMetrics metrics,
     IOptions<DirectoryOptions> options,
-    PolicyVersionInForce policyVersion,
+    IPolicyStore policies,
     IHostApplicationLifetime lifetime,
     TimeProvider time,
     ILogger<MembershipRefresh> logger) : BackgroundService
@@ -53,7 +51,6 @@ internal sealed class MembershipRefresh(
         await base.StopAsync(cancellationToken);
         if (Settings.IsOn)
             Keep(); // what tokens have shown since
-        directory.Close();
     }
 
     public override void Dispose()
@@ -121,7 +118,7 @@ internal sealed class MembershipRefresh(
     private void Take(MemberList list)
     {
         var isFirst = !directory.Book.Lists.ContainsKey(list.Organization);
-        directory.Take(list, policyVersion());
+        directory.Take(list, policies.Current.Version);
         metrics.Read();
         if (_troubles.TryRemove(list.Organization, out _) || isFirst)
             logger.MembersRead(list.Organization, list.Members.Count);

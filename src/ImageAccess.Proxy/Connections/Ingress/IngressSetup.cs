@@ -6,7 +6,7 @@ namespace ImageAccess.Proxy.Connections.Ingress;
 
 public static class IngressSetup
 {
-    /// <summary>The gateway, the forward proxy, and what tunnels may lead to. It needs a <see cref="RefusalRecorder"/>.</summary>
+    /// <summary>The gateway, the forward proxy, and what tunnels may lead to.</summary>
     public static IServiceCollection AddIngress(this IServiceCollection services, IConfiguration configuration)
     {
         var isLedOn = (configuration["Listen:Gateway"] ?? configuration["Listen:ForwardProxy"]) is not null;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Foundation.Audit;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
@@ -17,14 +18,14 @@ internal static class Face
 /// <summary>What a connection asked for, as far as that was understood.</summary>
 internal readonly record struct Asked(HostName? Host, int? Port, string? User = null);
 
-/// <summary>Counts each refusal and hands it to the audit.</summary>
-internal sealed class Refusals(RefusalRecorder recorder, IngressMetrics metrics)
+/// <summary>Counts each refusal and records it in the audit trail.</summary>
+internal sealed class Refusals(AuditTrail trail, IngressMetrics metrics)
 {
     public ValueTask RecordAsync(string face, ConnectionContext connection, Asked asked, string reason)
     {
         var client = (connection.RemoteEndPoint as IPEndPoint)?.Address;
         metrics.Refused(face, reason);
-        return recorder(new Refusal(face, client, asked.Host, asked.Port, asked.User is { Length: > 0 } user ? user : null, reason));
+        return trail.RecordConnectionAsync(face, client, asked.User is { Length: > 0 } user ? user : null, asked.Host?.Value, asked.Port, reason);
     }
 }
 

@@ -12,14 +12,14 @@ public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, Time
     public AuditEntry Open(HttpContext http) => new(this, http, time.GetUtcNow(), time.GetTimestamp());
 
     /// <summary>A policy came into force; what it opens can be asked about later.</summary>
-    public ValueTask RecordPolicyChangeAsync(string previousVersion, string version, IReadOnlyList<string> opens) =>
-        WaitAsync(new PolicyEvent(AuditEntry.NewId(), time.GetUtcNow(), previousVersion, version, opens));
+    public void RecordPolicyChange(string previousVersion, string version, IReadOnlyList<string> opens) =>
+        RecordLate(new PolicyEvent(AuditEntry.NewId(), time.GetUtcNow(), previousVersion, version, opens));
 
     /// <summary>A user name went to another account: what the name was granted is suspended.</summary>
-    public ValueTask RecordAccountChangeAsync(string caller, string formerAccount, string account) =>
-        WaitAsync(new AccountEvent(AuditEntry.NewId(), time.GetUtcNow(), caller, formerAccount, account));
+    public void RecordAccountChange(string caller, string formerAccount, string account) =>
+        RecordLate(new AccountEvent(AuditEntry.NewId(), time.GetUtcNow(), caller, formerAccount, account));
 
-    /// <summary>A connection was led nowhere: to which host, by which way in, and in one word why.</summary>
+    /// <summary>A connection was refused: to which host, by which way in, and in one word why.</summary>
     public ValueTask RecordConnectionAsync(string face, IPAddress? client, string? user, string? host, int? port, string reason) =>
         WaitAsync(new ConnectionEvent(AuditEntry.NewId(), time.GetUtcNow(), reason)
         {
@@ -48,6 +48,16 @@ public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, Time
     }
 
     internal TimeSpan Since(long started) => time.GetElapsedTime(started);
+
+    /// <summary>
+    /// Never keeps who records it: of a change there are few, and none may be lost. What finds no room waits for it in the background,
+    /// and at the program's end the writer waits for that.
+    /// </summary>
+    private void RecordLate(AuditEvent audit)
+    {
+        if (!pending.TryAdd(audit))
+            pending.Settle(WaitAsync(audit).AsTask());
+    }
 
     private async ValueTask WaitAsync(AuditEvent audit)
     {

@@ -34,15 +34,16 @@ public sealed class AuditWriter(
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await sink.OpenAsync(cancellationToken);
-        lifetime.ApplicationStopping.Register(pending.LosePatience);
+        lifetime.ApplicationStopping.Register(pending.BeginGrace);
         await base.StartAsync(cancellationToken);
     }
 
     /// <summary>Writes what is queued, and gives a sink that fails a moment longer.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        pending.Complete();
         _stopping.CancelAfter(PendingEvents.Grace);
+        await pending.Settled.WaitAsync(_stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        pending.Complete();
         if (ExecuteTask is { } writing)
             await writing;
         await base.StopAsync(cancellationToken);

@@ -11,15 +11,17 @@ public sealed class PendingEvents : IDisposable
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     private readonly Channel<AuditEvent> _channel;
-    private readonly CancellationTokenSource _patience;
+    private readonly CancellationTokenSource _grace;
     private readonly int _capacity;
+    private readonly Lock _gate = new();
+    private Task _settled = Task.CompletedTask;
     private int _overflowing;
 
     public PendingEvents(int capacity, TimeProvider time)
     {
         _capacity = capacity;
         _channel = Channel.CreateBounded<AuditEvent>(new BoundedChannelOptions(capacity) { SingleReader = true });
-        _patience = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        _grace = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
     }
 
     public int Count => _channel.Reader.Count;
@@ -32,6 +34,16 @@ public sealed class PendingEvents : IDisposable
 
     internal ChannelReader<AuditEvent> Reader => _channel.Reader;
 
+    /// <summary>Ends when every event that waited in the background has found room, or has not within the grace.</summary>
+    internal Task Settled
+    {
+        get
+        {
+            lock (_gate)
+                return _settled;
+        }
+    }
+
     public bool TryAdd(AuditEvent audit) => _channel.Writer.TryWrite(audit);
 
     /// <summary>Waits for room; false when the program stopped first.</summary>
@@ -39,7 +51,7 @@ public sealed class PendingEvents : IDisposable
     {
         try
         {
-            await _channel.Writer.WriteAsync(audit, _patience.Token);
+            await _channel.Writer.WriteAsync(audit, _grace.Token);
             return true;
         }
         catch (OperationCanceledException)
@@ -52,6 +64,13 @@ public sealed class PendingEvents : IDisposable
         }
     }
 
+    /// <summary>An event waits for room, and nobody waits for it but <see cref="Settled"/>.</summary>
+    internal void Settle(Task waiting)
+    {
+        lock (_gate)
+            _settled = _settled.IsCompleted ? waiting : Task.WhenAll(_settled, waiting);
+    }
+
     /// <summary>True for the first event that found no room.</summary>
     public bool BeginOverflow() => Interlocked.Exchange(ref _overflowing, 1) == 0;
 
@@ -59,10 +78,10 @@ public sealed class PendingEvents : IDisposable
     public bool EndOverflow() => IsOverflowing && Count <= _capacity / 2 && Interlocked.Exchange(ref _overflowing, 0) == 1;
 
     /// <summary>The program begins to stop: whoever waits for room does so for a moment longer.</summary>
-    public void LosePatience() => _patience.CancelAfter(Grace);
+    public void BeginGrace() => _grace.CancelAfter(Grace);
 
     /// <summary>Nothing comes any more; what is there can still be read.</summary>
     public void Complete() => _channel.Writer.TryComplete();
 
-    public void Dispose() => _patience.Dispose();
+    public void Dispose() => _grace.Dispose();
 }

@@ -1,5 +1,6 @@
-using System.Threading.Channels;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Store;
@@ -8,27 +9,34 @@ namespace ImageAccess.Proxy.Policies.Store;
 /// The policy of a file. A document that cannot be used is refused and the last accepted one stays, also over a restart;
 /// only an installation that never had a policy starts with image access off.
 /// </summary>
-public sealed class FilePolicyStore(IOptions<PolicyStoreOptions> options, TimeProvider time, ILogger<FilePolicyStore> logger) : IPolicyStore
+public sealed class FilePolicyStore : IPolicyStore
 {
+    private readonly PolicyStoreOptions _options;
+    private readonly AuditTrail _trail;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly WatchedFile<ParsedFile<Policy>> _document;
     private readonly Lock _gate = new();
 
-    // Without a bound: a person writes policies, and none of what they opened may be lost.
-    private readonly Channel<PolicyChange> _changes = Channel.CreateUnbounded<PolicyChange>(new UnboundedChannelOptions { SingleReader = true });
-
     private volatile PolicyState? _state;
-    private PolicyFile? _file;
-    private KeptPolicy? _copy;
-    private byte[]? _accepted;
-    private byte[]? _refused;
     private bool _keepAgain;
-    private string? _documentConcern;
     private string? _copyConcern;
+
+    public FilePolicyStore(IOptions<PolicyStoreOptions> options, AuditTrail trail, TimeProvider time, ILogger<FilePolicyStore> logger)
+    {
+        _options = options.Value;
+        _trail = trail;
+        _time = time;
+        _logger = logger;
+        var file = new WholeFile(_options.DocumentPath, _options.MaximumSize);
+        _document = new WatchedFile<ParsedFile<Policy>>(file, PolicyOnDisk.Parse) { IsOptional = !_options.IsExplicit };
+    }
 
     public Policy Current => _state?.Policy ?? throw new InvalidOperationException("No policy is in force yet.");
 
     public PolicyState? State => _state;
 
-    public ChannelReader<PolicyChange> Changes => _changes.Reader;
+    private DateOnly Today => DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime);
 
     /// <summary>Puts the first policy in force.</summary>
     /// <exception cref="OptionsValidationException">There is none to start with, and there should be.</exception>
@@ -36,31 +44,22 @@ public sealed class FilePolicyStore(IOptions<PolicyStoreOptions> options, TimePr
     {
         lock (_gate)
         {
-            _file = new PolicyFile(options.Value.DocumentPath, options.Value.MaximumSize);
-            _copy = new KeptPolicy(options.Value.CopyPath, options.Value.MaximumSize);
-            var kept = new Attempt(_copy.Path, _copy.Read());
-            var document = new Attempt(_file.Path, _file.Read());
+            var kept = _document.Restore(new WholeFile(_options.CopyPath, _options.MaximumSize).Read());
+            if (kept.Value is { } policy)
+                Enforce(policy);
+            else if (!kept.IsMissing)
+                _logger.CopyUnusable(_options.CopyPath, kept.Flaw!);
 
-            if (kept.Policy is null && !kept.Reading.IsMissing)
-                logger.CopyUnusable(kept.Path, kept.Cause);
-
-            if (kept.Policy is not null)
-            {
-                _accepted = kept.Reading.Bytes!.Value.ToArray();
-                Enforce(kept.Policy);
-            }
-
-            if (document.Policy is not null)
-                Accept(document);
-            else if (kept.Policy is not null)
-                Refuse(document);
-            else if (document.Reading.IsMissing && kept.Reading.IsMissing && !options.Value.IsExplicit)
+            var change = _document.Look();
+            if (_document.Current is not null)
+                Take(change);
+            else if (_document.Refusal is null && kept.IsMissing)
                 Enforce(Policy.Off);
             else
-                throw NoPolicy(document, kept);
+                throw NoPolicy(kept);
 
             if (!Current.IsEnabled)
-                logger.ImageAccessOff(_file.Path);
+                _logger.ImageAccessOff(_options.DocumentPath);
         }
     }
 
@@ -69,98 +68,67 @@ public sealed class FilePolicyStore(IOptions<PolicyStoreOptions> options, TimePr
     {
         lock (_gate)
         {
-            if (_file is null)
+            if (_state is null)
                 throw new InvalidOperationException("The store is not open.");
 
-            var reading = _file.Read();
-            var isAccepted = reading.Bytes is { } bytes && Same(bytes, _accepted);
-            var isRefused = reading.Bytes is { } again && Same(again, _refused);
-            var isStillOff = reading.IsMissing && _accepted is null;
-
-            if (isAccepted || isStillOff)
-                Recover();
-            else if (!isRefused)
-                Reload(new Attempt(_file.Path, reading));
-
+            Take(_document.Look());
             if (_keepAgain)
                 Keep();
         }
     }
 
-    /// <summary>No change follows.</summary>
-    public void Close() => _changes.Writer.TryComplete();
-
-    private void Reload(Attempt document)
+    private void Take(FileChange change)
     {
-        if (document.Policy is not null)
-            Accept(document);
-        else
-            Refuse(document);
+        switch (change)
+        {
+            case FileChange.Accepted:
+                Accept(_document.Current!.Value!);
+                break;
+            case FileChange.Refused:
+                Refuse(_document.Refusal!);
+                break;
+            case FileChange.Recovered:
+                Enforce(Current);
+                _logger.Recovered(_options.DocumentPath, Current.Version);
+                break;
+        }
     }
 
-    private void Accept(Attempt document)
+    private void Accept(Policy after)
     {
         var before = _state?.Policy ?? Policy.Off;
-        var after = document.Policy!;
-        var isChange = _state is null || !Same(document.Reading.Bytes!.Value, _accepted);
-        _refused = null;
-        _documentConcern = null;
-        if (!isChange)
-        {
-            Enforce(before);
-            return;
-        }
-
-        _accepted = document.Reading.Bytes!.Value.ToArray();
         Enforce(after);
         Keep();
 
-        var change = new PolicyChange(before.Version, after.Version, PolicyChanges.Opens(before, after, Today));
-        logger.Accepted(change.Version, document.Path, change.PreviousVersion);
-        foreach (var opened in change.Opens)
-            logger.Opened(change.Version, opened);
-        _changes.Writer.TryWrite(change);
+        var opens = PolicyChanges.Opens(before, after, Today);
+        _logger.Accepted(after.Version, _options.DocumentPath, before.Version);
+        foreach (var opened in opens)
+            _logger.Opened(after.Version, opened);
+        if (opens.Count > 0)
+            _trail.RecordPolicyChange(before.Version, after.Version, opens);
     }
 
-    /// <summary>The last accepted policy stays; said once for each document and each cause.</summary>
-    private void Refuse(Attempt document)
+    /// <summary>The last accepted policy stays.</summary>
+    private void Refuse(ParsedFile<Policy> refusal)
     {
-        var stays = _accepted is null ? "image access stays off" : $"policy {Current.Version}, accepted earlier, stays in force";
-        var concern = $"{document.Path} {document.Cause}; {stays}";
-        var isNew = concern != _documentConcern || document.Reading.Bytes is not null;
-        _refused = document.Reading.Bytes?.ToArray();
-        _documentConcern = concern;
         Enforce(Current);
-        if (!isNew)
-            return;
-
-        logger.Refused(document.Path, document.Problems.Count == 0 ? document.Cause : "is refused", stays);
-        foreach (var problem in document.ProblemLines())
-            logger.Problem(document.Path, problem);
-    }
-
-    private void Recover()
-    {
-        if (_documentConcern is null)
-            return;
-        _refused = null;
-        _documentConcern = null;
-        Enforce(Current);
-        logger.Recovered(_file!.Path, Current.Version);
+        _logger.Refused(_options.DocumentPath, refusal.Problems.Count == 0 ? refusal.Flaw! : "is refused", StaysInForce(Current));
+        foreach (var problem in refusal.Problems)
+            _logger.Problem(_options.DocumentPath, problem);
     }
 
     private void Keep()
     {
         try
         {
-            _copy!.Write(_accepted);
+            AtomicFile.Write(_options.CopyPath, _document.Current!.Bytes);
             _keepAgain = false;
             _copyConcern = null;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (IOException exception)
         {
             if (!_keepAgain)
-                logger.NotKept(exception, _copy!.Path);
+                _logger.NotKept(exception, _options.CopyPath);
             _keepAgain = true;
             _copyConcern = $"policy {Current.Version} could not be kept for a restart: {exception.Message}";
         }
@@ -170,25 +138,28 @@ public sealed class FilePolicyStore(IOptions<PolicyStoreOptions> options, TimePr
 
     private void Enforce(Policy policy)
     {
-        var concern = _documentConcern is null ? _copyConcern
-            : _copyConcern is null ? _documentConcern
-            : $"{_documentConcern}; {_copyConcern}";
-        var since = _state is { } state && ReferenceEquals(state.Policy, policy) ? state.Since : time.GetUtcNow();
+        var since = _state is { } state && ReferenceEquals(state.Policy, policy) ? state.Since : _time.GetUtcNow();
+        var refused = _document.Refusal is { } refusal ? $"{_options.DocumentPath} {refusal.Flaw}; {StaysInForce(policy)}" : null;
+        var concern = (refused, _copyConcern) switch
+        {
+            ({ } document, { } copy) => $"{document}; {copy}",
+            _ => refused ?? _copyConcern,
+        };
         _state = new PolicyState(policy, since, concern);
     }
 
-    private DateOnly Today => DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
+    private string StaysInForce(Policy policy) =>
+        _document.Current is null ? "image access stays off" : $"policy {policy.Version}, accepted earlier, stays in force";
 
-    private static bool Same(ReadOnlyMemory<byte> bytes, byte[]? others) => others is not null && bytes.Span.SequenceEqual(others);
-
-    private OptionsValidationException NoPolicy(Attempt document, Attempt kept)
+    private OptionsValidationException NoPolicy(ParsedFile<Policy> kept)
     {
-        List<string> failures = document.Problems.Count > 0
-            ? [.. document.ProblemLines().Select(problem => $"Policy:File: {document.Path}: {problem}")]
-            : [$"Policy:File: {document.Path} {document.Cause}"];
-        failures.Add((document.Reading.IsMissing, kept.Reading.IsMissing) switch
+        var refusal = _document.Refusal;
+        List<string> failures = [.. (refusal?.Problems ?? []).Select(problem => $"Policy:File: {_options.DocumentPath}: {problem}")];
+        if (failures.Count == 0)
+            failures.Add($"Policy:File: {_options.DocumentPath} {refusal?.Flaw ?? FileReading.Missing.Failure}");
+        failures.Add((_document.IsMissing, kept.IsMissing) switch
         {
-            (_, false) => $"Policy:File: the copy of the last accepted policy cannot be used either: {kept.Path} {kept.Cause}; restore the document",
+            (_, false) => $"Policy:File: the copy of the last accepted policy cannot be used either: {_options.CopyPath} {kept.Flaw}; restore the document",
             (true, true) => "Policy:File: create the document, or leave the key out to start with image access off",
             (false, true) => "Policy:File: no policy was accepted before that could stay in force; correct the document",
         });

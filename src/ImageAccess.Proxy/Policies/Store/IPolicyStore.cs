@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Policies.Store;
@@ -11,9 +10,6 @@ public interface IPolicyStore
 
     /// <summary>The policy in force and what is wrong with it; null until there is one.</summary>
     PolicyState? State { get; }
-
-    /// <summary>Every change, for one reader; complete once the store has stopped.</summary>
-    ChannelReader<PolicyChange> Changes { get; }
 }
 
 /// <summary>The policy in force.</summary>
@@ -21,9 +17,3 @@ public interface IPolicyStore
 /// <param name="Since">When it came into force in this process.</param>
 /// <param name="Concern">Why it is not what the administrator wrote last, in one sentence; null when all is well.</param>
 public sealed record PolicyState(Policy Policy, DateTimeOffset Since, string? Concern);
-
-/// <summary>One policy took the place of another, in this process or since the one before it.</summary>
-/// <param name="PreviousVersion">The version before; <c>none</c> for the first policy.</param>
-/// <param name="Version">The version now in force.</param>
-/// <param name="Opens">What is allowed now and was not before, in words.</param>
-public sealed record PolicyChange(string PreviousVersion, string Version, IReadOnlyList<string> Opens);

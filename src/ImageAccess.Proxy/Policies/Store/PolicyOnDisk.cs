@@ -1,4 +1,5 @@
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Store;
@@ -12,21 +13,27 @@ internal sealed record PolicyOnDisk(Policy Policy, string? Path, string? Concern
     /// <exception cref="OptionsValidationException">There is none that could be in force.</exception>
     public static PolicyOnDisk Find(PolicyStoreOptions options)
     {
-        var document = Read(options.DocumentPath, options.MaximumSize);
-        if (document.Policy is { } policy)
-            return new PolicyOnDisk(policy, document.Path, null);
+        var document = Parse(new WholeFile(options.DocumentPath, options.MaximumSize).Read());
+        if (document.Value is { } policy)
+            return new PolicyOnDisk(policy, options.DocumentPath, null);
 
-        var kept = Read(options.CopyPath, options.MaximumSize);
-        if (kept.Policy is { } accepted)
-            return new PolicyOnDisk(accepted, kept.Path, $"{document.Path} {document.Cause}");
-        if (document.Reading.IsMissing && kept.Reading.IsMissing && !options.IsExplicit)
+        var kept = Parse(new WholeFile(options.CopyPath, options.MaximumSize).Read());
+        if (kept.Value is { } accepted)
+            return new PolicyOnDisk(accepted, options.CopyPath, $"{options.DocumentPath} {document.Flaw}");
+        if (document.IsMissing && kept.IsMissing && !options.IsExplicit)
             return new PolicyOnDisk(Policy.Off, null, null);
 
         throw new OptionsValidationException(
-            nameof(PolicyStoreOptions), typeof(PolicyStoreOptions), [$"Policy:File: {document.Path} {document.Cause}"]);
+            nameof(PolicyStoreOptions), typeof(PolicyStoreOptions), [$"Policy:File: {options.DocumentPath} {document.Flaw}"]);
     }
 
-    /// <summary>A document and what the compiler makes of it.</summary>
-    public static Attempt Read(string path, long maximumSize = PolicyStoreOptions.DefaultMaximumSize) =>
-        new(path, new PolicyFile(path, maximumSize).Read());
+    /// <summary>What the compiler makes of a document.</summary>
+    public static ParsedFile<Policy> Parse(FileReading reading) => new(reading, Compile);
+
+    private static Policy? Compile(ReadOnlyMemory<byte> content, out IReadOnlyList<string> problems)
+    {
+        _ = PolicyCompiler.TryCompile(content, out var policy, out var found);
+        problems = [.. found.Select(problem => problem.ToString())];
+        return policy;
+    }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -25,10 +26,9 @@ internal static class PolicyCommands
         Verb.SetAction(command, (parsed, _) =>
         {
             var (path, output) = (parsed.GetValue(file)!, parsed.InvocationConfiguration.Output);
-            var document = Read(path);
-            return document.Policy is { } policy
+            return PolicyCompiler.TryCompile(Read(path), out var policy, out var problems)
                 ? PolicySummary.WriteAsync(output, path, policy, Today(), parsed.GetValue(json))
-                : PolicySummary.WriteProblemsAsync(output, path, document.Problems, parsed.GetValue(json));
+                : PolicySummary.WriteProblemsAsync(output, path, problems, parsed.GetValue(json));
         });
         return command;
     }
@@ -131,17 +131,17 @@ internal static class PolicyCommands
     }
 
     /// <exception cref="MisuseException">The file cannot be read.</exception>
-    private static Attempt Read(string path)
+    private static ReadOnlyMemory<byte> Read(string path)
     {
-        var document = PolicyOnDisk.Read(path);
-        return document.Reading.Bytes is null ? throw new MisuseException($"{path} {document.Cause}") : document;
+        var reading = new WholeFile(path, PolicyStoreOptions.DefaultMaximumSize).Read();
+        return reading.Bytes ?? throw new MisuseException($"{path} {reading.Failure}");
     }
 
     /// <exception cref="MisuseException">The file cannot be read, or is no policy.</exception>
     private static Policy Compile(string path)
     {
-        var document = Read(path);
-        return document.Policy ?? throw new MisuseException([.. document.ProblemLines().Select(problem => $"{path}: {problem}")]);
+        var document = PolicyOnDisk.Parse(FileReading.Found(Read(path)));
+        return document.Value ?? throw new MisuseException([.. document.Problems.Select(problem => $"{path}: {problem}")]);
     }
 
     private static PolicySide Side(string path) => new(path, Compile(path));

@@ -2,7 +2,10 @@ using ImageAccess.Core.Policies;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Callers.Identity;
+using ImageAccess.Proxy.Tests.Policies.Store;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
@@ -19,6 +22,7 @@ internal sealed class DirectoryRoom : IAsyncDisposable
 
     private readonly TemporaryDirectory _directory = new();
     private readonly (string Key, string Value)[] _settings;
+    private readonly Policies _policies = new() { Current = PolicyNamed("first") };
     private IHost _host;
 
     private DirectoryRoom(FakeHub hub, ManualTime time, (string Key, string Value)[] settings)
@@ -35,8 +39,12 @@ internal sealed class DirectoryRoom : IAsyncDisposable
 
     public LogBook Logs { get; } = new();
 
-    /// <summary>Which policy is in force.</summary>
-    public string PolicyVersion { get; set; } = "first";
+    /// <summary>Which policy is in force: another one for each name that it is set to.</summary>
+    public string PolicyVersion
+    {
+        get => _policies.Current.Version;
+        set => _policies.Current = PolicyNamed(value);
+    }
 
     public string KeptFile => _directory["members.json"];
 
@@ -75,6 +83,10 @@ internal sealed class DirectoryRoom : IAsyncDisposable
 
     /// <summary>The caller as a token of this account names him, and what the lists add.</summary>
     public Caller Describe(string username, string? id = null) => Directory.Describe(CallerOf(username, id), PolicyVersion);
+
+    /// <summary>The next name that went to another account, as the audit trail was told; null when there is none.</summary>
+    internal AccountEvent? NextChange() =>
+        _host.Services.GetRequiredService<PendingEvents>().Reader.TryRead(out var change) ? Assert.IsType<AccountEvent>(change) : null;
 
     /// <summary>What the lists say the account is to acme.</summary>
     public OrganizationRole RoleOf(string username, string? id = null) => Describe(username, id).Memberships
@@ -116,7 +128,11 @@ internal sealed class DirectoryRoom : IAsyncDisposable
             AllowAutoRedirect = false,
             UseProxy = false,
         }));
-        builder.Services.AddSingleton<PolicyVersionInForce>(() => PolicyVersion);
+        builder.Services.AddSingleton<IPolicyStore>(_policies);
+        builder.Services.AddMetrics();
+        builder.Services.AddSingleton(new PendingEvents(PendingEvents.DefaultCapacity, Time)); // nobody writes them: they can be looked at
+        builder.Services.AddSingleton<AuditMetrics>();
+        builder.Services.AddSingleton<AuditTrail>();
         builder.Services.AddIdentity(IdentityRoom.Configure(
         [
             ("Upstream:Auth", Hub.Auth.AbsoluteUri),
@@ -128,5 +144,15 @@ internal sealed class DirectoryRoom : IAsyncDisposable
             .. _settings,
         ]));
         return builder.Build();
+    }
+
+    private static Policy PolicyNamed(string name) =>
+        PolicyFixture.Compile($$"""{ "organizations": [ { "name": "{{name.Replace(' ', '-')}}" } ] }""");
+
+    private sealed class Policies : IPolicyStore
+    {
+        public required Policy Current { get; set; }
+
+        public PolicyState State => new(Current, Start, null);
     }
 }

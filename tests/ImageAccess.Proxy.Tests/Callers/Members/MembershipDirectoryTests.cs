@@ -1,6 +1,7 @@
 using ImageAccess.Core.Policies;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Foundation.Audit;
 
 namespace ImageAccess.Proxy.Tests.Callers.Members;
 
@@ -69,7 +70,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_change_is_told_once_in_log_and_channel()
+    public async Task A_change_is_told_once_in_log_and_audit()
     {
         _room.Describe("alice", Stranger);
         _room.Describe("alice", Stranger);
@@ -78,9 +79,9 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
         _room.Describe("alice", Stranger);
 
         var former = MemberRecord.IdOf(DirectoryRoom.CallerOf("alice").Subject!);
-        Assert.True(_room.Directory.Changes.TryRead(out var change));
-        Assert.Equal(new AccountChange("alice", former, Stranger), change);
-        Assert.False(_room.Directory.Changes.TryRead(out _));
+        var change = Assert.IsType<AccountEvent>(_room.NextChange());
+        Assert.Equal(("alice", former, Stranger), (change.Caller, change.FormerAccount, change.Account));
+        Assert.Null(_room.NextChange());
         var line = Assert.Single(_room.Logs.Lines, line => line.Contains("went from account", StringComparison.Ordinal));
         Assert.StartsWith($"Warning The user name alice went from account {former} to account {Stranger}", line, StringComparison.Ordinal);
     }
@@ -94,7 +95,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
         Assert.Equal(OrganizationRole.None, _room.RoleOf("alice")); // the former account, while its tokens last
         Assert.True(_room.Describe("alice").IsNameSuspended);
         Assert.True(_room.Describe("alice", Stranger).IsNameSuspended);
-        Assert.True(_room.Directory.Changes.TryRead(out _));
+        Assert.NotNull(_room.NextChange());
 
         _room.Time.Advance(TimeSpan.FromMinutes(5));
         await _room.ReadAsync();
@@ -104,7 +105,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
         _room.PolicyVersion = "second";
         Assert.False(_room.Describe("alice", Stranger).IsNameSuspended);
         Assert.True(_room.Describe("alice").IsNameSuspended);
-        Assert.False(_room.Directory.Changes.TryRead(out _));
+        Assert.Null(_room.NextChange());
     }
 
     [Fact]
@@ -117,8 +118,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
             await _room.ReadAsync();
             Assert.True(_room.Describe("alice", id).IsNameSuspended);
             Assert.Equal(OrganizationRole.None, _room.RoleOf("alice", id));
-            Assert.True(_room.Directory.Changes.TryRead(out var change));
-            Assert.Equal(id, change.Id);
+            Assert.Equal(id, _room.NextChange()!.Account);
             _room.Time.Advance(TimeSpan.FromMinutes(5));
         }
     }
@@ -141,7 +141,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
         await _room.ReadAsync();
         Assert.Equal(OrganizationRole.Owner, _room.RoleOf("alicia", DirectoryRoom.CallerOf("alice").Subject));
         Assert.Equal(OrganizationRole.None, _room.RoleOf("alice"));
-        Assert.False(_room.Directory.Changes.TryRead(out _));
+        Assert.Null(_room.NextChange());
     }
 
     [Fact]

@@ -110,7 +110,7 @@ public sealed class AuditLineTests : IDisposable
     [Fact]
     public async Task A_policy_change()
     {
-        await _fixture.Trail.RecordPolicyChangeAsync("none", "0123456789ab", ["organization acme: disabled", "image access is off"]);
+        _fixture.Trail.RecordPolicyChange("none", "0123456789ab", ["organization acme: disabled", "image access is off"]);
 
         var line = Assert.Single(await _fixture.WrittenAsync());
         var id = JsonDocument.Parse(line).RootElement.GetProperty("id").GetString();
@@ -126,7 +126,7 @@ public sealed class AuditLineTests : IDisposable
     [Fact]
     public async Task A_policy_change_that_opens_a_thousand_things_stays_bounded()
     {
-        await _fixture.Trail.RecordPolicyChangeAsync("a", "b", [.. Enumerable.Range(0, 1000).Select(i => new string('x', 10_000))]);
+        _fixture.Trail.RecordPolicyChange("a", "b", [.. Enumerable.Range(0, 1000).Select(i => new string('x', 10_000))]);
 
         using var line = JsonDocument.Parse(Assert.Single(await _fixture.WrittenAsync()));
         var opens = line.RootElement.GetProperty("opens");

@@ -1,6 +1,8 @@
 using System.Text;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Tests.Foundation.Audit;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Policies.Store;
@@ -24,6 +26,8 @@ public sealed class PolicyFixture : IDisposable
     public ManualTime Time { get; } = new();
 
     public LogLines<FilePolicyStore> Log { get; } = new();
+
+    public AuditFixture Audit { get; } = new();
 
     public string Data => _directory["data"];
 
@@ -53,7 +57,14 @@ public sealed class PolicyFixture : IDisposable
     }
 
     public FilePolicyStore NotStarted(string? file, long maximumSize = 64 * 1024) => new(
-        Options.Create(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }), Time, Log);
+        Options.Create(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }), Audit.Trail, Time, Log);
 
-    public void Dispose() => _directory.Dispose();
+    /// <summary>The next change that the audit trail was told of; null when there is none.</summary>
+    internal PolicyEvent? NextChange() => Audit.Pending.Reader.TryRead(out var change) ? Assert.IsType<PolicyEvent>(change) : null;
+
+    public void Dispose()
+    {
+        Audit.Dispose();
+        _directory.Dispose();
+    }
 }

@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -52,7 +53,7 @@ public sealed class PolicyStoreSetupTests : IDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Configuration.AddInMemoryCollection(settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value)));
-        builder.Services.AddLogging().AddPolicyStore(builder.Configuration);
+        builder.Services.AddLogging().AddAudit(builder.Configuration).AddPolicyStore(builder.Configuration);
         return builder.Build();
     }
 }

@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Logging;
 
@@ -40,7 +41,7 @@ public sealed class ReloadTests : IDisposable
 
         await Eventually.TrueAsync(() => store.Current.Version == PolicyFixture.VersionOf(PolicyFixture.Lax));
         await watcher.StopAsync(CancellationToken.None);
-        await store.Changes.ReadAllAsync().CountAsync(); // ends, for the store is closed
+        Assert.Equal(store.Current.Version, _fixture.NextChange()!.Version); // recorded before the store has stopped
     }
 
     [Fact]
@@ -146,7 +147,7 @@ public sealed class ReloadTests : IDisposable
     [Theory]
     [InlineData("directory", "cannot be read")]
     [InlineData("link", "is a link to nothing")]
-    [InlineData("large", "is larger than 65536 bytes")]
+    [InlineData("large", "is larger than 64 KiB")]
     public void What_cannot_be_read_leaves_the_policy(string what, string cause)
     {
         File.WriteAllText(_fixture.Document, PolicyFixture.Strict);
@@ -218,21 +219,20 @@ public sealed class ReloadTests : IDisposable
     {
         File.WriteAllText(_fixture.Document, PolicyFixture.Strict);
         var store = _fixture.Start();
-        Assert.True(store.Changes.TryRead(out var first));
-        Assert.Equal(("none", PolicyFixture.VersionOf(PolicyFixture.Strict)), (first.PreviousVersion, first.Version));
-        Assert.Empty(first.Opens);
+        Assert.Null(_fixture.NextChange()); // the first policy opens nothing
+        Assert.Contains($"Policy {store.Current.Version} of {_fixture.Document} is in force (before: none)", _fixture.Log.At(LogLevel.Information));
 
         File.WriteAllText(_fixture.Document, PolicyFixture.Lax);
         store.Refresh();
         store.Refresh();
 
-        Assert.True(store.Changes.TryRead(out var second));
+        var change = Assert.IsType<PolicyEvent>(_fixture.NextChange());
         Assert.Equal(
             (PolicyFixture.VersionOf(PolicyFixture.Strict), PolicyFixture.VersionOf(PolicyFixture.Lax)),
-            (second.PreviousVersion, second.Version));
-        Assert.Equal(["organization acme: community images allowed"], second.Opens);
-        Assert.Contains($"Policy {second.Version} opens: organization acme: community images allowed", _fixture.Log.At(LogLevel.Warning));
-        Assert.False(store.Changes.TryRead(out _));
+            (change.PreviousVersion, change.Version));
+        Assert.Equal(["organization acme: community images allowed"], change.Opens);
+        Assert.Contains($"Policy {change.Version} opens: organization acme: community images allowed", _fixture.Log.At(LogLevel.Warning));
+        Assert.Null(_fixture.NextChange());
     }
 
     [Fact]

@@ -21,7 +21,7 @@ public sealed class StartTests : IDisposable
         Assert.Same(Policy.Off, store.Current);
         Assert.Null(store.State!.Concern);
         Assert.Contains("Image access is off", Assert.Single(_fixture.Log.At(LogLevel.Warning)), StringComparison.Ordinal);
-        Assert.False(store.Changes.TryRead(out _));
+        Assert.Null(_fixture.NextChange());
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class StartTests : IDisposable
         Assert.Equal(version, store.Current.Version);
         Assert.StartsWith($"{path} {(what == "bad" ? "is refused" : "does not exist")}", store.State!.Concern, StringComparison.Ordinal);
         Assert.NotEmpty(_fixture.Log.At(LogLevel.Error));
-        Assert.False(store.Changes.TryRead(out _));
+        Assert.Null(_fixture.NextChange());
 
         File.WriteAllText(path, PolicyFixture.Strict);
         store.Refresh();
@@ -143,7 +143,8 @@ public sealed class StartTests : IDisposable
 
         var store = _fixture.Start();
 
-        Assert.True(store.Changes.TryRead(out var change));
+        var change = _fixture.NextChange()!;
+        Assert.Equal(store.Current.Version, change.Version);
         Assert.Equal(PolicyFixture.VersionOf(PolicyFixture.Strict), change.PreviousVersion);
         Assert.Equal(["organization acme: community images allowed"], change.Opens);
     }
@@ -153,7 +154,8 @@ public sealed class StartTests : IDisposable
     {
         File.WriteAllText(_fixture.Document, PolicyFixture.Strict);
         _fixture.Start();
-        Assert.False(_fixture.Start().Changes.TryRead(out _));
+        _fixture.Start();
+        Assert.Null(_fixture.NextChange());
     }
 
     [Fact]

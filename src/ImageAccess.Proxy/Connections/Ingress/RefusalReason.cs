@@ -1,9 +1,6 @@
-using System.Net;
-using ImageAccess.Core.Hosts;
-
 namespace ImageAccess.Proxy.Connections.Ingress;
 
-/// <summary>Why a connection was led nowhere, as events and metrics name it.</summary>
+/// <summary>Why a connection was refused, as events and metrics name it.</summary>
 internal static class RefusalReason
 {
     /// <summary>A name of Docker Hub that would lead around the policy.</summary>
@@ -45,15 +42,3 @@ internal static class RefusalReason
     /// <summary>The connection is this program's own.</summary>
     public const string Loop = "loop";
 }
-
-/// <summary>A connection that was led nowhere.</summary>
-/// <param name="Face"><c>gateway</c> or <c>forward-proxy</c>.</param>
-/// <param name="Client">Who asked.</param>
-/// <param name="Host">Where to; null where that was not understood.</param>
-/// <param name="Port">The port there.</param>
-/// <param name="User">The forward proxy's user, where it has any.</param>
-/// <param name="Reason">One of <see cref="RefusalReason"/>.</param>
-public sealed record Refusal(string Face, IPAddress? Client, HostName? Host, int? Port, string? User, string Reason);
-
-/// <summary>Takes each refusal for the audit.</summary>
-public delegate ValueTask RefusalRecorder(Refusal refusal);

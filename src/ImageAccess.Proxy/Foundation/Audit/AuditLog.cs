@@ -1,6 +1,6 @@
 namespace ImageAccess.Proxy.Foundation.Audit;
 
-internal static partial class Log
+internal static partial class AuditLog
 {
     [LoggerMessage(1, LogLevel.Error, "The audit trail cannot be written; events wait, trying again")]
     public static partial void CannotWrite(this ILogger logger, Exception exception);

@@ -1,6 +1,6 @@
 namespace ImageAccess.Proxy.Policies.Store;
 
-internal static partial class Log
+internal static partial class PolicyStoreLog
 {
     [LoggerMessage(1, LogLevel.Information, "Policy {Version} of {Path} is in force (before: {PreviousVersion})")]
     public static partial void Accepted(this ILogger logger, string version, string path, string previousVersion);
