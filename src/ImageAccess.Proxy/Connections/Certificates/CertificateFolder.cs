@@ -5,7 +5,7 @@ using ImageAccess.Proxy.Foundation.Files;
 namespace ImageAccess.Proxy.Connections.Certificates;
 
 /// <summary>
-/// The directory that certificates are written into: nobody else's, 0700; private keys 0600 from the moment at which they exist.
+/// The directory that certificates are written into. It is 0700, and a private key is 0600 from its first moment.
 /// </summary>
 internal sealed class CertificateFolder(string path)
 {
@@ -16,8 +16,10 @@ internal sealed class CertificateFolder(string path)
 
     public string Path { get; } = path;
 
-    /// <summary>Until the answer is disposed of, no other process writes here; the directory exists.</summary>
-    /// <exception cref="IOException">It cannot be written, or somebody holds it for too long.</exception>
+    private string LockPath => System.IO.Path.Combine(Path, ".lock");
+
+    /// <summary>Makes the directory and keeps other processes from writing until the result is disposed of.</summary>
+    /// <exception cref="IOException">It cannot be written, or another process holds it for too long.</exception>
     public IDisposable Hold()
     {
         try
@@ -38,8 +40,8 @@ internal sealed class CertificateFolder(string path)
     /// <exception cref="IOException">It cannot be written; with <paramref name="overwrite"/> off also: something is there.</exception>
     public static void Write(CertificatePair files, NewCertificate certificate, bool overwrite)
     {
-        AtomicFile.Write(files.KeyPath, file => file.Write(Encoding.ASCII.GetBytes(certificate.KeyPem)), overwrite: overwrite);
-        AtomicFile.Write(files.CertificatePath, file => file.Write(Encoding.ASCII.GetBytes(certificate.CertificatePem)), Everybody, overwrite);
+        AtomicFile.Write(files.KeyPath, Encoding.ASCII.GetBytes(certificate.KeyPem), overwrite: overwrite);
+        AtomicFile.Write(files.CertificatePath, Encoding.ASCII.GetBytes(certificate.CertificatePem), Everybody, overwrite);
     }
 
     private void Create()
@@ -52,7 +54,7 @@ internal sealed class CertificateFolder(string path)
             throw new IOException($"everybody may write into {Path}: chmod 700 {Path}");
     }
 
-    /// <summary>What is above it must not be everybody's either, whatever the umask says.</summary>
+    /// <summary>The directories above it must not be writable by everybody either, whatever the umask says.</summary>
     [UnsupportedOSPlatform("windows")]
     private void CreateMode700()
     {
@@ -66,12 +68,12 @@ internal sealed class CertificateFolder(string path)
         held = null;
         try
         {
-            held = new FileStream(System.IO.Path.Combine(Path, ".lock"), OwnerFile.Options(FileMode.OpenOrCreate, FileAccess.Write, FileShare.None));
+            held = new FileStream(LockPath, OwnerFile.Options(FileMode.OpenOrCreate, FileAccess.Write, FileShare.None));
             return true;
         }
-        catch (IOException exception) when (exception is not (DirectoryNotFoundException or PathTooLongException) && File.Exists(System.IO.Path.Combine(Path, ".lock")))
+        catch (IOException exception) when (exception is not (DirectoryNotFoundException or PathTooLongException) && File.Exists(LockPath))
         {
-            return false; // somebody else's
+            return false; // another process holds it
         }
     }
 }

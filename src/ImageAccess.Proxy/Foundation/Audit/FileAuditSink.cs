@@ -1,10 +1,11 @@
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
 /// <summary>
-/// Appends to a file that is opened anew for every batch, so that whoever moves or deletes it never has the trail go
-/// nowhere. At half of the size that is allowed it becomes its own predecessor, <c>audit.jsonl.1</c>.
+/// Appends to a file that is opened anew for every batch, so that events still reach a file after somebody moved or
+/// deleted it. At half of the allowed size it is renamed to <c>audit.jsonl.1</c>, and a new one begins.
 /// </summary>
 public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
 {
@@ -32,7 +33,8 @@ public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
         try
         {
             RotateBefore(lines.Length);
-            await using var file = new FileStream(Settings.FilePath, AppendOptions());
+            var open = OwnerFile.Options(FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete); // no lock: readers come and go
+            await using var file = new FileStream(Settings.FilePath, open);
             if (!file.CanSeek)
                 throw new IOException("It is not a regular file.");
             var end = file.Length;
@@ -68,20 +70,5 @@ public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
             return false;
         file.Seek(-1, SeekOrigin.End);
         return file.ReadByte() != '\n';
-    }
-
-    /// <summary>Without a lock: readers come and go.</summary>
-    private static FileStreamOptions AppendOptions()
-    {
-        var append = new FileStreamOptions
-        {
-            Mode = FileMode.OpenOrCreate,
-            Access = FileAccess.ReadWrite,
-            Share = FileShare.ReadWrite | FileShare.Delete,
-            BufferSize = 0,
-        };
-        if (!OperatingSystem.IsWindows())
-            append.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return append;
     }
 }

@@ -11,12 +11,9 @@ internal static class AtomicFile
 {
     private const int ReadOnly = 0;
 
-    /// <exception cref="IOException">It could not be written; the old content is still there.</exception>
-    public static void Write(string path, ReadOnlySpan<byte> content)
-    {
-        var bytes = content.ToArray();
-        Write(path, file => file.Write(bytes));
-    }
+    /// <inheritdoc cref="Write(string, Action{Stream}, UnixFileMode, bool)"/>
+    public static void Write(string path, byte[] content, UnixFileMode mode = OwnerFile.Mode, bool overwrite = true) =>
+        Write(path, file => file.Write(content), mode, overwrite);
 
     /// <summary>Makes the directory where there is none.</summary>
     /// <param name="path">The file.</param>

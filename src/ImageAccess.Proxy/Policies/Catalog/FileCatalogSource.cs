@@ -93,7 +93,7 @@ public sealed class FileCatalogSource : ICatalogSource
     {
         try
         {
-            AtomicFile.Write(_options.PinsCopyPath, _file.Current!.Bytes);
+            AtomicFile.Write(_options.PinsCopyPath, _file.Current!.Bytes!);
             (_keepAgain, _notKept) = (false, null);
         }
         catch (IOException exception)

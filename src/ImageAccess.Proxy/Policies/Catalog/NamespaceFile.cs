@@ -35,7 +35,7 @@ internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvid
         if (reading.Bytes is { } bytes)
             Load(bytes.Span, memory);
         else if (!reading.IsMissing)
-            Distrust(reading.Failure);
+            Distrust($"it {reading.Failure}");
     }
 
     private void Load(ReadOnlySpan<byte> bytes, NamespaceMemory memory)

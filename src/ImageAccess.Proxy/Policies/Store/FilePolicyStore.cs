@@ -38,8 +38,8 @@ public sealed class FilePolicyStore : IPolicyStore
 
     private DateOnly Today => DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime);
 
-    /// <summary>Puts the first policy in force.</summary>
-    /// <exception cref="OptionsValidationException">There is none to start with, and there should be.</exception>
+    /// <summary>Puts the first policy into force.</summary>
+    /// <exception cref="OptionsValidationException">There is no usable policy, and there must be one.</exception>
     public void Open()
     {
         lock (_gate)
@@ -121,7 +121,7 @@ public sealed class FilePolicyStore : IPolicyStore
     {
         try
         {
-            AtomicFile.Write(_options.CopyPath, _document.Current!.Bytes);
+            AtomicFile.Write(_options.CopyPath, _document.Current!.Bytes!);
             _keepAgain = false;
             _copyConcern = null;
         }
