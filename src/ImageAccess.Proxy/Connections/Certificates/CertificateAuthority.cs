@@ -7,13 +7,13 @@ namespace ImageAccess.Proxy.Connections.Certificates;
 /// <summary>A certificate and its private key as they are written.</summary>
 internal sealed record NewCertificate(string CertificatePem, string KeyPem);
 
-/// <summary>Makes the CA and its leaves. Everything is ECDSA over P-256, but for the signature of a CA that somebody brings.</summary>
+/// <summary>Makes the CA and its leaves. Its keys are ECDSA over P-256; a CA of the administrator may have another kind.</summary>
 internal static class CertificateAuthority
 {
     private const int Years = 10;
     private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
 
-    /// <summary>Clients' clocks may be behind.</summary>
+    /// <summary>How long before now a certificate begins: clocks of clients may be slow.</summary>
     private static readonly TimeSpan ClockSkew = TimeSpan.FromHours(1);
 
     private static readonly TimeSpan LeafLife = TimeSpan.FromDays(30);
@@ -39,7 +39,7 @@ internal static class CertificateAuthority
     public static DateTimeOffset EndOfLeaf(X509Certificate2 authority, DateTimeOffset now) =>
         now + LeafLife < authority.Ends() ? now + LeafLife : authority.Ends();
 
-    /// <summary>A leaf for a server with these names; behind it in its file the CA, and what is above that.</summary>
+    /// <summary>A leaf for a server with these names; its file holds the CA and its issuers as well.</summary>
     public static NewCertificate Issue(KeyedCertificate authority, string name, IReadOnlyList<string> hosts, DateTimeOffset now)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -83,7 +83,7 @@ internal static class CertificateAuthority
         return alternatives.Build();
     }
 
-    /// <summary>A CA that somebody brings may have a key of another kind.</summary>
+    /// <summary>A CA that the administrator brings may have a key of another kind.</summary>
     private static X509Certificate2 Sign(CertificateRequest request, X509Certificate2 issuer, DateTimeOffset begins, DateTimeOffset ends)
     {
         using var ecdsa = issuer.GetECDsaPrivateKey();

@@ -6,16 +6,16 @@ internal sealed class CertificateException(CertificateProblem problem) : Excepti
     public CertificateProblem Problem { get; } = problem;
 }
 
-/// <summary>A certificate as it is after it was looked at, and whether it was made just now.</summary>
+/// <summary>A certificate, and whether it was made just now.</summary>
 internal sealed record IssuedCertificate(KeyedCertificate Certificate, bool IsNew);
 
-/// <summary>Makes what is missing, and only that: by the verb <c>certificates create</c> as by the running proxy.</summary>
+/// <summary>Makes what is missing and nothing else, for the verb <c>certificates create</c> and for the running proxy.</summary>
 internal sealed class CertificateIssue(CertificatePlan plan, TimeProvider time)
 {
     private readonly CertificateFolder _folder = new(plan.Folder);
 
     /// <summary>The CA, made if there is none. One that is there is never overwritten, whatever is wrong with it.</summary>
-    /// <exception cref="CertificateException">There is something that is no usable CA, or it cannot be written.</exception>
+    /// <exception cref="CertificateException">The CA that is there cannot be used, or none can be written.</exception>
     public IssuedCertificate EnsureAuthority() => Writing(plan.Authority.Files, () =>
     {
         using var hold = plan.Authority.IsOwn ? null : _folder.Hold();
@@ -25,7 +25,7 @@ internal sealed class CertificateIssue(CertificatePlan plan, TimeProvider time)
         return new IssuedCertificate(Look(plan.Authority)!, IsNew: true);
     });
 
-    /// <summary>A leaf by this CA, issued anew where the one that is there is missing, of no use, of another CA, or ends soon.</summary>
+    /// <summary>A leaf of this CA. It is issued again where it is missing, cannot be used, is of another CA, or ends soon.</summary>
     /// <exception cref="CertificateException">The CA may not sign for it, a person must mend the file, or it cannot be written.</exception>
     public IssuedCertificate EnsureLeaf(PlannedLeaf leaf, KeyedCertificate authority) => Writing(leaf.Files, () =>
     {
@@ -42,7 +42,7 @@ internal sealed class CertificateIssue(CertificatePlan plan, TimeProvider time)
         return new IssuedCertificate(leaf.Read(time.GetUtcNow()).Found!, IsNew: true);
     });
 
-    /// <summary>Another CA's, or within the last third of its life with a longer one to be had.</summary>
+    /// <summary>It is of another CA, or in the last third of its life while a longer one can be issued.</summary>
     public bool IsDue(KeyedCertificate leaf, KeyedCertificate authority)
     {
         var now = time.GetUtcNow();

@@ -5,17 +5,17 @@ using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Connections.Certificates;
 
-/// <summary>What is wrong, and the key of the configuration that says where.</summary>
+/// <summary>What is wrong with a certificate, and the configuration key that it is about.</summary>
 internal sealed record CertificateProblem(string Setting, string Text)
 {
     public override string ToString() => $"{Setting}: {Text}";
 }
 
-/// <summary>A certificate with its private key, and what else its file holds: the certificates above it.</summary>
+/// <summary>A certificate with its private key, and the certificates of its issuers, which its file holds as well.</summary>
 internal sealed record KeyedCertificate(X509Certificate2 Certificate, X509Certificate2Collection Chain);
 
-/// <summary>A certificate and its private key as two PEM files, read whole each time: only reading tells that a file was changed.</summary>
-/// <param name="IsOwn">Brought by the administrator: this program never writes it.</param>
+/// <summary>A certificate and its private key as two PEM files, read as a whole each time.</summary>
+/// <param name="IsOwn">The administrator brings it: this program never writes it.</param>
 /// <param name="CertificateSetting">The key of the configuration that names the certificate, or its directory.</param>
 /// <param name="KeySetting">The same for the private key.</param>
 internal sealed record CertificatePair(string CertificatePath, string KeyPath, bool IsOwn, string CertificateSetting, string KeySetting)

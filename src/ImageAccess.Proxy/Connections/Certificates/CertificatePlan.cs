@@ -5,7 +5,7 @@ using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Proxy.Connections.Certificates;
 
-/// <summary>The certificates that there are to be, as the configuration wants them.</summary>
+/// <summary>The certificates that the configuration asks for.</summary>
 internal sealed class CertificatePlan
 {
     private const string DirectorySetting = CertificatesOptions.Section + ":Directory";
@@ -30,7 +30,7 @@ internal sealed class CertificatePlan
 
     public PlannedLeaf DockerHub { get; }
 
-    /// <summary>Null while nobody knows what to call the mirror listener.</summary>
+    /// <summary>Null where the configuration gives the mirror listener no name.</summary>
     public PlannedLeaf? Mirror { get; }
 
     public IReadOnlyList<PlannedLeaf> Leaves => Mirror is null ? [DockerHub] : [DockerHub, Mirror];
@@ -46,7 +46,7 @@ internal sealed class CertificatePlan
         : new CertificatePair(Path.Combine(Folder, name + ".crt"), Path.Combine(Folder, name + ".key"), IsOwn: false, DirectorySetting, DirectorySetting);
 }
 
-/// <summary>A certificate that there is to be: where, and what it must be good for.</summary>
+/// <summary>A certificate that the configuration asks for: where it is, and what it must be valid for.</summary>
 internal abstract class PlannedCertificate(string name, CertificatePair files)
 {
     protected const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
@@ -56,17 +56,17 @@ internal abstract class PlannedCertificate(string name, CertificatePair files)
 
     public CertificatePair Files { get; } = files;
 
-    /// <summary>Brought by the administrator.</summary>
+    /// <summary>The administrator brings it.</summary>
     public bool IsOwn => Files.IsOwn;
 
-    /// <summary>Reads it and looks at what it is good for.</summary>
+    /// <summary>Reads it and checks what it is valid for.</summary>
     public (KeyedCertificate? Found, CertificateProblem? Problem, PairReading Reading) Read(DateTimeOffset now)
     {
         var reading = Files.Read();
         return (reading.Found, ProblemOf(reading, now), reading);
     }
 
-    /// <summary>Why what was read is of no use now; null when it is.</summary>
+    /// <summary>Why the certificate that was read cannot be used now; null when it can.</summary>
     public CertificateProblem? ProblemOf(PairReading reading, DateTimeOffset now) =>
         reading.Found is { } found ? Flaw(found.Certificate, now) : reading.Problem;
 
@@ -114,7 +114,7 @@ internal sealed class PlannedAuthority(CertificatePair files, IReadOnlyList<stri
 }
 
 /// <summary>The certificate of a TLS server.</summary>
-/// <param name="names">Every one of them it must be good for; addresses too.</param>
+/// <param name="names">The names and addresses that it must be valid for.</param>
 internal sealed class PlannedLeaf(string name, CertificatePair files, IReadOnlyList<string> names) : PlannedCertificate(name, files)
 {
     public IReadOnlyList<string> Names { get; } = names;
@@ -139,7 +139,7 @@ internal static class CertificateFacts
 
     public static string Day(this DateTimeOffset moment) => moment.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 
-    /// <summary>Every name and address that it is for.</summary>
+    /// <summary>The names and addresses that it is valid for.</summary>
     public static IReadOnlyList<string> Hosts(this X509Certificate2 certificate) =>
     [
         .. certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>()

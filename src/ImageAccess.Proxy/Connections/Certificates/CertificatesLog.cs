@@ -8,7 +8,7 @@ internal static partial class CertificatesLog
     [LoggerMessage(2, LogLevel.Error, "{Problem}")]
     public static partial void Refused(this ILogger logger, string problem);
 
-    [LoggerMessage(3, LogLevel.Information, "The certificate {Path} is the one in use again")]
+    [LoggerMessage(3, LogLevel.Information, "The certificate {Path} is again the one that is in use")]
     public static partial void Recovered(this ILogger logger, string path);
 
     [LoggerMessage(4, LogLevel.Error, "{Problem}; trying again every minute")]

@@ -11,17 +11,17 @@ public sealed class CertificatesOptions
 
     public string? Directory { get; set; }
 
-    /// <summary>One's own CA, from which the leaves are issued.</summary>
+    /// <summary>The administrator's own CA, which issues the leaves.</summary>
     public string? Authority { get; set; }
 
     public string? AuthorityKey { get; set; }
 
-    /// <summary>One's own leaf for Docker Hub's names.</summary>
+    /// <summary>The administrator's own leaf for Docker Hub's names.</summary>
     public string? Gateway { get; set; }
 
     public string? GatewayKey { get; set; }
 
-    /// <summary>One's own leaf for the mirror listener.</summary>
+    /// <summary>The administrator's own leaf for the mirror listener.</summary>
     public string? Mirror { get; set; }
 
     public string? MirrorKey { get; set; }
@@ -62,7 +62,7 @@ public sealed class CertificatesOptions
     }
 }
 
-/// <summary>One's own certificates: both halves, in force, and good for what they are named for.</summary>
+/// <summary>Checks the certificates that the administrator brings: both files are there, in force, and valid for their names.</summary>
 internal sealed class CertificatesOptionsValidation(TimeProvider time) : IValidateOptions<CertificatesOptions>
 {
     public ValidateOptionsResult Validate(string? name, CertificatesOptions options)

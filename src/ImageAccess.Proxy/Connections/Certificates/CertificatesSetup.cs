@@ -21,7 +21,7 @@ public static class CertificatesSetup
     }
 }
 
-/// <summary>Looks at the files before the listeners open, and then every few seconds.</summary>
+/// <summary>Looks at the files before the listeners open, and then every five seconds.</summary>
 internal sealed class CertificateUpkeep(ServerCertificates certificates, TimeProvider time) : BackgroundService
 {
     public static readonly TimeSpan Period = TimeSpan.FromSeconds(5);

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Connections.Certificates;
 
-/// <summary>A TLS listener's certificate: to be asked for at every handshake, for it is renewed while the program runs.</summary>
+/// <summary>A TLS listener's certificate. Ask for it at every handshake: it is renewed while the program runs.</summary>
 public sealed class ServerCertificate
 {
     private volatile SslStreamCertificateContext _current;
@@ -21,18 +21,18 @@ public sealed class ServerCertificate
 }
 
 /// <summary>
-/// The certificates that the listeners demand, renewed and reloaded under their feet, and the CA that clients must trust. While no
-/// listener demands one, no leaf is read, issued or renewed.
+/// The certificates of the listeners, renewed and reloaded while they serve, and the CA that clients must trust. A leaf that no
+/// listener needs is not read, issued or renewed.
 /// </summary>
 public sealed class ServerCertificates
 {
-    /// <summary>A leaf that nobody renews is told of so early.</summary>
+    /// <summary>How early it warns of a leaf that nobody renews.</summary>
     private static readonly TimeSpan LeafWarning = TimeSpan.FromDays(14);
 
-    /// <summary>Another CA has to reach every client.</summary>
+    /// <summary>How early it warns of the CA: every client must trust its successor first.</summary>
     private static readonly TimeSpan AuthorityWarning = TimeSpan.FromDays(90);
 
-    private static readonly TimeSpan Again = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(1);
 
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
@@ -129,13 +129,13 @@ public sealed class ServerCertificates
         }
         else if (now >= served.NotBefore)
         {
-            served.NotBefore = now + Again;
+            served.NotBefore = now + RetryAfter;
             NotIssued(served, Issue(served.Leaf, served.Watched));
             served.Certificate.Exchange(served.Watched.Current!);
         }
     }
 
-    /// <summary>Issues the leaf anew, unless another process has just done so; tells why it could not.</summary>
+    /// <summary>Issues the leaf again, unless another process has just done so. Returns why it could not.</summary>
     private CertificateProblem? Issue(PlannedLeaf leaf, WatchedCertificate watched)
     {
         try
@@ -150,7 +150,7 @@ public sealed class ServerCertificates
         }
     }
 
-    /// <summary>Said once for each cause.</summary>
+    /// <summary>Logs each cause once.</summary>
     private void NotIssued(Served served, CertificateProblem? problem)
     {
         if (problem is not null && problem != served.NotIssued)
@@ -211,10 +211,10 @@ public sealed class ServerCertificates
 
         public ServerCertificate Certificate => certificate;
 
-        /// <summary>Why it could not be renewed.</summary>
+        /// <summary>Why the last renewal failed.</summary>
         public CertificateProblem? NotIssued { get; set; }
 
-        /// <summary>When it is tried again.</summary>
+        /// <summary>When the next renewal may be tried.</summary>
         public DateTimeOffset NotBefore { get; set; }
     }
 }

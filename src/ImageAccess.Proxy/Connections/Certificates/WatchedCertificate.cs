@@ -3,7 +3,7 @@ using ImageAccess.Proxy.Foundation.Files;
 namespace ImageAccess.Proxy.Connections.Certificates;
 
 /// <summary>
-/// A certificate whose files are looked at again and again. What cannot be used is refused, and the last good one stays.
+/// A certificate whose files are watched. Files that cannot be used are refused, and the last good certificate stays.
 /// </summary>
 internal sealed class WatchedCertificate
 {
@@ -35,7 +35,7 @@ internal sealed class WatchedCertificate
         var (problem, _) => problem,
     };
 
-    /// <summary>Why there is none is that nobody has made one.</summary>
+    /// <summary>Neither file is there.</summary>
     public bool IsMissing => _files.IsMissing;
 
     /// <summary>Looks at the files; true when another certificate is current.</summary>

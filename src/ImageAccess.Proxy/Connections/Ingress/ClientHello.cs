@@ -5,23 +5,23 @@ using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Proxy.Connections.Ingress;
 
-/// <summary>How far the first bytes of a connection have been understood.</summary>
+/// <summary>What the first bytes of a connection are.</summary>
 internal enum ClientHelloState
 {
-    /// <summary>TLS, but no ClientHello that two readers would understand alike.</summary>
+    /// <summary>TLS, but a ClientHello that two readers could read in two ways.</summary>
     Malformed,
 
-    /// <summary>Something else than TLS.</summary>
+    /// <summary>Not TLS.</summary>
     NotTls,
 
-    /// <summary>So far it may become one.</summary>
+    /// <summary>The beginning of a ClientHello.</summary>
     Incomplete,
 
     Complete,
 }
 
-/// <summary>The first message of a TLS client (RFC 8446, section 4.1.2), as far as it says who is meant.</summary>
-/// <param name="State">Whether the rest says anything.</param>
+/// <summary>The first message of a TLS client (RFC 8446, section 4.1.2), as far as it names a host.</summary>
+/// <param name="State">Whether the other values count.</param>
 /// <param name="ServerName">The server name (RFC 6066, section 3); null where there is none, or one that is no host name.</param>
 /// <param name="IsEncrypted">There is an encrypted ClientHello inside, whose server name may be another (RFC 9849).</param>
 internal readonly record struct ClientHello(ClientHelloState State, HostName? ServerName = null, bool IsEncrypted = false)
@@ -36,7 +36,7 @@ internal readonly record struct ClientHello(ClientHelloState State, HostName? Se
     private const int MaximumFragment = 16 * 1024;
     private const ushort ServerNameExtension = 0;
     private const ushort EncryptedClientHello = 0xfe0d;
-    private const ushort EncryptedServerName = 0xffce; // what came before it
+    private const ushort EncryptedServerName = 0xffce; // its predecessor
 
     public static ClientHello Read(in ReadOnlySequence<byte> bytes)
     {
@@ -71,7 +71,7 @@ internal readonly record struct ClientHello(ClientHelloState State, HostName? Se
         }
     }
 
-    /// <summary>Null while the message is not all there.</summary>
+    /// <summary>Null while the message is incomplete.</summary>
     private static ClientHello? Whole(ReadOnlySpan<byte> message)
     {
         if (message.IsEmpty)
@@ -130,7 +130,7 @@ internal readonly record struct ClientHello(ClientHelloState State, HostName? Se
         return new ClientHello(ClientHelloState.Complete, serverName, isEncrypted);
     }
 
-    /// <summary>A list of exactly one host name. What is no host name (an address) is none, and no fault.</summary>
+    /// <summary>A list of exactly one host name. An address counts as no name, and is no fault.</summary>
     private static bool TryReadServerName(ReadOnlySpan<byte> content, out HostName? name)
     {
         name = null;

@@ -8,7 +8,7 @@ using ImageAccess.Core.Hosts;
 namespace ImageAccess.Proxy.Connections.Ingress;
 
 /// <summary>What a client of the forward proxy asks for: <c>CONNECT host:port HTTP/1.1</c> (RFC 9110, section 9.3.6) and nothing else.</summary>
-/// <param name="Host">Where it wants to be led.</param>
+/// <param name="Host">The host that it asks for.</param>
 /// <param name="Port">The port there.</param>
 /// <param name="Authorization">The value of <c>Proxy-Authorization</c>; it goes no further.</param>
 internal sealed record ConnectRequest(HostName Host, int Port, string? Authorization)
@@ -21,14 +21,14 @@ internal sealed record ConnectRequest(HostName Host, int Port, string? Authoriza
     private static readonly SearchValues<char> TokenCharacters =
         SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
-    /// <summary>How many of the bytes are the head, its empty line included; 0 while its end has not come.</summary>
+    /// <summary>The length of the head, its empty line included; 0 while the end is still missing.</summary>
     public static int FindEnd(in ReadOnlySequence<byte> bytes)
     {
         var reader = new SequenceReader<byte>(bytes);
         return reader.TryReadTo(out ReadOnlySequence<byte> head, "\r\n\r\n"u8) ? (int)head.Length + 4 : 0;
     }
 
-    /// <summary>The request, or what to answer where it is none.</summary>
+    /// <summary>The request, or the answer to what is not one.</summary>
     /// <param name="head">The head with its empty line.</param>
     public static (ConnectRequest? Request, ProxyRefusal? Refusal) Read(ReadOnlySpan<byte> head)
     {
@@ -108,7 +108,7 @@ internal sealed record ConnectRequest(HostName Host, int Port, string? Authoriza
     }
 }
 
-/// <summary>What the forward proxy answers instead of leading on. The phrase is all of it that clients show.</summary>
+/// <summary>What the forward proxy answers when it refuses. Clients show the phrase and nothing else of it.</summary>
 internal sealed record ProxyRefusal(int Status, string Phrase, string? Header = null)
 {
     public static ProxyRefusal SignIn { get; } =
@@ -118,7 +118,7 @@ internal sealed record ProxyRefusal(int Status, string Phrase, string? Header = 
 
     public static ProxyRefusal TooLarge { get; } = new(431, "the request's head is too large");
 
-    /// <summary>Where an address leads, no name says.</summary>
+    /// <summary>An address says nothing of the host that is meant.</summary>
     public static ProxyRefusal Address { get; } = new(403, "registry access by address is not allowed, name the host");
 
     public static ProxyRefusal Malformed(string reason) => new(400, reason);
@@ -131,7 +131,7 @@ internal sealed record ProxyRefusal(int Status, string Phrase, string? Header = 
         ? new(403, "plain http is not led on: this proxy takes CONNECT for https alone")
         : new(405, "this is a forward proxy: it takes CONNECT alone", "Allow: CONNECT");
 
-    /// <summary>The answer as it goes out; the connection ends with it.</summary>
+    /// <summary>The answer as bytes. The connection ends after it.</summary>
     public byte[] ToBytes()
     {
         var header = Header is null ? "" : Header + "\r\n";

@@ -8,7 +8,7 @@ namespace ImageAccess.Proxy.Connections.Ingress;
 internal sealed class FirstBytes(PipeReader input, TimeProvider time)
 {
     /// <summary>For each head and each ClientHello.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
 
     /// <summary>The head of a request, taken; empty when the client has left without one.</summary>
     /// <exception cref="TimeoutException">It did not come in time.</exception>
@@ -69,7 +69,7 @@ internal sealed class FirstBytes(PipeReader input, TimeProvider time)
     /// <param name="take">Where what was taken ends; null while it is not enough.</param>
     private async ValueTask ReadAsync(Func<ReadOnlySequence<byte>, SequencePosition?> take, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(Patience, time);
+        using var limit = new CancellationTokenSource(Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {

@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Connections;
 namespace ImageAccess.Proxy.Connections.Ingress;
 
 /// <summary>
-/// A connection to the forward proxy, up to where TLS begins: Docker Hub's registry and token service go on to this program's own TLS,
-/// other hosts are led on through a tunnel, or refused.
+/// A connection to the forward proxy, up to where TLS begins: this program's own TLS answers for Docker Hub's registry and token
+/// service; a tunnel leads to any other host that is allowed.
 /// </summary>
 internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUsers users, Refusals refusals, TimeProvider time)
 {
@@ -25,8 +25,8 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
         var asked = new Asked(request.Host, request.Port);
         if (await users.FindAsync(request.Authorization, connection.ConnectionClosed) is not { } user)
         {
-            if (request.Authorization is not null) // without any it is how many clients begin
-                await refusals.RecordAsync(Face.ForwardProxy, connection, asked, RefusalReason.SignIn);
+            if (request.Authorization is not null) // many clients send none the first time
+                await refusals.RecordAsync(WayIn.ForwardProxy, connection, asked, RefusalReason.SignIn);
             await connection.SendAsync(ProxyRefusal.SignIn.ToBytes());
             return;
         }
@@ -50,7 +50,7 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
         await connection.SendAsync(Established);
         var (serverName, fault) = await first.PeekClientHelloAsync(request.Host, connection.ConnectionClosed);
         if (fault is not null)
-            await refusals.RecordAsync(Face.ForwardProxy, connection, asked, fault);
+            await refusals.RecordAsync(WayIn.ForwardProxy, connection, asked, fault);
         else if (serverName is not null && target is not null)
             await tunnels.RunAsync(connection, target.Socket!);
         else if (serverName is not null)
@@ -79,7 +79,7 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
 
     private async Task RefuseAsync(ConnectionContext connection, Asked asked, string reason, ProxyRefusal answer)
     {
-        await refusals.RecordAsync(Face.ForwardProxy, connection, asked, reason);
+        await refusals.RecordAsync(WayIn.ForwardProxy, connection, asked, reason);
         await connection.SendAsync(answer.ToBytes());
     }
 }

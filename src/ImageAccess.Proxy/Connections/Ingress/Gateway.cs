@@ -5,12 +5,12 @@ using Microsoft.AspNetCore.Connections;
 namespace ImageAccess.Proxy.Connections.Ingress;
 
 /// <summary>
-/// A connection to the gateway, up to where TLS begins. The server name alone says who is meant, wherever the client believed it
-/// was connecting to.
+/// A connection to the gateway, up to where TLS begins. The server name alone says which host is meant, whatever address the client
+/// connected to.
 /// </summary>
 internal sealed class Gateway(EgressPolicy egress, Tunnels tunnels, Refusals refusals, TimeProvider time)
 {
-    /// <summary>A server name's port is not said: it is that of https.</summary>
+    /// <summary>A server name has no port: it is that of https.</summary>
     private const int Port = 443;
 
     public async Task HandleAsync(ConnectionContext connection, ConnectionDelegate next)
@@ -45,11 +45,11 @@ internal sealed class Gateway(EgressPolicy egress, Tunnels tunnels, Refusals ref
 
     private async Task RefuseAsync(ConnectionContext connection, HostName? host, string reason)
     {
-        await refusals.RecordAsync(Face.Gateway, connection, new Asked(host, host is null ? null : Port), reason);
+        await refusals.RecordAsync(WayIn.Gateway, connection, new Asked(host, host is null ? null : Port), reason);
         await connection.SendAsync(reason == RefusalReason.NotTls ? ProxyRefusal.Malformed("this port speaks TLS").ToBytes() : Alert(reason));
     }
 
-    /// <summary>A fatal alert (RFC 8446, section 6.2): the one text that a client shows of it is the alert's name.</summary>
+    /// <summary>A fatal alert (RFC 8446, section 6.2): clients show the name of the alert.</summary>
     private static byte[] Alert(string reason)
     {
         byte description = reason switch

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace ImageAccess.Proxy.Connections.Ingress;
 
-/// <summary>Connections that were led on, and those that were not.</summary>
+/// <summary>Tunnels, and connections that were refused.</summary>
 public sealed class IngressMetrics
 {
     private readonly UpDownCounter<long> _open;
@@ -12,13 +12,13 @@ public sealed class IngressMetrics
     {
         var meter = meters.Create("ImageAccess");
         _open = meter.CreateUpDownCounter<long>("imageaccess.tunnels", "{tunnel}", "Tunnels to other hosts that are open.");
-        _refusals = meter.CreateCounter<long>("imageaccess.ingress.refusals", "{connection}", "Connections that were led nowhere, by face and reason.");
+        _refusals = meter.CreateCounter<long>("imageaccess.ingress.refusals", "{connection}", "Connections that were refused, by way in and reason.");
     }
 
     public void TunnelOpened() => _open.Add(1);
 
     public void TunnelClosed() => _open.Add(-1);
 
-    public void Refused(string face, string reason) =>
-        _refusals.Add(1, new KeyValuePair<string, object?>("face", face), new KeyValuePair<string, object?>("reason", reason));
+    public void Refused(string wayIn, string reason) =>
+        _refusals.Add(1, new KeyValuePair<string, object?>("face", wayIn), new KeyValuePair<string, object?>("reason", reason));
 }

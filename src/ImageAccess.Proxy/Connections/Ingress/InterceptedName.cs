@@ -2,5 +2,5 @@ using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Proxy.Connections.Ingress;
 
-/// <summary>A feature of connections that this program answers under one of Docker Hub's names: the name that the client was promised.</summary>
+/// <summary>The feature of a connection that this program answers under one of Docker Hub's names: the name that the client asked for.</summary>
 public sealed record InterceptedName(HostName Host, DockerHubRole Role);

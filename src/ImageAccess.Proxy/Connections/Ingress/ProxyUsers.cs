@@ -10,7 +10,7 @@ namespace ImageAccess.Proxy.Connections.Ingress;
 /// <summary>The forward proxy's settings: the section <c>ForwardProxy</c>.</summary>
 public sealed class ForwardProxyOptions
 {
-    /// <summary>A file of users, as <c>htpasswd -B</c> writes it; without one nobody is asked to sign in.</summary>
+    /// <summary>A file of users, as <c>htpasswd -B</c> writes it; without one nobody has to sign in.</summary>
     public string? Users { get; set; }
 }
 
@@ -28,7 +28,7 @@ internal sealed class ForwardProxyOptionsValidator : IValidateOptions<ForwardPro
 /// </summary>
 internal sealed class ProxyUsers : IDisposable
 {
-    /// <summary>Passwords found right whose hash need not be computed for each connection; more are forgotten all at once.</summary>
+    /// <summary>How many correct passwords are remembered, so that not every connection costs a hash. When there are more, all are forgotten.</summary>
     private const int MaximumRemembered = 10_000;
 
     private static readonly TimeSpan RememberedFor = TimeSpan.FromMinutes(5);
@@ -43,7 +43,7 @@ internal sealed class ProxyUsers : IDisposable
     private readonly SemaphoreSlim _hashing = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly Lock _looking = new();
 
-    /// <summary>Computed for names that nobody has: a refusal takes as long as for one that somebody has.</summary>
+    /// <summary>The hash for unknown names: their refusal takes as long as that of a known one.</summary>
     private readonly Lazy<string> _nobody = new(() => BCrypt.Net.BCrypt.HashPassword(RandomNumberGenerator.GetHexString(32)));
 
     private long _looked;
@@ -61,7 +61,7 @@ internal sealed class ProxyUsers : IDisposable
             throw new IOException($"{_path} {_file.Refusal!.Flaw}");
     }
 
-    /// <summary>The user whom these credentials belong to; empty where nobody is asked; null where they are nobody's.</summary>
+    /// <summary>The user of these credentials; empty where nobody has to sign in; null where they are wrong.</summary>
     /// <param name="authorization">The value of <c>Proxy-Authorization</c>.</param>
     /// <param name="cancellationToken">Ends the wait for a turn.</param>
     public async ValueTask<string?> FindAsync(string? authorization, CancellationToken cancellationToken)
@@ -86,7 +86,7 @@ internal sealed class ProxyUsers : IDisposable
 
     public void Dispose() => _hashing.Dispose();
 
-    /// <summary>A hash takes long on purpose: a few at once, off the threads that serve others.</summary>
+    /// <summary>A hash takes long on purpose: few are computed at once, and on threads of their own.</summary>
     private async Task<bool> VerifyAsync(string password, string hash, CancellationToken cancellationToken)
     {
         if (!await _hashing.WaitAsync(Timeout, cancellationToken))
@@ -144,7 +144,7 @@ internal sealed record UserList(FrozenDictionary<string, string> Hashes, string?
 {
     private const long MaximumSize = 1024 * 1024;
 
-    /// <summary>Credentials that were found right, by a keyed hash, and until when that counts.</summary>
+    /// <summary>The keyed hashes of correct credentials, and until when each counts.</summary>
     public ConcurrentDictionary<string, DateTimeOffset> Right { get; } = new(StringComparer.Ordinal);
 
     public static WholeFile FileAt(string path) => new(path, MaximumSize);

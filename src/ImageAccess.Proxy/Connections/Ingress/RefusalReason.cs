@@ -3,7 +3,7 @@ namespace ImageAccess.Proxy.Connections.Ingress;
 /// <summary>Why a connection was refused, as events and metrics name it.</summary>
 internal static class RefusalReason
 {
-    /// <summary>A name of Docker Hub that would lead around the policy.</summary>
+    /// <summary>A name of Docker Hub that would go around the policy.</summary>
     public const string DockerHub = "docker-hub";
 
     /// <summary>An address that Docker Hub's registry or token service has.</summary>
@@ -28,7 +28,7 @@ internal static class RefusalReason
     /// <summary>A request that is none, or one that could be read in two ways.</summary>
     public const string Malformed = "malformed";
 
-    /// <summary>What came first is no TLS.</summary>
+    /// <summary>The first bytes are not TLS.</summary>
     public const string NotTls = "not-tls";
 
     public const string NoServerName = "no-server-name";

@@ -9,23 +9,23 @@ using Microsoft.AspNetCore.Http.Features;
 namespace ImageAccess.Proxy.Connections.Ingress;
 
 /// <summary>The ways in, as events and metrics name them.</summary>
-internal static class Face
+internal static class WayIn
 {
     public const string Gateway = "gateway";
     public const string ForwardProxy = "forward-proxy";
 }
 
-/// <summary>What a connection asked for, as far as that was understood.</summary>
+/// <summary>What a connection asked for, as far as it could be read.</summary>
 internal readonly record struct Asked(HostName? Host, int? Port, string? User = null);
 
 /// <summary>Counts each refusal and records it in the audit trail.</summary>
 internal sealed class Refusals(AuditTrail trail, IngressMetrics metrics)
 {
-    public ValueTask RecordAsync(string face, ConnectionContext connection, Asked asked, string reason)
+    public ValueTask RecordAsync(string wayIn, ConnectionContext connection, Asked asked, string reason)
     {
         var client = (connection.RemoteEndPoint as IPEndPoint)?.Address;
-        metrics.Refused(face, reason);
-        return trail.RecordConnectionAsync(face, client, asked.User is { Length: > 0 } user ? user : null, asked.Host?.Value, asked.Port, reason);
+        metrics.Refused(wayIn, reason);
+        return trail.RecordConnectionAsync(wayIn, client, asked.User is { Length: > 0 } user ? user : null, asked.Host?.Value, asked.Port, reason);
     }
 }
 
@@ -33,11 +33,11 @@ internal static class IngressConnections
 {
     public static Socket Socket(this ConnectionContext connection) => connection.Features.GetRequiredFeature<IConnectionSocketFeature>().Socket;
 
-    /// <summary>On the socket itself, as a tunnel does: two ways out would have no order.</summary>
+    /// <summary>Writes to the socket itself, as a tunnel does: two ways to write would have no order.</summary>
     public static async Task SendAsync(this ConnectionContext connection, byte[] bytes) =>
         await connection.Socket().SendAsync(bytes, SocketFlags.None, connection.ConnectionClosed);
 
-    /// <summary>Goes on to this program's own TLS, under the name that the client was promised.</summary>
+    /// <summary>Hands the connection to this program's own TLS, under the name that the client asked for.</summary>
     public static Task InterceptAsync(this ConnectionContext connection, HostName host, ConnectionDelegate next)
     {
         connection.Features.Set(new InterceptedName(host, DockerHubHosts.RoleOf(host)));

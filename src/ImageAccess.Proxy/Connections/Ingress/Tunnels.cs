@@ -9,8 +9,7 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Connections.Ingress;
 
 /// <summary>
-/// The tunnels that are open. One clock for all of them ends those in which nothing moves, and those that last too long; the program's
-/// end ends all.
+/// The open tunnels. One timer ends those in which nothing moves and those that last too long. When the program stops, all end.
 /// </summary>
 internal sealed class Tunnels(TunnelDialer dialer, IngressMetrics metrics, IOptions<EgressOptions> options, TimeProvider time, ILogger<Tunnels> logger)
     : BackgroundService
@@ -19,7 +18,7 @@ internal sealed class Tunnels(TunnelDialer dialer, IngressMetrics metrics, IOpti
 
     private readonly ConcurrentDictionary<Open, byte> _open = new();
 
-    /// <summary>Connects to the target for a client, unless that is the far end of a tunnel of this program's own.</summary>
+    /// <summary>Connects a client to the target, unless the client is the far end of one of this program's own tunnels.</summary>
     public async Task<TunnelTarget> ConnectAsync(ConnectionContext connection, HostName host, int port, EgressVerdict verdict)
     {
         if (!dialer.IsOwn(connection.RemoteEndPoint, connection.LocalEndPoint))

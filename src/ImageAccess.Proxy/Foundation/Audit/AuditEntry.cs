@@ -4,7 +4,7 @@ using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
-/// <summary>One request's entry, filled on its way and closed on every way out. It never fails a request.</summary>
+/// <summary>One request's entry: filled while the request is handled, closed on every way out. It never fails a request.</summary>
 public sealed class AuditEntry : IAsyncDisposable
 {
     private readonly AuditTrail _trail;
@@ -29,7 +29,7 @@ public sealed class AuditEntry : IAsyncDisposable
 
     public RepositoryRequest? Request { get; set; }
 
-    /// <summary>What was decided about, where there is no registry request: at the token face.</summary>
+    /// <summary>What was decided about, where there is no registry request: in a token request.</summary>
     public RepositoryName? Repository { get; set; }
 
     /// <summary>The last decision made counts. Without one the request leaves no event.</summary>
@@ -65,7 +65,7 @@ public sealed class AuditEntry : IAsyncDisposable
 
     internal static string NewId() => Convert.ToHexStringLower(RandomBits.Take());
 
-    /// <summary>Every denial; what is allowed except the reading of blobs, of which a pull makes dozens.</summary>
+    /// <summary>Every denial, and what is allowed except reads of blobs: a pull makes dozens of them.</summary>
     private bool IsRecorded(AccessDecision decision) => decision.Outcome == AccessOutcome.Deny || Request switch
     {
         null => false,

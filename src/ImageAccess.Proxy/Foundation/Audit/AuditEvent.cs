@@ -4,7 +4,7 @@ using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
-/// <summary>What the trail keeps: one line each. Facts as the request had them; they become text off its path.</summary>
+/// <summary>What the trail keeps, one line for each. It holds facts as the request had them; the writer turns them into text.</summary>
 public abstract class AuditEvent
 {
     private protected AuditEvent(string id, DateTimeOffset time)
@@ -43,7 +43,7 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
 
     public TimeSpan Duration { get; init; }
 
-    /// <summary>The same request, decided otherwise.</summary>
+    /// <summary>The same request with another decision.</summary>
     public AccessEvent With(AccessDecision other) => new(Id, Time, other)
     {
         Caller = Caller,
@@ -81,13 +81,13 @@ internal sealed class AccountEvent(
     public string Account { get; } = account;
 }
 
-/// <summary>A connection that named a host was led nowhere.</summary>
+/// <summary>A connection was refused.</summary>
 internal sealed class ConnectionEvent(string id, DateTimeOffset time, string reason) : AuditEvent(id, time)
 {
     public string Reason { get; } = reason;
 
     /// <summary>The way in: <c>gateway</c> or <c>forward-proxy</c>.</summary>
-    public string? Face { get; init; }
+    public string? WayIn { get; init; }
 
     public IPAddress? Client { get; init; }
 
@@ -98,7 +98,7 @@ internal sealed class ConnectionEvent(string id, DateTimeOffset time, string rea
     public int? Port { get; init; }
 }
 
-/// <summary>A tag points elsewhere than when it was last seen.</summary>
+/// <summary>A tag points to another digest than before.</summary>
 internal sealed class TagEvent(string id, DateTimeOffset time, string repository, string tag, string formerDigest, string digest) : AuditEvent(id, time)
 {
     public string Repository { get; } = repository;

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
-/// <summary>Whether the trail is being written. If it is not, requests go on.</summary>
+/// <summary>Whether the trail can be written. Requests go on if it cannot.</summary>
 public sealed class AuditHealthCheck(AuditWriter writer, PendingEvents pending) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)

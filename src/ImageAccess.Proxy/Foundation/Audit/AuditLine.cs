@@ -141,7 +141,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
     private void WriteConnection(ConnectionEvent connection)
     {
         _json.WriteString("event"u8, "connection"u8);
-        WriteText("face"u8, connection.Face);
+        WriteText("face"u8, connection.WayIn);
         WriteAddress("client"u8, connection.Client);
         WriteText("user"u8, connection.User);
         WriteText("host"u8, connection.Host);

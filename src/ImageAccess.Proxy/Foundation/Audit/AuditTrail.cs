@@ -4,7 +4,7 @@ using ImageAccess.Core.Policies;
 namespace ImageAccess.Proxy.Foundation.Audit;
 
 /// <summary>
-/// Where requests leave their events. An allowed one is dropped and counted when the queue is full; a denial waits.
+/// Where every room records its events. When the queue is full, an allowed request is dropped and counted; a denial waits.
 /// </summary>
 public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, TimeProvider time, ILogger<AuditTrail> logger)
 {
@@ -20,17 +20,17 @@ public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, Time
         RecordLate(new AccountEvent(AuditEntry.NewId(), time.GetUtcNow(), caller, formerAccount, account));
 
     /// <summary>A connection was refused: to which host, by which way in, and in one word why.</summary>
-    public ValueTask RecordConnectionAsync(string face, IPAddress? client, string? user, string? host, int? port, string reason) =>
+    public ValueTask RecordConnectionAsync(string wayIn, IPAddress? client, string? user, string? host, int? port, string reason) =>
         WaitAsync(new ConnectionEvent(AuditEntry.NewId(), time.GetUtcNow(), reason)
         {
-            Face = face,
+            WayIn = wayIn,
             Client = client,
             User = user,
             Host = host,
             Port = port,
         });
 
-    /// <summary>A tag points elsewhere than when it was last seen.</summary>
+    /// <summary>A tag points to another digest than before.</summary>
     public ValueTask RecordMovedTagAsync(string repository, string tag, string formerDigest, string digest) =>
         WaitAsync(new TagEvent(AuditEntry.NewId(), time.GetUtcNow(), repository, tag, formerDigest, digest));
 
@@ -50,8 +50,8 @@ public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, Time
     internal TimeSpan Since(long started) => time.GetElapsedTime(started);
 
     /// <summary>
-    /// Never keeps who records it: of a change there are few, and none may be lost. What finds no room waits for it in the background,
-    /// and at the program's end the writer waits for that.
+    /// Returns at once: changes are few, and none may be lost. A change that finds no room waits in the background, and when the
+    /// program stops the writer waits for it.
     /// </summary>
     private void RecordLate(AuditEvent audit)
     {

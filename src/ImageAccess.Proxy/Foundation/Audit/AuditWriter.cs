@@ -3,8 +3,8 @@ using System.Buffers;
 namespace ImageAccess.Proxy.Foundation.Audit;
 
 /// <summary>
-/// Takes events from the queue and writes them in batches. What cannot be written is kept and tried again; as long as
-/// the program runs nothing that was queued is lost.
+/// Takes events from the queue and writes them in batches. It retries what cannot be written; as long as
+/// the program runs, no queued event is lost.
 /// </summary>
 public sealed class AuditWriter(
     PendingEvents pending,
@@ -38,7 +38,7 @@ public sealed class AuditWriter(
         await base.StartAsync(cancellationToken);
     }
 
-    /// <summary>Writes what is queued, and gives a sink that fails a moment longer.</summary>
+    /// <summary>Writes what is queued; a sink that fails has the grace to recover.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         _stopping.CancelAfter(PendingEvents.Grace);

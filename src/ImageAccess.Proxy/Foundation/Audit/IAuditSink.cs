@@ -9,6 +9,6 @@ public interface IAuditSink
 
     /// <param name="lines">Whole lines, each one event. The memory is the writer's again afterwards.</param>
     /// <param name="cancellationToken">The program cannot wait any longer.</param>
-    /// <exception cref="IOException">The lines are not all kept; they come again.</exception>
+    /// <exception cref="IOException">Not all lines were written; they come again.</exception>
     ValueTask WriteAsync(ReadOnlyMemory<byte> lines, CancellationToken cancellationToken);
 }

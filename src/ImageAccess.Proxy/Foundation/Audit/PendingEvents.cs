@@ -7,7 +7,7 @@ public sealed class PendingEvents : IDisposable
 {
     public const int DefaultCapacity = 8192;
 
-    /// <summary>How long a denial still waits for room once the program stops.</summary>
+    /// <summary>How long an event waits for room after the program begins to stop.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     private readonly Channel<AuditEvent> _channel;
@@ -26,15 +26,15 @@ public sealed class PendingEvents : IDisposable
 
     public int Count => _channel.Reader.Count;
 
-    /// <summary>There was no room for an event, and there has not been much since.</summary>
+    /// <summary>An event found no room, and half of the queue is not yet free again.</summary>
     public bool IsOverflowing => Volatile.Read(ref _overflowing) != 0;
 
-    /// <summary>A quarter of the room is taken: it is time to write.</summary>
+    /// <summary>A quarter of the queue is full: it is time to write.</summary>
     internal bool IsFilling => Count > _capacity / 4;
 
     internal ChannelReader<AuditEvent> Reader => _channel.Reader;
 
-    /// <summary>Ends when every event that waited in the background has found room, or has not within the grace.</summary>
+    /// <summary>Completes when no event waits in the background: each has found room, or the grace has ended.</summary>
     internal Task Settled
     {
         get
@@ -64,7 +64,7 @@ public sealed class PendingEvents : IDisposable
         }
     }
 
-    /// <summary>An event waits for room, and nobody waits for it but <see cref="Settled"/>.</summary>
+    /// <summary>An event waits for room in the background; <see cref="Settled"/> waits for it.</summary>
     internal void Settle(Task waiting)
     {
         lock (_gate)
@@ -77,10 +77,10 @@ public sealed class PendingEvents : IDisposable
     /// <summary>True once, when half of the queue is free again.</summary>
     public bool EndOverflow() => IsOverflowing && Count <= _capacity / 2 && Interlocked.Exchange(ref _overflowing, 0) == 1;
 
-    /// <summary>The program begins to stop: whoever waits for room does so for a moment longer.</summary>
+    /// <summary>The program begins to stop: events wait for room no longer than the grace.</summary>
     public void BeginGrace() => _grace.CancelAfter(Grace);
 
-    /// <summary>Nothing comes any more; what is there can still be read.</summary>
+    /// <summary>No more events come; those in the queue can still be read.</summary>
     public void Complete() => _channel.Writer.TryComplete();
 
     public void Dispose() => _grace.Dispose();

@@ -8,7 +8,7 @@ namespace ImageAccess.Proxy.Policies.Store;
 /// <param name="Expires">The last day (UTC) on which it holds.</param>
 internal sealed record ExpiringEntry(string Organization, string Repository, DateOnly Expires);
 
-/// <summary>Allowlist entries that somebody must look at before pulls fail.</summary>
+/// <summary>Allowlist entries that an administrator must renew before pulls fail.</summary>
 internal static class ExpiringEntries
 {
     /// <summary>Days ahead.</summary>
@@ -24,7 +24,7 @@ internal static class ExpiringEntries
             .ThenBy(entry => entry.Repository, StringComparer.Ordinal),
     ];
 
-    /// <summary>Of several entries that approve the same, itself or with its namespace, the one that lasts longest counts.</summary>
+    /// <summary>When several entries approve the same repository, by itself or with its namespace, the one that lasts longest counts.</summary>
     private static IEnumerable<(string Name, DateOnly Day)> Last(OrganizationDocument organization)
     {
         var days = organization.Allowlist
@@ -37,14 +37,14 @@ internal static class ExpiringEntries
     }
 }
 
-/// <summary>Says in the log once a day which approvals end soon.</summary>
+/// <summary>Logs once a day which approvals end soon.</summary>
 internal sealed class ExpiryWarnings(IPolicyStore store, TimeProvider time, ILogger<ExpiryWarnings> logger)
 {
     private readonly HashSet<ExpiringEntry> _said = [];
     private DateOnly _day;
     private Policy? _seen;
 
-    /// <summary>Cheap as long as neither the day nor the policy is another.</summary>
+    /// <summary>Does nothing while the day and the policy are the same.</summary>
     public void Look()
     {
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);

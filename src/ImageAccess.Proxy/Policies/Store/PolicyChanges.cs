@@ -5,8 +5,8 @@ using ImageAccess.Core.Policies;
 namespace ImageAccess.Proxy.Policies.Store;
 
 /// <summary>
-/// What one policy allows, to anybody, that another did not. Where a change may open something for a caller whose
-/// memberships only a token tells, it is listed: better a line too many in the trail than one too few.
+/// What one policy allows to anybody that the other did not. A change that may open something for a caller whose
+/// memberships are only in his token is listed: a line too many in the trail is better than one too few.
 /// </summary>
 public static class PolicyChanges
 {
@@ -70,7 +70,7 @@ public static class PolicyChanges
             AddAllowlist(earlier, later, today, Add);
         }
 
-        // Also where the organization is off: its members' namespaces count in the runs of their other organizations.
+        // Also where the organization is off: when another organization judges its members, its namespaces count as theirs.
         foreach (var name in Namespaces(later).Except(Namespaces(earlier)))
             Add($"namespace {name} added");
 
@@ -105,7 +105,7 @@ public static class PolicyChanges
         }
     }
 
-    /// <summary>Who is no longer taken for an organization access token is no longer denied as one.</summary>
+    /// <summary>A token that no longer counts as an organization access token is no longer denied as one.</summary>
     private static void AddTokenAccounts(List<string> opens, Policy before, Policy after)
     {
         if (!before.Document.Callers.DenyOrganizationTokens || !after.Document.Callers.DenyOrganizationTokens)
@@ -156,10 +156,10 @@ public static class PolicyChanges
     /// <summary>One organization in both policies.</summary>
     private sealed record Pair(Policy Before, Policy After, OrganizationDocument Earlier, OrganizationDocument Later, DateOnly Today)
     {
-        /// <summary>Whoever joins is no outsider any more: not denied as one, not judged by every organization's rules.</summary>
+        /// <summary>Whoever joins is no longer an outsider: not denied as one, and not judged by the rules of every organization.</summary>
         public bool JoiningOpens => Before.Document.Callers.DenyOutsiders || Before.Organizations.Count > 1;
 
-        /// <summary>Whoever leaves an organization that judged is judged by what other organizations are left.</summary>
+        /// <summary>Whoever leaves an organization is judged by the other organizations alone.</summary>
         public bool LeavingOpens => Earlier.Enabled && After.Organizations.Count > 1;
     }
 }

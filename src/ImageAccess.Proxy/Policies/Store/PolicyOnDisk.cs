@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Store;
 
-/// <summary>What a start would put in force, found without starting and without writing anything.</summary>
+/// <summary>The policy that a start would put into force, found without starting and without writing anything.</summary>
 /// <param name="Policy">The policy.</param>
 /// <param name="Path">The file that it is from; null where there is none and image access is off.</param>
 /// <param name="Concern">Why it is not what the administrator wrote last; null when it is.</param>

@@ -14,7 +14,7 @@ internal static partial class PolicyStoreLog
     [LoggerMessage(4, LogLevel.Error, "{Path}: {Problem}")]
     public static partial void Problem(this ILogger logger, string path, string problem);
 
-    [LoggerMessage(5, LogLevel.Information, "The policy document {Path} agrees with policy {Version} in force again")]
+    [LoggerMessage(5, LogLevel.Information, "The policy document {Path} holds policy {Version}, which is in force, again")]
     public static partial void Recovered(this ILogger logger, string path, string version);
 
     [LoggerMessage(6, LogLevel.Error, "The accepted policy could not be kept in {Path}: a restart may not find it; trying again")]

@@ -226,7 +226,7 @@ public sealed class ServerCertificatesTests : IDisposable
         File.SetUnixFileMode(_room["docker-hub.key"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
         certificates.Refresh();
         Assert.Null(certificates.Concern);
-        Assert.Equal($"The certificate {_room["docker-hub.crt"]} is the one in use again", _room.Log.All[^1]);
+        Assert.Equal($"The certificate {_room["docker-hub.crt"]} is again the one that is in use", _room.Log.All[^1]);
     }
 
     [Fact]

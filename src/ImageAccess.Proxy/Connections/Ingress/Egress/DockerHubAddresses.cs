@@ -18,7 +18,7 @@ internal sealed class DockerHubAddresses(IHostResolver resolver, TimeProvider ti
     /// <summary>Each answer holds some of them: one that was seen counts this long. Longer, and it may be somebody else's by then.</summary>
     private static readonly TimeSpan Remembrance = TimeSpan.FromHours(1);
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<IPAddress, DateTimeOffset> _seen = new();
     private readonly SemaphoreSlim _asking = new(1);
@@ -46,7 +46,7 @@ internal sealed class DockerHubAddresses(IHostResolver resolver, TimeProvider ti
             if (time.GetUtcNow() < _next)
                 return;
 
-            using var limit = new CancellationTokenSource(Patience, time);
+            using var limit = new CancellationTokenSource(Timeout, time);
             var answers = await Task.WhenAll(DockerHubHosts.Intercepted.Select(host => ResolveAsync(host, limit.Token)));
             var now = time.GetUtcNow();
             foreach (var address in answers.SelectMany(addresses => addresses))

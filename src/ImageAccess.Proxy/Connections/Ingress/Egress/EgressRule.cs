@@ -5,7 +5,7 @@ namespace ImageAccess.Proxy.Connections.Ingress.Egress;
 
 /// <summary>
 /// An entry of <c>Egress:Allow</c> or <c>Egress:Deny</c>: <c>host</c>, <c>*.host</c> (everything below it, at any depth), <c>*</c>, each
-/// with an optional port, and behind a host of its own the word <c>private</c>.
+/// with an optional port, and after a single host's name the word <c>private</c>.
 /// </summary>
 internal sealed class EgressRule
 {
@@ -44,7 +44,7 @@ internal sealed class EgressRule
         else if (HostName.TryParse(name, out var host))
             rule = new EgressRule(host.Value, isBelow: false, port, isPrivate);
 
-        // By name alone: a wildcard would open the house to whoever may name a host below it.
+        // Only by its full name: a wildcard would let whoever names a host below it reach private addresses.
         if (isPrivate && rule is { IsAny: true } or { IsPrivate: true, _isBelow: true })
             rule = null;
         return rule is not null;

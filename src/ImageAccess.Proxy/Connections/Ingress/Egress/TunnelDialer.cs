@@ -11,8 +11,8 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Connections.Ingress.Egress;
 
 /// <summary>
-/// Connects a tunnel: resolves the name once, looks at every address that it has, and connects to those and no others. Through a
-/// parent proxy the connection goes to the parent, which resolves the name anew; it is looked at here all the same, if it can be.
+/// Connects a tunnel: resolves the name once, checks every address that it has, and connects to those and no others. A parent
+/// proxy resolves the name again; its addresses are checked here as well, if they can be resolved.
 /// </summary>
 internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses dockerHub, IOptions<EgressOptions> options, TimeProvider time)
 {
@@ -37,7 +37,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
             var addresses = await ResolveAsync(host, either.Token);
             if (await FindFaultAsync(addresses, mayBePrivate, either.Token) is { } fault)
                 return TunnelTarget.None(fault);
-            var isInside = addresses.Length > 0 && !Array.Exists(addresses, PublicAddress.Is); // no parent's business
+            var isInside = addresses.Length > 0 && !Array.Exists(addresses, PublicAddress.Is); // the parent cannot reach it
             var socket = _parent is null || isInside
                 ? await UpstreamConnections.ConnectAsync(addresses, port, either.Token)
                 : await ConnectAsync(_parent, host, port, either.Token);
@@ -58,7 +58,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
         }
         catch (SocketException) when (_parent is not null)
         {
-            return []; // only the parent knows the names of the outside
+            return []; // only the parent can resolve names of the internet
         }
     }
 
@@ -82,7 +82,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
         };
     }
 
-    /// <summary>Through the parent: its answer must be 2xx and nothing behind it.</summary>
+    /// <summary>Through the parent: its answer must be 2xx with no body.</summary>
     private async Task<Socket> ConnectAsync(Uri parent, HostName host, int port, CancellationToken cancellationToken)
     {
         var socket = await UpstreamConnections.ConnectAsync(
@@ -126,7 +126,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
     private static IPEndPoint Plain(IPEndPoint end) => new(PublicAddress.Plain(end.Address), end.Port);
 }
 
-/// <summary>A socket that leads to a tunnel's target, known as this program's own while it is open; or why there is none.</summary>
+/// <summary>A socket connected to a tunnel's target, known as this program's own while it is open; or why there is none.</summary>
 internal sealed class TunnelTarget : IDisposable
 {
     private readonly Action? _forget;
