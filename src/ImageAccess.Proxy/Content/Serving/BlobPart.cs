@@ -1,11 +1,12 @@
 using System.Globalization;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Content.Cache;
+using ImageAccess.Proxy.Content.Upstream;
 using Microsoft.Net.Http.Headers;
 
 namespace ImageAccess.Proxy.Content.Serving;
 
-/// <summary>One range of bytes that a client asks for (RFC 9110, section 14.1.2); what is asked otherwise is answered whole.</summary>
+/// <summary>One range of bytes that a client asks for (RFC 9110, section 14.1.2); any other range is answered with the whole.</summary>
 /// <param name="From">The first byte; null for the last ones.</param>
 /// <param name="To">The last byte, or how many of the last.</param>
 internal sealed record BlobRange(long? From, long? To)
@@ -63,22 +64,22 @@ internal readonly record struct BlobPart(long Start, long? End, long? Total, boo
     }
 
     /// <summary>Read straight into what goes out.</summary>
-    public async Task SendAsync(Asked asked, CachedContent content)
+    public async Task SendAsync(ClientRequest client, CachedContent content)
     {
-        var body = asked.Http.Response.BodyWriter;
+        var body = client.Http.Response.BodyWriter;
         for (var offset = Start; offset < End;)
         {
             var memory = body.GetMemory(BufferSize);
-            var count = await content.ReadAsync(memory.Length > End - offset ? memory[..(int)(End.Value - offset)] : memory, offset, asked.Aborted);
+            var count = await content.ReadAsync(memory.Length > End - offset ? memory[..(int)(End.Value - offset)] : memory, offset, client.Aborted);
             if (count == 0)
             {
-                asked.Http.Abort(); // what is kept is shorter than it was
+                client.Http.Abort(); // what is kept is shorter than it was
                 return;
             }
 
             offset += count;
             body.Advance(count);
-            await body.FlushAsync(asked.Aborted);
+            await body.FlushAsync(client.Aborted);
         }
     }
 }

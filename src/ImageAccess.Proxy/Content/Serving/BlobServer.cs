@@ -7,60 +7,60 @@ using ImageAccess.Proxy.Foundation.DockerHub;
 namespace ImageAccess.Proxy.Content.Serving;
 
 /// <summary>Blobs: from what is kept, from a download that is under way, or by one that begins now.</summary>
-internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistry upstream, ContentMetrics metrics, TimeProvider time)
+internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistry upstream, UpstreamRelay relay, ContentMetrics metrics, TimeProvider time)
 {
     private const string Kind = "blob";
 
-    /// <summary>How often somebody else's download may turn out to be of no use, before upstream is asked as if nothing were kept.</summary>
+    /// <summary>How often another client's download may turn out to be of no use, before the request goes upstream as if nothing were kept.</summary>
     private const int MaximumTries = 3;
 
-    public async Task<ContentAnswer> ServeAsync(Asked asked, BlobRequest request)
+    public async Task<ContentAnswer> ServeAsync(ClientRequest client, BlobRequest request)
     {
         for (var tries = 0; tries < MaximumTries; tries++)
         {
-            using (var content = store.Open(asked.Permit, request.Digest))
+            using (var content = store.Open(client.Permit, request.Digest))
             {
                 if (content is not null)
-                    return await SendAsync(asked, content);
+                    return await SendAsync(client, content);
             }
 
-            if (asked.IsHead)
-                return await AskHeadAsync(asked, request);
+            if (client.IsHead)
+                return await AskHeadAsync(client, request);
             if (!store.Holds(request.Digest))
             {
-                var range = BlobRange.Of(asked.Http.Request, request.Digest);
+                var range = BlobRange.Of(client.Http.Request, request.Digest);
                 var coming = fills.Find(request.Digest, out var claim);
                 if (claim is not null)
-                    return asked.Http.Request.Headers.Range.Count == 0 ? await BeginAsync(asked, request, claim) : await PassOnAsync(asked, request, claim);
-                if (await coming.WaitAsync(asked.Aborted) is not { } fill)
+                    return client.Headers.Range.Count == 0 ? await BeginAsync(client, request, claim) : await PassOnAsync(client, request, claim);
+                if (await coming.WaitAsync(client.Aborted) is not { } fill)
                     continue;
-                if (!store.IsLinked(request.Repository, request.Digest) && await RefusedAsync(asked, request) is { } refused)
+                if (!store.IsLinked(request.Repository, request.Digest) && await RefusedAsync(client, request) is { } refused)
                     return refused;
                 if (fill.TryJoin())
-                    return await FollowAsync(asked, request, fill, range);
+                    return await FollowAsync(client, request, fill, range);
             }
-            else if (!store.IsLinked(request.Repository, request.Digest) && await RefusedAsync(asked, request) is { } refused)
+            else if (!store.IsLinked(request.Repository, request.Digest) && await RefusedAsync(client, request) is { } refused)
             {
                 return refused;
             }
         }
 
-        return ContentAnswer.Of(await ForwardAsync(asked, request));
+        return ContentAnswer.Of(await relay.ReadAsync(client, request));
     }
 
     /// <summary>The first of all who ask: its own token fetches what the others follow. What cannot be kept is its answer alone, and holds nobody up.</summary>
-    private async Task<ContentAnswer> BeginAsync(Asked asked, BlobRequest request, TaskCompletionSource<Fill?> claim)
+    private async Task<ContentAnswer> BeginAsync(ClientRequest client, BlobRequest request, TaskCompletionSource<Fill?> claim)
     {
         Fill? fill = null;
         HttpResponseMessage? answer = null;
         try
         {
-            answer = await upstream.FetchAsync(request, HttpMethod.Get, asked.Permit, asked.Http.Request.Headers, from: null, asked.Aborted);
+            answer = await upstream.FetchAsync(request, HttpMethod.Get, client.Permit, client.Headers, from: null, client.Aborted);
             if (IsWhole(answer) && store.Begin(request.Digest, answer.Content.Headers.ContentLength) is { } writer)
             {
                 store.Link(request.Repository, request.Digest, mediaType: null);
                 fill = new Fill(request.Digest, writer, answer.Content.Headers.ContentLength, time);
-                fills.Begin(fill, claim, answer, Resume(asked, request));
+                fills.Begin(fill, claim, answer, Resume(client, request));
             }
         }
         finally
@@ -70,9 +70,9 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
         }
 
         if (fill is not null)
-            return await FollowAsync(asked, request, fill, range: null) with { UpstreamStatus = 200 };
+            return await FollowAsync(client, request, fill, range: null) with { UpstreamStatus = 200 };
         using (answer)
-            return ContentAnswer.Of(await upstream.AnswerAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm, answer));
+            return ContentAnswer.Of(await relay.AnswerAsync(client, request, answer));
     }
 
     /// <summary>All of the blob, as it is, to its end.</summary>
@@ -82,57 +82,57 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
         && answer.Content.Headers.ContentEncoding.Count == 0;
 
     /// <summary>A part of what nobody has: upstream gives it, and the whole is left to who asks for it.</summary>
-    private async Task<ContentAnswer> PassOnAsync(Asked asked, BlobRequest request, TaskCompletionSource<Fill?> claim)
+    private async Task<ContentAnswer> PassOnAsync(ClientRequest client, BlobRequest request, TaskCompletionSource<Fill?> claim)
     {
         fills.Release(request.Digest, claim);
-        return ContentAnswer.Of(await ForwardAsync(asked, request));
+        return ContentAnswer.Of(await relay.ReadAsync(client, request));
     }
 
     /// <summary>The request's own words, kept beyond it: the download may outlive its first reader.</summary>
-    private Func<long, CancellationToken, Task<HttpResponseMessage>> Resume(Asked asked, BlobRequest request)
+    private Func<long, CancellationToken, Task<HttpResponseMessage>> Resume(ClientRequest client, BlobRequest request)
     {
         var headers = new HeaderDictionary();
         foreach (var name in AllowedHeaders.Fetch)
         {
-            if (asked.Http.Request.Headers.TryGetValue(name, out var values))
+            if (client.Headers.TryGetValue(name, out var values))
                 headers[name] = values;
         }
 
-        var permit = asked.Permit;
+        var permit = client.Permit;
         return (from, cancellationToken) => upstream.FetchAsync(request, HttpMethod.Get, permit, headers, from, cancellationToken);
     }
 
     /// <summary>Content that is there or coming, and not known to be in this repository: upstream says whether this caller may have it.</summary>
-    private async Task<ContentAnswer?> RefusedAsync(Asked asked, BlobRequest request)
+    private async Task<ContentAnswer?> RefusedAsync(ClientRequest client, BlobRequest request)
     {
-        using var answer = await upstream.FetchAsync(request, HttpMethod.Head, asked.Permit, asked.Http.Request.Headers, from: null, asked.Aborted);
+        using var answer = await upstream.FetchAsync(request, HttpMethod.Head, client.Permit, client.Headers, from: null, client.Aborted);
         if (answer.StatusCode != HttpStatusCode.OK)
-            return ContentAnswer.Of(await ForwardAsync(asked, request));
+            return ContentAnswer.Of(await relay.ReadAsync(client, request));
         store.Link(request.Repository, request.Digest, mediaType: null);
         return null;
     }
 
-    private async Task<ContentAnswer> AskHeadAsync(Asked asked, BlobRequest request)
+    private async Task<ContentAnswer> AskHeadAsync(ClientRequest client, BlobRequest request)
     {
-        using var answer = await upstream.FetchAsync(request, HttpMethod.Head, asked.Permit, asked.Http.Request.Headers, from: null, asked.Aborted);
+        using var answer = await upstream.FetchAsync(request, HttpMethod.Head, client.Permit, client.Headers, from: null, client.Aborted);
         if (answer.StatusCode == HttpStatusCode.OK)
             store.Link(request.Repository, request.Digest, mediaType: null);
-        return ContentAnswer.Of(await upstream.AnswerAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm, answer));
+        return ContentAnswer.Of(await relay.AnswerAsync(client, request, answer));
     }
 
-    private async Task<ContentAnswer> FollowAsync(Asked asked, BlobRequest request, Fill fill, BlobRange? range)
+    private async Task<ContentAnswer> FollowAsync(ClientRequest client, BlobRequest request, Fill fill, BlobRange? range)
     {
         try
         {
             if (fill.Total is null && range is not null)
-                return ContentAnswer.Of(await ForwardAsync(asked, request));
+                return ContentAnswer.Of(await relay.ReadAsync(client, request));
             var part = BlobPart.Of(range, fill.Total);
             if (part.Start > 0 && fill.State == FillState.Coming && !fill.Shows(part.Start))
-                return ContentAnswer.Of(await ForwardAsync(asked, request)); // far ahead of what is there
+                return ContentAnswer.Of(await relay.ReadAsync(client, request)); // far ahead of what is there
             metrics.Served(Kind, ContentSource.Upstream);
-            if (!part.Prepare(asked.Http, request.Digest))
+            if (!part.Prepare(client.Http, request.Digest))
                 return ContentAnswer.Kept(ContentSource.Upstream);
-            await CopyAsync(asked, request, fill, part);
+            await CopyAsync(client, request, fill, part);
             return ContentAnswer.Kept(ContentSource.Upstream);
         }
         finally
@@ -141,9 +141,9 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
         }
     }
 
-    private async Task CopyAsync(Asked asked, BlobRequest request, Fill fill, BlobPart part)
+    private async Task CopyAsync(ClientRequest client, BlobRequest request, Fill fill, BlobPart part)
     {
-        var body = asked.Http.Response.BodyWriter;
+        var body = client.Http.Response.BodyWriter;
         for (var offset = part.Start; ;)
         {
             var end = part.End ?? fill.Total ?? long.MaxValue;
@@ -152,72 +152,53 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
 
             var state = fill.State; // before the read: what it says of nothing read is then true
             var memory = body.GetMemory(BlobPart.BufferSize);
-            var count = offset == end ? 0 : await fill.ReadAsync(memory.Length > end - offset ? memory[..(int)(end - offset)] : memory, offset, asked.Aborted);
+            var count = offset == end ? 0 : await fill.ReadAsync(memory.Length > end - offset ? memory[..(int)(end - offset)] : memory, offset, client.Aborted);
             if (count > 0)
             {
                 offset += count;
                 body.Advance(count);
-                await body.FlushAsync(asked.Aborted);
+                await body.FlushAsync(client.Aborted);
             }
             else if (state == FillState.Coming)
             {
-                await fill.ChangedAsync(offset, asked.Aborted);
+                await fill.ChangedAsync(offset, client.Aborted);
             }
             else if (state == FillState.Unkept)
             {
-                await GoOnAsync(asked, request, offset, part.End);
+                await GoOnAsync(client, request, offset, part.End);
                 return;
             }
             else
             {
-                asked.Http.Abort(); // it must not look whole
+                client.Http.Abort(); // it must not look whole
                 return;
             }
         }
     }
 
-    /// <summary>The disk gave up: the rest comes from upstream, past it.</summary>
-    private async Task GoOnAsync(Asked asked, BlobRequest request, long offset, long? end)
+    /// <summary>The store gave up: the rest comes from upstream, past it.</summary>
+    private async Task GoOnAsync(ClientRequest client, BlobRequest request, long offset, long? end)
     {
         try
         {
-            using var answer = await upstream.FetchAsync(request, HttpMethod.Get, asked.Permit, asked.Http.Request.Headers, offset, asked.Aborted);
-            if (answer.StatusCode == HttpStatusCode.PartialContent && answer.Content.Headers.ContentRange?.From == offset)
-            {
-                await using var rest = await answer.Content.ReadAsStreamAsync(asked.Aborted);
-                var wanted = (end ?? answer.Content.Headers.ContentRange.Length) - offset;
-                while (wanted is null or > 0)
-                {
-                    var memory = asked.Http.Response.BodyWriter.GetMemory(BlobPart.BufferSize);
-                    var count = await rest.ReadAsync(memory.Length > wanted ? memory[..(int)wanted.Value] : memory, asked.Aborted);
-                    if (count == 0)
-                        break;
-                    wanted -= count;
-                    asked.Http.Response.BodyWriter.Advance(count);
-                    await asked.Http.Response.BodyWriter.FlushAsync(asked.Aborted);
-                }
-
-                if (wanted is null or 0)
-                    return;
-            }
+            using var answer = await upstream.FetchAsync(request, HttpMethod.Get, client.Permit, client.Headers, offset, client.Aborted);
+            if (answer.StatusCode == HttpStatusCode.PartialContent && answer.Content.Headers.ContentRange is { } range && range.From == offset)
+                await relay.CopyAsync(client, request, answer, (end ?? range.Length) - offset);
+            else
+                client.Http.Abort();
         }
-        catch (Exception exception) when (exception is UpstreamFailedException or HttpRequestException or IOException)
+        catch (UpstreamFailedException)
         {
-            // The client's connection ends as upstream's did.
+            client.Http.Abort(); // it must not look whole
         }
-
-        asked.Http.Abort();
     }
 
-    private async Task<ContentAnswer> SendAsync(Asked asked, CachedContent content)
+    private async Task<ContentAnswer> SendAsync(ClientRequest client, CachedContent content)
     {
         metrics.Served(Kind, ContentSource.Cache);
-        var part = BlobPart.Of(BlobRange.Of(asked.Http.Request, content.Digest), content.Length);
-        if (part.Prepare(asked.Http, content.Digest) && !asked.IsHead)
-            await part.SendAsync(asked, content);
+        var part = BlobPart.Of(BlobRange.Of(client.Http.Request, content.Digest), content.Length);
+        if (part.Prepare(client.Http, content.Digest) && !client.IsHead)
+            await part.SendAsync(client, content);
         return ContentAnswer.Kept(ContentSource.Cache);
     }
-
-    private Task<UpstreamAnswer> ForwardAsync(Asked asked, BlobRequest request) =>
-        upstream.ForwardAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm);
 }

@@ -10,28 +10,28 @@ namespace ImageAccess.Proxy.Content.Serving;
 /// </summary>
 public sealed class ContentServer
 {
-    private readonly UpstreamRegistry _upstream;
     private readonly ManifestServer _manifests;
     private readonly BlobServer _blobs;
+    private readonly UpstreamRelay _relay;
+    private readonly UpstreamWrites _writes;
 
-    internal ContentServer(UpstreamRegistry upstream, ManifestServer manifests, BlobServer blobs)
+    internal ContentServer(ManifestServer manifests, BlobServer blobs, UpstreamRelay relay, UpstreamWrites writes)
     {
-        _upstream = upstream;
-        _manifests = manifests;
-        _blobs = blobs;
+        (_manifests, _blobs, _relay, _writes) = (manifests, blobs, relay, writes);
     }
 
     public async ValueTask<ContentAnswer> ServeAsync(HttpContext http, RepositoryRequest request, Permit permit, string origin, string realm)
     {
-        var asked = new Asked(http, permit, origin, realm);
+        var client = new ClientRequest(http, permit, origin, realm);
         try
         {
             return request switch
             {
-                ManifestRequest { Method: "GET" or "HEAD" } manifest => await _manifests.ServeAsync(asked, manifest),
-                ManifestRequest write => await _manifests.WriteAsync(asked, write),
-                BlobRequest { Method: "GET" or "HEAD" } blob => await _blobs.ServeAsync(asked, blob),
-                _ => ContentAnswer.Of(await _upstream.ForwardAsync(http, request, permit, origin, realm)),
+                ManifestRequest { Method: "GET" or "HEAD" } manifest => await _manifests.ServeAsync(client, manifest),
+                ManifestRequest write => await _manifests.WriteAsync(client, write),
+                BlobRequest { Method: "GET" or "HEAD" } blob => await _blobs.ServeAsync(client, blob),
+                { Method: "GET" or "HEAD" } => ContentAnswer.Of(await _relay.ReadAsync(client, request)),
+                _ => ContentAnswer.Of(await _writes.ForwardAsync(client, request)),
             };
         }
         catch (UpstreamFailedException exception)
@@ -41,16 +41,8 @@ public sealed class ContentServer
     }
 }
 
-/// <summary>A request as it reaches the content: who shows what, and under which names it is answered.</summary>
-internal sealed record Asked(HttpContext Http, Permit Permit, string Origin, string Realm)
-{
-    public bool IsHead => HttpMethods.IsHead(Http.Request.Method);
-
-    public CancellationToken Aborted => Http.RequestAborted;
-}
-
 /// <summary>What became of a request.</summary>
-/// <param name="UpstreamStatus">Upstream's status; null when it was not asked, or did not answer.</param>
+/// <param name="UpstreamStatus">Upstream's status; null when no request went there, or none was answered.</param>
 /// <param name="Source">Where the content came from: <c>cache</c>, <c>stale</c> or <c>upstream</c>.</param>
 /// <param name="Failure">What to tell the client, when its response could still be written.</param>
 public sealed record ContentAnswer(int? UpstreamStatus, string Source, RegistryError? Failure)
@@ -60,7 +52,8 @@ public sealed record ContentAnswer(int? UpstreamStatus, string Source, RegistryE
     /// <summary>The tag points elsewhere than when it was last seen: from where, and to where.</summary>
     public (Digest From, Digest To)? Moved { get; init; }
 
-    internal static ContentAnswer Of(UpstreamAnswer answer) => new(answer.Status, ContentMetrics.WireName(ContentSource.Upstream), answer.Failure);
+    /// <param name="status">What upstream itself answered.</param>
+    internal static ContentAnswer Of(int status) => new(status, ContentMetrics.WireName(ContentSource.Upstream), null);
 
     internal static ContentAnswer Failed(RegistryError failure) => new(null, ContentMetrics.WireName(ContentSource.Upstream), failure);
 

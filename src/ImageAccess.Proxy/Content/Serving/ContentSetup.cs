@@ -16,7 +16,10 @@ public static class ContentSetup
         services.AddSingleton<ManifestServer>();
         services.AddSingleton<BlobServer>();
         services.AddSingleton(provider => new ContentServer(
-            provider.GetRequiredService<UpstreamRegistry>(), provider.GetRequiredService<ManifestServer>(), provider.GetRequiredService<BlobServer>()));
+            provider.GetRequiredService<ManifestServer>(),
+            provider.GetRequiredService<BlobServer>(),
+            provider.GetRequiredService<UpstreamRelay>(),
+            provider.GetRequiredService<UpstreamWrites>()));
         return services;
     }
 }

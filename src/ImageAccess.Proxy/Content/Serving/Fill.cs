@@ -32,11 +32,8 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
 {
     private const int BufferSize = 64 * 1024;
 
-    /// <summary>How often a broken download is taken up again where it broke.</summary>
+    /// <summary>How often a broken download is resumed where it broke.</summary>
     private const int MaximumResumptions = 3;
-
-    /// <summary>How long nothing may come.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
 
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _abandoned = new();
@@ -55,6 +52,9 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
 
     public FillState State { get; private set; }
 
+    /// <summary>Why the download failed, or was interrupted last; empty where it never was.</summary>
+    public string Cause { get; private set; } = "";
+
     /// <summary>Downloads until the end, verifies and publishes. It never throws: its state says what became of it.</summary>
     /// <param name="answer">Upstream's answer, whose body is next.</param>
     /// <param name="resume">Asks upstream for the rest from a byte on.</param>
@@ -69,9 +69,9 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         {
             state = FillState.Unkept;
         }
-        catch (WrongContentException)
+        catch (WrongContentException exception)
         {
-            state = FillState.Failed;
+            Cause = exception.Message;
         }
         catch (OperationCanceledException) when (_abandoned.IsCancellationRequested)
         {
@@ -168,7 +168,8 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
             }
             catch (Exception exception) when (IsBroken(exception))
             {
-                if (resumptions == MaximumResumptions || await TakeUpAsync(resume) is not { } next)
+                Cause = exception.GetBaseException().Message;
+                if (resumptions == MaximumResumptions || await ResumeAsync(resume) is not { } next)
                     return FillState.Failed;
                 current = next;
             }
@@ -179,18 +180,16 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     {
         await using var body = await answer.Content.ReadAsStreamAsync(_abandoned.Token);
         var (next, shown) = (ArrayPool<byte>.Shared.Rent(BufferSize), ArrayPool<byte>.Shared.Rent(BufferSize));
-        using var limit = new CancellationTokenSource(Patience, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _abandoned.Token);
+        using var limit = new IdleLimit(time, _abandoned.Token);
         try
         {
-            while (await body.ReadAsync(next, either.Token) is > 0 and var count)
+            while (await limit.ReadAsync(body, next) is > 0 and var count)
             {
                 if (writer.Length + count > total)
-                    throw new WrongContentException();
+                    throw new WrongContentException("upstream sends more than it said");
                 await KeepAsync(next.AsMemory(0, count));
                 Show(next.AsMemory(0, count));
                 (next, shown) = (shown, next);
-                limit.CancelAfter(Patience);
             }
         }
         finally
@@ -241,7 +240,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     private async Task<FillState> FinishAsync()
     {
         if (!writer.Verifies())
-            return FillState.Failed;
+            throw new WrongContentException("upstream's content is not what its digest says");
         End(FillState.Done);
         try
         {
@@ -263,7 +262,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     }
 
     /// <summary>The rest from where it broke, if upstream gives exactly that.</summary>
-    private async Task<HttpResponseMessage?> TakeUpAsync(Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
+    private async Task<HttpResponseMessage?> ResumeAsync(Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
     {
         try
         {
@@ -290,9 +289,9 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     }
 
     private bool IsBroken(Exception exception) =>
-        exception is IOException or HttpRequestException or UpstreamException || (exception is OperationCanceledException && !_abandoned.IsCancellationRequested);
+        exception is IOException or HttpRequestException or UpstreamFailedException || (exception is OperationCanceledException && !_abandoned.IsCancellationRequested);
 
     private sealed class StoreFailedException(Exception cause) : Exception(cause.Message, cause);
 
-    private sealed class WrongContentException() : Exception("upstream sends more than it said");
+    private sealed class WrongContentException(string message) : Exception(message);
 }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Content.Serving;
 
 /// <summary>The downloads under way: one for each digest, whoever asks. Who comes first begins it; the others wait for its beginning.</summary>
-internal sealed class Fills(ContentMetrics metrics, IOptions<ContentOptions> options) : IHostedService
+internal sealed class Fills(ContentMetrics metrics, IOptions<ContentOptions> options, ILogger<Fills> logger) : IHostedService
 {
     private readonly ConcurrentDictionary<Digest, TaskCompletionSource<Fill?>> _coming = new();
     private readonly ConcurrentDictionary<Fill, Task> _running = new();
@@ -57,6 +57,8 @@ internal sealed class Fills(ContentMetrics metrics, IOptions<ContentOptions> opt
         await Task.Yield();
         await fill.RunAsync(answer, resume);
         metrics.Filled(fill.State);
+        if (fill.State == FillState.Failed)
+            logger.DownloadFailed(fill.Digest.Value, fill.Cause);
         _coming.TryRemove(KeyValuePair.Create(fill.Digest, claim));
         _running.TryRemove(fill, out _);
         await fill.DisposeAsync();

@@ -15,6 +15,8 @@ namespace ImageAccess.Proxy.Content.Serving;
 internal sealed class ManifestServer(
     ICacheStore store,
     UpstreamRegistry upstream,
+    UpstreamRelay relay,
+    UpstreamWrites writes,
     UpstreamHealth health,
     ContentMetrics metrics,
     IOptions<ContentOptions> options,
@@ -37,16 +39,16 @@ internal sealed class ManifestServer(
     private readonly SingleFlight<(string Repository, string Tag, string Accept), TagAnswer> _revalidations = new();
     private readonly SingleFlight<(string Repository, string Reference, string Accept), FetchedManifest> _fetches = new();
 
-    public ValueTask<ContentAnswer> ServeAsync(Asked asked, ManifestRequest request) =>
-        request.Reference.Tag is { } tag ? ServeTagAsync(asked, request, tag) : ServeDigestAsync(asked, request, request.Reference.Digest!);
+    public ValueTask<ContentAnswer> ServeAsync(ClientRequest client, ManifestRequest request) =>
+        request.Reference.Tag is { } tag ? ServeTagAsync(client, request, tag) : ServeDigestAsync(client, request, request.Reference.Digest!);
 
     /// <summary>A push or a deletion: what was known of it is forgotten, before upstream is asked and after.</summary>
-    public async Task<ContentAnswer> WriteAsync(Asked asked, ManifestRequest request)
+    public async Task<ContentAnswer> WriteAsync(ClientRequest client, ManifestRequest request)
     {
         Forget(request);
         try
         {
-            return ContentAnswer.Of(await upstream.ForwardAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm));
+            return ContentAnswer.Of(await writes.ForwardAsync(client, request));
         }
         finally
         {
@@ -67,69 +69,69 @@ internal sealed class ManifestServer(
         }
     }
 
-    private async ValueTask<ContentAnswer> ServeDigestAsync(Asked asked, ManifestRequest request, Digest digest)
+    private async ValueTask<ContentAnswer> ServeDigestAsync(ClientRequest client, ManifestRequest request, Digest digest)
     {
-        using (var content = store.Open(asked.Permit, digest))
+        using (var content = store.Open(client.Permit, digest))
         {
             if (content is { MediaType: not null })
-                return await SendAsync(asked, content, ContentSource.Cache);
+                return await SendAsync(client, content, ContentSource.Cache);
         }
 
-        return await AskAsync(asked, request, null);
+        return await AskAsync(client, request, null);
     }
 
-    private async ValueTask<ContentAnswer> ServeTagAsync(Asked asked, ManifestRequest request, Tag tag)
+    private async ValueTask<ContentAnswer> ServeTagAsync(ClientRequest client, ManifestRequest request, Tag tag)
     {
-        var accept = _accepts.Of(asked.Http.Request.Headers.Accept);
-        var known = store.FindTag(asked.Permit, tag, accept);
-        using var content = known is null ? null : store.Open(asked.Permit, known.Digest);
+        var accept = _accepts.Of(client.Headers.Accept);
+        var known = store.FindTag(client.Permit, tag, accept);
+        using var content = known is null ? null : store.Open(client.Permit, known.Digest);
         if (content is not { MediaType: not null })
-            return await AskAsync(asked, request, new TagQuestion(tag, accept, known?.Digest));
+            return await AskAsync(client, request, new TagQuestion(tag, accept, known?.Digest));
 
         var age = time.GetUtcNow() - known!.SeenAt;
         if (age < options.Value.TagFreshness)
-            return await SendAsync(asked, content, ContentSource.Cache);
+            return await SendAsync(client, content, ContentSource.Cache);
 
-        var answer = await RevalidateAsync(asked, request, new TagQuestion(tag, accept, known.Digest), age < options.Value.StaleFor);
+        var answer = await RevalidateAsync(client, request, new TagQuestion(tag, accept, known.Digest), age < options.Value.StaleFor);
         if (answer.Digest is { } digest)
         {
-            using var current = digest.Equals(known.Digest) ? null : store.Open(asked.Permit, digest);
+            using var current = digest.Equals(known.Digest) ? null : store.Open(client.Permit, digest);
             var moved = digest.Equals(known.Digest) ? ((Digest, Digest)?)null : (known.Digest, digest);
-            return moved is null ? await SendAsync(asked, content, ContentSource.Cache, 200)
-                : current is { MediaType: not null } ? await SendAsync(asked, current, ContentSource.Cache, 200) with { Moved = moved }
-                : await AskAsync(asked, request, new TagQuestion(tag, accept, known.Digest));
+            return moved is null ? await SendAsync(client, content, ContentSource.Cache, 200)
+                : current is { MediaType: not null } ? await SendAsync(client, current, ContentSource.Cache, 200) with { Moved = moved }
+                : await AskAsync(client, request, new TagQuestion(tag, accept, known.Digest));
         }
 
         if (!answer.MayBeStale || age >= options.Value.StaleFor)
-            return answer.Failure is { } failure ? ContentAnswer.Failed(failure) : ContentAnswer.Of(await ForwardAsync(asked, request));
+            return answer.Failure is { } failure ? ContentAnswer.Failed(failure) : ContentAnswer.Of(await relay.ReadAsync(client, request));
 
         logger.ServedStale(request.Repository.Value, tag.Value, answer.Cause);
-        health.Failed(Tags, $"tags are served from what is kept, for Docker Hub cannot answer: {answer.Cause}");
-        asked.Http.Response.Headers.Warning = "110 - \"Response is Stale\"";
-        return await SendAsync(asked, content, ContentSource.Stale, answer.Status);
+        health.Failed(Tags, $"tags are served from what is kept, because Docker Hub cannot answer: {answer.Cause}");
+        client.Http.Response.Headers.Warning = "110 - \"Response is Stale\"";
+        return await SendAsync(client, content, ContentSource.Stale, answer.Status);
     }
 
-    /// <summary>Of what is not kept upstream is asked, as the client asks.</summary>
-    private Task<ContentAnswer> AskAsync(Asked asked, ManifestRequest request, TagQuestion? question) =>
-        asked.IsHead ? AskHeadAsync(asked, request, question) : FetchAsync(asked, request, question);
+    /// <summary>Asks upstream for what is not kept, by the client's own method.</summary>
+    private Task<ContentAnswer> AskAsync(ClientRequest client, ManifestRequest request, TagQuestion? question) =>
+        client.IsHead ? AskHeadAsync(client, request, question) : FetchAsync(client, request, question);
 
     /// <summary>Asks upstream by HEAD where the tag points to; once for all who want to know it now.</summary>
-    private async Task<TagAnswer> RevalidateAsync(Asked asked, ManifestRequest request, TagQuestion question, bool hasStale)
+    private async Task<TagAnswer> RevalidateAsync(ClientRequest client, ManifestRequest request, TagQuestion question, bool hasStale)
     {
         var key = (request.Repository.Value, question.Tag.Value, question.Accept);
-        return await _revalidations.RunAsync(key, () => AskTagAsync(asked, request, question, hasStale), asked.Aborted) is { } answer && answer.IsForAll
+        return await _revalidations.RunAsync(key, () => AskTagAsync(client, request, question, hasStale), client.Aborted) is { } answer && answer.IsForAll
             ? answer
-            : await AskTagAsync(asked, request, question, hasStale);
+            : await AskTagAsync(client, request, question, hasStale);
     }
 
-    private async Task<TagAnswer> AskTagAsync(Asked asked, ManifestRequest request, TagQuestion question, bool hasStale)
+    private async Task<TagAnswer> AskTagAsync(ClientRequest client, ManifestRequest request, TagQuestion question, bool hasStale)
     {
         using var limit = hasStale ? new CancellationTokenSource(SlowAfter, time) : new CancellationTokenSource();
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, asked.Aborted);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, client.Aborted);
         var epoch = _epochs.Of(request.Repository, question.Tag.Value);
         try
         {
-            using var answer = await upstream.FetchAsync(request, HttpMethod.Head, asked.Permit, asked.Http.Request.Headers, from: null, either.Token);
+            using var answer = await upstream.FetchAsync(request, HttpMethod.Head, client.Permit, client.Headers, from: null, either.Token);
             var status = (int)answer.StatusCode;
             if (status == 200 && DigestOf(answer) is { } digest)
             {
@@ -147,66 +149,65 @@ internal sealed class ManifestServer(
         {
             return new TagAnswer(null, null, exception.Error, MayBeStale: true, exception.Message);
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !asked.Aborted.IsCancellationRequested)
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !client.Aborted.IsCancellationRequested)
         {
             return new TagAnswer(null, null, new RegistryError(504, "UNAVAILABLE", "Docker Hub did not answer in time"), MayBeStale: true, "no answer in time");
         }
     }
 
-    private async Task<ContentAnswer> AskHeadAsync(Asked asked, ManifestRequest request, TagQuestion? question)
+    private async Task<ContentAnswer> AskHeadAsync(ClientRequest client, ManifestRequest request, TagQuestion? question)
     {
         var epoch = question is null ? 0 : _epochs.Of(request.Repository, question.Tag.Value);
-        using var answer = await upstream.FetchAsync(request, HttpMethod.Head, asked.Permit, asked.Http.Request.Headers, from: null, asked.Aborted);
+        using var answer = await upstream.FetchAsync(request, HttpMethod.Head, client.Permit, client.Headers, from: null, client.Aborted);
         var digest = answer.StatusCode == HttpStatusCode.OK ? DigestOf(answer) : null;
         if (digest is not null)
             Learn(request, question, digest, answer.Content.Headers.ContentType?.ToString(), epoch);
-        return ContentAnswer.Of(await upstream.AnswerAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm, answer)) with { Moved = MovedFrom(question, digest) };
+        return ContentAnswer.Of(await relay.AnswerAsync(client, request, answer)) with { Moved = MovedFrom(question, digest) };
     }
 
     /// <summary>Gets it from upstream whole, once for all who want it now, verifies it, keeps it and hands it out.</summary>
-    private async Task<ContentAnswer> FetchAsync(Asked asked, ManifestRequest request, TagQuestion? question)
+    private async Task<ContentAnswer> FetchAsync(ClientRequest client, ManifestRequest request, TagQuestion? question)
     {
-        var key = (request.Repository.Value, request.Reference.Value, _accepts.Of(asked.Http.Request.Headers.Accept));
+        var key = (request.Repository.Value, request.Reference.Value, _accepts.Of(client.Headers.Accept));
         FetchedManifest? fetched = null;
         for (var tries = 0; fetched is null && tries < MaximumTries; tries++)
-            fetched = await _fetches.RunAsync(key, () => DownloadAsync(asked, request, question), asked.Aborted);
-        fetched ??= await DownloadAsync(asked, request, question);
+            fetched = await _fetches.RunAsync(key, () => DownloadAsync(client, request, question), client.Aborted);
+        fetched ??= await DownloadAsync(client, request, question);
         using (fetched.Join())
         {
             if (fetched.Digest is null)
             {
-                return fetched.TryTakeAnswer(asked) is { } own
-                    ? ContentAnswer.Of(await upstream.AnswerAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm, own))
-                    : ContentAnswer.Of(await ForwardAsync(asked, request));
+                return fetched.TryTakeAnswer(client) is { } own
+                    ? ContentAnswer.Of(await relay.AnswerAsync(client, request, own))
+                    : ContentAnswer.Of(await relay.ReadAsync(client, request));
             }
 
             metrics.Served(Kind, ContentSource.Upstream);
-            RegistryExchange.Copy(fetched.Answer.Headers.NonValidated, asked.Http.Response.Headers);
-            await WriteAsync(asked, fetched.Digest, fetched.MediaType, fetched.Bytes);
+            AnswerHead.Copy(fetched.Answer.Headers.NonValidated, client.Http.Response.Headers);
+            await WriteAsync(client, fetched.Digest, fetched.MediaType, fetched.Bytes);
             return ContentAnswer.Kept(ContentSource.Upstream, 200) with { Moved = MovedFrom(question, fetched.Digest) };
         }
     }
 
-    private async Task<FetchedManifest> DownloadAsync(Asked asked, ManifestRequest request, TagQuestion? question)
+    private async Task<FetchedManifest> DownloadAsync(ClientRequest client, ManifestRequest request, TagQuestion? question)
     {
         var epoch = question is null ? 0 : _epochs.Of(request.Repository, question.Tag.Value);
-        var answer = await upstream.FetchAsync(request, HttpMethod.Get, asked.Permit, asked.Http.Request.Headers, from: null, asked.Aborted);
+        var answer = await upstream.FetchAsync(request, HttpMethod.Get, client.Permit, client.Headers, from: null, client.Aborted);
         try
         {
-            if (answer.StatusCode != HttpStatusCode.OK || answer.Content.Headers.ContentType is null)
-                return new FetchedManifest(asked, answer, null, "", default);
-
-            var bytes = await ReadAsync(answer, asked.Aborted);
+            // Without a digest nothing says what the content should be: it is passed on, and not kept.
             var digest = request.Reference.Digest ?? DigestOf(answer);
-            if (digest is null)
-                return new FetchedManifest(asked, answer, null, "", default); // nothing says what it should be: not to be kept
+            if (answer.StatusCode != HttpStatusCode.OK || answer.Content.Headers.ContentType is null || digest is null)
+                return new FetchedManifest(client, answer, null, "", default);
+
+            var bytes = await relay.ReadDocumentAsync(client, request, answer);
             if (!DigestCheck.Verifies(digest, bytes.Span))
-                throw Wrong("upstream's manifest is not what its digest says");
+                throw relay.Failed(request, new UpstreamException("upstream's manifest is not what its digest says"));
 
             var mediaType = answer.Content.Headers.ContentType.ToString();
             await KeepAsync(digest, bytes);
             Learn(request, question, digest, mediaType, epoch);
-            return new FetchedManifest(asked, answer, digest, mediaType, bytes);
+            return new FetchedManifest(client, answer, digest, mediaType, bytes);
         }
         catch
         {
@@ -243,31 +244,31 @@ internal sealed class ManifestServer(
             store.RecordTag(request.Repository, question.Tag, question.Accept, new KnownTag(digest, time.GetUtcNow()));
     }
 
-    private async ValueTask<ContentAnswer> SendAsync(Asked asked, CachedContent content, ContentSource source, int? upstreamStatus = null)
+    private async ValueTask<ContentAnswer> SendAsync(ClientRequest client, CachedContent content, ContentSource source, int? upstreamStatus = null)
     {
         metrics.Served(Kind, source);
         if (content.Bytes is { } bytes)
         {
-            await WriteAsync(asked, content.Digest, content.MediaType!, bytes);
+            await WriteAsync(client, content.Digest, content.MediaType!, bytes);
             return ContentAnswer.Kept(source, upstreamStatus);
         }
 
-        Head(asked, content.Digest, content.MediaType!, content.Length);
-        if (!IsUnchanged(asked, content.Digest) && !asked.IsHead)
-            await BlobPart.Of(null, content.Length).SendAsync(asked, content);
+        Head(client, content.Digest, content.MediaType!, content.Length);
+        if (!IsUnchanged(client, content.Digest) && !client.IsHead)
+            await BlobPart.Of(null, content.Length).SendAsync(client, content);
         return ContentAnswer.Kept(source, upstreamStatus);
     }
 
-    private static async ValueTask WriteAsync(Asked asked, Digest digest, string mediaType, ReadOnlyMemory<byte> bytes)
+    private static async ValueTask WriteAsync(ClientRequest client, Digest digest, string mediaType, ReadOnlyMemory<byte> bytes)
     {
-        Head(asked, digest, mediaType, bytes.Length);
-        if (!IsUnchanged(asked, digest) && !asked.IsHead)
-            await asked.Http.Response.BodyWriter.WriteAsync(bytes, asked.Aborted);
+        Head(client, digest, mediaType, bytes.Length);
+        if (!IsUnchanged(client, digest) && !client.IsHead)
+            await client.Http.Response.BodyWriter.WriteAsync(bytes, client.Aborted);
     }
 
-    private static void Head(Asked asked, Digest digest, string mediaType, long length)
+    private static void Head(ClientRequest client, Digest digest, string mediaType, long length)
     {
-        var response = asked.Http.Response;
+        var response = client.Http.Response;
         response.StatusCode = StatusCodes.Status200OK;
         response.ContentType = mediaType;
         response.ContentLength = length;
@@ -276,31 +277,14 @@ internal sealed class ManifestServer(
     }
 
     /// <summary>The client has it already (RFC 9110, section 13.1.2).</summary>
-    private static bool IsUnchanged(Asked asked, Digest digest)
+    private static bool IsUnchanged(ClientRequest client, Digest digest)
     {
-        if (!asked.Http.Request.Headers.IfNoneMatch.ToString().Contains(digest.Value, StringComparison.Ordinal))
+        if (!client.Headers.IfNoneMatch.ToString().Contains(digest.Value, StringComparison.Ordinal))
             return false;
-        asked.Http.Response.StatusCode = StatusCodes.Status304NotModified;
-        asked.Http.Response.ContentLength = null;
-        asked.Http.Response.ContentType = null;
+        client.Http.Response.StatusCode = StatusCodes.Status304NotModified;
+        client.Http.Response.ContentLength = null;
+        client.Http.Response.ContentType = null;
         return true;
-    }
-
-    private static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
-    {
-        try
-        {
-            if (answer.Content.Headers.ContentLength is null && answer.Headers.TransferEncodingChunked != true)
-                throw Wrong("upstream's answer does not say how long it is");
-            if (answer.Content.Headers.ContentLength > RegistryExchange.MaximumDocument)
-                throw Wrong("upstream's answer is larger than 4 MiB");
-            await answer.Content.LoadIntoBufferAsync(RegistryExchange.MaximumDocument, cancellationToken);
-            return await answer.Content.ReadAsByteArrayAsync(cancellationToken);
-        }
-        catch (Exception exception) when (exception is HttpRequestException or IOException)
-        {
-            throw new UpstreamFailedException(new RegistryError(502, "UNAVAILABLE", "Docker Hub could not be reached"), exception);
-        }
     }
 
     private static Digest? DigestOf(HttpResponseMessage answer) =>
@@ -308,11 +292,6 @@ internal sealed class ManifestServer(
 
     private static (Digest, Digest)? MovedFrom(TagQuestion? question, Digest? digest) =>
         question?.Known is { } known && digest is not null && !known.Equals(digest) ? (known, digest) : null;
-
-    private static UpstreamFailedException Wrong(string message) => new(new RegistryError(502, "UNAVAILABLE", message), new UpstreamException(message));
-
-    private Task<UpstreamAnswer> ForwardAsync(Asked asked, ManifestRequest request) =>
-        upstream.ForwardAsync(asked.Http, request, asked.Permit, asked.Origin, asked.Realm);
 
     /// <summary>Which tag is asked for, for which media types, and what it pointed to before.</summary>
     private sealed record TagQuestion(Tag Tag, string Accept, Digest? Known);
@@ -330,7 +309,7 @@ internal sealed class ManifestServer(
 }
 
 /// <summary>A manifest as upstream gave it: to those who asked together, or as the answer of who asked alone.</summary>
-internal sealed class FetchedManifest(Asked first, HttpResponseMessage answer, Digest? digest, string mediaType, ReadOnlyMemory<byte> bytes)
+internal sealed class FetchedManifest(ClientRequest first, HttpResponseMessage answer, Digest? digest, string mediaType, ReadOnlyMemory<byte> bytes)
 {
     public HttpResponseMessage Answer => answer;
 
@@ -342,14 +321,8 @@ internal sealed class FetchedManifest(Asked first, HttpResponseMessage answer, D
     public ReadOnlyMemory<byte> Bytes => bytes;
 
     /// <summary>The refusal, for whom it was meant.</summary>
-    public HttpResponseMessage? TryTakeAnswer(Asked asked) => asked == first ? answer : null;
+    public HttpResponseMessage? TryTakeAnswer(ClientRequest client) => client == first ? answer : null;
 
     /// <summary>An answer that was read whole holds no connection.</summary>
     public IDisposable? Join() => digest is null ? answer : null;
-}
-
-internal static partial class ContentLog
-{
-    [LoggerMessage(1, LogLevel.Warning, "{Repository}:{Tag} was served from what is kept, for Docker Hub cannot answer: {Cause}")]
-    public static partial void ServedStale(this ILogger logger, string repository, string tag, string cause);
 }

@@ -86,6 +86,3 @@ internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageI
         base.Dispose(disposing);
     }
 }
-
-/// <summary>Upstream answered what must not be passed on. The message names no credential and no query.</summary>
-public sealed class UpstreamException(string message) : Exception(message);

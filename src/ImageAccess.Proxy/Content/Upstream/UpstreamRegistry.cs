@@ -4,37 +4,20 @@ using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.Extensions.Options;
-using Yarp.ReverseProxy.Forwarder;
 
 namespace ImageAccess.Proxy.Content.Upstream;
 
-/// <summary>Docker Hub's registry. It is asked what was parsed, for those who show a permit.</summary>
-public sealed class UpstreamRegistry : IDisposable
+/// <summary>Docker Hub's registry. It is asked what was parsed, for those who show a permit, with the caller's own token.</summary>
+internal sealed class UpstreamRegistry : IDisposable
 {
     private const string Kind = "registry";
 
-    /// <summary>How long nothing may move, in either direction, before a request is given up.</summary>
-    private static readonly ForwarderRequestConfig Config = new()
-    {
-        ActivityTimeout = TimeSpan.FromSeconds(100),
-        Version = HttpVersion.Version11,
-        VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-        AllowResponseBuffering = false,
-    };
-
-    /// <summary>How long the head of an answer may take.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
-
-    private readonly TimeProvider _time;
-    private readonly IHttpForwarder _forwarder;
     private readonly UpstreamMetrics _metrics;
     private readonly UpstreamHealth _health;
+    private readonly TimeProvider _time;
     private readonly ILogger<UpstreamRegistry> _logger;
-    private readonly string _origin;
-    private readonly HttpMessageInvoker _invoker;
 
     public UpstreamRegistry(
-        IHttpForwarder forwarder,
         UpstreamConnections connections,
         IOptions<UpstreamOptions> options,
         UpstreamMetrics metrics,
@@ -42,53 +25,25 @@ public sealed class UpstreamRegistry : IDisposable
         TimeProvider time,
         ILogger<UpstreamRegistry> logger)
     {
-        _time = time;
-        _forwarder = forwarder;
-        _metrics = metrics;
-        _health = health;
-        _logger = logger;
-        _origin = options.Value.Registry.GetLeftPart(UriPartial.Authority);
-        _invoker = new HttpMessageInvoker(new RedirectFollower(
+        (_metrics, _health, _time, _logger) = (metrics, health, time, logger);
+        Origin = options.Value.Registry.GetLeftPart(UriPartial.Authority);
+        Connection = new HttpMessageInvoker(new RedirectFollower(
             new HttpMessageInvoker(connections.ToDockerHub()), new HttpMessageInvoker(connections.ToRedirects()), connections.RedirectHosts));
     }
 
-    /// <summary>
-    /// Answers the client with what upstream answers. An answer that breaks off aborts the client's connection;
-    /// one that never began is reported as a failure for the caller to word.
-    /// </summary>
-    /// <param name="http">The exchange with the client.</param>
-    /// <param name="request">What to ask for.</param>
-    /// <param name="permit">The proof that it is allowed.</param>
-    /// <param name="publicOrigin">Scheme and authority under which the client reaches this proxy.</param>
-    /// <param name="realm">The token face that a challenge of upstream is turned to.</param>
-    public async Task<UpstreamAnswer> ForwardAsync(HttpContext http, RepositoryRequest request, Permit permit, string publicOrigin, string realm)
-    {
-        if (AllowedHeaders.FirstUnfit(http.Request.Headers) is { } unfit)
-            return UpstreamAnswer.Failed(Unfit(unfit));
+    /// <summary>Scheme and authority.</summary>
+    public string Origin { get; }
 
-        var exchange = new RegistryExchange(_origin, request, permit, publicOrigin, realm);
-        var error = await _forwarder.SendAsync(http, _origin, _invoker, Config, exchange, http.RequestAborted);
-        _metrics.Asked(Kind, exchange.Status);
-        if (exchange.Status is not null)
-            _health.Answered(Kind);
-        if (error == ForwarderError.None)
-            return new UpstreamAnswer(exchange.Status, null);
+    /// <summary>Sends a request that was made ready by <see cref="Address"/>.</summary>
+    public HttpMessageInvoker Connection { get; }
 
-        var cause = http.Features.Get<IForwarderErrorFeature>()?.Exception;
-        var failure = Word(error, cause);
-        if (!http.RequestAborted.IsCancellationRequested)
-        {
-            _logger.UpstreamFailed(request.Method, request.Repository.Value, Describe(error, cause));
-            if (exchange.Status is null && failure.Status >= 500)
-                _health.Failed(Kind, failure.Message);
-        }
-
-        return UpstreamAnswer.Failed(failure);
-    }
+    /// <summary>Upstream's answer to what the client asks, as soon as its head is there: with the client's own conditions and range.</summary>
+    /// <exception cref="UpstreamFailedException">There is no answer, or none that may be passed on.</exception>
+    public Task<HttpResponseMessage> ReadAsync(ClientRequest client, RepositoryRequest request) =>
+        SendAsync(request, client.IsHead ? HttpMethod.Head : HttpMethod.Get, client.Permit, client.Headers, AllowedHeaders.Request, from: null, client.Aborted);
 
     /// <summary>
-    /// Upstream's answer itself, as soon as its head is there, for who keeps what comes. Asked with the caller's own token, and
-    /// with no other header of the client than those that choose the representation.
+    /// Upstream's answer, as soon as its head is there, for who keeps what comes: without the client's conditions and range.
     /// </summary>
     /// <param name="request">What to ask for.</param>
     /// <param name="method">GET or HEAD, whatever the client asked.</param>
@@ -96,16 +51,49 @@ public sealed class UpstreamRegistry : IDisposable
     /// <param name="client">The client's headers.</param>
     /// <param name="from">The first byte that is wanted of a blob; null for all.</param>
     /// <exception cref="UpstreamFailedException">There is no answer, or none that may be passed on.</exception>
-    public async Task<HttpResponseMessage> FetchAsync(
-        RepositoryRequest request, HttpMethod method, Permit permit, IHeaderDictionary client, long? from, CancellationToken cancellationToken)
+    public Task<HttpResponseMessage> FetchAsync(
+        RepositoryRequest request, HttpMethod method, Permit permit, IHeaderDictionary client, long? from, CancellationToken cancellationToken) =>
+        SendAsync(request, method, permit, client, AllowedHeaders.Fetch, from, cancellationToken);
+
+    /// <summary>Where a request goes: rebuilt from the parse; a blob's redirects may be followed.</summary>
+    public void Address(HttpRequestMessage message, RepositoryRequest request, Permit permit)
+    {
+        message.RequestUri = new Uri(Origin + permit.UpstreamTarget(request), new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+        message.Options.Set(RedirectFollower.MayFollow, request is BlobRequest);
+    }
+
+    /// <exception cref="UpstreamFailedException">A header that would go upstream cannot be sent.</exception>
+    public static void DemandFit(IHeaderDictionary client)
     {
         if (AllowedHeaders.FirstUnfit(client) is { } unfit)
-            throw new UpstreamFailedException(Unfit(unfit), new UpstreamException(unfit));
+            throw new UpstreamFailedException(RegistryError.Unsupported($"the header {unfit} holds characters that are not ASCII"), new UpstreamException(unfit));
+    }
 
-        var target = new Uri(_origin + permit.UpstreamTarget(request), new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
-        using var ask = new HttpRequestMessage(method, target) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        ask.Options.Set(RedirectFollower.MayFollow, request is BlobRequest);
-        foreach (var name in AllowedHeaders.Fetch)
+    /// <summary>Upstream has answered, with whatever status; null where it has not.</summary>
+    public void Answered(int? status)
+    {
+        _metrics.Asked(Kind, status);
+        if (status is not null)
+            _health.Answered(Kind);
+    }
+
+    /// <summary>Upstream has not answered, or its answer cannot be passed on whole.</summary>
+    public void Failed(string method, RepositoryRequest request, UpstreamFailedException failure, bool hasAnswered)
+    {
+        _logger.UpstreamFailed(method, request.Repository.Value, failure.Cause);
+        if (!hasAnswered && failure.Error.Status >= 500)
+            _health.Failed(Kind, failure.Error.Message);
+    }
+
+    public void Dispose() => Connection.Dispose();
+
+    private async Task<HttpResponseMessage> SendAsync(
+        RepositoryRequest request, HttpMethod method, Permit permit, IHeaderDictionary client, IEnumerable<string> names, long? from, CancellationToken cancellationToken)
+    {
+        DemandFit(client);
+        using var ask = new HttpRequestMessage { Method = method, Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        Address(ask, request, permit);
+        foreach (var name in names)
         {
             if (client.TryGetValue(name, out var values))
                 ask.Headers.TryAddWithoutValidation(name, (IEnumerable<string>)values!);
@@ -113,85 +101,23 @@ public sealed class UpstreamRegistry : IDisposable
 
         if (from is { } first)
             ask.Headers.Range = new RangeHeaderValue(first, null);
-        using var limit = new CancellationTokenSource(Patience, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        using var limit = new IdleLimit(_time, cancellationToken);
         int? status = null;
         try
         {
-            var answer = await _invoker.SendAsync(ask, either.Token);
+            var answer = await Connection.SendAsync(ask, limit.Token);
             status = (int)answer.StatusCode;
-            _health.Answered(Kind);
             return answer;
         }
-        catch (Exception exception) when (exception is HttpRequestException or UpstreamException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is HttpRequestException or UpstreamException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            var failure = Word(exception is OperationCanceledException ? ForwarderError.RequestTimedOut : ForwarderError.Request, exception);
-            _logger.UpstreamFailed(method.Method, request.Repository.Value, exception.GetBaseException().Message);
-            _health.Failed(Kind, failure.Message);
-            throw new UpstreamFailedException(failure, exception);
+            var failure = new UpstreamFailedException(limit.IsReached ? IdleLimit.Stalled("upstream did not answer", exception) : exception);
+            Failed(method.Method, request, failure, hasAnswered: false);
+            throw failure;
         }
         finally
         {
-            _metrics.Asked(Kind, status);
+            Answered(status);
         }
     }
-
-    /// <summary>Answers the client with an answer that was fetched, as <see cref="ForwardAsync"/> would have done.</summary>
-    /// <exception cref="UpstreamFailedException">It must not be passed on; nothing of it has been.</exception>
-    public async Task<UpstreamAnswer> AnswerAsync(
-        HttpContext http, RepositoryRequest request, Permit permit, string publicOrigin, string realm, HttpResponseMessage answer)
-    {
-        var exchange = new RegistryExchange(_origin, request, permit, publicOrigin, realm);
-        try
-        {
-            await exchange.TransformResponseAsync(http, answer, http.RequestAborted);
-        }
-        catch (Exception exception) when (exception is HttpRequestException or UpstreamException or IOException or InvalidOperationException) // the last: headers that no answer can have
-        {
-            http.Response.Clear();
-            throw new UpstreamFailedException(Word(ForwarderError.ResponseHeaders, exception), exception);
-        }
-
-        try
-        {
-            if (!HttpMethods.IsHead(http.Request.Method))
-                await answer.Content.CopyToAsync(http.Response.Body, http.RequestAborted);
-        }
-        catch (Exception exception) when (exception is HttpRequestException or IOException)
-        {
-            http.Abort(); // an answer cut short must not look whole
-        }
-
-        return new UpstreamAnswer(exchange.Status, null);
-    }
-
-    public void Dispose() => _invoker.Dispose();
-
-    private static RegistryError Unfit(string header) => RegistryError.Unsupported($"the header {header} holds characters that are not ASCII");
-
-    private static RegistryError Word(ForwarderError error, Exception? cause) => error switch
-    {
-        ForwarderError.RequestTimedOut => new RegistryError(504, "UNAVAILABLE", "Docker Hub did not answer in time"),
-        _ when cause is UpstreamException => new RegistryError(502, "UNAVAILABLE", cause.Message),
-        ForwarderError.RequestBodyClient => RegistryError.Unsupported("the request's body could not be read"),
-        _ => new RegistryError(502, "UNAVAILABLE", "Docker Hub could not be reached"),
-    };
-
-    private static string Describe(ForwarderError error, Exception? cause) =>
-        cause is null ? error.ToString() : $"{error}: {cause.GetType().Name}: {cause.GetBaseException().Message}";
-}
-
-/// <summary>Upstream has no answer to be passed on.</summary>
-public sealed class UpstreamFailedException(RegistryError error, Exception cause) : Exception(error.Message, cause)
-{
-    /// <summary>What to tell the client.</summary>
-    public RegistryError Error => error;
-}
-
-/// <summary>What became of a request to upstream.</summary>
-/// <param name="Status">Upstream's status; null when there was no answer.</param>
-/// <param name="Failure">What to tell the client, when its response could still be written.</param>
-public sealed record UpstreamAnswer(int? Status, RegistryError? Failure)
-{
-    public static UpstreamAnswer Failed(RegistryError failure) => new(null, failure);
 }

@@ -17,6 +17,8 @@ public static class UpstreamSetup
         services.AddSingleton<UpstreamMetrics>();
         services.AddSingleton<UpstreamHealth>();
         services.AddSingleton<UpstreamRegistry>();
+        services.AddSingleton<UpstreamRelay>();
+        services.AddSingleton<UpstreamWrites>();
         services.AddSingleton<UpstreamTokens>();
         services.AddSingleton<UpstreamSearch>();
         services.ConfigureHttpClientDefaults(client =>

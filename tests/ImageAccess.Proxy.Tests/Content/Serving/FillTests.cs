@@ -179,6 +179,18 @@ public sealed class FillTests : IAsyncLifetime
                 await http.Response.Body.WriteAsync(new byte[4 * 1024 * 1024]);
             })
         },
+        { "it breaks off, and then nobody answers", Fault.Custom(async (http, _) =>
+            {
+                if (http.Request.Headers.Range.Count == 0)
+                {
+                    http.Response.ContentLength = 4 * 1024 * 1024;
+                    await http.Response.Body.WriteAsync(new byte[1000]);
+                    await http.Response.Body.FlushAsync();
+                }
+
+                http.Abort();
+            })
+        },
         { "it has no end", Fault.EndlessBody() },
         { "it is something else", Fault.Custom((http, _) => http.Response.Body.WriteAsync("something else"u8.ToArray()).AsTask()) },
     };

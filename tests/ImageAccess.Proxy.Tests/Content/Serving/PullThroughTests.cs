@@ -65,12 +65,12 @@ public sealed class PullThroughTests : IAsyncLifetime
         var token = await _world.PullTokenAsync(null, "library/nginx");
         var answer = await _world.AskAsync("GET", Manifest, token);
         Assert.Equal((200, "110 - \"Response is Stale\"", first), (answer.Status, answer.Header("Warning"), await PullAsync("library/nginx")));
-        Assert.Contains("library/nginx:latest was served from what is kept, for Docker Hub cannot answer: ", _world.Log.ToString(), StringComparison.Ordinal);
+        Assert.Contains("library/nginx:latest was served from what is kept, because Docker Hub cannot answer: ", _world.Log.ToString(), StringComparison.Ordinal);
         using var admin = Surroundings.NewClient(_world.Admin);
         Assert.Contains("imageaccess_content_served_total{kind=\"manifest\",source=\"stale\"} 2", await admin.GetStringAsync("/metrics"), StringComparison.Ordinal);
         var ready = JsonSerializer.Deserialize<JsonElement>(await admin.GetStringAsync("/readyz"));
         Assert.Equal("degraded", Text(ready, "status"));
-        Assert.Contains("tags are served from what is kept, for Docker Hub cannot answer: ", ready.GetProperty("degraded").GetProperty("upstream").GetString(), StringComparison.Ordinal);
+        Assert.Contains("tags are served from what is kept, because Docker Hub cannot answer: ", ready.GetProperty("degraded").GetProperty("upstream").GetString(), StringComparison.Ordinal);
 
         _time.Advance(TimeSpan.FromHours(24));
         answer = await _world.AskAsync("GET", Manifest, await _world.PullTokenAsync(null, "library/nginx"));

@@ -1,0 +1,17 @@
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Content.Upstream;
+
+/// <summary>A client's request as it reaches the content: the exchange itself, the proof that it is allowed, and how the client reaches this proxy.</summary>
+/// <param name="Http">The exchange with the client.</param>
+/// <param name="Permit">The proof that the policy allows it.</param>
+/// <param name="Origin">Scheme and authority under which the client reaches this proxy.</param>
+/// <param name="Realm">The token face that a challenge of upstream is turned to.</param>
+internal sealed record ClientRequest(HttpContext Http, Permit Permit, string Origin, string Realm)
+{
+    public bool IsHead => HttpMethods.IsHead(Http.Request.Method);
+
+    public IHeaderDictionary Headers => Http.Request.Headers;
+
+    public CancellationToken Aborted => Http.RequestAborted;
+}
