@@ -9,7 +9,11 @@ public static class CacheSetup
     public static IServiceCollection AddCache(this IServiceCollection services, IConfiguration configuration)
     {
         if (!configuration.GetValue("Cache:Enabled", defaultValue: true))
-            return services.AddSingleton<ICacheStore, NoStore>();
+        {
+            services.AddSingleton<NoStore>();
+            services.AddSingleton<IContentStore>(provider => provider.GetRequiredService<NoStore>());
+            return services.AddSingleton<ILinkStore>(provider => provider.GetRequiredService<NoStore>());
+        }
 
         services.AddOptions<CacheOptions>()
             .Configure(options => options.Read(configuration))
@@ -21,7 +25,8 @@ public static class CacheSetup
         services.AddMetrics();
         services.AddSingleton<CacheMetrics>();
         services.AddSingleton<DirectoryStore>();
-        services.AddSingleton<ICacheStore>(provider => provider.GetRequiredService<DirectoryStore>());
+        services.AddSingleton<IContentStore>(provider => provider.GetRequiredService<DirectoryStore>());
+        services.AddSingleton<ILinkStore>(provider => provider.GetRequiredService<DirectoryStore>().Links);
         services.AddHostedService<CacheUpkeep>();
         services.AddHealthChecks().AddCheck<CacheHealth>("cache");
         return services;

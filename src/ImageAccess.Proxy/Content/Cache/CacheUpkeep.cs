@@ -49,9 +49,9 @@ internal sealed class CacheUpkeep(DirectoryStore store, TimeProvider time) : Bac
 
     private async Task MakeRoomAsync(CancellationToken cancellationToken)
     {
-        while (await store.RoomWanted.WaitToReadAsync(cancellationToken))
+        while (await store.Budget.RoomWanted.WaitToReadAsync(cancellationToken))
         {
-            store.RoomWanted.TryRead(out _);
+            store.Budget.RoomWanted.TryRead(out _);
             store.MakeRoom();
         }
     }
@@ -61,7 +61,7 @@ internal sealed class CacheUpkeep(DirectoryStore store, TimeProvider time) : Bac
         while (await timer.WaitForNextTickAsync(cancellationToken))
         {
             store.Touch(DirectoryStore.TouchAfter);
-            store.WantRoom(0);
+            store.Budget.WantRoom(0);
         }
     }
 }

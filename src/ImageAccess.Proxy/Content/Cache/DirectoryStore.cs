@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using ImageAccess.Core.Oci;
 using Microsoft.Extensions.Options;
 using Microsoft.Win32.SafeHandles;
@@ -9,15 +8,10 @@ namespace ImageAccess.Proxy.Content.Cache;
 /// Content in files, verified before they get their name; small ones in memory as well. While the directory cannot be used, nothing
 /// is kept and everything else goes on.
 /// </summary>
-internal sealed class DirectoryStore : IndexedStore, IDisposable
+internal sealed class DirectoryStore : IContentStore, IDisposable
 {
-    /// <summary>After a write failed, nothing is begun for as long, whatever the disk says of itself.</summary>
-    public static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(10);
-
     /// <summary>The file's time follows the last use at this distance.</summary>
     public static readonly TimeSpan TouchAfter = TimeSpan.FromHours(1);
-
-    private const long LargestReserve = 64L * 1024 * 1024;
 
     private readonly CacheOptions _options;
     private readonly CacheMetrics _metrics;
@@ -25,25 +19,28 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
     private readonly ILogger<DirectoryStore> _logger;
     private readonly SmallContents _small = new();
     private readonly Lock _publishing = new();
-    private readonly Channel<bool> _roomWanted = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private volatile OpenDirectory? _open;
     private volatile bool _isScanned;
-    private volatile string? _trouble;
     private bool _isLate;
     private string? _whyClosed = "it was not opened";
-    private long _pausedUntil = DateTimeOffset.MinValue.UtcTicks;
-    private long _coming;
-    private long _unwritten;
-    private long _wanted;
 
     public DirectoryStore(IOptions<CacheOptions> options, CacheMetrics metrics, TimeProvider time, ILogger<DirectoryStore> logger)
     {
         (_options, _metrics, _time, _logger) = (options.Value, metrics, time, logger);
+        Links = new LinkIndex(Holds);
+        Budget = new DiskBudget(_options.MaximumSize, Contents, metrics, time, logger);
         metrics.Watch(Contents);
     }
 
+    public ContentIndex Contents { get; } = new();
+
+    /// <summary>Kept in the same directory; those of evicted content go with it.</summary>
+    public LinkIndex Links { get; }
+
+    public DiskBudget Budget { get; }
+
     /// <summary>Why less is kept than should be; null while all is well.</summary>
-    public string? Concern => (_open, _trouble) switch
+    public string? Concern => (_open, Budget.Trouble) switch
     {
         (null, _) => $"{_options.DirectoryPath} cannot be used, nothing is kept: {Volatile.Read(ref _whyClosed)}",
         (_, { } trouble) => $"nothing new is kept: {trouble}",
@@ -51,8 +48,6 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
     };
 
     public bool IsOpen => _open is not null;
-
-    public ChannelReader<bool> RoomWanted => _roomWanted.Reader;
 
     /// <summary>
     /// Takes the directory for this process and brings back what was known. The content is not looked at: <see cref="Scan"/> does that,
@@ -107,7 +102,7 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
 
         _isScanned = true;
         _logger.Scanned(Contents.Count, Contents.Size >> 20);
-        WantRoom(0);
+        Budget.WantRoom(0);
     }
 
     /// <summary>Writes changes of links and tags, until there are no more.</summary>
@@ -119,37 +114,11 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
         _open?.Journal.Complete();
     }
 
-    public override bool Holds(Digest digest) => Find(digest) is not null;
+    public ValueTask<CachedContent?> OpenAsync(ContentLink? link, CancellationToken cancellationToken) => new(link is null ? null : Open(link));
 
-    public override CacheWriter? Begin(Digest digest, long? length)
-    {
-        if (_open is not { } open || length > _options.MaximumSize)
-            return null;
+    public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => new(Holds(digest));
 
-        var reserved = length ?? 0;
-        if (!HasRoom(open, reserved))
-        {
-            _metrics.Full();
-            return null;
-        }
-
-        Interlocked.Add(ref _coming, reserved);
-        Interlocked.Add(ref _unwritten, reserved);
-        try
-        {
-            var writer = new DirectoryWriter(this, open.Directory, digest, reserved);
-            if (Contents.Size + Interlocked.Read(ref _coming) > _options.MaximumSize)
-                WantRoom(0);
-            return writer;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            Interlocked.Add(ref _coming, -reserved);
-            Interlocked.Add(ref _unwritten, -reserved);
-            WriteFailed(exception);
-            return null;
-        }
-    }
+    public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) => new(Begin(digest, length ?? 0));
 
     /// <summary>Evicts what was not used for the longest time, as far as it must.</summary>
     /// <returns>How many contents gave way.</returns>
@@ -158,8 +127,8 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
         if (_open is not { } open || !_isScanned)
             return 0;
 
-        var wanted = Interlocked.Exchange(ref _wanted, 0);
-        var (excess, evicted, freed) = (Excess(open, wanted), new HashSet<Digest>(), 0L);
+        var wanted = Budget.TakeWanted();
+        var (excess, evicted, freed) = (Budget.Excess(open.Directory, wanted), new HashSet<Digest>(), 0L);
         foreach (var content in excess > 0 ? Contents.LeastRecentlyUsedFirst() : [])
         {
             if (freed >= excess)
@@ -177,7 +146,7 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
             _logger.Evicted(evicted.Count, freed >> 20);
         }
 
-        JudgeRoom(open, wanted);
+        Budget.Judge(open.Directory, wanted);
         return evicted.Count;
     }
 
@@ -207,31 +176,6 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
         CompleteJournal();
         _open?.Lock.Dispose();
         _open = null;
-    }
-
-    protected override CachedContent? Open(Digest digest, string? mediaType)
-    {
-        if (_open is not { } open || Find(digest) is not { } content || !content.TryHold(_time.GetUtcNow()))
-            return null;
-        if (_small.Find(content) is { } bytes)
-            return new DirectoryContent(content, mediaType, bytes);
-
-        try
-        {
-            var handle = File.OpenHandle(open.Directory.PathOf(digest), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous);
-            return OpenFile(content, mediaType, handle);
-        }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException or InvalidDataException)
-        {
-            content.Release();
-            Drop(content, exception.Message);
-        }
-        catch (IOException)
-        {
-            content.Release(); // too many files are open, or the like: it is not this content's fault
-        }
-
-        return null;
     }
 
     /// <summary>What is found damaged is no content any more; whoever reads it still may end.</summary>
@@ -269,38 +213,47 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
         return content;
     }
 
-    /// <summary>Before bytes are written: more may come than was said, and nobody may have said how much.</summary>
-    /// <exception cref="IOException">There is no room.</exception>
-    internal void Reserve(long bytes, long inAll)
+    private bool Holds(Digest digest) => Find(digest) is not null;
+
+    private DirectoryWriter? Begin(Digest digest, long reserved)
     {
-        if (inAll > _options.MaximumSize)
-            throw new IOException("The content is larger than the cache.");
-        if (_open is { } open && !HasRoom(open, bytes))
+        if (_open is not { } open || !Budget.TryReserve(open.Directory, reserved))
+            return null;
+        try
         {
-            _metrics.Full();
-            throw new IOException("The disk has no room left for the cache.");
+            return new DirectoryWriter(this, open.Directory, digest, reserved);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            Budget.Ended(reserved, reserved);
+            Budget.WriteFailed(exception);
+            return null;
+        }
+    }
+
+    private DirectoryContent? Open(ContentLink link)
+    {
+        if (_open is not { } open || Find(link.Digest) is not { } content || !content.TryHold(_time.GetUtcNow()))
+            return null;
+        if (_small.Find(content) is { } bytes)
+            return new DirectoryContent(content, link.MediaType, bytes);
+
+        try
+        {
+            var handle = File.OpenHandle(open.Directory.PathOf(link.Digest), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous);
+            return OpenFile(content, link.MediaType, handle);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException or InvalidDataException)
+        {
+            content.Release();
+            Drop(content, exception.Message);
+        }
+        catch (IOException)
+        {
+            content.Release(); // too many files are open, or the like: it is not this content's fault
         }
 
-        Interlocked.Add(ref _coming, bytes);
-        Interlocked.Add(ref _unwritten, bytes);
-    }
-
-    internal void Written(long bytes) => Interlocked.Add(ref _unwritten, -bytes);
-
-    internal void Ended(long reserved, long unwritten)
-    {
-        Interlocked.Add(ref _coming, -reserved);
-        Interlocked.Add(ref _unwritten, -unwritten);
-        if (Contents.Size + Interlocked.Read(ref _coming) > _options.MaximumSize)
-            WantRoom(0);
-    }
-
-    internal void WriteFailed(Exception exception)
-    {
-        _metrics.Full();
-        Interlocked.Exchange(ref _pausedUntil, (_time.GetUtcNow() + PauseAfterFailure).UtcTicks);
-        BeInTrouble(exception.Message);
-        WantRoom(0);
+        return null;
     }
 
     private static bool TryDelete(string path)
@@ -371,65 +324,6 @@ internal sealed class DirectoryStore : IndexedStore, IDisposable
 
         _small.Remove(content);
         return true;
-    }
-
-    private bool HasRoom(OpenDirectory open, long length)
-    {
-        if (Interlocked.Read(ref _coming) + length > _options.MaximumSize || Interlocked.Read(ref _pausedUntil) > _time.GetUtcNow().UtcTicks)
-            return false;
-        if (Available(open) >= length)
-            return true;
-        WantRoom(length);
-        return false;
-    }
-
-    /// <summary>What may still be written, beside a reserve and what is promised to those that write.</summary>
-    private long Available(OpenDirectory open)
-    {
-        try
-        {
-            var (free, all) = open.Directory.Space();
-            return free - Math.Min(LargestReserve, all / 20) - Math.Max(0, Interlocked.Read(ref _unwritten));
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return long.MaxValue / 2; // nobody can tell: writing will
-        }
-    }
-
-    /// <summary>Down to a twentieth below what would be enough, so that this is not done for every content.</summary>
-    private long Excess(OpenDirectory open, long wanted)
-    {
-        var (size, coming) = (Contents.Size, Interlocked.Read(ref _coming));
-        var aboveMaximum = size + coming > _options.MaximumSize ? size + coming - (_options.MaximumSize / 20 * 19) : 0;
-        var available = Available(open);
-        var need = wanted <= size + available ? wanted : 0;
-        var shortOfDisk = available < need ? need - available + (size / 20) : 0;
-        return Math.Max(aboveMaximum, shortOfDisk);
-    }
-
-    /// <summary>Has <see cref="MakeRoom"/> run soon.</summary>
-    internal void WantRoom(long length)
-    {
-        if (length > Interlocked.Read(ref _wanted))
-            Interlocked.Exchange(ref _wanted, length);
-        _roomWanted.Writer.TryWrite(true);
-    }
-
-    private void JudgeRoom(OpenDirectory open, long wanted)
-    {
-        var available = Available(open);
-        if (available < 0)
-            BeInTrouble("the disk is full");
-        else if (_trouble is not null && available >= wanted && Interlocked.Read(ref _pausedUntil) <= _time.GetUtcNow().UtcTicks
-            && Interlocked.Exchange(ref _trouble, null) is not null)
-            _logger.RoomAgain();
-    }
-
-    private void BeInTrouble(string reason)
-    {
-        if (Interlocked.Exchange(ref _trouble, reason) is null)
-            _logger.Full(reason);
     }
 
     private sealed record OpenDirectory(CacheDirectory Directory, FileStream Lock, IndexJournal Journal);

@@ -53,11 +53,11 @@ internal sealed class DirectoryWriter : CacheWriter
         }
         catch (IOException exception)
         {
-            _store.WriteFailed(exception);
+            _store.Budget.WriteFailed(exception);
             throw;
         }
 
-        _store.Written(bytes.Length);
+        _store.Budget.Written(bytes.Length);
         Interlocked.Add(ref _length, bytes.Length);
         _isBroken = false;
     }
@@ -83,11 +83,11 @@ internal sealed class DirectoryWriter : CacheWriter
         {
             await Task.Run(() => RandomAccess.FlushToDisk(_handle), cancellationToken);
             _published = _store.Publish(_directory, _path, _digest, _length);
-            _store.Ended(_reserved, _reserved - _length);
+            _store.Budget.Ended(_reserved, _reserved - _length);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            _store.WriteFailed(exception);
+            _store.Budget.WriteFailed(exception);
             throw exception as IOException ?? new IOException(exception.Message, exception);
         }
     }
@@ -106,7 +106,7 @@ internal sealed class DirectoryWriter : CacheWriter
         }
 
         Delete();
-        _store.Ended(_reserved, _reserved - _length);
+        _store.Budget.Ended(_reserved, _reserved - _length);
         return ValueTask.CompletedTask;
     }
 
@@ -134,7 +134,7 @@ internal sealed class DirectoryWriter : CacheWriter
     private void Reserve(int length)
     {
         var more = Math.Max(Piece, length);
-        _store.Reserve(more, _length + length);
+        _store.Budget.Reserve(_directory, more, _length + length);
         _reserved += more;
     }
 

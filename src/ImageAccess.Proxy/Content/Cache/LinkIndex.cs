@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Content.Cache;
 
@@ -9,7 +10,7 @@ namespace ImageAccess.Proxy.Content.Cache;
 /// tells the changes in the order in which they were made.
 /// </summary>
 /// <param name="holds">Whether content is there: links to what is not there are bounded.</param>
-internal sealed class LinkIndex(Func<Digest, bool> holds)
+internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
 {
     public const int MaximumTags = 200_000;
     public const int MaximumLinksToNothing = 200_000;
@@ -21,7 +22,7 @@ internal sealed class LinkIndex(Func<Digest, bool> holds)
     public static readonly TimeSpan TellAgain = TimeSpan.FromMinutes(1);
 
     private readonly Lock _changing = new();
-    private readonly ConcurrentDictionary<LinkKey, string?> _links = new();
+    private readonly ConcurrentDictionary<LinkKey, ContentLink> _links = new();
     private readonly ConcurrentDictionary<TagKey, ImmutableArray<TagForm>> _tags = new();
     private int _linkCount;
     private int _linksAtNextLook = MaximumLinksToNothing;
@@ -32,63 +33,63 @@ internal sealed class LinkIndex(Func<Digest, bool> holds)
 
     public int Count => Volatile.Read(ref _linkCount) + Volatile.Read(ref _tagCount);
 
-    public bool TryFind(RepositoryName repository, Digest digest, out string? mediaType) => _links.TryGetValue(new LinkKey(repository, digest), out mediaType);
+    public ValueTask<ContentLink?> FindAsync(Permit permit, Digest digest, CancellationToken cancellationToken) =>
+        new(_links.TryGetValue(new LinkKey(permit.Repository, digest), out var link) ? link : null);
 
-    public void Link(RepositoryName repository, Digest digest, string? mediaType)
+    public ValueTask<KnownTag?> FindTagAsync(Permit permit, Tag tag, string accept, CancellationToken cancellationToken) =>
+        new(FindTag(new TagKey(permit.Repository, tag.Value), accept));
+
+    public ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType)
     {
-        if (TryFind(repository, digest, out var known) && (mediaType is null || known == mediaType))
-            return; // a manifest stays one, whoever asks for it as a blob
+        var key = new LinkKey(repository, digest);
+        if (_links.TryGetValue(key, out var known) && (mediaType is null || known.MediaType == mediaType))
+            return default; // a manifest stays one, whoever asks for it as a blob
         if (mediaType is not null && (mediaType.Length == 0 || !JournalLine.IsField(mediaType)))
-            return;
+            return default;
 
         lock (_changing)
         {
-            AddLink(new LinkKey(repository, digest), mediaType);
+            AddLink(key, mediaType);
             Changed?.Invoke(new LinkLine(repository, digest, mediaType));
         }
+
+        return default;
     }
 
-    public void Unlink(RepositoryName repository, Digest digest)
+    public ValueTask UnlinkAsync(RepositoryName repository, Digest digest)
     {
         lock (_changing)
         {
             if (RemoveLink(new LinkKey(repository, digest)))
                 Changed?.Invoke(new UnlinkLine(repository, digest));
         }
+
+        return default;
     }
 
-    public KnownTag? FindTag(RepositoryName repository, Tag tag, string accept)
-    {
-        if (!_tags.TryGetValue(new TagKey(repository, tag.Value), out var forms))
-            return null;
-        foreach (var form in forms)
-        {
-            if (form.Accept == accept)
-                return form.Known;
-        }
-
-        return null;
-    }
-
-    public void RecordTag(RepositoryName repository, Tag tag, string accept, KnownTag known)
+    public ValueTask RecordTagAsync(RepositoryName repository, Tag tag, string accept, KnownTag known)
     {
         if (!JournalLine.IsField(accept) || known.SeenAt < DateTimeOffset.UnixEpoch)
-            return;
+            return default;
 
         lock (_changing)
         {
             if (AddTag(new TagKey(repository, tag.Value), accept, known))
                 Changed?.Invoke(new TagLine(repository, tag.Value, accept, known));
         }
+
+        return default;
     }
 
-    public void ForgetTag(RepositoryName repository, Tag tag)
+    public ValueTask ForgetTagAsync(RepositoryName repository, Tag tag)
     {
         lock (_changing)
         {
             if (RemoveTag(new TagKey(repository, tag.Value)))
                 Changed?.Invoke(new ForgottenTagLine(repository, tag.Value));
         }
+
+        return default;
     }
 
     /// <summary>All links of content that was evicted.</summary>
@@ -153,18 +154,32 @@ internal sealed class LinkIndex(Func<Digest, bool> holds)
             within();
             return
             [
-                .. _links.Select(pair => new LinkLine(pair.Key.Repository, pair.Key.Digest, pair.Value)),
+                .. _links.Select(pair => new LinkLine(pair.Key.Repository, pair.Key.Digest, pair.Value.MediaType)),
                 .. _tags.SelectMany(pair => pair.Value.Select(form => new TagLine(pair.Key.Repository, pair.Key.Tag, form.Accept, form.Known))),
             ];
         }
     }
 
+    private KnownTag? FindTag(TagKey key, string accept)
+    {
+        if (!_tags.TryGetValue(key, out var forms))
+            return null;
+        foreach (var form in forms)
+        {
+            if (form.Accept == accept)
+                return form.Known;
+        }
+
+        return null;
+    }
+
     private void AddLink(LinkKey key, string? mediaType)
     {
-        if (_links.TryAdd(key, mediaType))
+        var link = new ContentLink(key.Digest, mediaType);
+        if (_links.TryAdd(key, link))
             _linkCount++;
         else
-            _links[key] = mediaType;
+            _links[key] = link;
 
         if (_linkCount > _linksAtNextLook)
         {

@@ -4,31 +4,23 @@ using ImageAccess.Core.Policies;
 namespace ImageAccess.Proxy.Content.Cache;
 
 /// <summary>Nothing is kept: every request goes upstream.</summary>
-internal sealed class NoStore : ICacheStore
+internal sealed class NoStore : IContentStore, ILinkStore
 {
-    public CachedContent? Open(Permit permit, Digest digest) => null;
+    public ValueTask<CachedContent?> OpenAsync(ContentLink? link, CancellationToken cancellationToken) => default;
 
-    public bool Holds(Digest digest) => false;
+    public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => default;
 
-    public bool IsLinked(RepositoryName repository, Digest digest) => false;
+    public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) => default;
 
-    public void Link(RepositoryName repository, Digest digest, string? mediaType)
-    {
-    }
+    public ValueTask<ContentLink?> FindAsync(Permit permit, Digest digest, CancellationToken cancellationToken) => default;
 
-    public void Unlink(RepositoryName repository, Digest digest)
-    {
-    }
+    public ValueTask<KnownTag?> FindTagAsync(Permit permit, Tag tag, string accept, CancellationToken cancellationToken) => default;
 
-    public CacheWriter? Begin(Digest digest, long? length) => null;
+    public ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType) => default;
 
-    public KnownTag? FindTag(Permit permit, Tag tag, string accept) => null;
+    public ValueTask UnlinkAsync(RepositoryName repository, Digest digest) => default;
 
-    public void RecordTag(RepositoryName repository, Tag tag, string accept, KnownTag known)
-    {
-    }
+    public ValueTask RecordTagAsync(RepositoryName repository, Tag tag, string accept, KnownTag known) => default;
 
-    public void ForgetTag(RepositoryName repository, Tag tag)
-    {
-    }
+    public ValueTask ForgetTagAsync(RepositoryName repository, Tag tag) => default;
 }

@@ -13,7 +13,7 @@ internal sealed record BlobRange(long? From, long? To)
 {
     public static BlobRange? Of(HttpRequest request, Digest digest) =>
         request.Headers.Range.Count == 1
-        && (request.Headers.IfRange.Count == 0 || request.Headers.IfRange.ToString() == BlobPart.ETagOf(digest))
+        && (request.Headers.IfRange.Count == 0 || request.Headers.IfRange.ToString() == Validators.ETagOf(digest))
         && RangeHeaderValue.TryParse(request.Headers.Range.ToString(), out var range)
         && range.Unit == "bytes" && range.Ranges.Count == 1
             ? new BlobRange(range.Ranges.First().From, range.Ranges.First().To)
@@ -29,8 +29,6 @@ internal readonly record struct BlobPart(long Start, long? End, long? Total, boo
 {
     public const int BufferSize = 64 * 1024;
 
-    public static string ETagOf(Digest digest) => $"\"{digest.Value}\"";
-
     public static BlobPart Of(BlobRange? range, long? total)
     {
         if (range is null || total is not { } length)
@@ -44,9 +42,8 @@ internal readonly record struct BlobPart(long Start, long? End, long? Total, boo
     public bool Prepare(HttpContext http, Digest digest)
     {
         var headers = http.Response.Headers;
-        headers["Docker-Content-Digest"] = digest.Value;
+        Validators.Write(http.Response, digest);
         headers.AcceptRanges = "bytes";
-        headers.ETag = ETagOf(digest);
         if (IsPart && (Start >= Total || End <= Start))
         {
             http.Response.StatusCode = StatusCodes.Status416RangeNotSatisfiable;

@@ -7,7 +7,8 @@ using ImageAccess.Proxy.Foundation.DockerHub;
 namespace ImageAccess.Proxy.Content.Serving;
 
 /// <summary>Blobs: from what is kept, from a download that is under way, or by one that begins now.</summary>
-internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistry upstream, UpstreamRelay relay, ContentMetrics metrics, TimeProvider time)
+internal sealed class BlobServer(
+    IContentStore contents, ILinkStore links, Fills fills, UpstreamRegistry upstream, UpstreamRelay relay, ContentMetrics metrics, TimeProvider time)
 {
     private const string Kind = "blob";
 
@@ -18,7 +19,7 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
     {
         for (var tries = 0; tries < MaximumTries; tries++)
         {
-            using (var content = store.Open(client.Permit, request.Digest))
+            using (var content = await contents.OpenAsync(await links.FindAsync(client.Permit, request.Digest, client.Aborted), client.Aborted))
             {
                 if (content is not null)
                     return await SendAsync(client, content);
@@ -26,7 +27,7 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
 
             if (client.IsHead)
                 return await AskHeadAsync(client, request);
-            if (!store.Holds(request.Digest))
+            if (!await contents.HoldsAsync(request.Digest, client.Aborted))
             {
                 var range = BlobRange.Of(client.Http.Request, request.Digest);
                 var coming = fills.Find(request.Digest, out var claim);
@@ -34,12 +35,12 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
                     return client.Headers.Range.Count == 0 ? await BeginAsync(client, request, claim) : await PassOnAsync(client, request, claim);
                 if (await coming.WaitAsync(client.Aborted) is not { } fill)
                     continue;
-                if (!store.IsLinked(request.Repository, request.Digest) && await RefusedAsync(client, request) is { } refused)
+                if (await RefusedAsync(client, request) is { } refused)
                     return refused;
                 if (fill.TryJoin())
                     return await FollowAsync(client, request, fill, range);
             }
-            else if (!store.IsLinked(request.Repository, request.Digest) && await RefusedAsync(client, request) is { } refused)
+            else if (await RefusedAsync(client, request) is { } refused)
             {
                 return refused;
             }
@@ -48,7 +49,7 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
         return ContentAnswer.Of(await relay.ReadAsync(client, request));
     }
 
-    /// <summary>The first of all who ask: its own token fetches what the others follow. What cannot be kept is its answer alone, and holds nobody up.</summary>
+    /// <summary>The first client that asks for a blob fetches it with its own token; the others follow. What cannot be kept is passed on to it alone, and nobody waits for it.</summary>
     private async Task<ContentAnswer> BeginAsync(ClientRequest client, BlobRequest request, TaskCompletionSource<Fill?> claim)
     {
         Fill? fill = null;
@@ -56,11 +57,14 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
         try
         {
             answer = await upstream.FetchAsync(request, HttpMethod.Get, client.Permit, client.Headers, from: null, client.Aborted);
-            if (IsWhole(answer) && store.Begin(request.Digest, answer.Content.Headers.ContentLength) is { } writer)
+            if (IsWhole(answer))
             {
-                store.Link(request.Repository, request.Digest, mediaType: null);
-                fill = new Fill(request.Digest, writer, answer.Content.Headers.ContentLength, time);
-                fills.Begin(fill, claim, answer, Resume(client, request));
+                await links.LinkAsync(request.Repository, request.Digest, mediaType: null);
+                if (await contents.BeginAsync(request.Digest, answer.Content.Headers.ContentLength, client.Aborted) is { } writer)
+                {
+                    fill = new Fill(request.Digest, writer, answer.Content.Headers.ContentLength, time);
+                    fills.Begin(fill, claim, answer, Resume(client, request));
+                }
             }
         }
         finally
@@ -75,20 +79,20 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
             return ContentAnswer.Of(await relay.AnswerAsync(client, request, answer));
     }
 
-    /// <summary>All of the blob, as it is, to its end.</summary>
+    /// <summary>The answer is all of the blob, not encoded, and its end can be told.</summary>
     private static bool IsWhole(HttpResponseMessage answer) =>
         answer.StatusCode == HttpStatusCode.OK
         && (answer.Content.Headers.ContentLength is not null || answer.Headers.TransferEncodingChunked == true)
         && answer.Content.Headers.ContentEncoding.Count == 0;
 
-    /// <summary>A part of what nobody has: upstream gives it, and the whole is left to who asks for it.</summary>
+    /// <summary>Passes on a part of what is not kept. Whoever asks for the whole downloads it.</summary>
     private async Task<ContentAnswer> PassOnAsync(ClientRequest client, BlobRequest request, TaskCompletionSource<Fill?> claim)
     {
         fills.Release(request.Digest, claim);
         return ContentAnswer.Of(await relay.ReadAsync(client, request));
     }
 
-    /// <summary>The request's own words, kept beyond it: the download may outlive its first reader.</summary>
+    /// <summary>Fetches the rest with the first client's headers, which are copied: the download may outlive its request.</summary>
     private Func<long, CancellationToken, Task<HttpResponseMessage>> Resume(ClientRequest client, BlobRequest request)
     {
         var headers = new HeaderDictionary();
@@ -102,13 +106,16 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
         return (from, cancellationToken) => upstream.FetchAsync(request, HttpMethod.Get, permit, headers, from, cancellationToken);
     }
 
-    /// <summary>Content that is there or coming, and not known to be in this repository: upstream says whether this caller may have it.</summary>
+    /// <summary>Content that is there or coming may not be known to be in this repository: then upstream says whether this caller may have it.</summary>
+    /// <returns>What the client was answered; null where it may have it.</returns>
     private async Task<ContentAnswer?> RefusedAsync(ClientRequest client, BlobRequest request)
     {
+        if (await links.FindAsync(client.Permit, request.Digest, client.Aborted) is not null)
+            return null;
         using var answer = await upstream.FetchAsync(request, HttpMethod.Head, client.Permit, client.Headers, from: null, client.Aborted);
         if (answer.StatusCode != HttpStatusCode.OK)
             return ContentAnswer.Of(await relay.ReadAsync(client, request));
-        store.Link(request.Repository, request.Digest, mediaType: null);
+        await links.LinkAsync(request.Repository, request.Digest, mediaType: null);
         return null;
     }
 
@@ -116,7 +123,7 @@ internal sealed class BlobServer(ICacheStore store, Fills fills, UpstreamRegistr
     {
         using var answer = await upstream.FetchAsync(request, HttpMethod.Head, client.Permit, client.Headers, from: null, client.Aborted);
         if (answer.StatusCode == HttpStatusCode.OK)
-            store.Link(request.Repository, request.Digest, mediaType: null);
+            await links.LinkAsync(request.Repository, request.Digest, mediaType: null);
         return ContentAnswer.Of(await relay.AnswerAsync(client, request, answer));
     }
 

@@ -5,7 +5,7 @@ namespace ImageAccess.Proxy.Content.Serving;
 
 public static class ContentSetup
 {
-    /// <summary>What is served from where. It needs an <see cref="Cache.ICacheStore"/>.</summary>
+    /// <summary>What is served from where. It needs <see cref="Cache.IContentStore"/> and <see cref="Cache.ILinkStore"/>.</summary>
     public static IServiceCollection AddContent(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<ContentOptions>().Bind(configuration.GetSection("Cache")).ValidateOnStart();
@@ -13,6 +13,10 @@ public static class ContentSetup
         services.AddSingleton<ContentMetrics>();
         services.AddSingleton<Fills>();
         services.AddHostedService(provider => provider.GetRequiredService<Fills>());
+        services.AddSingleton<AcceptForms>();
+        services.AddSingleton<ManifestLinks>();
+        services.AddSingleton<ManifestFetch>();
+        services.AddSingleton<TagRevalidation>();
         services.AddSingleton<ManifestServer>();
         services.AddSingleton<BlobServer>();
         services.AddSingleton(provider => new ContentServer(

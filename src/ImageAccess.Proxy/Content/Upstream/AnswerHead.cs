@@ -29,6 +29,10 @@ internal sealed class AnswerHead(string upstreamOrigin, ClientRequest client, Re
         }
     }
 
+    /// <summary>The digest that upstream says an answer's content has; null where it says none.</summary>
+    public static Digest? DigestOf(HttpResponseMessage answer) =>
+        answer.Headers.NonValidated.TryGetValues("Docker-Content-Digest", out var values) && Digest.TryParse(values.ToString(), out var digest) ? digest : null;
+
     private static Microsoft.Extensions.Primitives.StringValues ToValues(HeaderStringValues values) =>
         values.Count == 1 ? values.ToString() : values.ToArray();
 

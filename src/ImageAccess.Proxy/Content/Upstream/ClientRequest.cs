@@ -13,5 +13,6 @@ internal sealed record ClientRequest(HttpContext Http, Permit Permit, string Ori
 
     public IHeaderDictionary Headers => Http.Request.Headers;
 
-    public CancellationToken Aborted => Http.RequestAborted;
+    /// <summary>The client has left.</summary>
+    public CancellationToken Aborted { get; } = Http.RequestAborted;
 }

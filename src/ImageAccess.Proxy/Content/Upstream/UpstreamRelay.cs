@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using ImageAccess.Core.Oci;
 
 namespace ImageAccess.Proxy.Content.Upstream;
@@ -128,7 +129,7 @@ internal sealed class UpstreamRelay(UpstreamRegistry upstream, TimeProvider time
         return failure;
     }
 
-    private static async ValueTask FlushAsync(System.IO.Pipelines.PipeWriter body, IdleLimit limit)
+    private static async ValueTask FlushAsync(PipeWriter body, IdleLimit limit)
     {
         try
         {

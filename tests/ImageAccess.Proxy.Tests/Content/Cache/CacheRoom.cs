@@ -21,9 +21,13 @@ internal sealed class CacheRoom : IAsyncDisposable
         Meters = _services.GetRequiredService<IMeterFactory>();
         Store = new DirectoryStore(Options.Create(new CacheOptions { Directory = directory, MaximumSize = maximumSize }), new CacheMetrics(Meters), time, Log);
         Directory = directory;
+        Kept = new KeptContents(Store, Store.Links);
     }
 
     public DirectoryStore Store { get; }
+
+    /// <summary>The store as the program sees it.</summary>
+    public KeptContents Kept { get; }
 
     public string Directory { get; }
 
@@ -74,34 +78,4 @@ internal sealed class CacheRoom : IAsyncDisposable
     }
 
     private static Digest Parse(string text) => Digest.TryParse(text, out var digest) ? digest : throw new ArgumentException(text, nameof(text));
-}
-
-internal static class StoreExtensions
-{
-    /// <summary>Puts content into the store, seen in a repository.</summary>
-    public static async Task<Digest> KeepAsync(this ICacheStore store, string repository, byte[] bytes, string? mediaType = null, Digest? digest = null)
-    {
-        digest ??= CacheRoom.Sha256(bytes);
-        store.Link(CacheRoom.Repository(repository), digest, mediaType);
-        await using var writer = store.Begin(digest, bytes.Length);
-        Assert.NotNull(writer);
-        await writer.WriteAsync(bytes, default);
-        await writer.PublishAsync(default);
-        return digest;
-    }
-
-    public static async Task<byte[]> ReadToEndAsync(this CachedContent content)
-    {
-        using var bytes = new MemoryStream();
-        var buffer = new byte[7001];
-        while (await content.ReadAsync(buffer, bytes.Length, default) is var read and > 0)
-            bytes.Write(buffer, 0, read);
-        return bytes.ToArray();
-    }
-
-    public static async Task<byte[]?> ReadAsync(this ICacheStore store, string repository, Digest digest)
-    {
-        using var content = store.Open(CacheRoom.Permit(repository), digest);
-        return content is null ? null : await content.ReadToEndAsync();
-    }
 }

@@ -22,18 +22,18 @@ public sealed class CacheSetupTests : IDisposable
         using (var host = Build(("Cache:MaximumSize", "1000000")))
         {
             await host.StartAsync();
-            var store = host.Services.GetRequiredService<ICacheStore>();
+            var store = KeptContents.Of(host.Services);
             var first = await store.KeepAsync("acme/app", Bytes(600_000));
             await store.KeepAsync("acme/app", last);
-            await Eventually.TrueAsync(() => !store.Holds(first));
-            Assert.True(store.Holds(Sha256(last)));
+            await Eventually.TrueAsync(() => !host.Services.GetRequiredService<DirectoryStore>().Contents.TryFind(first, out _));
+            Assert.True(await store.HoldsAsync(Sha256(last)));
             Assert.Equal((HealthStatus.Healthy, null), await HealthAsync(host));
             await host.StopAsync();
         }
 
         using var again = Build();
         await again.StartAsync();
-        Assert.Equal(last, await again.Services.GetRequiredService<ICacheStore>().ReadAsync("acme/app", Sha256(last)));
+        Assert.Equal(last, await KeptContents.Of(again.Services).ReadAsync("acme/app", Sha256(last)));
 
         using var beside = Build();
         await beside.StartAsync();
@@ -75,7 +75,7 @@ public sealed class CacheSetupTests : IDisposable
         using var host = Build();
         await host.StartAsync();
         Assert.Equal(HealthStatus.Degraded, (await HealthAsync(host)).Status);
-        Assert.Null(host.Services.GetRequiredService<ICacheStore>().Begin(Sha256([1]), 1));
+        Assert.Null(await KeptContents.Of(host.Services).BeginAsync(Sha256([1]), 1));
         await host.StopAsync();
     }
 

@@ -11,7 +11,11 @@ public sealed class DirectoryStoreConformance : CacheStoreConformance, IAsyncLif
 
     public DirectoryStoreConformance() => _room = CacheRoom.Open(_directory["cache"], MaximumSize);
 
-    private protected override IndexedStore Store => _room.Store;
+    private protected override KeptContents Store => _room.Kept;
+
+    protected override (int Count, long Size) Measured => (_room.Store.Contents.Count, _room.Store.Contents.Size);
+
+    protected override int LinkCount => _room.Store.Links.Count;
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -24,19 +28,29 @@ public sealed class DirectoryStoreConformance : CacheStoreConformance, IAsyncLif
     public void Dispose() => _directory.Dispose();
 
     protected override void MakeRoom() => _room.Store.MakeRoom();
+
+    protected override void AssertMeasured() => AssertMeasured(_room.Store.Contents);
 }
 
 public sealed class MemoryStoreConformance : CacheStoreConformance
 {
-    private protected override IndexedStore Store { get; } = new MemoryStore(MaximumSize, TimeProvider.System);
+    private readonly MemoryStore _store = new(MaximumSize, TimeProvider.System);
+
+    private protected override KeptContents Store => new(_store, _store.Links);
+
+    protected override (int Count, long Size) Measured => (_store.Contents.Count, _store.Contents.Size);
+
+    protected override int LinkCount => _store.Links.Count;
 
     /// <summary>It does so by itself.</summary>
     protected override void MakeRoom()
     {
     }
+
+    protected override void AssertMeasured() => AssertMeasured(_store.Contents);
 }
 
-/// <summary>What the seam promises, of whatever stands behind it.</summary>
+/// <summary>What every store promises, wherever it keeps content and links. A new one is tested by one more class above.</summary>
 public abstract class CacheStoreConformance
 {
     protected const long MaximumSize = 10 * 1024 * 1024;
@@ -44,7 +58,13 @@ public abstract class CacheStoreConformance
     private const string Nginx = "library/nginx";
     private const string Manifest = "application/vnd.oci.image.manifest.v1+json";
 
-    private protected abstract IndexedStore Store { get; }
+    private protected abstract KeptContents Store { get; }
+
+    /// <summary>How many contents are kept, and what they measure together.</summary>
+    protected abstract (int Count, long Size) Measured { get; }
+
+    /// <summary>Links, and tags for each set of accepted media types.</summary>
+    protected abstract int LinkCount { get; }
 
     public static TheoryData<int> Lengths => [0, 1, 666, 65535, 65536, 65537, 131072, 1_000_003];
 
@@ -57,7 +77,7 @@ public abstract class CacheStoreConformance
 
         for (var time = 0; time < 2; time++)
         {
-            using var content = Store.Open(Permit(Nginx), digest);
+            using var content = await Store.OpenAsync(Permit(Nginx), digest);
             Assert.NotNull(content);
             Assert.Equal((digest, length, Manifest), (content.Digest, content.Length, content.MediaType));
             Assert.Equal(bytes, await content.ReadToEndAsync());
@@ -73,7 +93,7 @@ public abstract class CacheStoreConformance
     public async Task Reading_begins_anywhere_and_ends_with_nothing(int length)
     {
         var bytes = Bytes(length);
-        using var content = Store.Open(Permit(Nginx), await Store.KeepAsync(Nginx, bytes))!;
+        using var content = (await Store.OpenAsync(Permit(Nginx), await Store.KeepAsync(Nginx, bytes)))!;
         var buffer = new byte[100];
 
         Assert.Equal(100, await content.ReadAsync(buffer, length / 2, default));
@@ -92,7 +112,7 @@ public abstract class CacheStoreConformance
         var digest = await Store.KeepAsync(Nginx, bytes, digest: Sha512(bytes));
 
         Assert.Equal(bytes, await Store.ReadAsync(Nginx, digest));
-        Assert.False(Store.Holds(Sha256(bytes)));
+        Assert.False(await Store.HoldsAsync(Sha256(bytes)));
     }
 
     [Theory]
@@ -102,24 +122,24 @@ public abstract class CacheStoreConformance
     public async Task Wrong_bytes_are_not_published(int length)
     {
         var digest = Sha256(Bytes(100));
-        Store.Link(Repository(Nginx), digest, null);
-        await using (var writer = Store.Begin(digest, length)!)
+        await Store.LinkAsync(Repository(Nginx), digest, null);
+        await using (var writer = (await Store.BeginAsync(digest, length))!)
         {
             await writer.WriteAsync(Bytes(length), default);
             Assert.False(writer.Verifies());
             await Assert.ThrowsAsync<InvalidOperationException>(async () => await writer.PublishAsync(default));
         }
 
-        Assert.False(Store.Holds(digest));
-        Assert.Null(Store.Open(Permit(Nginx), digest));
-        Assert.Equal((0, 0L), (Store.Contents.Count, Store.Contents.Size));
+        Assert.False(await Store.HoldsAsync(digest));
+        Assert.Null(await Store.OpenAsync(Permit(Nginx), digest));
+        Assert.Equal((0, 0L), Measured);
     }
 
     [Fact]
     public async Task Bytes_that_are_missing_or_too_many_do_not_verify()
     {
         var bytes = Bytes(5000);
-        await using var writer = Store.Begin(Sha256(bytes), bytes.Length)!;
+        await using var writer = (await Store.BeginAsync(Sha256(bytes), bytes.Length))!;
 
         await writer.WriteAsync(bytes.AsMemory(0, 4999), default);
         Assert.False(writer.Verifies());
@@ -134,24 +154,24 @@ public abstract class CacheStoreConformance
     public async Task Without_being_published_it_is_gone()
     {
         var bytes = Bytes(5000);
-        await using (var writer = Store.Begin(Sha256(bytes), bytes.Length)!)
+        await using (var writer = (await Store.BeginAsync(Sha256(bytes), bytes.Length))!)
         {
             await writer.WriteAsync(bytes, default);
             Assert.True(writer.Verifies());
-            Assert.False(Store.Holds(Sha256(bytes)));
+            Assert.False(await Store.HoldsAsync(Sha256(bytes)));
         }
 
-        Assert.False(Store.Holds(Sha256(bytes)));
+        Assert.False(await Store.HoldsAsync(Sha256(bytes)));
         await Store.KeepAsync(Nginx, bytes);
-        Assert.True(Store.Holds(Sha256(bytes)));
+        Assert.True(await Store.HoldsAsync(Sha256(bytes)));
     }
 
     [Fact]
     public async Task Its_length_need_not_be_known()
     {
         var bytes = Bytes(300_000);
-        Store.Link(Repository(Nginx), Sha256(bytes), null);
-        await using (var writer = Store.Begin(Sha256(bytes), null)!)
+        await Store.LinkAsync(Repository(Nginx), Sha256(bytes), null);
+        await using (var writer = (await Store.BeginAsync(Sha256(bytes), null))!)
         {
             foreach (var piece in bytes.Chunk(12_345))
                 await writer.WriteAsync(piece, default);
@@ -166,20 +186,20 @@ public abstract class CacheStoreConformance
     {
         var bytes = Bytes(80_000);
         var digest = Sha256(bytes);
-        await using (var first = Store.Begin(digest, bytes.Length)!)
-        await using (var second = Store.Begin(digest, bytes.Length)!)
+        await using (var first = (await Store.BeginAsync(digest, bytes.Length))!)
+        await using (var second = (await Store.BeginAsync(digest, bytes.Length))!)
         {
             await first.WriteAsync(bytes, default);
             await second.WriteAsync(bytes, default);
             await first.PublishAsync(default);
-            Store.Link(Repository(Nginx), digest, null);
-            using var between = Store.Open(Permit(Nginx), digest)!;
+            await Store.LinkAsync(Repository(Nginx), digest, null);
+            using var between = (await Store.OpenAsync(Permit(Nginx), digest))!;
             await second.PublishAsync(default);
             await second.PublishAsync(default);
             Assert.Equal(bytes, await between.ReadToEndAsync());
         }
 
-        Assert.Equal((1, (long)bytes.Length), (Store.Contents.Count, Store.Contents.Size));
+        Assert.Equal((1, (long)bytes.Length), Measured);
         Assert.Equal(bytes, await Store.ReadAsync(Nginx, digest));
     }
 
@@ -188,7 +208,7 @@ public abstract class CacheStoreConformance
     public async Task Many_read_while_one_writes()
     {
         var bytes = Bytes(3_000_000);
-        await using var writer = Store.Begin(Sha256(bytes), bytes.Length)!;
+        await using var writer = (await Store.BeginAsync(Sha256(bytes), bytes.Length))!;
         var isDone = false;
         var readers = Enumerable.Range(0, 20).Select(number => Task.Run(async () =>
         {
@@ -220,38 +240,38 @@ public abstract class CacheStoreConformance
         var bytes = Bytes(1000);
         var digest = await Store.KeepAsync("acme/secret", bytes, Manifest);
 
-        Assert.Null(Store.Open(Permit("acme/other"), digest));
-        Assert.Null(Store.Open(Permit("mallory/secret"), digest));
-        Assert.True(Store.Holds(digest));
-        Assert.True(Store.IsLinked(Repository("acme/secret"), digest));
-        Assert.False(Store.IsLinked(Repository("acme/other"), digest));
+        Assert.Null(await Store.OpenAsync(Permit("acme/other"), digest));
+        Assert.Null(await Store.OpenAsync(Permit("mallory/secret"), digest));
+        Assert.True(await Store.HoldsAsync(digest));
+        Assert.True(await Store.IsLinkedAsync(Repository("acme/secret"), digest));
+        Assert.False(await Store.IsLinkedAsync(Repository("acme/other"), digest));
 
-        Store.Link(Repository("acme/other"), digest, "application/other");
-        using (var other = Store.Open(Permit("acme/other"), digest))
+        await Store.LinkAsync(Repository("acme/other"), digest, "application/other");
+        using (var other = await Store.OpenAsync(Permit("acme/other"), digest))
             Assert.Equal("application/other", other!.MediaType);
-        using (var own = Store.Open(Permit("acme/secret"), digest))
+        using (var own = await Store.OpenAsync(Permit("acme/secret"), digest))
             Assert.Equal(Manifest, own!.MediaType);
-        Assert.Null(Store.Open(Permit("acme/third"), digest));
+        Assert.Null(await Store.OpenAsync(Permit("acme/third"), digest));
     }
 
     [Fact]
     public async Task A_link_alone_opens_nothing_and_content_alone_neither()
     {
         var bytes = Bytes(100);
-        Store.Link(Repository(Nginx), Sha256(bytes), null);
-        Assert.Null(Store.Open(Permit(Nginx), Sha256(bytes)));
-        Assert.True(Store.IsLinked(Repository(Nginx), Sha256(bytes)));
-        Assert.False(Store.Holds(Sha256(bytes)));
+        await Store.LinkAsync(Repository(Nginx), Sha256(bytes), null);
+        Assert.Null(await Store.OpenAsync(Permit(Nginx), Sha256(bytes)));
+        Assert.True(await Store.IsLinkedAsync(Repository(Nginx), Sha256(bytes)));
+        Assert.False(await Store.HoldsAsync(Sha256(bytes)));
 
         var others = Bytes(100);
-        await using (var writer = Store.Begin(Sha256(others), 100)!)
+        await using (var writer = (await Store.BeginAsync(Sha256(others), 100))!)
         {
             await writer.WriteAsync(others, default);
             await writer.PublishAsync(default);
         }
 
-        Assert.True(Store.Holds(Sha256(others)));
-        Assert.Null(Store.Open(Permit(Nginx), Sha256(others)));
+        Assert.True(await Store.HoldsAsync(Sha256(others)));
+        Assert.Null(await Store.OpenAsync(Permit(Nginx), Sha256(others)));
     }
 
     /// <summary>It could not be written into a header again, or into the journal.</summary>
@@ -260,51 +280,51 @@ public abstract class CacheStoreConformance
     [InlineData("a\tb")]
     [InlineData("täxt/plain")]
     [InlineData("")]
-    public void A_media_type_that_is_none_makes_no_link(string mediaType)
+    public async Task A_media_type_that_is_none_makes_no_link(string mediaType)
     {
         var digest = Sha256(Bytes(10));
-        Store.Link(Repository(Nginx), digest, mediaType);
-        Assert.False(Store.IsLinked(Repository(Nginx), digest));
+        await Store.LinkAsync(Repository(Nginx), digest, mediaType);
+        Assert.False(await Store.IsLinkedAsync(Repository(Nginx), digest));
     }
 
     [Fact]
-    public void Tags_are_known_by_repository_tag_and_accepted_types()
+    public async Task Tags_are_known_by_repository_tag_and_accepted_types()
     {
         var (old, @new) = (Sha256(Bytes(10)), Sha256(Bytes(10)));
         var now = DateTimeOffset.UnixEpoch.AddYears(57);
-        Store.RecordTag(Repository(Nginx), Tag("latest"), "a,b", new KnownTag(old, now));
-        Store.RecordTag(Repository(Nginx), Tag("latest"), "c", new KnownTag(@new, now));
+        await Store.RecordTagAsync(Repository(Nginx), Tag("latest"), "a,b", new KnownTag(old, now));
+        await Store.RecordTagAsync(Repository(Nginx), Tag("latest"), "c", new KnownTag(@new, now));
 
-        Assert.Equal(new KnownTag(old, now), Store.FindTag(Permit(Nginx), Tag("latest"), "a,b"));
-        Assert.Equal(new KnownTag(@new, now), Store.FindTag(Permit(Nginx), Tag("latest"), "c"));
-        Assert.Null(Store.FindTag(Permit(Nginx), Tag("latest"), "a"));
-        Assert.Null(Store.FindTag(Permit(Nginx), Tag("Latest"), "c"));
-        Assert.Null(Store.FindTag(Permit("library/nginx2"), Tag("latest"), "c"));
+        Assert.Equal(new KnownTag(old, now), await Store.FindTagAsync(Permit(Nginx), Tag("latest"), "a,b"));
+        Assert.Equal(new KnownTag(@new, now), await Store.FindTagAsync(Permit(Nginx), Tag("latest"), "c"));
+        Assert.Null(await Store.FindTagAsync(Permit(Nginx), Tag("latest"), "a"));
+        Assert.Null(await Store.FindTagAsync(Permit(Nginx), Tag("Latest"), "c"));
+        Assert.Null(await Store.FindTagAsync(Permit("library/nginx2"), Tag("latest"), "c"));
 
-        Store.RecordTag(Repository(Nginx), Tag("latest"), "a,b", new KnownTag(@new, now.AddSeconds(1)));
-        Assert.Equal(new KnownTag(@new, now.AddSeconds(1)), Store.FindTag(Permit(Nginx), Tag("latest"), "a,b"));
-        Store.ForgetTag(Repository(Nginx), Tag("other"));
-        Store.ForgetTag(Repository(Nginx), Tag("latest"));
-        Assert.Null(Store.FindTag(Permit(Nginx), Tag("latest"), "a,b"));
-        Assert.Null(Store.FindTag(Permit(Nginx), Tag("latest"), "c"));
+        await Store.RecordTagAsync(Repository(Nginx), Tag("latest"), "a,b", new KnownTag(@new, now.AddSeconds(1)));
+        Assert.Equal(new KnownTag(@new, now.AddSeconds(1)), await Store.FindTagAsync(Permit(Nginx), Tag("latest"), "a,b"));
+        await Store.ForgetTagAsync(Repository(Nginx), Tag("other"));
+        await Store.ForgetTagAsync(Repository(Nginx), Tag("latest"));
+        Assert.Null(await Store.FindTagAsync(Permit(Nginx), Tag("latest"), "a,b"));
+        Assert.Null(await Store.FindTagAsync(Permit(Nginx), Tag("latest"), "c"));
     }
 
     [Fact]
-    public void Tags_are_bounded_and_the_oldest_give_way()
+    public async Task Tags_are_bounded_and_the_oldest_give_way()
     {
         var digest = Sha256(Bytes(10));
         var now = DateTimeOffset.UnixEpoch.AddYears(57);
         for (var number = 0; number <= LinkIndex.MaximumTags; number++)
-            Store.RecordTag(Repository(Nginx), Tag($"v{number}"), "a", new KnownTag(digest, now.AddSeconds(number)));
-        Assert.Equal(LinkIndex.MaximumTags / 10 * 9, Store.Links.Count);
-        Assert.Null(Store.FindTag(Permit(Nginx), Tag("v0"), "a"));
-        Assert.NotNull(Store.FindTag(Permit(Nginx), Tag($"v{LinkIndex.MaximumTags}"), "a"));
+            await Store.RecordTagAsync(Repository(Nginx), Tag($"v{number}"), "a", new KnownTag(digest, now.AddSeconds(number)));
+        Assert.Equal(LinkIndex.MaximumTags / 10 * 9, LinkCount);
+        Assert.Null(await Store.FindTagAsync(Permit(Nginx), Tag("v0"), "a"));
+        Assert.NotNull(await Store.FindTagAsync(Permit(Nginx), Tag($"v{LinkIndex.MaximumTags}"), "a"));
 
         for (var number = 0; number < 100; number++)
-            Store.RecordTag(Repository(Nginx), Tag("many"), $"form {number}", new KnownTag(digest, now.AddYears(1).AddSeconds(number)));
-        Assert.Null(Store.FindTag(Permit(Nginx), Tag("many"), "form 0"));
-        Assert.NotNull(Store.FindTag(Permit(Nginx), Tag("many"), "form 99"));
-        Assert.Equal((LinkIndex.MaximumTags / 10 * 9) + LinkIndex.MaximumForms, Store.Links.Count);
+            await Store.RecordTagAsync(Repository(Nginx), Tag("many"), $"form {number}", new KnownTag(digest, now.AddYears(1).AddSeconds(number)));
+        Assert.Null(await Store.FindTagAsync(Permit(Nginx), Tag("many"), "form 0"));
+        Assert.NotNull(await Store.FindTagAsync(Permit(Nginx), Tag("many"), "form 99"));
+        Assert.Equal((LinkIndex.MaximumTags / 10 * 9) + LinkIndex.MaximumForms, LinkCount);
     }
 
     [Fact]
@@ -312,10 +332,10 @@ public abstract class CacheStoreConformance
     {
         var digest = await Store.KeepAsync(Nginx, Bytes(10));
         for (var number = 0; number <= LinkIndex.MaximumLinksToNothing; number++)
-            Store.Link(Repository(Nginx), Sha256(BitConverter.GetBytes(number)), null);
+            await Store.LinkAsync(Repository(Nginx), Sha256(BitConverter.GetBytes(number)), null);
 
-        Assert.InRange(Store.Links.Count, 2, LinkIndex.MaximumLinksToNothing);
-        Assert.True(Store.IsLinked(Repository(Nginx), digest));
+        Assert.InRange(LinkCount, 2, LinkIndex.MaximumLinksToNothing);
+        Assert.True(await Store.IsLinkedAsync(Repository(Nginx), digest));
     }
 
     [Fact]
@@ -330,50 +350,50 @@ public abstract class CacheStoreConformance
         digests.Add(await Store.KeepAsync(Nginx, Bytes(2_000_000)));
         MakeRoom();
 
-        Assert.InRange(Store.Contents.Size, 1, MaximumSize);
-        Assert.True(Store.Holds(digests[0]));
-        Assert.True(Store.Holds(digests[^1]));
-        Assert.False(Store.Holds(digests[1]));
-        Assert.Null(Store.Open(Permit(Nginx), digests[1]));
-        Assert.False(Store.IsLinked(Repository(Nginx), digests[1]));
-        Assert.True(Store.IsLinked(Repository(Nginx), digests[0]));
+        Assert.InRange(Measured.Size, 1, MaximumSize);
+        Assert.True(await Store.HoldsAsync(digests[0]));
+        Assert.True(await Store.HoldsAsync(digests[^1]));
+        Assert.False(await Store.HoldsAsync(digests[1]));
+        Assert.Null(await Store.OpenAsync(Permit(Nginx), digests[1]));
+        Assert.False(await Store.IsLinkedAsync(Repository(Nginx), digests[1]));
+        Assert.True(await Store.IsLinkedAsync(Repository(Nginx), digests[0]));
     }
 
     [Fact]
     public async Task What_is_open_is_not_evicted()
     {
         var (large, small) = (Bytes(6_000_000), Bytes(1000));
-        using var openLarge = Store.Open(Permit(Nginx), await Store.KeepAsync(Nginx, large))!;
-        using var openSmall = Store.Open(Permit(Nginx), await Store.KeepAsync(Nginx, small))!;
+        using var openLarge = (await Store.OpenAsync(Permit(Nginx), await Store.KeepAsync(Nginx, large)))!;
+        using var openSmall = (await Store.OpenAsync(Permit(Nginx), await Store.KeepAsync(Nginx, small)))!;
         var third = await Store.KeepAsync(Nginx, Bytes(3_000_000));
 
-        await using (var writer = Store.Begin(Sha256(small), 4_000_000))
+        await using (var writer = await Store.BeginAsync(Sha256(small), 4_000_000))
             MakeRoom();
 
-        Assert.False(Store.Holds(third));
-        Assert.True(Store.Holds(openLarge.Digest));
-        Assert.True(Store.Holds(openSmall.Digest));
+        Assert.False(await Store.HoldsAsync(third));
+        Assert.True(await Store.HoldsAsync(openLarge.Digest));
+        Assert.True(await Store.HoldsAsync(openSmall.Digest));
         Assert.Equal(large, await openLarge.ReadToEndAsync());
         Assert.Equal(small, await openSmall.ReadToEndAsync());
 
         openLarge.Dispose();
         openLarge.Dispose();
-        await using var next = Store.Begin(Sha256(small), 9_000_000);
+        await using var next = await Store.BeginAsync(Sha256(small), 9_000_000);
         MakeRoom();
-        Assert.False(Store.Holds(openLarge.Digest));
+        Assert.False(await Store.HoldsAsync(openLarge.Digest));
     }
 
     [Fact]
     public async Task What_is_larger_than_all_is_not_begun()
     {
-        Assert.Null(Store.Begin(Sha256([1]), MaximumSize + 1));
-        await using (var all = Store.Begin(Sha256([1]), MaximumSize))
+        Assert.Null(await Store.BeginAsync(Sha256([1]), MaximumSize + 1));
+        await using (var all = await Store.BeginAsync(Sha256([1]), MaximumSize))
         {
             Assert.NotNull(all);
-            Assert.Null(Store.Begin(Sha256([2]), 1));
+            Assert.Null(await Store.BeginAsync(Sha256([2]), 1));
         }
 
-        await using var endless = Store.Begin(Sha256([1]), null)!;
+        await using var endless = (await Store.BeginAsync(Sha256([1]), null))!;
         var exception = await Assert.ThrowsAsync<IOException>(async () =>
         {
             for (var written = 0; written <= 2 * MaximumSize; written += 1_000_000)
@@ -412,8 +432,8 @@ public abstract class CacheStoreConformance
                 }
 
                 Interlocked.Increment(ref missed);
-                Store.Link(Repository(Nginx), digest, null);
-                await using var writer = Store.Begin(digest, bytes.Length);
+                await Store.LinkAsync(Repository(Nginx), digest, null);
+                await using var writer = await Store.BeginAsync(digest, bytes.Length);
                 if (writer is null)
                     continue;
                 await writer.WriteAsync(bytes, default);
@@ -425,15 +445,25 @@ public abstract class CacheStoreConformance
         Assert.InRange(opened, 10, int.MaxValue);
         Assert.InRange(missed, 31, int.MaxValue);
         MakeRoom();
-        Assert.InRange(Store.Contents.Size, 1, MaximumSize);
-        Assert.Equal(Store.Contents.All.Sum(content => content.Length), Store.Contents.Size);
-        Assert.Equal(Store.Contents.All.Count(), Store.Contents.Count);
-        foreach (var (bytes, digest) in contents.Where(content => Store.Holds(content.Digest)))
+        Assert.InRange(Measured.Size, 1, MaximumSize);
+        AssertMeasured();
+        foreach (var (bytes, digest) in contents)
         {
-            Store.Link(Repository(Nginx), digest, null);
+            if (!await Store.HoldsAsync(digest))
+                continue;
+            await Store.LinkAsync(Repository(Nginx), digest, null);
             Assert.Equal(bytes, await Store.ReadAsync(Nginx, digest));
         }
     }
 
     protected abstract void MakeRoom();
+
+    /// <summary>What is measured is what is there.</summary>
+    protected abstract void AssertMeasured();
+
+    private protected static void AssertMeasured(ContentIndex contents)
+    {
+        Assert.Equal(contents.All.Sum(content => content.Length), contents.Size);
+        Assert.Equal(contents.All.Count(), contents.Count);
+    }
 }

@@ -29,13 +29,13 @@ public sealed class CrashTests : IDisposable
             Assert.Empty(room.ComingFiles());
             room.Store.Scan(CancellationToken.None);
             foreach (var line in room.Store.Links.Snapshot(() => { }))
-                await VerifyAsync(room.Store, line);
+                await VerifyAsync(room.Kept, line);
             foreach (var content in room.Store.Contents.All.ToList())
             {
                 // The last links may be lost; what is served to those that come anew must be right as well.
                 var link = new LinkLine(Repository("acme/again"), content.Digest, null);
-                room.Store.Link(link.Repository, link.Digest, link.MediaType);
-                served += await VerifyAsync(room.Store, link);
+                await room.Kept.LinkAsync(link.Repository, link.Digest, link.MediaType);
+                served += await VerifyAsync(room.Kept, link);
             }
 
             Assert.Empty(room.Log.At(Microsoft.Extensions.Logging.LogLevel.Error));
@@ -46,11 +46,11 @@ public sealed class CrashTests : IDisposable
         Assert.InRange(served, Kills, int.MaxValue);
     }
 
-    private static async Task<int> VerifyAsync(DirectoryStore store, JournalLine line)
+    private static async Task<int> VerifyAsync(KeptContents kept, JournalLine line)
     {
         if (line is TagLine tag)
             Assert.Equal(CrashingFill.TargetOf(tag.Tag), tag.Known.Digest);
-        if (line is not LinkLine link || await store.ReadAsync(link.Repository.Value, link.Digest) is not { } bytes)
+        if (line is not LinkLine link || await kept.ReadAsync(link.Repository.Value, link.Digest) is not { } bytes)
             return 0;
         Assert.True(DigestCheck.Verifies(link.Digest, bytes), link.Digest.Value);
         return 1;
@@ -86,28 +86,27 @@ internal static class CrashingFill
     public static async Task Main(string[] args)
     {
         await using var room = CacheRoom.Open(args[0], MaximumSize);
-        var store = room.Store;
         var evicting = Task.Run(async () =>
         {
-            while (await store.RoomWanted.WaitToReadAsync())
+            while (await room.Store.Budget.RoomWanted.WaitToReadAsync())
             {
-                store.RoomWanted.TryRead(out _);
-                store.MakeRoom();
+                room.Store.Budget.RoomWanted.TryRead(out _);
+                room.Store.MakeRoom();
             }
         });
-        await Task.WhenAll([evicting, .. Enumerable.Range(0, 4).Select(number => Task.Run(() => FillAsync(store, new Random())))]);
+        await Task.WhenAll([evicting, .. Enumerable.Range(0, 4).Select(number => Task.Run(() => FillAsync(room.Kept, new Random())))]);
     }
 
-    private static async Task FillAsync(DirectoryStore store, Random random)
+    private static async Task FillAsync(KeptContents kept, Random random)
     {
         while (true)
         {
             var bytes = Bytes(random.Next(3) == 0 ? random.Next(2000) : random.Next(1_500_000));
             var digest = Sha256(bytes);
-            store.Link(Repository($"acme/app{random.Next(5)}"), digest, "application/x");
+            await kept.LinkAsync(Repository($"acme/app{random.Next(5)}"), digest, "application/x");
             var tag = $"v{random.Next(1000)}";
-            store.RecordTag(Repository("acme/app"), Tag(tag), "a", new KnownTag(TargetOf(tag), TimeProvider.System.GetUtcNow()));
-            await using var writer = store.Begin(digest, bytes.Length);
+            await kept.RecordTagAsync(Repository("acme/app"), Tag(tag), "a", new KnownTag(TargetOf(tag), TimeProvider.System.GetUtcNow()));
+            await using var writer = await kept.BeginAsync(digest, bytes.Length);
             if (writer is null)
                 continue;
             foreach (var piece in bytes.Chunk(100_000))

@@ -34,26 +34,26 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         var (manifest, blob, gone) = (Bytes(700), Bytes(100_000), Sha256(Bytes(1)));
         await using (var room = CacheRoom.Open(Cache))
         {
-            await room.Store.KeepAsync(App, manifest, Manifest);
-            await room.Store.KeepAsync(App, blob);
-            room.Store.Link(Repository(App), gone, null);
+            await room.Kept.KeepAsync(App, manifest, Manifest);
+            await room.Kept.KeepAsync(App, blob);
+            await room.Kept.LinkAsync(Repository(App), gone, null);
             room.Store.Links.Forget(new HashSet<Digest> { gone });
-            room.Store.RecordTag(Repository(App), Tag("latest"), "a, b;q=0.5", new KnownTag(Sha256(manifest), Noon));
-            room.Store.RecordTag(Repository(App), Tag("gone"), "a", new KnownTag(gone, Noon));
-            room.Store.ForgetTag(Repository(App), Tag("gone"));
+            await room.Kept.RecordTagAsync(Repository(App), Tag("latest"), "a, b;q=0.5", new KnownTag(Sha256(manifest), Noon));
+            await room.Kept.RecordTagAsync(Repository(App), Tag("gone"), "a", new KnownTag(gone, Noon));
+            await room.Kept.ForgetTagAsync(Repository(App), Tag("gone"));
         }
 
         for (var restart = 0; restart < 2; restart++)
         {
             await using var room = CacheRoom.Open(Cache);
-            Assert.Equal(manifest, await room.Store.ReadAsync(App, Sha256(manifest)));
-            Assert.Equal(blob, await room.Store.ReadAsync(App, Sha256(blob)));
-            Assert.Null(room.Store.Open(Permit("acme/other"), Sha256(blob)));
-            using var open = room.Store.Open(Permit(App), Sha256(manifest))!;
+            Assert.Equal(manifest, await room.Kept.ReadAsync(App, Sha256(manifest)));
+            Assert.Equal(blob, await room.Kept.ReadAsync(App, Sha256(blob)));
+            Assert.Null(await room.Kept.OpenAsync(Permit("acme/other"), Sha256(blob)));
+            using var open = (await room.Kept.OpenAsync(Permit(App), Sha256(manifest)))!;
             Assert.Equal(Manifest, open.MediaType);
-            Assert.False(room.Store.IsLinked(Repository(App), gone));
-            Assert.Equal(new KnownTag(Sha256(manifest), Noon), room.Store.FindTag(Permit(App), Tag("latest"), "a, b;q=0.5"));
-            Assert.Null(room.Store.FindTag(Permit(App), Tag("gone"), "a"));
+            Assert.False(await room.Kept.IsLinkedAsync(Repository(App), gone));
+            Assert.Equal(new KnownTag(Sha256(manifest), Noon), await room.Kept.FindTagAsync(Permit(App), Tag("latest"), "a, b;q=0.5"));
+            Assert.Null(await room.Kept.FindTagAsync(Permit(App), Tag("gone"), "a"));
             Assert.Equal((2, 100_700L), (room.Store.Contents.Count, room.Store.Contents.Size));
             Assert.Null(room.Store.Concern);
             Assert.Empty(room.Log.At(LogLevel.Warning));
@@ -65,12 +65,12 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
     {
         var bytes = Bytes(1000);
         await using (var room = CacheRoom.Open(Cache))
-            await room.Store.KeepAsync(App, bytes);
+            await room.Kept.KeepAsync(App, bytes);
 
         await using var early = CacheRoom.Closed(Cache);
         Assert.True(early.Store.TryOpen());
-        Assert.True(early.Store.Holds(Sha256(bytes)));
-        Assert.Equal(bytes, await early.Store.ReadAsync(App, Sha256(bytes)));
+        Assert.True(await early.Kept.HoldsAsync(Sha256(bytes)));
+        Assert.Equal(bytes, await early.Kept.ReadAsync(App, Sha256(bytes)));
         Assert.Equal(0, early.Store.MakeRoom());
         early.Store.Scan(CancellationToken.None);
         Assert.Equal((1, 1000L), (early.Store.Contents.Count, early.Store.Contents.Size));
@@ -80,7 +80,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
     public async Task Nobody_else_may_read_what_is_kept()
     {
         await using var room = CacheRoom.Open(Cache);
-        var digest = await room.Store.KeepAsync(App, Bytes(10));
+        var digest = await room.Kept.KeepAsync(App, Bytes(10));
         await Eventually.TrueAsync(() => File.Exists(IndexFile));
 
         Assert.All([Cache, _directory["cache/content"], _directory["cache/coming"], Path.GetDirectoryName(room.PathOf(digest))!],
@@ -93,26 +93,26 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
     {
         var (bytes, tag) = (Bytes(1000), new KnownTag(Sha256([1]), Noon));
         var first = CacheRoom.Open(Cache);
-        await first.Store.KeepAsync(App, bytes);
-        first.Store.RecordTag(Repository(App), Tag("latest"), "a", tag);
+        await first.Kept.KeepAsync(App, bytes);
+        await first.Kept.RecordTagAsync(Repository(App), Tag("latest"), "a", tag);
 
         await using var second = CacheRoom.Closed(Cache);
         Assert.False(second.Store.TryOpen());
         Assert.False(second.Store.TryOpen());
         Assert.Equal($"{Cache} cannot be used, nothing is kept: another process uses it", second.Store.Concern);
         Assert.Equal([$"The cache directory {Cache} cannot be used, nothing is kept: another process uses it; trying again"], second.Log.All);
-        second.Store.Link(Repository(App), Sha256(bytes), null);
-        Assert.Null(second.Store.Begin(Sha256([2]), 1));
-        Assert.Null(second.Store.Open(Permit(App), Sha256(bytes)));
-        Assert.False(second.Store.Holds(Sha256(bytes)));
-        second.Store.RecordTag(Repository(App), Tag("latest"), "a", tag);
-        second.Store.ForgetTag(Repository(App), Tag("latest"));
+        await second.Kept.LinkAsync(Repository(App), Sha256(bytes), null);
+        Assert.Null(await second.Kept.BeginAsync(Sha256([2]), 1));
+        Assert.Null(await second.Kept.OpenAsync(Permit(App), Sha256(bytes)));
+        Assert.False(await second.Kept.HoldsAsync(Sha256(bytes)));
+        await second.Kept.RecordTagAsync(Repository(App), Tag("latest"), "a", tag);
+        await second.Kept.ForgetTagAsync(Repository(App), Tag("latest"));
 
         await first.DisposeAsync();
         Assert.True(second.Store.TryOpen());
         Assert.Null(second.Store.Concern);
-        Assert.Equal(bytes, await second.Store.ReadAsync(App, Sha256(bytes)));
-        Assert.Null(second.Store.FindTag(Permit(App), Tag("latest"), "a")); // it was forgotten meanwhile
+        Assert.Equal(bytes, await second.Kept.ReadAsync(App, Sha256(bytes)));
+        Assert.Null(await second.Kept.FindTagAsync(Permit(App), Tag("latest"), "a")); // it was forgotten meanwhile
         second.StartJournal();
     }
 
@@ -120,7 +120,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
     public async Task What_is_not_ours_is_left_alone()
     {
         await using (var room = CacheRoom.Open(Cache))
-            await room.Store.KeepAsync(App, Bytes(10));
+            await room.Kept.KeepAsync(App, Bytes(10));
         var (linked, folder, empty, elsewhere) = (Sha256([1]), Sha256([2]), Sha256([3]), Sha256([4]));
         await File.WriteAllTextAsync(_directory["secret"], "not to be served");
         string Made(Digest digest)
@@ -148,22 +148,24 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         Assert.True(again.Store.TryOpen());
         Digest[] none = [linked, folder, empty, elsewhere];
         foreach (var digest in none)
-            again.Store.Link(Repository(App), digest, null);
-        Assert.All(none, digest => Assert.Null(again.Store.Open(Permit(App), digest)));
+            await again.Kept.LinkAsync(Repository(App), digest, null);
+        foreach (var digest in none)
+            Assert.Null(await again.Kept.OpenAsync(Permit(App), digest));
         again.Store.Scan(CancellationToken.None);
-        Assert.All(none, digest => Assert.Null(again.Store.Open(Permit(App), digest)));
+        foreach (var digest in none)
+            Assert.Null(await again.Kept.OpenAsync(Permit(App), digest));
 
         Assert.Equal((1, 10L), (again.Store.Contents.Count, again.Store.Contents.Size));
         Assert.All(strangers, stranger => Assert.True(File.Exists(stranger), stranger));
         Assert.Equal([_directory["cache/coming/notes"]], again.ComingFiles());
         Assert.Equal("not to be served", await File.ReadAllTextAsync(_directory["secret"]));
-        await using (var writer = again.Store.Begin(linked, 1)!)
+        await using (var writer = (await again.Kept.BeginAsync(linked, 1))!)
         {
             await writer.WriteAsync(new byte[] { 1 }, default);
             await writer.PublishAsync(default); // into the link's place, not through it
         }
 
-        Assert.Equal([1], (await again.Store.ReadAsync(App, linked))!);
+        Assert.Equal([1], (await again.Kept.ReadAsync(App, linked))!);
         Assert.Equal("not to be served", await File.ReadAllTextAsync(_directory["secret"]));
     }
 
@@ -196,7 +198,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         var bytes = Bytes(length);
         await using var room = CacheRoom.Open(Cache);
         using var corrupt = new Counted(room.Meters, "imageaccess.cache.corrupt");
-        var digest = await room.Store.KeepAsync(App, bytes);
+        var digest = await room.Kept.KeepAsync(App, bytes);
         var path = room.PathOf(digest);
         switch (damage)
         {
@@ -217,13 +219,13 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         if (damage == "directory")
             Directory.Delete(Path.Combine(Cache, "content"), recursive: true);
 
-        Assert.Null(room.Store.Open(Permit(App), digest));
-        Assert.False(room.Store.Holds(digest));
+        Assert.Null(await room.Kept.OpenAsync(Permit(App), digest));
+        Assert.False(await room.Kept.HoldsAsync(digest));
         Assert.Equal((0, 0L, 1L), (room.Store.Contents.Count, room.Store.Contents.Size, corrupt.Total));
         Assert.StartsWith($"The cache dropped {digest}: ", Assert.Single(room.Log.At(LogLevel.Error)), StringComparison.Ordinal);
         Assert.False(File.Exists(path));
-        await room.Store.KeepAsync(App, bytes);
-        Assert.Equal(bytes, await room.Store.ReadAsync(App, digest));
+        await room.Kept.KeepAsync(App, bytes);
+        Assert.Equal(bytes, await room.Kept.ReadAsync(App, digest));
     }
 
     [Fact]
@@ -232,8 +234,8 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         await using var room = CacheRoom.Open(Cache);
         await Eventually.TrueAsync(() => IsEmptied(Cache)); // the store itself may be putting something there
         var bytes = Bytes(100);
-        await room.Store.KeepAsync(App, bytes);
-        Assert.Equal(bytes, await room.Store.ReadAsync(App, Sha256(bytes)));
+        await room.Kept.KeepAsync(App, bytes);
+        Assert.Equal(bytes, await room.Kept.ReadAsync(App, Sha256(bytes)));
 
         static bool IsEmptied(string directory)
         {
@@ -253,12 +255,12 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
     public async Task A_file_that_becomes_shorter_while_it_is_read_is_no_end()
     {
         await using var room = CacheRoom.Open(Cache);
-        using var content = room.Store.Open(Permit(App), await room.Store.KeepAsync(App, Bytes(200_000)))!;
+        using var content = (await room.Kept.OpenAsync(Permit(App), await room.Kept.KeepAsync(App, Bytes(200_000))))!;
         await using (var file = new FileStream(room.PathOf(content.Digest), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
             file.SetLength(1000);
 
         await Assert.ThrowsAsync<IOException>(content.ReadToEndAsync);
-        Assert.False(room.Store.Holds(content.Digest));
+        Assert.False(await room.Kept.HoldsAsync(content.Digest));
     }
 
     [Fact]
@@ -268,25 +270,25 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         Digest old, used;
         await using (var room = CacheRoom.Open(Cache, time: time))
         {
-            used = await room.Store.KeepAsync(App, Bytes(100));
+            used = await room.Kept.KeepAsync(App, Bytes(100));
             time.Advance(TimeSpan.FromMinutes(10));
-            old = await room.Store.KeepAsync(App, Bytes(100));
+            old = await room.Kept.KeepAsync(App, Bytes(100));
             File.SetLastWriteTimeUtc(room.PathOf(used), time.GetUtcNow().UtcDateTime.AddMinutes(-10));
             File.SetLastWriteTimeUtc(room.PathOf(old), time.GetUtcNow().UtcDateTime);
             time.Advance(TimeSpan.FromMinutes(30));
-            await room.Store.ReadAsync(App, used);
+            await room.Kept.ReadAsync(App, used);
             room.Store.Touch(DirectoryStore.TouchAfter);
             Assert.Equal(time.GetUtcNow().UtcDateTime.AddMinutes(-40), File.GetLastWriteTimeUtc(room.PathOf(used)));
             time.Advance(TimeSpan.FromMinutes(31));
-            await room.Store.ReadAsync(App, used);
+            await room.Kept.ReadAsync(App, used);
             room.Store.Touch(DirectoryStore.TouchAfter);
             Assert.Equal(time.GetUtcNow().UtcDateTime, File.GetLastWriteTimeUtc(room.PathOf(used)));
         }
 
         await using var again = CacheRoom.Open(Cache, maximumSize: 150, time: time);
         Assert.Equal(1, again.Store.MakeRoom());
-        Assert.True(again.Store.Holds(used));
-        Assert.False(again.Store.Holds(old));
+        Assert.True(await again.Kept.HoldsAsync(used));
+        Assert.False(await again.Kept.HoldsAsync(old));
     }
 
     [Fact]
@@ -294,7 +296,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
     {
         var time = new ManualTime();
         await using (var room = CacheRoom.Open(Cache, time: time))
-            File.SetLastWriteTimeUtc(room.PathOf(await room.Store.KeepAsync(App, Bytes(100))), new DateTime(2100, 1, 1, 0, 0, 0, DateTimeKind.Utc));
+            File.SetLastWriteTimeUtc(room.PathOf(await room.Kept.KeepAsync(App, Bytes(100))), new DateTime(2100, 1, 1, 0, 0, 0, DateTimeKind.Utc));
         await using var again = CacheRoom.Open(Cache, time: time);
         Assert.Equal(time.GetUtcNow(), again.Store.Contents.All.Single().LastUse);
     }
@@ -306,7 +308,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         await using (var room = CacheRoom.Open(Cache))
         {
             foreach (var digest in digests)
-                room.Store.Link(Repository(App), digest, Manifest);
+                await room.Kept.LinkAsync(Repository(App), digest, Manifest);
         }
 
         var lines = await File.ReadAllLinesAsync(IndexFile);
@@ -318,8 +320,10 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
 
         await using (var again = CacheRoom.Open(Cache))
         {
-            var linked = digests.Where(digest => again.Store.IsLinked(Repository(App), digest)).ToHashSet();
-            Assert.Equal(2, linked.Count);
+            var linked = 0;
+            foreach (var digest in digests)
+                linked += await again.Kept.IsLinkedAsync(Repository(App), digest) ? 1 : 0;
+            Assert.Equal(2, linked);
             Assert.Equal(2, again.Store.Links.Count);
             Assert.Equal([$"{IndexFile}: 7 lines could not be read and are left out"], again.Log.At(LogLevel.Warning));
         }
@@ -335,13 +339,13 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         await using (var room = CacheRoom.Open(Cache))
         {
             for (var second = 0; second < 150; second++)
-                room.Store.RecordTag(Repository(App), Tag("latest"), "a", new KnownTag(Sha256([1]), Noon.AddSeconds(second)));
+                await room.Kept.RecordTagAsync(Repository(App), Tag("latest"), "a", new KnownTag(Sha256([1]), Noon.AddSeconds(second)));
             await Eventually.TrueAsync(() => File.Exists(IndexFile));
         }
 
         Assert.InRange((await File.ReadAllLinesAsync(IndexFile)).Length, 1, 3);
         await using var again = CacheRoom.Open(Cache);
-        Assert.InRange(again.Store.FindTag(Permit(App), Tag("latest"), "a")!.SeenAt, Noon.AddSeconds(90), Noon.AddSeconds(149));
+        Assert.InRange((await again.Kept.FindTagAsync(Permit(App), Tag("latest"), "a"))!.SeenAt, Noon.AddSeconds(90), Noon.AddSeconds(149));
     }
 
     [Fact]
@@ -351,8 +355,8 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         for (var round = 0; round < 4; round++)
         {
             for (var number = 0; number < 8000; number++)
-                room.Store.RecordTag(Repository(App), Tag("latest"), "a", new KnownTag(Sha256(BitConverter.GetBytes(number)), Noon));
-            var last = room.Store.FindTag(Permit(App), Tag("latest"), "a")!;
+                await room.Kept.RecordTagAsync(Repository(App), Tag("latest"), "a", new KnownTag(Sha256(BitConverter.GetBytes(number)), Noon));
+            var last = (await room.Kept.FindTagAsync(Permit(App), Tag("latest"), "a"))!;
             await Eventually.TrueAsync(() => File.Exists(IndexFile) && File.ReadLines(IndexFile).LastOrDefault()?.Contains(last.Digest.Value, StringComparison.Ordinal) == true);
         }
 
@@ -378,7 +382,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         await using var room = CacheRoom.Closed(Cache);
         Assert.True(room.Store.TryOpen());
         var opened = clock.Elapsed;
-        Assert.NotNull(await room.Store.ReadAsync("acme/app7", Sha256(BitConverter.GetBytes(7))));
+        Assert.NotNull(await room.Kept.ReadAsync("acme/app7", Sha256(BitConverter.GetBytes(7))));
         room.Store.Scan(CancellationToken.None);
         var scanned = clock.Elapsed - opened;
         output.WriteLine($"{Number} lines read in {opened.TotalMilliseconds:F0} ms, {Number} contents found in {scanned.TotalMilliseconds:F0} ms");
@@ -386,6 +390,27 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         Assert.Equal((Number, Number), (room.Store.Contents.Count, room.Store.Links.Count));
         Assert.InRange(opened, TimeSpan.Zero, TimeSpan.FromSeconds(5));
         Assert.InRange(scanned, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+    }
+
+    /// <summary>A kept manifest is served without waiting, and nothing is allocated for the wait that there might have been.</summary>
+    [Fact]
+    public async Task What_is_in_memory_is_opened_without_a_task()
+    {
+        await using var room = CacheRoom.Open(Cache);
+        var (contents, links, permit) = ((IContentStore)room.Store, (ILinkStore)room.Store.Links, Permit(App));
+        var digest = await room.Kept.KeepAsync(App, Bytes(1000), Manifest);
+        await room.Kept.RecordTagAsync(Repository(App), Tag("latest"), "a", new KnownTag(digest, Noon));
+        long allocated = 0;
+        for (var time = 0; time < 3; time++)
+        {
+            var (before, thread) = (GC.GetAllocatedBytesForCurrentThread(), Environment.CurrentManagedThreadId);
+            var known = await links.FindTagAsync(permit, Tag("latest"), "a", default);
+            using (var content = await contents.OpenAsync(await links.FindAsync(permit, known!.Digest, default), default))
+                allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.Equal(thread, Environment.CurrentManagedThreadId);
+        }
+
+        Assert.InRange(allocated, 1, 160); // the content that was opened, and the tag that was parsed here
     }
 
     [Fact]
@@ -413,13 +438,13 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         using var full = new Counted(room.Meters, "imageaccess.cache.full");
         using var size = new Counted(room.Meters, "imageaccess.cache.size");
         using var items = new Counted(room.Meters, "imageaccess.cache.items");
-        await room.Store.KeepAsync(App, Bytes(600));
-        await room.Store.KeepAsync(App, Bytes(600));
+        await room.Kept.KeepAsync(App, Bytes(600));
+        await room.Kept.KeepAsync(App, Bytes(600));
         Assert.Equal((1200, 2), (size.Observe(), items.Observe()));
         room.Store.MakeRoom();
         Assert.Equal((600, 1, 1L), (size.Observe(), items.Observe(), evicted.Total));
-        await using (room.Store.Begin(Sha256([1]), 900))
-            Assert.Null(room.Store.Begin(Sha256([2]), 900));
+        await using (await room.Kept.BeginAsync(Sha256([1]), 900))
+            Assert.Null(await room.Kept.BeginAsync(Sha256([2]), 900));
         Assert.Equal(1, full.Total);
     }
 
@@ -444,7 +469,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         await using var room = CacheRoom.Closed(Cache);
         Assert.Null(new CacheOptions { DataDirectory = _directory.Path }.FaultOfDirectory());
         Assert.False(room.Store.TryOpen());
-        Assert.Null(room.Store.Begin(Sha256([1]), 1));
+        Assert.Null(await room.Kept.BeginAsync(Sha256([1]), 1));
         Assert.StartsWith($"{Cache} cannot be used, nothing is kept: ", room.Store.Concern, StringComparison.Ordinal);
     }
 

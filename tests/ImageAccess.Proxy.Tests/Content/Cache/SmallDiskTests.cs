@@ -31,8 +31,8 @@ public sealed class SmallDiskTests : IAsyncLifetime, IDisposable
         for (var number = 0; number < 20; number++)
         {
             var bytes = Bytes(((number % 4) + 1) * 7_000_000);
-            room.Store.Link(Repository("acme/app"), Sha256(bytes), null);
-            await using (var writer = room.Store.Begin(Sha256(bytes), bytes.Length))
+            await room.Kept.LinkAsync(Repository("acme/app"), Sha256(bytes), null);
+            await using (var writer = await room.Kept.BeginAsync(Sha256(bytes), bytes.Length))
             {
                 if (writer is not null)
                 {
@@ -52,9 +52,9 @@ public sealed class SmallDiskTests : IAsyncLifetime, IDisposable
         Assert.InRange(passed, 1, 12);
         Assert.Empty(room.Log.At(LogLevel.Warning));
         Assert.Null(room.Store.Concern);
-        await room.Store.KeepAsync("acme/app", Bytes(10));
+        await room.Kept.KeepAsync("acme/app", Bytes(10));
         var before = room.Store.Contents.Count;
-        Assert.Null(room.Store.Begin(Sha256([1]), 60_000_000));
+        Assert.Null(await room.Kept.BeginAsync(Sha256([1]), 60_000_000));
         Assert.Equal(0, room.Store.MakeRoom()); // nothing gives way for what can never have room
         Assert.Equal(before, room.Store.Contents.Count);
     }
@@ -64,8 +64,8 @@ public sealed class SmallDiskTests : IAsyncLifetime, IDisposable
     {
         await using var room = CacheRoom.Open(Path.Combine(Disk, "cache"), 20L << 30, _time);
         var others = Path.Combine(Disk, "others");
-        var small = await room.Store.KeepAsync("acme/app", Bytes(1000));
-        await using (var writer = room.Store.Begin(Sha256([1]), 30_000_000)!)
+        var small = await room.Kept.KeepAsync("acme/app", Bytes(1000));
+        await using (var writer = (await room.Kept.BeginAsync(Sha256([1]), 30_000_000))!)
         {
             await writer.WriteAsync(new byte[1_000_000], default);
             await Assert.ThrowsAsync<IOException>(() => File.WriteAllBytesAsync(others, new byte[60_000_000]));
@@ -73,21 +73,21 @@ public sealed class SmallDiskTests : IAsyncLifetime, IDisposable
             await Assert.ThrowsAsync<InvalidOperationException>(async () => await writer.WriteAsync(new byte[1], default));
             Assert.False(writer.Verifies());
             Assert.StartsWith("nothing new is kept: No space left on device", room.Store.Concern, StringComparison.Ordinal);
-            Assert.Null(room.Store.Begin(Sha256([2]), 1));
+            Assert.Null(await room.Kept.BeginAsync(Sha256([2]), 1));
         }
 
         File.Delete(others);
         room.Store.MakeRoom();
-        Assert.Null(room.Store.Begin(Sha256([2]), 1)); // not yet: the disk has just failed
-        _time.Advance(DirectoryStore.PauseAfterFailure);
+        Assert.Null(await room.Kept.BeginAsync(Sha256([2]), 1)); // not yet: the disk has just failed
+        _time.Advance(DiskBudget.PauseAfterFailure);
         room.Store.MakeRoom();
         Assert.Null(room.Store.Concern);
-        await using (var again = room.Store.Begin(Sha256([2]), 1))
+        await using (var again = await room.Kept.BeginAsync(Sha256([2]), 1))
             Assert.NotNull(again);
 
         Assert.Single(room.Log.At(LogLevel.Warning));
         Assert.Contains("The cache keeps what comes again", room.Log.All);
-        Assert.NotNull(await room.Store.ReadAsync("acme/app", small));
+        Assert.NotNull(await room.Kept.ReadAsync("acme/app", small));
         Assert.Empty(room.ComingFiles());
     }
 
@@ -95,8 +95,8 @@ public sealed class SmallDiskTests : IAsyncLifetime, IDisposable
     public async Task Content_gives_way_to_others_who_fill_the_disk()
     {
         await using var room = CacheRoom.Open(Path.Combine(Disk, "cache"), 20L << 30);
-        await room.Store.KeepAsync("acme/app", Bytes(10_000_000));
-        await room.Store.KeepAsync("acme/app", Bytes(10_000_000));
+        await room.Kept.KeepAsync("acme/app", Bytes(10_000_000));
+        await room.Kept.KeepAsync("acme/app", Bytes(10_000_000));
         await File.WriteAllBytesAsync(Path.Combine(Disk, "others"), new byte[31_000_000]);
 
         room.Store.MakeRoom();

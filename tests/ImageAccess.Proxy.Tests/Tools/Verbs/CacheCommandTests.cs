@@ -96,10 +96,10 @@ public sealed class CacheCommandTests : IDisposable
         Assert.Equal((1, 1, 48_999L), (facts.GetProperty("removed").GetInt32(), facts.GetProperty("contents").GetInt32(), facts.GetProperty("size").GetInt64()));
 
         await using var room = CacheRoom.Open(Cache);
-        Assert.True(room.Store.Holds(digests[2]));
-        Assert.True(room.Store.IsLinked(Repository("library/nginx"), digests[2]));
-        Assert.False(room.Store.IsLinked(Repository("acme/app"), digests[0]));
-        Assert.False(room.Store.IsLinked(Repository("acme/app"), digests[1]));
+        Assert.True(await room.Kept.HoldsAsync(digests[2]));
+        Assert.True(await room.Kept.IsLinkedAsync(Repository("library/nginx"), digests[2]));
+        Assert.False(await room.Kept.IsLinkedAsync(Repository("acme/app"), digests[0]));
+        Assert.False(await room.Kept.IsLinkedAsync(Repository("acme/app"), digests[1]));
     }
 
     [Fact]
@@ -135,7 +135,7 @@ public sealed class CacheCommandTests : IDisposable
     [InlineData(5000L << 40, "5000 TiB")]
     public void A_size_is_written_as_people_read_it(long bytes, string text) => Assert.Equal(text, CacheCommands.Size(bytes));
 
-    private static async Task<Digest> KeepAsync(CacheRoom room, string repository, int length) => await room.Store.KeepAsync(repository, Bytes(length));
+    private static async Task<Digest> KeepAsync(CacheRoom room, string repository, int length) => await room.Kept.KeepAsync(repository, Bytes(length));
 
     private string PathOf(Digest digest) => new Proxy.Content.Cache.CacheDirectory(Cache).PathOf(digest);
 

@@ -1,25 +1,39 @@
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Content.Cache;
 
-namespace ImageAccess.Proxy.Content.Cache;
+namespace ImageAccess.Proxy.Tests.Content.Cache;
 
-/// <summary>Everything in memory, up to a size; nothing is left after a restart.</summary>
-internal sealed class MemoryStore(long maximumSize, TimeProvider time) : IndexedStore
+/// <summary>Everything in memory, up to a size; nothing is left after a restart: the second store that keeps the conformance suite honest.</summary>
+internal sealed class MemoryStore : IContentStore
 {
+    private readonly long _maximumSize;
+    private readonly TimeProvider _time;
     private readonly Lock _changing = new();
     private readonly Dictionary<KeptContent, GrowingBytes> _bytes = [];
     private long _coming;
 
-    public override bool Holds(Digest digest) => Contents.TryFind(digest, out _);
-
-    public override CacheWriter? Begin(Digest digest, long? length) => TryReserve(length ?? 0) ? new Writer(this, digest, length ?? 0) : null;
-
-    protected override CachedContent? Open(Digest digest, string? mediaType)
+    public MemoryStore(long maximumSize, TimeProvider time)
     {
-        if (!Contents.TryFind(digest, out var content) || !content.TryHold(time.GetUtcNow()))
-            return null;
-        lock (_changing)
-            return new Content(this, content, mediaType, _bytes[content]);
+        (_maximumSize, _time) = (maximumSize, time);
+        Links = new LinkIndex(digest => Contents.TryFind(digest, out _));
     }
+
+    public ContentIndex Contents { get; } = new();
+
+    public LinkIndex Links { get; }
+
+    public ValueTask<CachedContent?> OpenAsync(ContentLink? link, CancellationToken cancellationToken)
+    {
+        if (link is null || !Contents.TryFind(link.Digest, out var content) || !content.TryHold(_time.GetUtcNow()))
+            return default;
+        lock (_changing)
+            return new(new Content(this, content, link.MediaType, _bytes[content]));
+    }
+
+    public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => new(Contents.TryFind(digest, out _));
+
+    public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) =>
+        new(TryReserve(length ?? 0) ? new Writer(this, digest, length ?? 0) : null);
 
     /// <summary>Evicts what is in the way; false where that is not enough.</summary>
     private bool TryReserve(long length)
@@ -27,11 +41,11 @@ internal sealed class MemoryStore(long maximumSize, TimeProvider time) : Indexed
         var evicted = new HashSet<Digest>();
         lock (_changing)
         {
-            if (_coming + length > maximumSize)
+            if (_coming + length > _maximumSize)
                 return false;
-            foreach (var content in Contents.Size + _coming + length > maximumSize ? Contents.LeastRecentlyUsedFirst() : [])
+            foreach (var content in Contents.Size + _coming + length > _maximumSize ? Contents.LeastRecentlyUsedFirst() : [])
             {
-                if (Contents.Size + _coming + length <= maximumSize)
+                if (Contents.Size + _coming + length <= _maximumSize)
                     break;
                 if (!content.TryRetire())
                     continue;
@@ -40,7 +54,7 @@ internal sealed class MemoryStore(long maximumSize, TimeProvider time) : Indexed
                 evicted.Add(content.Digest);
             }
 
-            if (Contents.Size + _coming + length > maximumSize)
+            if (Contents.Size + _coming + length > _maximumSize)
                 length = -1;
             else
                 _coming += length;
@@ -58,7 +72,7 @@ internal sealed class MemoryStore(long maximumSize, TimeProvider time) : Indexed
 
     private KeptContent Publish(Digest digest, GrowingBytes bytes)
     {
-        var content = new KeptContent(digest, bytes.Length, time.GetUtcNow());
+        var content = new KeptContent(digest, bytes.Length, _time.GetUtcNow());
         content.TryHold(content.LastUse);
         bytes.End();
         lock (_changing)

@@ -1,0 +1,44 @@
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Content.Cache;
+
+/// <summary>
+/// Which repositories content was seen in, and what tags last pointed to. What is in memory is there when the call returns. What was
+/// recorded last may be lost in a crash; what is left is never wrong.
+/// </summary>
+public interface ILinkStore
+{
+    /// <summary>By what the permit's repository has content; null where upstream has not answered for this digest there.</summary>
+    ValueTask<ContentLink?> FindAsync(Permit permit, Digest digest, CancellationToken cancellationToken);
+
+    /// <summary>What a tag last pointed to for these accepted media types; null where that is not known.</summary>
+    ValueTask<KnownTag?> FindTagAsync(Permit permit, Tag tag, string accept, CancellationToken cancellationToken);
+
+    /// <summary>Upstream has answered 200 for this digest in this repository, to a caller's own token.</summary>
+    /// <param name="mediaType">A manifest's media type, as upstream said it; null for a blob.</param>
+    ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType);
+
+    /// <summary>The repository has it no longer, as far as is known.</summary>
+    ValueTask UnlinkAsync(RepositoryName repository, Digest digest);
+
+    /// <param name="accept">The accepted media types, in the one form in which they are compared.</param>
+    ValueTask RecordTagAsync(RepositoryName repository, Tag tag, string accept, KnownTag known);
+
+    /// <summary>For all accepted media types.</summary>
+    ValueTask ForgetTagAsync(RepositoryName repository, Tag tag);
+}
+
+/// <summary>What a tag pointed to, and when upstream last said so.</summary>
+public sealed record KnownTag(Digest Digest, DateTimeOffset SeenAt);
+
+/// <summary>The proof that upstream itself has answered for this digest in a repository. Link stores alone make it, for who shows a permit of that repository.</summary>
+public sealed class ContentLink
+{
+    internal ContentLink(Digest digest, string? mediaType) => (Digest, MediaType) = (digest, mediaType);
+
+    public Digest Digest { get; }
+
+    /// <summary>A manifest's media type, as upstream said it; null for a blob.</summary>
+    public string? MediaType { get; }
+}
