@@ -10,7 +10,7 @@ internal sealed partial class CacheDirectory(string path)
 {
     private const UnixFileMode OwnersFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    // What .NET says of a file that another process has locked: the system's own number, by system.
+    // The HResult for a file that another process has locked is the system's own error number.
     private const int WouldBlockLinux = 11;
     private const int WouldBlockMac = 35;
     private const int SharingViolation = unchecked((int)0x80070020);
@@ -35,8 +35,8 @@ internal sealed partial class CacheDirectory(string path)
 
     public string NewComingPath() => System.IO.Path.Combine(ComingPath, Guid.NewGuid().ToString("N"));
 
-    /// <summary>Makes what is missing.</summary>
-    /// <exception cref="IOException">It cannot be made, or leads elsewhere.</exception>
+    /// <summary>Creates the folders that are missing.</summary>
+    /// <exception cref="IOException">A folder cannot be created, or is a link to another place.</exception>
     public void Create()
     {
         foreach (var folder in new[] { path, ContentPath, ComingPath })
@@ -47,7 +47,7 @@ internal sealed partial class CacheDirectory(string path)
         }
     }
 
-    /// <summary>Held until it is disposed of, by this process alone; null where another holds it.</summary>
+    /// <summary>A lock that this process holds until it is disposed of; null where another process holds it.</summary>
     public FileStream? TryLock()
     {
         try
@@ -60,14 +60,14 @@ internal sealed partial class CacheDirectory(string path)
         }
     }
 
-    /// <summary>What a process left behind that did not end well; files with other names are not ours.</summary>
+    /// <summary>Removes what a killed process left behind. Files with other names are not ours.</summary>
     public void EmptyComing()
     {
         foreach (var file in Directory.EnumerateFiles(ComingPath).Where(file => ComingName().IsMatch(System.IO.Path.GetFileName(file))))
             File.Delete(file);
     }
 
-    /// <summary>Puts a finished file into its place, over one that may be there.</summary>
+    /// <summary>Moves a finished file to its place, and replaces the one that may be there.</summary>
     public void Publish(string coming, Digest digest)
     {
         var place = PathOf(digest);
@@ -89,7 +89,7 @@ internal sealed partial class CacheDirectory(string path)
         return file.Exists && IsContent(file.Attributes, file.Length, digest) ? new KeptContent(digest, file.Length, new DateTimeOffset(file.LastWriteTimeUtc)) : null;
     }
 
-    /// <summary>All contents; what lies elsewhere or is named otherwise is not ours, and left alone.</summary>
+    /// <summary>All contents. Files in other places or with other names are not ours, and are left alone.</summary>
     public IEnumerable<KeptContent> FindAll()
     {
         foreach (var algorithm in new[] { "sha256", "sha512" })
@@ -127,7 +127,7 @@ internal sealed partial class CacheDirectory(string path)
                 : null;
     }
 
-    /// <summary>A file itself; without length, only where that is what the digest says: else it may be no file at all.</summary>
+    /// <summary>It is a plain file. An empty one counts only for the digest of nothing: else it may not be a file at all.</summary>
     private static bool IsContent(FileAttributes attributes, long length, Digest digest) =>
         (attributes & (FileAttributes.Directory | FileAttributes.ReparsePoint | FileAttributes.Device)) == FileAttributes.None
         && (length > 0 || DigestCheck.Verifies(digest, []));

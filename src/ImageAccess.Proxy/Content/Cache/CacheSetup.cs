@@ -39,7 +39,7 @@ internal sealed class CacheDirectoryValidation : IValidateOptions<CacheOptions>
         options.FaultOfDirectory() is { } fault ? ValidateOptionsResult.Fail(fault) : ValidateOptionsResult.Success;
 }
 
-/// <summary>Without a cache the proxy does its work, only slower.</summary>
+/// <summary>A cache that cannot be used degrades the proxy: it works without it, but slower.</summary>
 internal sealed class CacheHealth(DirectoryStore store) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>

@@ -1,8 +1,8 @@
 namespace ImageAccess.Proxy.Content.Cache;
 
 /// <summary>
-/// What happens off the request path: takes the directory at the start and later when it could not be had, finds what is in it, makes
-/// room, and writes down what is remembered.
+/// The work in the background: opens the directory, at the start or as soon as that is possible, finds the content in it, evicts old
+/// content, and writes the journal.
 /// </summary>
 internal sealed class CacheUpkeep(DirectoryStore store, TimeProvider time) : BackgroundService
 {
@@ -19,7 +19,7 @@ internal sealed class CacheUpkeep(DirectoryStore store, TimeProvider time) : Bac
         await base.StartAsync(cancellationToken);
     }
 
-    /// <summary>Writes what is pending, and gives a disk that fails a moment longer.</summary>
+    /// <summary>Writes what is pending; a failing disk gets a grace period.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         store.CompleteJournal();

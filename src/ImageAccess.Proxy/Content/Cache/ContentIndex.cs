@@ -18,12 +18,12 @@ internal sealed class KeptContent(Digest digest, long length, DateTimeOffset las
 
     public DateTimeOffset LastUse => new(Volatile.Read(ref _lastUse), TimeSpan.Zero);
 
-    /// <summary>The last use as the disk knows it. Of the one who looks after the disk alone.</summary>
+    /// <summary>The last use as the file's time says. Only the background work reads or writes it.</summary>
     public DateTimeOffset LastUseOnDisk { get; set; } = lastUse;
 
     public bool IsGone => Volatile.Read(ref _holders) == Gone;
 
-    /// <summary>From now on it is not evicted, until as many times released; false where it is gone.</summary>
+    /// <summary>Prevents eviction until <see cref="Release"/> was called as often; false where the content is gone.</summary>
     public bool TryHold(DateTimeOffset now)
     {
         var holders = Volatile.Read(ref _holders);
@@ -44,10 +44,10 @@ internal sealed class KeptContent(Digest digest, long length, DateTimeOffset las
 
     public void Release() => Interlocked.Decrement(ref _holders);
 
-    /// <summary>Nobody holds it, and from now on nobody can.</summary>
+    /// <summary>Marks the content as gone, unless somebody holds it.</summary>
     public bool TryRetire() => Interlocked.CompareExchange(ref _holders, Gone, 0) == 0;
 
-    /// <summary>Not written for less than a second: what is hot is read by all processors.</summary>
+    /// <summary>Written at most once a second: all processors read what is hot.</summary>
     private void Use(DateTimeOffset now)
     {
         if (now.UtcTicks - Volatile.Read(ref _lastUse) > TimeSpan.TicksPerSecond)
@@ -55,7 +55,7 @@ internal sealed class KeptContent(Digest digest, long length, DateTimeOffset las
     }
 }
 
-/// <summary>All finished content by its digest, and what it measures together.</summary>
+/// <summary>All finished content by its digest, and its total size.</summary>
 internal sealed class ContentIndex
 {
     private readonly ConcurrentDictionary<Digest, KeptContent> _all = new();

@@ -3,7 +3,7 @@ using ImageAccess.Core.Oci;
 
 namespace ImageAccess.Proxy.Content.Cache;
 
-/// <summary>Whether bytes are what a digest says, told as they come.</summary>
+/// <summary>Checks bytes against a digest as they arrive.</summary>
 internal sealed class DigestCheck(Digest digest) : IDisposable
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(AlgorithmOf(digest));
@@ -17,7 +17,7 @@ internal sealed class DigestCheck(Digest digest) : IDisposable
 
     public void Append(ReadOnlySpan<byte> bytes) => _hash.AppendData(bytes);
 
-    /// <summary>Of all bytes so far; more may come.</summary>
+    /// <summary>Whether all bytes so far match; more may be appended.</summary>
     public bool Verifies()
     {
         Span<byte> hash = stackalloc byte[SHA512.HashSizeInBytes];

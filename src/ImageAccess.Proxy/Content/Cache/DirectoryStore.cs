@@ -5,12 +5,12 @@ using Microsoft.Win32.SafeHandles;
 namespace ImageAccess.Proxy.Content.Cache;
 
 /// <summary>
-/// Content in files, verified before they get their name; small ones in memory as well. While the directory cannot be used, nothing
-/// is kept and everything else goes on.
+/// Content in files, which are verified before they get their name; small content is in memory as well. While the directory cannot be
+/// used, nothing is kept, and pulls go on without it.
 /// </summary>
 internal sealed class DirectoryStore : IContentStore, IDisposable
 {
-    /// <summary>The file's time follows the last use at this distance.</summary>
+    /// <summary>A file's time is set to the content's last use when it is wrong by this much.</summary>
     public static readonly TimeSpan TouchAfter = TimeSpan.FromHours(1);
 
     private readonly CacheOptions _options;
@@ -34,7 +34,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
 
     public ContentIndex Contents { get; } = new();
 
-    /// <summary>Kept in the same directory; those of evicted content go with it.</summary>
+    /// <summary>Links and tags, in the same directory. The links of evicted content are removed with it.</summary>
     public LinkIndex Links { get; }
 
     public DiskBudget Budget { get; }
@@ -50,8 +50,8 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
     public bool IsOpen => _open is not null;
 
     /// <summary>
-    /// Takes the directory for this process and brings back what was known. The content is not looked at: <see cref="Scan"/> does that,
-    /// afterwards and in the background.
+    /// Locks the directory for this process and reads the journal of links and tags. <see cref="Scan"/> finds the content afterwards, in
+    /// the background.
     /// </summary>
     public bool TryOpen()
     {
@@ -63,7 +63,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
             held = directory.TryLock() ?? throw new IOException("another process uses it");
             directory.EmptyComing();
             var journal = new IndexJournal(directory, Links, _time, _logger);
-            // Later than at the start, tags may have been forgotten meanwhile, and must not come back.
+            // When the directory is opened late, a tag may have been forgotten meanwhile: it must not come back.
             var isLate = _isLate;
             journal.Load(line => !isLate || line is LinkLine or EvictedLine);
             Links.Changed = journal.Add;
@@ -82,7 +82,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
         }
     }
 
-    /// <summary>Finds the content that is there. Until it ends, whoever asks for one has it looked for.</summary>
+    /// <summary>Finds the content that is there. Until this has ended, each request looks for its content on the disk.</summary>
     public void Scan(CancellationToken cancellationToken)
     {
         if (_open is not { } open)
@@ -105,7 +105,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
         Budget.WantRoom(0);
     }
 
-    /// <summary>Writes changes of links and tags, until there are no more.</summary>
+    /// <summary>Writes changes of links and tags until <see cref="CompleteJournal"/> is called.</summary>
     public Task WriteJournalAsync(CancellationToken cancellationToken) => _open?.Journal.RunAsync(cancellationToken) ?? Task.CompletedTask;
 
     public void CompleteJournal()
@@ -120,8 +120,8 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
 
     public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) => new(Begin(digest, length ?? 0));
 
-    /// <summary>Evicts what was not used for the longest time, as far as it must.</summary>
-    /// <returns>How many contents gave way.</returns>
+    /// <summary>Evicts the least recently used content, as much as is necessary.</summary>
+    /// <returns>How many contents were evicted.</returns>
     public int MakeRoom()
     {
         if (_open is not { } open || !_isScanned)
@@ -150,7 +150,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
         return evicted.Count;
     }
 
-    /// <summary>Brings the last uses to disk that are known there wrongly by this much.</summary>
+    /// <summary>Sets the times of files that differ from the last use by this much.</summary>
     public void Touch(TimeSpan distance)
     {
         if (_open is not { } open)
@@ -166,7 +166,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                // It was evicted meanwhile, or its age is lost: nothing worse.
+                // It was evicted meanwhile, or its last use is lost. Neither does harm.
             }
         }
     }
@@ -178,7 +178,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
         _open = null;
     }
 
-    /// <summary>What is found damaged is no content any more; whoever reads it still may end.</summary>
+    /// <summary>Removes damaged content. Those who are reading it may finish.</summary>
     internal void Drop(KeptContent content, string reason)
     {
         lock (_publishing)
@@ -250,7 +250,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
         }
         catch (IOException)
         {
-            content.Release(); // too many files are open, or the like: it is not this content's fault
+            content.Release(); // too many open files, for example: the content is not damaged
         }
 
         return null;
@@ -284,7 +284,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
         return Contents.TryFind(digest, out content) ? content : null;
     }
 
-    /// <summary>A time that is yet to come would make it stay for ever.</summary>
+    /// <summary>A time in the future counts as now: else the content would never be evicted.</summary>
     private void Admit(KeptContent found)
     {
         var now = _time.GetUtcNow();
@@ -316,7 +316,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
     {
         lock (_publishing)
         {
-            // What is no longer in the index has been replaced: the file is another's.
+            // Content that is no longer in the index was replaced: the file belongs to the new one.
             if (!content.TryRetire() || !Contents.Remove(content))
                 return false;
             TryDelete(open.Directory.PathOf(content.Digest));

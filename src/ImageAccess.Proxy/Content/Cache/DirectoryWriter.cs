@@ -7,7 +7,7 @@ namespace ImageAccess.Proxy.Content.Cache;
 /// <summary>A file under a name of its own, until it is published.</summary>
 internal sealed class DirectoryWriter : CacheWriter
 {
-    /// <summary>Beyond what was said to come, room is reserved in pieces of this size.</summary>
+    /// <summary>When more comes than was announced, room is reserved in pieces of this size.</summary>
     private const long Piece = 4 * 1024 * 1024;
 
     private readonly DirectoryStore _store;
@@ -123,7 +123,7 @@ internal sealed class DirectoryWriter : CacheWriter
         }
     }
 
-    /// <summary>A stream, for it alone is given the file's mode; it is read and written through its handle.</summary>
+    /// <summary>A stream, because only a stream can be created with a file mode. It is read and written through its handle.</summary>
     private FileStream Open()
     {
         var options = OwnerFile.Options(FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);

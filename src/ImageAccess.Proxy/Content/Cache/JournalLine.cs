@@ -9,8 +9,8 @@ using ImageAccess.Core.Oci;
 namespace ImageAccess.Proxy.Content.Cache;
 
 /// <summary>
-/// A change of links or tags. As a line: its kind, its fields and a checksum (CRC-32C), between tabs, in printable ASCII;
-/// what does not fit is not remembered, what does not read is no line.
+/// A change of links or tags. It is written as its kind, its fields and a checksum (CRC-32C), separated by tabs, in printable ASCII.
+/// What does not fit is not written; what cannot be read is skipped.
 /// </summary>
 internal abstract record JournalLine
 {
@@ -42,8 +42,8 @@ internal abstract record JournalLine
     }
 
     /// <param name="line">Without its end.</param>
-    /// <param name="names">Names that were read before: each is kept once.</param>
-    /// <returns>Null where it is not a line as it was written here.</returns>
+    /// <param name="names">Names that were read before, so that equal names share one object.</param>
+    /// <returns>Null where the line was not written by this class, or is damaged.</returns>
     public static JournalLine? Read(ReadOnlySpan<byte> line, Dictionary<string, RepositoryName> names)
     {
         if (line.Length < 9

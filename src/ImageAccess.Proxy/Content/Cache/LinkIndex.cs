@@ -18,7 +18,7 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
     /// <summary>Sets of accepted media types of one tag.</summary>
     public const int MaximumForms = 16;
 
-    /// <summary>A tag that was seen again is not told to the journal before that.</summary>
+    /// <summary>When a tag is seen again unchanged, the journal is told at most this often.</summary>
     public static readonly TimeSpan TellAgain = TimeSpan.FromMinutes(1);
 
     private readonly Lock _changing = new();
@@ -28,7 +28,7 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
     private int _linksAtNextLook = MaximumLinksToNothing;
     private int _tagCount;
 
-    /// <summary>Is told each change, within the change: it must be quick.</summary>
+    /// <summary>Called for each change, under the lock: it must be quick.</summary>
     public Action<JournalLine>? Changed { get; set; }
 
     public int Count => Volatile.Read(ref _linkCount) + Volatile.Read(ref _tagCount);
@@ -92,7 +92,7 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
         return default;
     }
 
-    /// <summary>All links of content that was evicted.</summary>
+    /// <summary>Removes all links to evicted content.</summary>
     public void Forget(IReadOnlySet<Digest> evicted)
     {
         if (evicted.Count == 0)
@@ -105,13 +105,13 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
         }
     }
 
-    /// <summary>What a journal told. Nothing else may happen meanwhile.</summary>
+    /// <summary>Applies the lines of a journal. Nothing else may change the index meanwhile.</summary>
     public void Apply(IEnumerable<JournalLine> lines)
     {
         var (order, linkedAt, evictedAt) = (0, new Dictionary<LinkKey, int>(), new Dictionary<Digest, int>());
         lock (_changing)
         {
-            _linksAtNextLook = int.MaxValue; // what content is there, nobody knows yet
+            _linksAtNextLook = int.MaxValue; // it is not known yet what content is there
             foreach (var line in lines)
             {
                 order++;
@@ -146,7 +146,7 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
         }
     }
 
-    /// <summary>Everything, in lines that make it anew. What was told before is in it, what is told afterwards is not.</summary>
+    /// <summary>Everything, as lines of a new journal. Changes before this call are in it, changes after it are not.</summary>
     public IReadOnlyList<JournalLine> Snapshot(Action within)
     {
         lock (_changing)
@@ -236,7 +236,7 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
         return true;
     }
 
-    /// <summary>The tenth that was not seen for the longest time.</summary>
+    /// <summary>Removes the tenth that has not been seen for the longest time.</summary>
     private void RemoveOldTags()
     {
         var old = _tags.Select(pair => (pair.Key, SeenAt: pair.Value.Max(form => form.Known.SeenAt))).OrderBy(pair => pair.SeenAt);
@@ -248,6 +248,6 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
 
     private readonly record struct TagKey(RepositoryName Repository, string Tag);
 
-    /// <param name="ToldAt">The time as the journal knows it.</param>
+    /// <param name="ToldAt">When the tag was seen, as the journal says.</param>
     private sealed record TagForm(string Accept, KnownTag Known, DateTimeOffset ToldAt);
 }

@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ImageAccess.Proxy.Content.Cache;
 
-/// <summary>Small contents in memory, up to a size in all; those that were asked for again stay longest.</summary>
+/// <summary>Small contents in memory, up to a total size. Those that are used again stay longest.</summary>
 internal sealed class SmallContents
 {
     public const int Largest = 64 * 1024;
@@ -15,7 +15,7 @@ internal sealed class SmallContents
 
     public long Size => Interlocked.Read(ref _size);
 
-    /// <summary>All bytes of a small content, verified once more.</summary>
+    /// <summary>Reads a small content whole and verifies it again.</summary>
     /// <exception cref="InvalidDataException">They are not what the digest says.</exception>
     public static byte[] Read(SafeFileHandle handle, KeptContent content)
     {
@@ -30,7 +30,7 @@ internal sealed class SmallContents
     {
         if (content.Length > Largest || !_all.TryGetValue(content, out var kept))
             return null;
-        kept.WasAsked = true;
+        kept.WasUsed = true;
         return kept.Bytes;
     }
 
@@ -45,9 +45,9 @@ internal sealed class SmallContents
             _size += bytes.Length;
             while (_size > Bound && _order.TryDequeue(out var oldest))
             {
-                if (oldest.WasAsked && _all.ContainsKey(oldest.Content))
+                if (oldest.WasUsed && _all.ContainsKey(oldest.Content))
                 {
-                    oldest.WasAsked = false;
+                    oldest.WasUsed = false;
                     _order.Enqueue(oldest);
                     continue;
                 }
@@ -58,7 +58,7 @@ internal sealed class SmallContents
         }
     }
 
-    /// <summary>Its memory follows when its turn comes.</summary>
+    /// <summary>Its bytes count until its turn in the queue comes.</summary>
     public void Remove(KeptContent content) => _all.TryRemove(content, out _);
 
     private sealed class Kept(KeptContent content, byte[] bytes)
@@ -67,6 +67,6 @@ internal sealed class SmallContents
 
         public byte[] Bytes => bytes;
 
-        public bool WasAsked { get; set; }
+        public bool WasUsed { get; set; }
     }
 }

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Primitives;
 namespace ImageAccess.Proxy.Content.Serving;
 
 /// <summary>
-/// The set of media types that a client accepts, in the one form in which two sets are compared: what a tag points to depends on it.
+/// Normalizes the set of media types that a client accepts, so that two sets can be compared: what a tag points to depends on them.
 /// </summary>
 internal sealed class AcceptForms
 {

@@ -20,7 +20,7 @@ internal sealed record BlobRange(long? From, long? To)
             : null;
 }
 
-/// <summary>The bytes of a blob that an answer has.</summary>
+/// <summary>The bytes of a blob that an answer contains.</summary>
 /// <param name="Start">The first byte.</param>
 /// <param name="End">Behind the last byte; null where the length is not known.</param>
 /// <param name="Total">The blob's length.</param>
@@ -38,7 +38,7 @@ internal readonly record struct BlobPart(long Start, long? End, long? Total, boo
         return new BlobPart(start, end, length, IsPart: true);
     }
 
-    /// <summary>The answer's head; false where there is no body to follow, because the range lies outside.</summary>
+    /// <summary>Writes the answer's head; false where no body follows, because the range is outside of the blob.</summary>
     public bool Prepare(HttpContext http, Digest digest)
     {
         var headers = http.Response.Headers;
@@ -60,7 +60,7 @@ internal readonly record struct BlobPart(long Start, long? End, long? Total, boo
         return true;
     }
 
-    /// <summary>Read straight into what goes out.</summary>
+    /// <summary>Sends kept content. It is read straight into the output buffer.</summary>
     public async Task SendAsync(ClientRequest client, CachedContent content)
     {
         var body = client.Http.Response.BodyWriter;

@@ -6,7 +6,7 @@ using ImageAccess.Proxy.Foundation.DockerHub;
 
 namespace ImageAccess.Proxy.Content.Serving;
 
-/// <summary>Blobs: from what is kept, from a download that is under way, or by one that begins now.</summary>
+/// <summary>Serves blobs: from the store, from a download that is under way, or by one that begins now.</summary>
 internal sealed class BlobServer(
     IContentStore contents, ILinkStore links, Fills fills, UpstreamRegistry upstream, UpstreamRelay relay, ContentMetrics metrics, TimeProvider time)
 {
@@ -66,6 +66,11 @@ internal sealed class BlobServer(
                     fills.Begin(fill, claim, answer, Resume(client, request));
                 }
             }
+        }
+        catch
+        {
+            answer?.Dispose();
+            throw;
         }
         finally
         {
@@ -135,7 +140,7 @@ internal sealed class BlobServer(
                 return ContentAnswer.Of(await relay.ReadAsync(client, request));
             var part = BlobPart.Of(range, fill.Total);
             if (part.Start > 0 && fill.State == FillState.Coming && !fill.Shows(part.Start))
-                return ContentAnswer.Of(await relay.ReadAsync(client, request)); // far ahead of what is there
+                return ContentAnswer.Of(await relay.ReadAsync(client, request)); // far ahead of what has come so far
             metrics.Served(Kind, ContentSource.Upstream);
             if (!part.Prepare(client.Http, request.Digest))
                 return ContentAnswer.Kept(ContentSource.Upstream);
@@ -157,7 +162,7 @@ internal sealed class BlobServer(
             if (offset == end && (end > 0 || fill.State == FillState.Done))
                 return;
 
-            var state = fill.State; // before the read: what it says of nothing read is then true
+            var state = fill.State; // read before the bytes: if none are there, it says why
             var memory = body.GetMemory(BlobPart.BufferSize);
             var count = offset == end ? 0 : await fill.ReadAsync(memory.Length > end - offset ? memory[..(int)(end - offset)] : memory, offset, client.Aborted);
             if (count > 0)

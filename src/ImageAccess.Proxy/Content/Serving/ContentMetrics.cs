@@ -8,7 +8,7 @@ internal enum ContentSource
     Upstream,
     Cache,
 
-    /// <summary>Kept, and not asked for again, because upstream could not answer.</summary>
+    /// <summary>Kept, and served because upstream could not answer.</summary>
     Stale,
 }
 

@@ -2,19 +2,19 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Content.Serving;
 
-/// <summary>How long what is kept counts: the section <c>Cache</c>, beside its place and size.</summary>
+/// <summary>How long kept content may be served: the section <c>Cache</c>, beside the keys for its place and size.</summary>
 public sealed class ContentOptions
 {
-    /// <summary>How long a tag's last known digest serves without a question to upstream.</summary>
+    /// <summary>How long a tag's last known digest is served without a request to upstream.</summary>
     public TimeSpan TagFreshness { get; set; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>How long it serves while upstream cannot answer.</summary>
+    /// <summary>How long it is served while upstream cannot answer.</summary>
     public TimeSpan StaleFor { get; set; } = TimeSpan.FromHours(24);
 
-    /// <summary>A tag that upstream says is missing serves as if upstream could not answer.</summary>
+    /// <summary>When upstream says that a tag is missing, the tag is served as if upstream could not answer.</summary>
     public bool StaleWhenMissing { get; set; }
 
-    /// <summary>The part of a blob from which on its download is finished although nobody waits for it any more; 1 for never.</summary>
+    /// <summary>When this part of a blob has come, its download is finished even if no client waits for it any more; 1 for never.</summary>
     public double FinishFrom { get; set; } = 0.5;
 }
 

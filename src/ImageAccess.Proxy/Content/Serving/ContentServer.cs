@@ -5,8 +5,8 @@ using ImageAccess.Proxy.Content.Upstream;
 namespace ImageAccess.Proxy.Content.Serving;
 
 /// <summary>
-/// Content for those who show a permit: kept where it was verified and upstream has named it in this very repository, else from upstream
-/// with the caller's own token.
+/// Serves content to those who show a permit: kept content, where it was verified and upstream has named it in this very repository;
+/// else upstream's, fetched with the caller's own token.
 /// </summary>
 public sealed class ContentServer
 {

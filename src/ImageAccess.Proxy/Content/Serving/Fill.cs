@@ -14,19 +14,19 @@ internal enum FillState
     /// <summary>All of it is there and is what its digest says.</summary>
     Done,
 
-    /// <summary>It cannot be kept: who reads it goes on by itself.</summary>
+    /// <summary>It cannot be kept: each reader fetches the rest for itself.</summary>
     Unkept,
 
-    /// <summary>Upstream broke off for good, or sent something else than the digest says.</summary>
+    /// <summary>Upstream broke off and could not resume, or sent something else than the digest says.</summary>
     Failed,
 
-    /// <summary>Nobody waited for it any more.</summary>
+    /// <summary>No reader was left.</summary>
     Abandoned,
 }
 
 /// <summary>
-/// One download of one blob, however many read it. Each reader goes at its own pace over what is there so far; the last byte is shown
-/// to nobody before the whole has been verified, so that what is wrong ends in a broken connection and never in a complete answer.
+/// One download of one blob, for any number of readers. Each reader follows at its own pace. Nobody sees the last byte before the whole
+/// has been verified, so that wrong content ends in a broken connection and never in a complete answer.
 /// </summary>
 internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeProvider time) : IAsyncDisposable
 {
@@ -85,7 +85,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         }
     }
 
-    /// <summary>A reader comes; it must leave.</summary>
+    /// <summary>Adds a reader, which must call <see cref="Leave"/>; false where there is nothing to follow any more.</summary>
     public bool TryJoin()
     {
         lock (_gate)
@@ -97,7 +97,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         }
     }
 
-    /// <param name="finishFrom">The part from which on the download is worth its end without readers.</param>
+    /// <param name="finishFrom">From this part on, the download is finished without readers.</param>
     public void Leave(double finishFrom)
     {
         var isLast = false;
@@ -107,7 +107,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
             _abandoned.Cancel();
     }
 
-    /// <summary>Reads from an offset what may be seen by now.</summary>
+    /// <summary>Reads from an offset what may be seen so far; 0 where that is nothing.</summary>
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken)
     {
         var visible = Visible() - offset;
@@ -118,17 +118,17 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         return CopyLatest(buffer.Span, offset) is > 0 and var copied ? copied : await writer.ReadAsync(buffer, offset, cancellationToken);
     }
 
-    /// <summary>Whether the byte at this offset may be seen by now.</summary>
+    /// <summary>Whether the byte at this offset may be seen.</summary>
     public bool Shows(long offset) => Visible() > offset;
 
-    /// <summary>Until there is more than this, or the end.</summary>
+    /// <summary>Completes when the byte at this offset may be seen, or the download has ended.</summary>
     public Task ChangedAsync(long offset, CancellationToken cancellationToken)
     {
         lock (_gate)
             return State != FillState.Coming || Shows(offset) ? Task.CompletedTask : _changed.Task.WaitAsync(cancellationToken);
     }
 
-    /// <summary>Nobody needs it any more.</summary>
+    /// <summary>Stops the download.</summary>
     public void Abandon()
     {
         lock (_gate)
@@ -138,7 +138,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         }
     }
 
-    /// <summary>Whoever has done with it says so: its place becomes free once it has ended and nobody reads it.</summary>
+    /// <summary>Called by the download and by each reader at its end. The last one frees the writer.</summary>
     public async ValueTask DisposeAsync()
     {
         lock (_gate)
@@ -152,7 +152,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         _abandoned.Dispose();
     }
 
-    /// <summary>Bytes that may be seen: of what is not verified yet, all but the last.</summary>
+    /// <summary>How many bytes may be seen: all but the last, until the content is verified.</summary>
     private long Visible() => State == FillState.Done ? writer.Length : Math.Max(0, total is { } all ? Math.Min(writer.Length, all - 1) : writer.Length - 1);
 
     private async Task<FillState> DownloadAsync(HttpResponseMessage answer, Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
@@ -203,12 +203,12 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
             throw new IOException("upstream's answer ends too early");
     }
 
-    /// <summary>What came last is there for those who follow closely, until the next comes: they need not read it from the store.</summary>
+    /// <summary>Keeps the latest piece in memory until the next comes, so that readers who follow closely need not read it from the store.</summary>
     private void Show(ReadOnlyMemory<byte> bytes)
     {
         lock (_latestGate)
             (_latest, _latestStart) = (bytes, writer.Length - bytes.Length);
-        Tell();
+        Notify();
     }
 
     private int CopyLatest(Span<byte> buffer, long offset)
@@ -236,7 +236,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         }
     }
 
-    /// <summary>Readers have it all once it is verified; whether it is on disk is not theirs to wait for.</summary>
+    /// <summary>Readers see all of it once it is verified. They do not wait until it is on disk.</summary>
     private async Task<FillState> FinishAsync()
     {
         if (!writer.Verifies())
@@ -248,7 +248,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The store tells of it. It is not kept, but it is right, and all there for those who read it now.
+            // The store logs it. The content is not kept, but it is right, and its readers have all of it.
         }
 
         return FillState.Done;
@@ -258,10 +258,10 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
     {
         lock (_gate)
             State = state;
-        Tell();
+        Notify();
     }
 
-    /// <summary>The rest from where it broke, if upstream gives exactly that.</summary>
+    /// <summary>Asks for the rest, from the byte at which the download broke; null where upstream does not send exactly that.</summary>
     private async Task<HttpResponseMessage?> ResumeAsync(Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
     {
         try
@@ -280,7 +280,7 @@ internal sealed class Fill(Digest digest, CacheWriter writer, long? total, TimeP
         }
     }
 
-    private void Tell()
+    private void Notify()
     {
         TaskCompletionSource changed;
         lock (_gate)

@@ -4,14 +4,14 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Content.Serving;
 
-/// <summary>The downloads under way: one for each digest, whoever asks. Who comes first begins it; the others wait for its beginning.</summary>
+/// <summary>The downloads under way, one for each digest. The first client begins the download; the others wait until it has begun.</summary>
 internal sealed class Fills(ContentMetrics metrics, IOptions<ContentOptions> options, ILogger<Fills> logger) : IHostedService
 {
     private readonly ConcurrentDictionary<Digest, TaskCompletionSource<Fill?>> _coming = new();
     private readonly ConcurrentDictionary<Fill, Task> _running = new();
 
-    /// <summary>The download of this digest, once it has begun; null where it never will.</summary>
-    /// <param name="claim">To be ended by <see cref="Begin"/> or <see cref="Release"/> where the download is the caller's to begin; else null.</param>
+    /// <summary>The download of this digest, as soon as it has begun; null where it does not begin.</summary>
+    /// <param name="claim">Not null where it is up to the caller to begin the download, by <see cref="Begin"/>, or not to, by <see cref="Release"/>.</param>
     public Task<Fill?> Find(Digest digest, out TaskCompletionSource<Fill?>? claim)
     {
         var own = new TaskCompletionSource<Fill?>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -20,14 +20,14 @@ internal sealed class Fills(ContentMetrics metrics, IOptions<ContentOptions> opt
         return found.Task;
     }
 
-    /// <summary>It does not begin: whoever waits asks for itself.</summary>
+    /// <summary>The download does not begin: those who wait fetch for themselves.</summary>
     public void Release(Digest digest, TaskCompletionSource<Fill?> claim)
     {
         _coming.TryRemove(KeyValuePair.Create(digest, claim));
         claim.TrySetResult(null);
     }
 
-    /// <summary>It has begun; its first reader has joined.</summary>
+    /// <summary>Begins the download, with its first reader.</summary>
     public void Begin(Fill fill, TaskCompletionSource<Fill?> claim, HttpResponseMessage answer, Func<long, CancellationToken, Task<HttpResponseMessage>> resume)
     {
         fill.TryJoin();
@@ -43,7 +43,7 @@ internal sealed class Fills(ContentMetrics metrics, IOptions<ContentOptions> opt
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>Requests have ended by then; what nobody reads is given up.</summary>
+    /// <summary>Stops the downloads that go on without readers: all requests have ended by now.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         foreach (var fill in _running.Keys)

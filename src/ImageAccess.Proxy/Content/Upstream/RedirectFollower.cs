@@ -28,7 +28,7 @@ internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageI
         var target = Next(request.RequestUri!, first);
         for (var hop = 1; ; hop++)
         {
-            var answer = await redirects.SendAsync(Ask(request, target), cancellationToken);
+            var answer = await redirects.SendAsync(RequestTo(request, target), cancellationToken);
             if (!IsRedirect(answer.StatusCode))
                 return Accept(answer, first);
 
@@ -52,15 +52,15 @@ internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageI
             : throw new UpstreamException($"upstream redirects to {target.Scheme}://{target.IdnHost}:{target.Port}, which Upstream:RedirectHosts does not list");
     }
 
-    private static HttpRequestMessage Ask(HttpRequestMessage request, Uri target)
+    private static HttpRequestMessage RequestTo(HttpRequestMessage request, Uri target)
     {
-        var ask = new HttpRequestMessage(request.Method, target) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        ask.Headers.UserAgent.Add(UpstreamConnections.OwnUserAgent);
-        ask.Headers.Range = request.Headers.Range;
-        return ask;
+        var next = new HttpRequestMessage(request.Method, target) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        next.Headers.UserAgent.Add(UpstreamConnections.OwnUserAgent);
+        next.Headers.Range = request.Headers.Range;
+        return next;
     }
 
-    /// <summary>Content, or a range that it does not have. Anything else speaks of the signed address, which is not the client's business.</summary>
+    /// <summary>Content, or a range that it does not have. Any other status is about the signed address, which does not concern the client.</summary>
     private static HttpResponseMessage Accept(HttpResponseMessage answer, HttpResponseMessage redirect)
     {
         if ((int)answer.StatusCode is not (200 or 206 or 416))

@@ -86,7 +86,7 @@ public sealed class SmallDiskTests : IAsyncLifetime, IDisposable
             Assert.NotNull(again);
 
         Assert.Single(room.Log.At(LogLevel.Warning));
-        Assert.Contains("The cache keeps what comes again", room.Log.All);
+        Assert.Contains("The cache keeps new content again", room.Log.All);
         Assert.NotNull(await room.Kept.ReadAsync("acme/app", small));
         Assert.Empty(room.ComingFiles());
     }
