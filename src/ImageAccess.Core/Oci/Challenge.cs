@@ -6,7 +6,7 @@ namespace ImageAccess.Core.Oci;
 /// A Bearer challenge: where a token is to be had and for what (RFC 6750 section 3; distribution, "Token Authentication").
 /// Realms and the other values are read without their quotes.
 /// </summary>
-/// <param name="Realm">The token face's address.</param>
+/// <param name="Realm">The address of the token service.</param>
 /// <param name="Service">The registry's name at the token service.</param>
 public sealed record Challenge(string Realm, string Service)
 {

@@ -12,9 +12,9 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>
-/// The one place that words a denial for the client in front of it. Every client gets the message in the reason phrase
-/// and in the body; a mirror's client also gets the answer at which it is known to give up, where one is known:
-/// after any other it would quietly pull the denied image from Docker Hub. Under Docker Hub's own names there is nothing to hold.
+/// Answers a denied request in the form that its client understands. Every client gets the message in the reason phrase and in the body.
+/// A mirror's client falls back to Docker Hub after most errors, and would pull the denied image there; so it gets the answer, where one
+/// is known, after which it gives up: it is held. Under Docker Hub's own names a client has no other registry, and nothing is held.
 /// </summary>
 public sealed class DenialResponses(IOptions<MirrorOptions> options)
 {
@@ -27,11 +27,11 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     private static readonly string ZeroDigest = "sha256:" + new string('0', 64);
 
     public Task WriteAsync(
-        HttpContext http, RegistryFace face, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
+        HttpContext http, RegistryAddress address, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
     {
         http.Response.Headers[DecisionHeader] = decisionId;
         var family = ClientFamilies.Of(http.Request.Headers.UserAgent);
-        var holds = options.Value.Hold && !face.IsDockerHub;
+        var holds = options.Value.Hold && !address.IsDockerHub;
         if (holds && request is ManifestRequest { Action: RegistryAction.Pull } manifest && TryHold(http, manifest, family, MessageOf(decision), out var held))
             return held;
 
@@ -39,15 +39,15 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         return DenyAsync(http, request.Repository, decision, decisionId, policyVersion, code, isFinal: holds && EndsHold(request, family));
     }
 
-    /// <summary>A token for a denied repository: the client shows this of it, and asks for nothing more.</summary>
+    /// <summary>Answers a request for a token of a denied repository; the client shows the message and asks no further.</summary>
     public static Task WriteTokenAsync(HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion)
     {
         http.Response.Headers[DecisionHeader] = decisionId;
         return DenyAsync(http, repository, decision, decisionId, policyVersion, Denied, isFinal: false);
     }
 
-    /// <param name="code">The code of a denial that is one.</param>
-    /// <param name="isFinal">Also what cannot be told for now is denied.</param>
+    /// <param name="code">The error's code when the answer is 403.</param>
+    /// <param name="isFinal">The answer is 403 even when the publisher could not be verified for now, which is 503 otherwise.</param>
     private static Task DenyAsync(
         HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion, string code, bool isFinal)
     {
@@ -64,16 +64,16 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
 
     private static string MessageOf(AccessDecision decision) => decision.Message ?? throw new InvalidOperationException("A denial has a message.");
 
-    /// <summary>The answer at which a family gives up on a mirror's image, where one is known.</summary>
+    /// <summary>The answer after which this family of clients gives up and does not fall back to Docker Hub, where one is known.</summary>
     private static bool TryHold(
         HttpContext http, ManifestRequest request, ClientFamily family, string message, [NotNullWhen(true)] out Task? answer)
     {
         answer = (family, request) switch
         {
             (ClientFamily.ClassicDocker, _) => RefuseAsync(500, " (no such process)"),
-            (ClientFamily.Containerd, { NamesDockerHub: true, Method: "HEAD", Reference.IsTag: true }) => PromiseIndexAsync(),
+            (ClientFamily.Containerd, { NamesDockerHub: true, Method: "HEAD", Reference.IsTag: true }) => AnswerUnknownIndexAsync(),
             (ClientFamily.Containerd, { NamesDockerHub: true, Method: "HEAD" }) => RefuseAsync(300, ""),
-            (ClientFamily.Containers, { Method: "GET", Reference.IsTag: true }) => WriteHollowManifestAsync(http),
+            (ClientFamily.Containers, { Method: "GET", Reference.IsTag: true }) => WriteManifestWithoutContentAsync(http),
             _ => null,
         };
         return answer is not null;
@@ -84,8 +84,9 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
             return ErrorBody.WriteAsync(http, status, "UNKNOWN", message, null);
         }
 
-        // By tag only: a client that is told 200 for a digest would use the content that it has.
-        Task PromiseIndexAsync()
+        // An index with a digest that no content has: the client asks for it by GET, which is denied. By tag only: after a 200 for a digest
+        // the client would use the content that it has already.
+        Task AnswerUnknownIndexAsync()
         {
             http.Response.Headers["Docker-Content-Digest"] = ZeroDigest;
             ErrorBody.SetPhrase(http, message);
@@ -93,12 +94,12 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         }
     }
 
-    /// <summary>What a held client asks for next: a 403 ends its pull, whatever the rule; after a 503 it may try again.</summary>
+    /// <summary>Whether this is what a held client asks for next. The answer must be a 403, which ends the pull: after a 503 the client may try again.</summary>
     private static bool EndsHold(RepositoryRequest request, ClientFamily family) => (family, request) is
         (ClientFamily.Containerd, ManifestRequest { NamesDockerHub: true, Method: "GET" }) or (ClientFamily.Containers, BlobRequest { Method: "GET" });
 
-    /// <summary>A valid manifest of content that nobody has: its blobs are denied when they are asked for, with the message.</summary>
-    private static Task WriteHollowManifestAsync(HttpContext http)
+    /// <summary>Answers with a valid manifest whose blobs do not exist: the client asks for them, and that is denied with the message.</summary>
+    private static Task WriteManifestWithoutContentAsync(HttpContext http)
     {
         var manifest = Encoding.ASCII.GetBytes(string.Create(
             CultureInfo.InvariantCulture,

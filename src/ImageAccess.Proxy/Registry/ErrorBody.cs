@@ -5,13 +5,13 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;
 
-/// <summary>Writes <c>{"errors":[{"code":…,"message":…,"detail":…}]}</c>, with the message in the reason phrase as well.</summary>
+/// <summary>Writes <c>{"errors":[{"code":…,"message":…,"detail":…}]}</c>, and the message in the reason phrase as well.</summary>
 internal static class ErrorBody
 {
-    /// <summary>Characters of a reason phrase; Kestrel sends whatever it is given, line ends too.</summary>
+    /// <summary>How many characters a reason phrase has at most. Kestrel itself sets no limit and sends line ends too.</summary>
     private const int MaximumPhrase = 200;
 
-    /// <summary>Denials may come as fast as anything: each thread writes them with the same two objects.</summary>
+    /// <summary>Each thread writes all its errors with the same two objects, because denials may come in large numbers.</summary>
     [ThreadStatic]
     private static ArrayBufferWriter<byte>? _buffer;
 
@@ -55,7 +55,7 @@ internal static class ErrorBody
         json.Flush();
     }
 
-    /// <summary>An answer of our own: never cached, its length always given, its body only where the method has one.</summary>
+    /// <summary>Writes an answer of the proxy's own: never cached, always with its length, with a body unless the method is HEAD.</summary>
     public static async Task WriteAsync(HttpContext http, int status, string contentType, ReadOnlyMemory<byte> body)
     {
         http.Response.StatusCode = status;
@@ -66,7 +66,7 @@ internal static class ErrorBody
             await http.Response.BodyWriter.WriteAsync(body, http.RequestAborted);
     }
 
-    /// <summary>The one thing of a HEAD answer that people read; printable ASCII, cut to what fits beside a suffix.</summary>
+    /// <summary>Sets the reason phrase, the only part of a HEAD answer that people see: printable ASCII, cut so that the suffix fits.</summary>
     public static void SetPhrase(HttpContext http, string message, string suffix = "")
     {
         var length = Math.Min(message.Length, MaximumPhrase - suffix.Length);

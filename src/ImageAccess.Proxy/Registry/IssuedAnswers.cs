@@ -1,130 +1,102 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.Proxy.Callers.Identity;
+using Microsoft.Extensions.Caching.Memory;
+using Microsoft.Extensions.Internal;
 
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>
-/// What the token service has issued, for the time in which it cannot answer: whoever proves himself with the same secret and asks for
-/// the same in the same form gets the same token again. In memory alone, of limited size, by hashes under a key of this process.
-/// A token is kept and nothing else of its answer. A refresh token would outlive any outage by months, and who asks for one can do
-/// without: <c>docker login</c> then keeps what was typed, which is what the token service accepted minutes ago.
+/// Keeps the tokens that the token service has issued, for the time in which it cannot answer: who sends the same request in the same form
+/// with the same secret gets the same token again. They are kept in memory only, up to a limit, by hashes under a key of this process.
+/// Of an answer the registry token is kept and nothing else. A refresh token would outlive any outage by months, and a client does not
+/// need one: without it <c>docker login</c> stores the password, which the token service accepted minutes ago.
 /// </summary>
-public sealed class IssuedAnswers(TimeProvider time)
+public sealed class IssuedAnswers(TimeProvider time) : IDisposable
 {
-    public const int MaximumCount = 10_000;
-
-    /// <summary>Of all tokens with what surrounds them.</summary>
+    /// <summary>The limit for all tokens and what surrounds them.</summary>
     public const int MaximumBytes = 16 * 1024 * 1024;
 
     /// <summary>What an entry takes up beside its token, generously.</summary>
     internal const int Surroundings = 512;
 
-    /// <summary>What a token must still be good for, or its pull would end in the middle.</summary>
+    /// <summary>The share of the entries that goes when there is no room: those that were used longest ago.</summary>
+    private const double Compaction = 0.05;
+
+    /// <summary>A token is repeated only while it is valid for this long, so that its pull does not end in the middle.</summary>
     private static readonly TimeSpan LeastLeft = TimeSpan.FromSeconds(30);
 
-    /// <summary>Docker Hub's tokens live for five minutes. One that says it lives for years is not repeated for years.</summary>
+    /// <summary>Docker Hub's tokens live for five minutes. A token that claims to live for years is not repeated for years.</summary>
     private static readonly TimeSpan MaximumAge = TimeSpan.FromHours(1);
 
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
-    private readonly Lock _gate = new();
-    private readonly Dictionary<Fingerprint, LinkedListNode<Entry>> _entries = [];
-    private readonly LinkedList<Entry> _byAge = [];
-    private int _bytes;
+    private readonly MemoryCache _tokens = new(new MemoryCacheOptions { SizeLimit = MaximumBytes, TrackStatistics = true, Clock = new Clock(time) });
 
-    /// <summary>How many are kept, and what they measure.</summary>
-    internal (int Count, int Bytes) Size
-    {
-        get
-        {
-            lock (_gate)
-                return (_entries.Count, _bytes);
-        }
-    }
+    /// <summary>How many tokens are kept, and how many bytes they take up.</summary>
+    internal (int Count, long Bytes) Size => (_tokens.Count, _tokens.GetCurrentStatistics()!.CurrentEstimatedSize ?? 0);
 
-    /// <summary>Keeps a token that the token service has just given for this.</summary>
+    public void Dispose() => _tokens.Dispose();
+
+    /// <summary>Keeps a token that the token service has just issued for this request.</summary>
     internal void Remember(TokenRequest request, string token)
     {
-        if (!TryFindSecret(request, out var secret) || !RegistryToken.TryRead(token, organizations: null, out var read, out _))
+        if (!TryFindPlace(request, out var place) || !RegistryToken.TryRead(token, organizations: null, out var read, out _))
             return;
 
+        _tokens.Remove(place);
         var now = time.GetUtcNow();
         var end = read.Claims.ExpiresAt < now + MaximumAge ? read.Claims.ExpiresAt : now + MaximumAge;
-        var entry = new Entry(HashOf(request), secret, Encoding.ASCII.GetBytes(token), end);
-        lock (_gate)
+        if (end - now < LeastLeft)
+            return;
+
+        var size = token.Length + Surroundings;
+        if (Size.Bytes + size > MaximumBytes)
+            _tokens.Compact(Compaction); // here and now: the cache itself would refuse this token, and make room in the background
+        _tokens.Set(place, new IssuedToken(Encoding.ASCII.GetBytes(token), end), new MemoryCacheEntryOptions
         {
-            Remove(entry.Request);
-            if (!entry.IsGoodAt(now))
-                return;
-            _entries.Add(entry.Request, _byAge.AddLast(entry));
-            _bytes += entry.Size;
-            while (_entries.Count > MaximumCount || _bytes > MaximumBytes || !_byAge.First!.Value.IsGoodAt(now))
-                Remove(_byAge.First!.Value.Request);
-        }
+            Size = size,
+            AbsoluteExpiration = end - LeastLeft + TimeSpan.FromTicks(1), // the cache's own end is the first moment that is too late
+        });
     }
 
-    /// <summary>The token that can be repeated, and the answer to repeat it in; null where there is none, or not for long enough.</summary>
-    internal RepeatedAnswer? Find(TokenRequest request)
-    {
-        var hash = HashOf(request);
-        var now = time.GetUtcNow();
-        lock (_gate)
-        {
-            if (!_entries.TryGetValue(hash, out var node))
-                return null;
-            if (node.Value.IsGoodAt(now))
-                return new RepeatedAnswer(Encoding.ASCII.GetString(node.Value.Token), Write(node.Value, now));
-            Remove(hash);
-            return null;
-        }
-    }
+    /// <summary>The token that can be repeated, and the answer to repeat it in; null when there is none, or none that is valid for long enough.</summary>
+    internal RepeatedAnswer? Find(TokenRequest request) => TryFindPlace(request, out var place) && _tokens.TryGetValue(place, out IssuedToken? issued)
+        ? new RepeatedAnswer(Encoding.ASCII.GetString(issued!.Token), Write(issued, time.GetUtcNow()))
+        : null;
 
-    /// <summary>The token service has refused this; where it has refused the secret, everything that was given for that goes.</summary>
+    /// <summary>Forgets what the token service has refused; when it has refused the secret, everything that was issued for that secret.</summary>
     internal void Forget(TokenRequest request, bool withSecret)
     {
-        var hash = HashOf(request);
-        Fingerprint[] secrets = withSecret ? [.. request.Secrets().Select(Hash)] : [];
-        lock (_gate)
-        {
-            Remove(hash);
-            if (secrets.Length == 0)
-                return;
-            for (var node = _byAge.First; node is not null;)
-            {
-                var entry = node.Value;
-                node = node.Next;
-                if (entry.Secret is { } secret && secrets.Contains(secret))
-                    Remove(entry.Request);
-            }
-        }
-    }
-
-    private void Remove(in Fingerprint request)
-    {
-        if (!_entries.Remove(request, out var node))
+        if (TryFindPlace(request, out var refused))
+            _tokens.Remove(refused);
+        if (!withSecret)
             return;
-        _byAge.Remove(node);
-        _bytes -= node.Value.Size;
+        Fingerprint[] secrets = [.. request.Secrets().Select(Hash)];
+        foreach (var place in _tokens.Keys.OfType<Place>().Where(place => place.Secret is { } secret && secrets.Contains(secret)))
+            _tokens.Remove(place);
     }
 
     /// <summary>
-    /// The one secret, or none of an anonymous request. What has several, or credentials that cannot be read, is nobody's way of asking;
-    /// it is not kept, because a refusal of the secret could not find it.
+    /// The place of a request with one secret, or of an anonymous one. A request with several secrets, or with credentials that cannot be
+    /// read, has none and is not kept: a refusal of its secret could not find it. No real client sends one.
     /// </summary>
-    private bool TryFindSecret(TokenRequest request, out Fingerprint? secret)
+    private bool TryFindPlace(TokenRequest request, [NotNullWhen(true)] out Place? place)
     {
         var secrets = request.Secrets().ToList();
-        secret = secrets.Count == 1 ? Hash(secrets[0]) : null;
-        return secrets.Count == 1 || (secrets.Count == 0 && request.Basic is null);
+        place = secrets.Count == 1 ? new Place(HashOf(request), Hash(secrets[0]))
+            : secrets.Count == 0 && request.Basic is null ? new Place(HashOf(request), null)
+            : null;
+        return place is not null;
     }
 
     private Fingerprint Hash(string secret) => Hash(["secret", secret]);
 
-    /// <summary>Of everything that the token service is told: form, parameters in their order, credentials.</summary>
+    /// <summary>The hash of everything that the token service gets: form, parameters in their order, credentials.</summary>
     internal Fingerprint HashOf(TokenRequest request) => Hash(
     [
         request.AsForm ? "form" : "query",
@@ -132,7 +104,7 @@ public sealed class IssuedAnswers(TimeProvider time)
         .. request.Parameters.SelectMany(parameter => new[] { parameter.Key, parameter.Value }),
     ]);
 
-    /// <summary>Each part with its length before it: no two lists make the same bytes.</summary>
+    /// <summary>Hashes each part with its length before it, so that no two lists give the same bytes.</summary>
     private Fingerprint Hash(IEnumerable<string> parts)
     {
         using var hash = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, _key);
@@ -149,11 +121,11 @@ public sealed class IssuedAnswers(TimeProvider time)
     }
 
     /// <summary>
-    /// The answer anew, so that no client believes in the token for longer than it is good. Clients reckon in two ways: from
-    /// <c>issued_at</c>, and then with <c>expires_in</c> raised to 60 (distribution, containers), or from now, whatever
+    /// Writes the answer again, so that no client takes the token for valid longer than it is. Clients reckon in two ways: from
+    /// <c>issued_at</c>, with <c>expires_in</c> raised to at least 60 (distribution, containers), or from now, whatever
     /// <c>issued_at</c> says (containerd). Both come to the token's own end.
     /// </summary>
-    private static byte[] Write(Entry entry, DateTimeOffset now)
+    private static byte[] Write(IssuedToken entry, DateTimeOffset now)
     {
         var left = (long)(entry.ExpiresAt - now).TotalSeconds;
         var issued = entry.ExpiresAt.AddSeconds(-Math.Max(left, 60));
@@ -171,13 +143,18 @@ public sealed class IssuedAnswers(TimeProvider time)
         return buffer.WrittenSpan.ToArray();
     }
 
-    private sealed record Entry(Fingerprint Request, Fingerprint? Secret, byte[] Token, DateTimeOffset ExpiresAt)
-    {
-        public int Size => Token.Length + Surroundings;
+    /// <summary>Where a token is kept.</summary>
+    /// <param name="Request">The hash of its request, credentials included.</param>
+    /// <param name="Secret">The hash of the secret alone; null for an anonymous request.</param>
+    private sealed record Place(Fingerprint Request, Fingerprint? Secret);
 
-        public bool IsGoodAt(DateTimeOffset now) => ExpiresAt - now >= LeastLeft;
+    private sealed record IssuedToken(byte[] Token, DateTimeOffset ExpiresAt);
+
+    private sealed class Clock(TimeProvider time) : ISystemClock
+    {
+        public DateTimeOffset UtcNow => time.GetUtcNow();
     }
 }
 
-/// <summary>A token that is given once more.</summary>
+/// <summary>A token that is issued once more.</summary>
 internal sealed record RepeatedAnswer(string Token, ReadOnlyMemory<byte> Body);

@@ -6,30 +6,30 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Registry;
 
-/// <summary>The face of this program that a client looks at: the mirror under its own address, or Docker Hub under its own names.</summary>
+/// <summary>The address under which a client reaches this registry: the mirror's own, or one of Docker Hub's names.</summary>
 /// <param name="Origin">Scheme and authority under which the client reaches the registry.</param>
 /// <param name="Realm">The token service that a challenge names.</param>
-/// <param name="IsDockerHub">It answers under one of Docker Hub's names: there is nothing that its client could fall back to.</param>
-public sealed record RegistryFace(string Origin, string Realm, bool IsDockerHub)
+/// <param name="IsDockerHub">It is one of Docker Hub's names, so the client has no other registry to fall back to.</param>
+public sealed record RegistryAddress(string Origin, string Realm, bool IsDockerHub)
 {
     /// <summary>As Docker Hub itself says: it leads back to this program.</summary>
     private const string DockerHubRealm = $"https://{DockerHubHosts.TokenService}/token";
 
-    internal static RegistryFace DockerHub(InterceptedName name) => new($"https://{name.Host}", DockerHubRealm, IsDockerHub: true);
+    internal static RegistryAddress DockerHub(InterceptedName name) => new($"https://{name.Host}", DockerHubRealm, IsDockerHub: true);
 
-    internal static RegistryFace Mirror(string origin) => new(origin, origin + "/token", IsDockerHub: false);
+    internal static RegistryAddress Mirror(string origin) => new(origin, origin + "/token", IsDockerHub: false);
 }
 
-/// <summary>Tells a request's face, from the connection, from the configuration, or from the request itself.</summary>
-public sealed class RegistryFaces(IOptions<MirrorOptions> options)
+/// <summary>Finds the address of a request: from the connection, from the configuration, or from the request itself.</summary>
+public sealed class RegistryAddresses(IOptions<MirrorOptions> options)
 {
-    private readonly RegistryFace? _public = options.Value.PublicUrl is { } url ? RegistryFace.Mirror(url.GetLeftPart(UriPartial.Authority)) : null;
+    private readonly RegistryAddress? _public = options.Value.PublicUrl is { } url ? RegistryAddress.Mirror(url.GetLeftPart(UriPartial.Authority)) : null;
 
-    public bool TryFind(HttpContext http, [NotNullWhen(true)] out RegistryFace? face, [NotNullWhen(false)] out RegistryError? error)
+    public bool TryFind(HttpContext http, [NotNullWhen(true)] out RegistryAddress? address, [NotNullWhen(false)] out RegistryError? error)
     {
-        face = http.Features.Get<InterceptedName>() is { } name ? RegistryFace.DockerHub(name)
-            : _public ?? (http.Request.Host.HasValue ? RegistryFace.Mirror($"{http.Request.Scheme}://{http.Request.Host.Value}") : null);
-        error = face is null ? RegistryError.Unsupported("the request names no host") : null;
-        return face is not null;
+        address = http.Features.Get<InterceptedName>() is { } name ? RegistryAddress.DockerHub(name)
+            : _public ?? (http.Request.Host.HasValue ? RegistryAddress.Mirror($"{http.Request.Scheme}://{http.Request.Host.Value}") : null);
+        error = address is null ? RegistryError.Unsupported("the request names no host") : null;
+        return address is not null;
     }
 }

@@ -14,7 +14,7 @@ public sealed class RegistryEndpoint(
     CallerIdentifier callers,
     Judges judges,
     ContentServer content,
-    RegistryFaces faces,
+    RegistryAddresses addresses,
     DenialResponses denials,
     DecisionMetrics metrics,
     LateDecisions later,
@@ -27,7 +27,7 @@ public sealed class RegistryEndpoint(
 
         var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         if (!RegistryRequest.TryParse(http.Request.Method, target, out var request, out var error)
-            || !faces.TryFind(http, out var face, out error))
+            || !addresses.TryFind(http, out var address, out error))
         {
             await ErrorBody.WriteAsync(http, error);
             return;
@@ -48,7 +48,7 @@ public sealed class RegistryEndpoint(
 
         if (identification is not Identification.Verified { Token: var token })
         {
-            await RegistryChallenges.WriteAsync(http, face, request, identification is Identification.Invalid ? "invalid_token" : null);
+            await RegistryChallenges.WriteAsync(http, address, request, identification is Identification.Invalid ? "invalid_token" : null);
             return;
         }
 
@@ -65,14 +65,14 @@ public sealed class RegistryEndpoint(
         if (judgement.Decision.Permit is not { } permit)
         {
             Record(entry, judgement.Decision, started);
-            await denials.WriteAsync(http, face, asked, judgement.Decision, entry.Id, judge.Policy.Version);
+            await denials.WriteAsync(http, address, asked, judgement.Decision, entry.Id, judge.Policy.Version);
             return;
         }
 
-        // After the decision: to a mirror's client this is an ordinary error, and a denied repository must not end in one.
+        // Only after the decision: a mirror's client takes this for an ordinary error and falls back to Docker Hub, which must not happen for a denied repository.
         if (!token.Grants(asked.Repository, asked.Action))
         {
-            await RegistryChallenges.WriteAsync(http, face, request, "insufficient_scope");
+            await RegistryChallenges.WriteAsync(http, address, request, "insufficient_scope");
             return;
         }
 
@@ -84,7 +84,7 @@ public sealed class RegistryEndpoint(
         if (judgement.Decision.Outcome == AccessOutcome.Observe)
             http.Response.OnStarting(() => WarnAsync(http.Response, judgement));
 
-        var answer = await content.ServeAsync(http, asked, permit, face.Origin, face.Realm);
+        var answer = await content.ServeAsync(http, asked, permit, address.Origin, address.Realm);
         (entry.UpstreamStatus, entry.Source) = (answer.UpstreamStatus, answer.Source);
         if (answer.Failure is { } failure && !http.Response.HasStarted)
             await ErrorBody.WriteAsync(http, failure);

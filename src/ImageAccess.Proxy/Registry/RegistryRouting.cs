@@ -7,16 +7,16 @@ using Microsoft.AspNetCore.Http.Features;
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>
-/// Which endpoint answers. The raw target decides: ASP.NET's routing would decode it and ignore its case. All endpoints are known from
-/// the start, for to ask for one of them at each request makes a scope of services for each.
+/// Chooses the endpoint that answers, by the raw target: ASP.NET's routing would decode it and ignore its case. The endpoints are injected
+/// once, because resolving one for each request would create a service scope for each.
 /// </summary>
 internal sealed class RegistryRouting(
     RegistryEndpoint registry, TokenEndpoint token, SearchEndpoint search, ViaStamp via, ILogger<RegistryEndpoint> logger)
 {
-    /// <summary>Everything that the mirror listener answers.</summary>
+    /// <summary>Answers a request on the mirror listener.</summary>
     public Task AnswerAsMirrorAsync(HttpContext http) => AnswerAsync(http, null);
 
-    /// <summary>Everything that is answered under Docker Hub's own names.</summary>
+    /// <summary>Answers a request to one of Docker Hub's own names.</summary>
     public Task AnswerAsDockerHubAsync(HttpContext http) => AnswerAsync(http, http.Features.GetRequiredFeature<InterceptedName>());
 
     private async Task AnswerAsync(HttpContext http, InterceptedName? name)
@@ -59,7 +59,7 @@ internal sealed class RegistryRouting(
         _ => ErrorBody.WriteAsync(http, new RegistryError(404, "UNSUPPORTED", "here is /token alone")),
     };
 
-    /// <summary>What this program sent to Docker Hub came back to it (RFC 5842, section 7.2).</summary>
+    /// <summary>Refuses a request that this program sent to Docker Hub and that came back to it (RFC 5842, section 7.2).</summary>
     private Task RefuseLoopAsync(HttpContext http)
     {
         if (via.TellOnce())

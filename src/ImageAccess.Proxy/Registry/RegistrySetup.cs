@@ -1,12 +1,12 @@
 namespace ImageAccess.Proxy.Registry;
 
-/// <summary>The mirror listener's face.</summary>
+/// <summary>How the mirror listener answers.</summary>
 public sealed class MirrorOptions
 {
-    /// <summary>Denials take the form at which a mirror's client gives up: <c>Mirror:Hold</c>.</summary>
+    /// <summary>A denial takes the form after which the client does not fall back to Docker Hub: <c>Mirror:Hold</c>.</summary>
     public bool Hold { get; set; } = true;
 
-    /// <summary>Under which address clients reach the mirror listener: <c>PublicUrl</c>.</summary>
+    /// <summary>The address under which clients reach the mirror listener: <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; set; }
 }
 
@@ -21,10 +21,11 @@ public static class RegistrySetup
                 options => options.PublicUrl is not { } url || (url.IsAbsoluteUri && url.Scheme is "http" or "https" && url.PathAndQuery == "/"),
                 "PublicUrl: not an http or https address without a path, as https://mirror.example.com")
             .ValidateOnStart();
-        services.AddSingleton<RegistryFaces>();
+        services.AddSingleton<RegistryAddresses>();
         services.AddSingleton<DenialResponses>();
         services.AddSingleton<RegistryEndpoint>();
         services.AddSingleton<IssuedAnswers>();
+        services.AddSingleton<TokenDenials>();
         services.AddSingleton<TokenEndpoint>();
         services.AddSingleton<SearchEndpoint>();
         services.AddSingleton<RegistryRouting>();

@@ -4,22 +4,22 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;
 
-/// <summary>Which requests have a body, and how large one may be.</summary>
+/// <summary>Which requests may have a body, and how large it may be.</summary>
 internal static class RequestBody
 {
-    /// <summary>What a pushed manifest may measure, in bytes (OCI distribution specification v1.1, "Pushing Manifests").</summary>
+    /// <summary>The largest manifest that may be pushed, in bytes (OCI distribution specification v1.1, "Pushing Manifests").</summary>
     public const long MaximumManifest = 4 * 1024 * 1024;
 
     /// <summary>
-    /// Two parsers may see such a request's end in different places: a Content-Length beside a Transfer-Encoding, which Kestrel
-    /// renames, or any transfer coding but one <c>chunked</c> (RFC 9112, section 6.1).
+    /// Whether two parsers may see the request's end in different places: it has a Content-Length beside a Transfer-Encoding, which Kestrel
+    /// renames, or a transfer coding other than a single <c>chunked</c> (RFC 9112, section 6.1).
     /// </summary>
     public static bool IsAmbiguous(HttpRequest request) =>
         request.Headers.ContainsKey("X-Content-Length")
         || (request.Headers.TransferEncoding is { Count: > 0 } codings
             && (codings.Count > 1 || !string.Equals(codings[0], "chunked", StringComparison.OrdinalIgnoreCase)));
 
-    /// <summary>Answers a request whose framing is not to be trusted, and ends its connection: what follows may be no request.</summary>
+    /// <summary>Answers a request whose framing cannot be trusted, and closes its connection: what follows may be no request.</summary>
     public static Task RefuseAsync(HttpContext http, RegistryError error)
     {
         http.Response.Headers.Connection = "close";
@@ -28,7 +28,7 @@ internal static class RequestBody
 
     public static bool IsPresent(HttpContext http) => http.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true;
 
-    /// <summary>An upload has no limit of size, a manifest has one, every other request has no body.</summary>
+    /// <summary>An upload has no size limit, a manifest has one, and no other request has a body.</summary>
     public static bool TryAccept(HttpContext http, RegistryRequest request, [NotNullWhen(false)] out RegistryError? error)
     {
         error = null;
@@ -48,8 +48,8 @@ internal static class RequestBody
         return error is null;
     }
 
-    /// <summary>A pushed manifest is read to its end before it goes on: of one that is too large, or breaks off, upstream sees nothing.</summary>
-    /// <exception cref="BadHttpRequestException">It is too large, or breaks off.</exception>
+    /// <summary>Reads a pushed manifest to its end before it is forwarded, so that upstream sees nothing of one that is too large or incomplete.</summary>
+    /// <exception cref="BadHttpRequestException">The manifest is too large or incomplete.</exception>
     public static async Task ReadManifestAsync(HttpContext http)
     {
         var manifest = new MemoryStream();

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Primitives;
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>
-/// <c>GET /v1/search</c>, what <c>docker search</c> asks: the one part of the old registry API that Docker Hub still has. It tells names and
-/// hands nothing out, so no rule is asked.
+/// <c>GET /v1/search</c>, which <c>docker search</c> asks: the only part of the old registry API that Docker Hub still answers. It tells
+/// names and gives no content, so the policy is not asked.
 /// </summary>
 public sealed class SearchEndpoint(UpstreamSearch search, ILogger<SearchEndpoint> logger)
 {

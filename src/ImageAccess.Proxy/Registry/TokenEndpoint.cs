@@ -1,42 +1,31 @@
 using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Oci;
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Callers.Identity;
-using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.DockerHub;
-using ImageAccess.Proxy.Policies.Decisions;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;
 
 /// <summary>
-/// The token face: <c>/token</c>, in both forms (distribution, "Token Authentication" and "OAuth 2"). The known parameters
-/// go to the token service and nothing else; its answer comes back as it is, or, while it cannot answer, the token that it gave
-/// for the same before. On the mirror nothing is refused here: to its client a refused token is an ordinary error, after which it
-/// would turn to Docker Hub. Under Docker Hub's own name a token for a denied repository is refused to those clients that show the
-/// reason best when they read it here.
+/// <c>/token</c>, as a query and as a form (distribution, "Token Authentication" and "OAuth 2"). The token service gets the known
+/// parameters and nothing else, and the client gets its answer unchanged. While the token service cannot answer, the client gets the token
+/// that was issued for the same request before.
 /// </summary>
 public sealed class TokenEndpoint(
     UpstreamTokens tokens,
     IssuedAnswers issuedBefore,
     CallerIdentifier callers,
     OrganizationTokens organizationTokens,
-    RegistryFaces faces,
-    AuditTrail trail,
-    Judges judges,
-    DecisionMetrics metrics,
+    TokenDenials denials,
     UpstreamMetrics upstream,
-    TimeProvider time,
     ILogger<TokenEndpoint> logger)
 {
-    /// <summary>What a token request's form may measure, in bytes.</summary>
+    /// <summary>The largest form of a token request, in bytes.</summary>
     private const int MaximumForm = 64 * 1024;
 
-    /// <summary>
-    /// How long the token service is waited for where its last answer can be repeated: clients themselves give up after 15 seconds.
-    /// </summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    /// <summary>The timeout of the token service when its last answer can be repeated: clients themselves give up after 15 seconds.</summary>
+    private static readonly TimeSpan RepeatableTimeout = TimeSpan.FromSeconds(5);
 
     public async Task HandleAsync(HttpContext http)
     {
@@ -62,8 +51,8 @@ public sealed class TokenEndpoint(
 
         try
         {
-            TimeSpan? patience = issuedBefore.Find(request) is null ? null : Patience;
-            await PassOnAsync(http, request, await tokens.AskAsync(request.Parameters, request.Basic, asForm, patience, http.RequestAborted));
+            TimeSpan? timeout = issuedBefore.Find(request) is null ? null : RepeatableTimeout;
+            await PassOnAsync(http, request, await tokens.AskAsync(request.Parameters, request.Basic, asForm, timeout, http.RequestAborted));
         }
         catch (UnansweredException exception)
         {
@@ -85,7 +74,7 @@ public sealed class TokenEndpoint(
         {
             var issued = ReadTokens(answer.Body);
             Learn(request, issued);
-            if (await IsDeniedAsync(http, request, issued.Token ?? issued.AccessToken))
+            if (await denials.TryDenyAsync(http, request, issued.Token ?? issued.AccessToken))
                 return;
         }
 
@@ -95,9 +84,9 @@ public sealed class TokenEndpoint(
     }
 
     /// <summary>
-    /// Answers with the token that the token service gave for the same before, if there is one. The policy is asked anew; no key is
-    /// learnt: the token does not come from the token service now. A refusal is the truth, even one that breaks off: what was revoked
-    /// does not live on.
+    /// Answers with the token that was issued for the same request before, if there is one. The policy is asked again. No signing key is
+    /// learnt, because the token does not come from the token service now. A 4xx of the token service counts even when its body is
+    /// incomplete: a credential that was revoked gets no token any more.
     /// </summary>
     /// <param name="http">The exchange with the client.</param>
     /// <param name="request">What it asks for.</param>
@@ -111,43 +100,12 @@ public sealed class TokenEndpoint(
 
         if (request.Secrets().Any(organizationTokens.Covers))
             organizationTokens.Mark(repeated.Token);
-        if (await IsDeniedAsync(http, request, repeated.Token))
+        if (await denials.TryDenyAsync(http, request, repeated.Token))
             return true;
 
         upstream.TokenRepeated();
         http.Response.Headers.Warning = "110 - \"the token service cannot answer, this token is one that it issued before\"";
         await ErrorBody.WriteAsync(http, 200, "application/json", repeated.Body);
-        return true;
-    }
-
-    /// <summary>
-    /// Answers with the denial when all repositories that the token is for are denied to whom it was given; of a push, the one that a
-    /// layer is mounted from may be.
-    /// </summary>
-    private async Task<bool> IsDeniedAsync(HttpContext http, TokenRequest request, string? token)
-    {
-        var repositories = request.Scopes.Select(scope => scope.Repository).OfType<RepositoryName>().Distinct().ToList();
-        if (token is null || repositories.Count == 0
-            || !faces.TryFind(http, out var face, out _) || !face.IsDockerHub || !ClientFamilies.ShowsTokenRefusals(http.Request.Headers.UserAgent)
-            || await callers.IdentifyAsync("Bearer " + token, http.RequestAborted) is not Identification.Verified { Token: var verified })
-            return false;
-
-        await using var entry = trail.Open(http);
-        var judge = judges.For(verified, http.Connection.RemoteIpAddress);
-        (entry.Caller, entry.Repository, entry.PolicyVersion) = (judge.Caller, repositories[0], judge.Policy.Version);
-        var started = time.GetTimestamp();
-        AccessDecision? denial = null;
-        foreach (var repository in repositories)
-        {
-            var decision = (await judge.DecideAsync(repository, http.RequestAborted)).Decision;
-            if (decision.Permit is not null)
-                return false;
-            denial ??= decision;
-        }
-
-        entry.Decision = denial;
-        metrics.Decided(denial!, time.GetElapsedTime(started));
-        await DenialResponses.WriteTokenAsync(http, repositories[0], denial!, entry.Id, judge.Policy.Version);
         return true;
     }
 
@@ -159,8 +117,8 @@ public sealed class TokenEndpoint(
     }
 
     /// <summary>
-    /// Before the client has the answer: with which key tokens are signed, which of them an organization access token gave, and what
-    /// can be repeated. The two names mean one token; an answer in which they do not is not repeated.
+    /// Before the client has the answer, remembers which key signs tokens, which tokens were issued to an organization access token, and
+    /// what can be repeated. <c>token</c> and <c>access_token</c> are the same token; an answer in which they differ is not repeated.
     /// </summary>
     private void Learn(TokenRequest request, IssuedTokens issued)
     {
@@ -204,19 +162,4 @@ public sealed class TokenEndpoint(
     }
 
     private sealed record IssuedTokens(string? Token, string? AccessToken, string? RefreshToken);
-}
-
-internal static partial class RegistryLog
-{
-    [LoggerMessage(1, LogLevel.Warning, "The token service failed: {Cause}")]
-    public static partial void TokenServiceFailed(this ILogger logger, string cause);
-
-    [LoggerMessage(2, LogLevel.Error, "A request failed in the proxy itself")]
-    public static partial void RequestFailed(this ILogger logger, Exception exception);
-
-    [LoggerMessage(4, LogLevel.Warning, "The search failed: {Cause}")]
-    public static partial void SearchFailed(this ILogger logger, string cause);
-
-    [LoggerMessage(5, LogLevel.Error, "A request came back to this program: a name of Docker Hub that it asks leads to itself; set Upstream:Addresses to where it really is")]
-    public static partial void RequestCameBack(this ILogger logger);
 }

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace ImageAccess.Proxy.Registry;
 
-/// <summary>A request for a token, in either form, reduced to the parameters that the token service is to see.</summary>
+/// <summary>A request for a token, as a query or as a form, reduced to the parameters that the token service gets.</summary>
 internal sealed record TokenRequest(
     IReadOnlyList<KeyValuePair<string, string>> Parameters, IReadOnlyList<Scope> Scopes, AuthenticationHeaderValue? Basic, bool AsForm)
 {
@@ -18,7 +18,7 @@ internal sealed record TokenRequest(
     private static readonly string[] FormParameters =
         ["grant_type", "service", "client_id", "username", "password", "refresh_token", "access_type"];
 
-    /// <summary>Everything that the request may prove itself with: passwords, access tokens, refresh tokens.</summary>
+    /// <summary>All credentials of the request: passwords, access tokens, refresh tokens.</summary>
     public IEnumerable<string> Secrets()
     {
         foreach (var (name, value) in Parameters)
@@ -31,7 +31,7 @@ internal sealed record TokenRequest(
             yield return secret;
     }
 
-    /// <summary>Null too where the header cannot be decoded: the token service cannot either.</summary>
+    /// <summary>The password of the Basic credentials; null also when they cannot be decoded, because the token service cannot decode them either.</summary>
     private string? ReadBasicSecret()
     {
         if (Basic?.Parameter is not { } encoded)
@@ -94,7 +94,7 @@ internal sealed record TokenRequest(
         return ReadScopes(values.GetValueOrDefault(ScopeParameter), asForm, parameters, scopes);
     }
 
-    /// <summary>A query repeats the parameter, a form separates by spaces. A name of one part is written out in full.</summary>
+    /// <summary>A query repeats the parameter, a form separates scopes by spaces. A repository name of one part is written in full.</summary>
     private static RegistryError? ReadScopes(
         StringValues values, bool asForm, List<KeyValuePair<string, string>> parameters, List<Scope> scopes)
     {
@@ -125,6 +125,6 @@ internal sealed record TokenRequest(
             && basic is { Scheme: var scheme, Parameter.Length: > 0 } && scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase)
             && basic.Parameter.All(c => char.IsAsciiLetterOrDigit(c) || c is '+' or '/' or '=' or '-' or '_')
             ? null
-            : RegistryError.Unsupported("the token face takes Basic credentials or none");
+            : RegistryError.Unsupported("the token endpoint takes Basic credentials or none");
     }
 }

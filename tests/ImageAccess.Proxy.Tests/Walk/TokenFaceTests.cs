@@ -106,7 +106,7 @@ public sealed class TokenFaceTests : IAsyncLifetime
     public async Task Credentials_of_another_kind_are_refused(string header)
     {
         var answer = await SendAsync($"GET /token?service=registry.docker.io HTTP/1.1\r\n{header}");
-        Assert.Equal((400, "the token face takes Basic credentials or none"), (answer.Status, answer.Message));
+        Assert.Equal((400, "the token endpoint takes Basic credentials or none"), (answer.Status, answer.Message));
         Assert.Empty(_surroundings.Hub.Requests.All);
     }
 

@@ -31,7 +31,7 @@ public static class ClientFamilies
         _ => ClientFamily.Other,
     };
 
-    /// <summary>containerd shows the whole answer to a refused token, and less of the answer to a denied manifest.</summary>
+    /// <summary>containerd, and dockerd with its image store, show the whole answer to a refused token, and less of the answer to a denied manifest.</summary>
     public static bool ShowsTokenRefusals(string? userAgent) => userAgent?.StartsWith("containerd/", StringComparison.Ordinal) == true;
 
     private static bool StartsWithOneOf(string userAgent, string first, string second, string? third = null) =>
