@@ -206,7 +206,7 @@ public sealed partial class PolicyMembersTests
     }
 
     /// <summary>Asked of the compiler itself, which says of an unknown member what is known beside it.</summary>
-    private static IReadOnlyList<string> AcceptedNames()
+    private static List<string> AcceptedNames()
     {
         var names = AcceptedIn("", "", text => text);
         Assert.NotNull(names);
