@@ -1,6 +1,6 @@
 namespace ImageAccess.Core.Classification;
 
-/// <summary>The trust that Docker Hub itself puts into a namespace; zero is no answer at all.</summary>
+/// <summary>The badge that Docker Hub gives to a namespace; zero means that there is no answer.</summary>
 public enum NamespaceBadge
 {
     Unknown,
@@ -13,7 +13,7 @@ public enum NamespaceBadge
     OpenSource,
 }
 
-/// <summary>What a source knows of a namespace.</summary>
+/// <summary>What a source knows about a namespace.</summary>
 /// <param name="Namespace">The namespace.</param>
 /// <param name="Badge">Its badge.</param>
 /// <param name="Source">Who says so: <c>hub</c>.</param>

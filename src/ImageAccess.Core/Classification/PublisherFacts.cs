@@ -1,11 +1,11 @@
 namespace ImageAccess.Core.Classification;
 
-/// <summary>What is known of a publisher at the moment of a decision: not asked, asked in vain, or a record.</summary>
+/// <summary>What is known about a publisher when a decision is made: not asked, no source could answer, or a record.</summary>
 public sealed class PublisherFacts
 {
     private PublisherFacts(NamespaceRecord? record) => Record = record;
 
-    /// <summary>Nobody was asked yet: the cheap rules may do without.</summary>
+    /// <summary>No source was asked yet, because a rule may decide without it.</summary>
     public static PublisherFacts NotAsked { get; } = new(null);
 
     /// <summary>No source could answer.</summary>

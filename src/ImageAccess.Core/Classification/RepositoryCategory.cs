@@ -1,6 +1,6 @@
 namespace ImageAccess.Core.Classification;
 
-/// <summary>The four kinds of images that a policy speaks of; zero is none of them.</summary>
+/// <summary>The four types of images that a policy distinguishes; zero is none of them.</summary>
 public enum RepositoryCategory
 {
     Unknown,

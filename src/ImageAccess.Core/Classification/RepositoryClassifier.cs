@@ -2,7 +2,7 @@ using ImageAccess.Core.Oci;
 
 namespace ImageAccess.Core.Classification;
 
-/// <summary>Facts in, judgement out: organization by its namespaces, official by name, the rest by the publisher's badge.</summary>
+/// <summary>Gives a repository its category: organization by the namespaces, official by the name, all others by the publisher's badge.</summary>
 public static class RepositoryClassifier
 {
     /// <param name="repository">The repository.</param>

@@ -1,12 +1,12 @@
 namespace ImageAccess.Core.Hosts;
 
 /// <summary>
-/// Public registries that hand out Docker Hub's images under their own names. The list is never complete: who wants to be sure
-/// names the registries that are allowed (<c>Egress:Allow</c>).
+/// Public registries that serve Docker Hub's images under their own names. The list is never complete: to be sure, an administrator
+/// lists the registries that are allowed (<c>Egress:Allow</c>).
 /// </summary>
 public static class DockerHubCopies
 {
-    /// <summary>Each with everything below it.</summary>
+    /// <summary>Each name stands for all names below it as well.</summary>
     public static IReadOnlyList<string> Hosts { get; } =
     [
         "mirror.gcr.io",

@@ -2,13 +2,13 @@ using System.Collections.Frozen;
 
 namespace ImageAccess.Core.Hosts;
 
-/// <summary>What a host is to Docker Hub.</summary>
+/// <summary>The part that a host plays in Docker Hub.</summary>
 public enum DockerHubRole
 {
-    /// <summary>Another name at or under <c>docker.io</c>: it may lead to the registry tomorrow.</summary>
+    /// <summary>Another name at or under <c>docker.io</c>, which may become one of the registry's.</summary>
     Reserved,
 
-    /// <summary>No part of Docker Hub that an image comes from, or a part that this program does not know.</summary>
+    /// <summary>No host of Docker Hub that serves images, or one that this program does not know.</summary>
     None,
 
     /// <summary>The registry and its aliases.</summary>
@@ -17,13 +17,13 @@ public enum DockerHubRole
     /// <summary>The token service.</summary>
     TokenService,
 
-    /// <summary>Where blobs come from, by a redirect with a signed address.</summary>
+    /// <summary>A host that serves blobs; the registry redirects to it with a signed address.</summary>
     Content,
 }
 
 /// <summary>
-/// The host names of Docker Hub, once for everybody who asks: what is intercepted, where redirects lead, what is no tunnel, what is
-/// looked for on a client's machine.
+/// The host names of Docker Hub in one place: which names are intercepted, where redirects may lead, where no tunnel may lead, and what
+/// the doctor looks for on a client's machine.
 /// </summary>
 public static class DockerHubHosts
 {
@@ -34,7 +34,7 @@ public static class DockerHubHosts
 
     public const string TokenService = "auth.docker.io";
 
-    /// <summary>Everything at and under it is Docker Hub's.</summary>
+    /// <summary>This name and all names under it belong to Docker Hub.</summary>
     public const string Domain = "docker.io";
 
     /// <summary>The website and its API, outside of <see cref="Domain"/>.</summary>
@@ -55,7 +55,7 @@ public static class DockerHubHosts
     /// <summary>The registry's names, the one that clients use first.</summary>
     public static IReadOnlyList<string> Registries { get; } = [Registry, Index, HubAlias, Domain];
 
-    /// <summary>The names that a client is to find this program under.</summary>
+    /// <summary>The names under which a client of the gateway must reach this program.</summary>
     public static IReadOnlyList<string> Intercepted { get; } = [.. Registries, TokenService];
 
     /// <summary>The hosts that blobs come from, as patterns. They change over the years.</summary>
@@ -66,7 +66,7 @@ public static class DockerHubHosts
         HostPattern.Parse("docker-images-prod.*.r2.cloudflarestorage.com"),
     ];
 
-    /// <summary>One name of each of <see cref="Content"/>, as Docker Hub has used it: what can be looked up and connected to.</summary>
+    /// <summary>One name for each pattern of <see cref="Content"/>, as Docker Hub has used it, which can be resolved and connected to.</summary>
     public static IReadOnlyList<string> ContentSamples { get; } =
     [
         "production.cloudflare.docker.com",
@@ -74,7 +74,7 @@ public static class DockerHubHosts
         "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
     ];
 
-    /// <summary>Hosts as <see cref="Content"/> may name them next: no tunnel leads there.</summary>
+    /// <summary>Hosts that may serve blobs in future, as <see cref="Content"/> does today: no tunnel leads there.</summary>
     private static readonly HostPattern[] FurtherContent = [HostPattern.Parse("production.*.docker.com"), HostPattern.Parse("*.production.docker.com")];
 
     public static DockerHubRole RoleOf(HostName host) =>

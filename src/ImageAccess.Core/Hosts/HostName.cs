@@ -3,8 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace ImageAccess.Core.Hosts;
 
 /// <summary>
-/// A DNS name as two names are compared: lower case, without one trailing dot (RFC 4343; RFC 1034, section 3.1). ASCII alone, at most
-/// 253 characters; an address is none.
+/// A DNS name in the form in which names are compared: lower case, without a trailing dot (RFC 4343; RFC 1034, section 3.1). It has ASCII
+/// characters only, at most 253. An address is no name.
 /// </summary>
 public sealed class HostName : IEquatable<HostName>
 {
@@ -45,7 +45,7 @@ public sealed class HostName : IEquatable<HostName>
 
     public override string ToString() => Value;
 
-    /// <summary>Labels of letters, digits, <c>-</c> and <c>_</c>; the last one not a number, with which resolvers begin to read an address.</summary>
+    /// <summary>Labels of letters, digits, <c>-</c> and <c>_</c>. The last one is no number: resolvers would take the name for an address.</summary>
     private static bool IsValid(ReadOnlySpan<char> text)
     {
         if (text.Length is 0 or > MaximumLength)

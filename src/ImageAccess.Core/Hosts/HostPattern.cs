@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace ImageAccess.Core.Hosts;
 
-/// <summary>A host with at most one <c>*</c>, which stands for exactly one label, and a port, 443 where none is given.</summary>
+/// <summary>A host with at most one <c>*</c>, which stands for exactly one label, and a port, by default 443.</summary>
 public sealed class HostPattern
 {
     private readonly string[] _labels;
@@ -39,7 +39,7 @@ public sealed class HostPattern
 
     public bool Matches(string host, int port) => port == Port && MatchesName(host);
 
-    /// <summary>The same without a look at the port.</summary>
+    /// <summary>Matches the host whatever its port is.</summary>
     public bool MatchesName(string host)
     {
         var labels = host.ToLowerInvariant().Split('.');

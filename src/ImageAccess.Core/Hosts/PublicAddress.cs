@@ -16,13 +16,13 @@ public static class PublicAddress
 
     private static readonly IPNetwork GlobalUnicast = IPNetwork.Parse("2000::/3");
 
-    /// <summary>Parts of the global unicast space that lead elsewhere: documentation, 6to4, Teredo and other special ranges.</summary>
+    /// <summary>Parts of the global unicast space that are not public: documentation, 6to4, Teredo and other special ranges.</summary>
     private static readonly IPNetwork[] SpecialUnicast =
     [
         IPNetwork.Parse("2001::/23"), IPNetwork.Parse("2001:db8::/32"), IPNetwork.Parse("2002::/16"), IPNetwork.Parse("3fff::/20"),
     ];
 
-    /// <summary>An IPv4 address as itself, where it is written as one of IPv6.</summary>
+    /// <summary>The IPv4 address where it is written as an IPv6 one; any other address unchanged.</summary>
     public static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 
     public static bool Is(IPAddress address)

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace ImageAccess.Core.Oci;
 
 /// <summary>
-/// A Bearer challenge: where a token is to be had and for what (RFC 6750 section 3; distribution, "Token Authentication").
+/// A Bearer challenge: who issues the token that the client needs, and for what (RFC 6750 section 3; distribution, "Token Authentication").
 /// Realms and the other values are read without their quotes.
 /// </summary>
 /// <param name="Realm">The address of the token service.</param>
@@ -14,7 +14,7 @@ public sealed record Challenge(string Realm, string Service)
 
     public string? Scope { get; init; }
 
-    /// <summary><c>insufficient_scope</c>, <c>invalid_token</c>, or null where no token came.</summary>
+    /// <summary><c>insufficient_scope</c>, <c>invalid_token</c>, or null when the request had no token.</summary>
     public string? Error { get; init; }
 
     public static bool TryParse(string? header, [NotNullWhen(true)] out Challenge? challenge)
@@ -52,7 +52,7 @@ public sealed record Challenge(string Realm, string Service)
         return text;
     }
 
-    /// <summary>Takes one <c>name="value"</c> and the comma behind it. Values with escapes are not in use and end the reading.</summary>
+    /// <summary>Reads one <c>name="value"</c> and the comma after it. Nobody uses values with escapes; reading ends at one.</summary>
     private static bool TryTakeParameter(ref ReadOnlySpan<char> rest, out string name, out string value)
     {
         name = value = "";

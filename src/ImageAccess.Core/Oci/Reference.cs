@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace ImageAccess.Core.Oci;
 
-/// <summary>What names a manifest within a repository: a tag or a digest.</summary>
+/// <summary>Names a manifest within a repository: a tag or a digest.</summary>
 public sealed class Reference
 {
     private Reference(string value, Tag? tag, Digest? digest)

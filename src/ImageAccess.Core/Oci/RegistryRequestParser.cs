@@ -8,14 +8,14 @@ namespace ImageAccess.Core.Oci;
 /// <summary>Reads a raw request target from its end. Registry paths need no percent-encoding, so none is accepted there.</summary>
 internal static class RegistryRequestParser
 {
-    /// <summary>The length, in characters, that no target exceeds.</summary>
+    /// <summary>The largest length of a target, in characters.</summary>
     private const int MaximumLength = 8 * 1024;
 
     private const string Root = "/v2/";
 
     private const string LettersAndDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-    /// <summary>RFC 3986, section 3.4, and some that clients write unencoded: whatever is printable ASCII and no delimiter.</summary>
+    /// <summary>The characters of RFC 3986, section 3.4, and those that clients write unencoded: all printable ASCII except delimiters.</summary>
     private static readonly SearchValues<char> QueryCharacters = SearchValues.Create(LettersAndDigits + "!$%&'()*+,-./:;=?@[]^_`{|}~");
 
     private static readonly SearchValues<char> SessionCharacters = SearchValues.Create(LettersAndDigits + "-_.=");
@@ -45,7 +45,7 @@ internal static class RegistryRequestParser
         return error is null;
     }
 
-    /// <summary>A query of the given parameters, encoded anew; those without a value are left out.</summary>
+    /// <summary>Writes a query of those parameters that have a value, and encodes them.</summary>
     public static string Query(params ReadOnlySpan<(string Name, string? Value)> parameters)
     {
         var query = new StringBuilder();
@@ -223,7 +223,7 @@ internal static class RegistryRequestParser
         return null;
     }
 
-    /// <summary>A mount without its source, or a source without a mount, asks for nothing.</summary>
+    /// <summary>Reads a mount with its source; one without the other is ignored.</summary>
     private static RegistryError? ReadMount(QueryReader query, out BlobMount? mount)
     {
         mount = null;
@@ -251,7 +251,7 @@ internal static class RegistryRequestParser
     private static RegistryError InvalidDigest => RegistryError.DigestInvalid("invalid digest");
 
     /// <summary>
-    /// A query whose known parameters are decoded once, strictly, and taken by name. The first fault found is kept:
+    /// Reads a query: known parameters are decoded once, strictly, and taken out by name. It keeps the first fault that it finds:
     /// a parameter that comes twice, a bad escape, an <c>ns</c> that is not Docker Hub's.
     /// </summary>
     private sealed class QueryReader(string query)
@@ -262,7 +262,7 @@ internal static class RegistryRequestParser
             ? RegistryError.Unsupported("the query holds characters that must be encoded")
             : null;
 
-        /// <summary>Whether <c>ns</c> names Docker Hub; it is not sent on.</summary>
+        /// <summary>Whether <c>ns</c> names Docker Hub. Upstream does not get it.</summary>
         public bool TakeNamespace()
         {
             var ns = Take("ns");
@@ -289,7 +289,7 @@ internal static class RegistryRequestParser
             return value;
         }
 
-        /// <summary>What was not taken, byte for byte.</summary>
+        /// <summary>The parameters that were not taken out, byte for byte.</summary>
         public string Rest() => string.Join('&', _parts);
 
         /// <summary>Percent-decoding of ASCII, once; a plus sign is a plus sign.</summary>

@@ -8,7 +8,7 @@ namespace ImageAccess.Core.Oci;
 /// </summary>
 public sealed class RepositoryName : IEquatable<RepositoryName>
 {
-    /// <summary>The length, in characters, that no name exceeds.</summary>
+    /// <summary>The largest length of a name, in characters.</summary>
     public const int MaximumLength = 255;
 
     /// <summary>The namespace of the official images.</summary>
@@ -32,8 +32,8 @@ public sealed class RepositoryName : IEquatable<RepositoryName>
     public bool IsOfficial { get; }
 
     /// <summary>
-    /// Reads a name as people and clients write it. A name of one part is an official image's short name:
-    /// Docker Hub itself does not answer to it, so <c>nginx</c> becomes <c>library/nginx</c> here and nowhere else.
+    /// Reads a name as people and clients write it. A name of one part is the short name of an official image, which Docker Hub itself
+    /// does not know: here, and nowhere else, <c>nginx</c> becomes <c>library/nginx</c>.
     /// </summary>
     public static bool TryParse(string? text, [NotNullWhen(true)] out RepositoryName? name)
     {

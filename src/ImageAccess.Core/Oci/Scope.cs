@@ -4,11 +4,11 @@ namespace ImageAccess.Core.Oci;
 
 /// <summary>
 /// One scope of a token request: <c>repository:library/nginx:pull,push</c>
-/// (distribution, "Docker Registry Token Scope and Access"). Scopes of other types are carried as they are.
+/// (distribution, "Docker Registry Token Scope and Access"). A scope of another type is forwarded unchanged.
 /// </summary>
 public sealed class Scope
 {
-    /// <summary>The length, in characters, that no scope exceeds.</summary>
+    /// <summary>The largest length of a scope, in characters.</summary>
     public const int MaximumLength = 512;
 
     private Scope(string text, RepositoryName? repository)
@@ -17,7 +17,7 @@ public sealed class Scope
         Repository = repository;
     }
 
-    /// <summary>The scope as the token service reads it: a repository's name in full.</summary>
+    /// <summary>The scope as the token service gets it, with the repository's name in full.</summary>
     public string Text { get; }
 
     /// <summary>The repository, or null when the scope is of another type.</summary>

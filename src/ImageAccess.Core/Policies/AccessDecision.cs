@@ -2,13 +2,13 @@ using ImageAccess.Core.Classification;
 
 namespace ImageAccess.Core.Policies;
 
-/// <summary>What became of a request; zero denies.</summary>
+/// <summary>The outcome of a decision; zero denies.</summary>
 public enum AccessOutcome
 {
     Deny,
     Allow,
 
-    /// <summary>Allowed, though a rule would deny it: the organization only observes.</summary>
+    /// <summary>Allowed although a rule denies it, because the organization only observes.</summary>
     Observe,
 }
 
@@ -67,8 +67,8 @@ public sealed class AccessDecision
     public IReadOnlyList<string> Organizations { get; internal init; } = [];
 
     /// <summary>
-    /// A rule waits for the publisher's record. Decide again with it; until then this decision stands,
-    /// a denial where someone enforces, an allow where all who wait only observe.
+    /// A rule needs the publisher's record: decide again with it. Until then this decision holds. It is a denial when an organization
+    /// enforces, and an allow when all organizations that need the record only observe.
     /// </summary>
     public bool NeedsPublisher { get; internal init; }
 

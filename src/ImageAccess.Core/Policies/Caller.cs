@@ -1,6 +1,6 @@
 namespace ImageAccess.Core.Policies;
 
-/// <summary>What someone is to an organization; zero is nothing.</summary>
+/// <summary>The role of a caller in an organization; zero is none.</summary>
 public enum OrganizationRole
 {
     None,
@@ -11,7 +11,7 @@ public enum OrganizationRole
 /// <summary>That a caller belongs to an organization, as a token or a directory says.</summary>
 public sealed record Membership(string Organization, OrganizationRole Role);
 
-/// <summary>Who asks, as a verified token names them. It may be a machine.</summary>
+/// <summary>The caller whom a verified token names. It may be a machine.</summary>
 public sealed record Caller
 {
     private Caller(string? name, string? subject, IReadOnlyList<Membership> memberships, bool isOrganizationToken, bool isNameSuspended)
@@ -37,7 +37,7 @@ public sealed record Caller
     /// <summary>Known to have signed in with an organization access token, whatever the account is called.</summary>
     public bool IsOrganizationToken { get; }
 
-    /// <summary>The name was another account's when the policy was written: what its lists grant to the name is not for this one.</summary>
+    /// <summary>The name belonged to another account when the policy was written, so what the policy grants to the name is not for this caller.</summary>
     public bool IsNameSuspended { get; }
 
     public bool IsAnonymous => Subject is null;

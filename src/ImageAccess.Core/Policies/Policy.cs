@@ -25,7 +25,7 @@ public sealed class Policy
 
     public PolicyDocument Document { get; }
 
-    /// <summary>Names this very document: the beginning of the SHA-256 of its bytes.</summary>
+    /// <summary>The version of this document: the beginning of the SHA-256 of its bytes.</summary>
     public string Version { get; }
 
     public IReadOnlyList<OrganizationPolicy> Organizations { get; }
@@ -99,7 +99,7 @@ public sealed class OrganizationPolicy
         (_approvedRepositories.TryGetValue(repository.Value, out var last) && today <= last)
         || (_approvedNamespaces.TryGetValue(repository.Namespace, out last) && today <= last);
 
-    /// <summary>Of several entries of the same name, the one that lasts longest counts.</summary>
+    /// <summary>The last day of each name; of several entries with the same name, the one that lasts longest counts.</summary>
     private static FrozenDictionary<string, DateOnly> LastDays(IEnumerable<AllowlistEntry> entries, Func<AllowlistEntry, string> name) =>
         entries.GroupBy(name).ToFrozenDictionary(group => group.Key, group => group.Max(entry => entry.Expires ?? DateOnly.MaxValue));
 }

@@ -15,7 +15,7 @@ public sealed record PolicyProblem(string Path, string Message)
     public override string ToString() => Path.Length == 0 ? Message : $"{Path}: {Message}";
 }
 
-/// <summary>Turns the document that a person edits into the snapshot that runs; every problem is reported at once.</summary>
+/// <summary>Compiles the document that a person edits into the snapshot that is in force, and reports all problems at once.</summary>
 public static class PolicyCompiler
 {
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);

@@ -12,7 +12,7 @@ public sealed record PolicyDocument
     public IReadOnlyList<OrganizationDocument> Organizations { get; init; } = [];
 }
 
-/// <summary>How callers are treated whom no organization knows. True is <c>"deny"</c>.</summary>
+/// <summary>How callers are treated who belong to no organization. True is <c>"deny"</c>.</summary>
 public sealed record CallersDocument
 {
     public bool DenyAnonymous { get; init; }
@@ -35,7 +35,7 @@ public sealed record OrganizationDocument
 
     public bool Enabled { get; init; }
 
-    /// <summary>Denials are recorded and not made.</summary>
+    /// <summary>Denials are recorded, and the requests are allowed.</summary>
     public bool Observe { get; init; }
 
     /// <summary>The last day (UTC) on which observing holds; enforcing from the next.</summary>

@@ -3,14 +3,14 @@ using ImageAccess.Core.Oci;
 
 namespace ImageAccess.Core.Policies;
 
-/// <summary>The rules, in order; the first with an opinion answers, and where none has one, the answer is no.</summary>
+/// <summary>Applies the rules in their order. The first that applies decides; when none applies, the request is denied.</summary>
 public static class PolicyEngine
 {
     /// <param name="policy">One snapshot, the same for the whole request.</param>
     /// <param name="caller">Who asks.</param>
     /// <param name="repository">What for; reading and writing are judged alike.</param>
     /// <param name="publisher">
-    /// What is known of the repository's namespace. Begin with <see cref="PublisherFacts.NotAsked"/>:
+    /// What is known about the repository's namespace. Begin with <see cref="PublisherFacts.NotAsked"/>:
     /// <see cref="AccessDecision.NeedsPublisher"/> tells whether a rule needs more.
     /// </param>
     /// <param name="today">The day in UTC, for what expires.</param>
@@ -27,7 +27,7 @@ public static class PolicyEngine
             return Conclude(enforced ? AccessOutcome.Deny : AccessOutcome.Observe, refusal, repository, judgedUnder);
         }
 
-        // Whatever is no organization's own is of the same category in every run: of several denials the first says it all.
+        // An image that belongs to no organization has the same category in every run, so the first of several denials is enough.
         Verdict? denied = null, observed = null, allowed = null;
         foreach (var run in own.Count > 0 ? own : EveryOrganization(policy))
         {
@@ -49,7 +49,7 @@ public static class PolicyEngine
             : Conclude(AccessOutcome.Deny, CannotTell(repository, publisher, null), repository, judgedUnder);
     }
 
-    /// <summary>The rules that look at the caller alone; null where none refuses.</summary>
+    /// <summary>Applies the rules that look only at the caller; null when none of them denies.</summary>
     private static Verdict? JudgeCaller(Policy policy, Caller caller, bool isMember)
     {
         var callers = policy.Document.Callers;
@@ -75,7 +75,7 @@ public static class PolicyEngine
             : null;
     }
 
-    /// <summary>The rules that look at the repository, for one organization.</summary>
+    /// <summary>Applies the rules that look at the repository, for one organization.</summary>
     private static Verdict Judge(Run run, RepositoryName repository, PublisherFacts publisher, DateOnly today)
     {
         var organization = run.Organization;
@@ -98,7 +98,7 @@ public static class PolicyEngine
             case RepositoryCategory.Community:
                 return Switch(organization.AllowsCommunity, PolicyRule.Community, "community");
             default:
-                // Both kinds that only the publisher's record tells apart are allowed: no need to know which it is.
+                // Only the publisher's record tells these two categories apart, and both are allowed: the record is not needed.
                 return organization is { AllowsCommunity: true, AllowsVerifiedPublisher: true }
                     ? Allow(PolicyRule.Community, classification)
                     : CannotTell(repository, publisher, organization);
@@ -134,7 +134,7 @@ public static class PolicyEngine
         return own.ConvertAll(run => run with { Namespaces = all });
     }
 
-    /// <summary>Who belongs nowhere is a plain member everywhere: signing out opens nothing.</summary>
+    /// <summary>A caller who belongs to no organization is judged as a plain member of each, so that signing out opens nothing.</summary>
     private static List<Run> EveryOrganization(Policy policy)
     {
         var every = new List<Run>(policy.Organizations.Count);

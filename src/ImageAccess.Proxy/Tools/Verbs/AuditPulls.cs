@@ -8,7 +8,7 @@ using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary>Who pulled what, and what came of it: the same every time that it is counted.</summary>
+/// <summary>One kind of pull, which is counted: who pulled what, with which outcome.</summary>
 /// <param name="Caller">As the trail names the caller.</param>
 /// <param name="Memberships">What a token or a directory said of the caller, in the trail's words.</param>
 /// <param name="Repository">The repository.</param>
@@ -25,15 +25,15 @@ internal sealed record Pull(string Caller, string Memberships, string Repository
 }
 
 /// <summary>
-/// The pulls of an audit trail and of the predecessor that it was rotated to, each distinct one kept once. Lines that are
-/// no events are counted; the last line may still be on its way to the disk.
+/// The pulls of an audit trail and of its rotated predecessor, each kind once with its count. Lines that are no events are counted; the
+/// last line may be incomplete, because the proxy may be writing it.
 /// </summary>
 internal sealed class AuditPulls
 {
-    /// <summary>Bytes of a line; an event has a tenth of them.</summary>
+    /// <summary>The largest line in bytes; an event has a tenth of it.</summary>
     private const int MaximumLine = 64 * 1024;
 
-    /// <summary>Bytes from which on the reader's patience is asked for.</summary>
+    /// <summary>The length in bytes from which the progress of reading is shown.</summary>
     private const long Long = 32 * 1024 * 1024;
 
     private readonly Dictionary<Pull, long> _requests = [];
@@ -61,7 +61,7 @@ internal sealed class AuditPulls
         var pulls = new AuditPulls(since);
         try
         {
-            // The trail is opened first: should it be rotated now, it is read once, as what it was.
+            // The trail is opened first, so that it is read once even when it is rotated now.
             await using var trail = Open(path);
             await using var predecessor = File.Exists(path + ".1") ? Open(path + ".1") : null;
             var total = trail.Length + (predecessor?.Length ?? 0);
@@ -93,7 +93,7 @@ internal sealed class AuditPulls
         return pulls;
     }
 
-    /// <summary>What the trail knows of the publisher: the last category that an event of the namespace has.</summary>
+    /// <summary>What the trail knows about the publisher: the category of the namespace's last event.</summary>
     public PublisherFacts PublisherOf(RepositoryName repository) => _badges.TryGetValue(repository.Namespace, out var badge)
         ? PublisherFacts.Known(new NamespaceRecord(repository.Namespace, badge, "audit", DateTimeOffset.UnixEpoch))
         : PublisherFacts.NotAsked;
@@ -211,7 +211,7 @@ internal sealed class AuditPulls
         }
     }
 
-    /// <summary>What reads; and what was refused before there was a request of the registry: a token for it.</summary>
+    /// <summary>A request that reads, or one that was denied its token before it could ask the registry.</summary>
     private static bool IsPull(JsonElement audit) =>
         audit.GetProperty("method").GetString() is "GET" or "HEAD" || audit.GetProperty("reference").ValueKind == JsonValueKind.Null;
 

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary><c>imageaccess cache …</c>: what is kept on disk. All but <c>warm</c> works on the directory, and does not ask the running proxy.</summary>
+/// <summary><c>imageaccess cache …</c>: the content on disk. All verbs except <c>warm</c> read the directory and do not ask the running proxy.</summary>
 internal static class CacheCommands
 {
     private const int ShownRepositories = 10;
@@ -184,7 +184,7 @@ internal static class CacheCommands
         return Verb.Yes;
     }
 
-    /// <summary>The largest first. Content of several counts for each.</summary>
+    /// <summary>The repositories, the largest first. Content of several repositories counts for each of them.</summary>
     private static List<(string Name, long Size, int Contents)> Repositories(CacheDirectory directory, Dictionary<Digest, KeptContent> contents)
     {
         var links = new LinkIndex(contents.ContainsKey);

@@ -7,8 +7,8 @@ using ImageAccess.Proxy.Foundation.Configuration;
 namespace ImageAccess.Proxy.Tools.Verbs;
 
 /// <summary>
-/// <c>imageaccess cache warm IMAGE…</c>: pulls images through the running proxy and throws away what comes, as an anonymous client: what
-/// the policy allows is kept by the proxy, in the same way as for every other client.
+/// <c>imageaccess cache warm IMAGE…</c>: pulls images through the running proxy as an anonymous client, and discards them. The proxy keeps
+/// what the policy allows, as it does for every other client.
 /// </summary>
 internal sealed class CacheWarming(Uri mirror, string? platform, TimeProvider time, ProgressLine progress) : IDisposable
 {
@@ -43,7 +43,7 @@ internal sealed class CacheWarming(Uri mirror, string? platform, TimeProvider ti
         return new UriBuilder("http", listener.Host is { } host && !host.Equals(IPAddress.Any) ? host.ToString() : "127.0.0.1", listener.Port).Uri;
     }
 
-    /// <summary>What became of an image.</summary>
+    /// <summary>Pulls an image and tells the outcome.</summary>
     /// <exception cref="MisuseException">The proxy does not answer.</exception>
     public async Task<(bool IsKept, string Text)> WarmAsync(ImageName image, CancellationToken cancellationToken)
     {
@@ -76,7 +76,7 @@ internal sealed class CacheWarming(Uri mirror, string? platform, TimeProvider ti
         return json.GetProperty("token").GetString() ?? throw new RefusedException("the token service gave no token");
     }
 
-    /// <summary>A manifest and all that it names: an index's images, an image's configuration and layers.</summary>
+    /// <summary>Pulls a manifest and everything that it names: the images of an index, the configuration and layers of an image.</summary>
     private async Task PullAsync(string repository, string reference, string token, CancellationToken cancellationToken)
     {
         JsonElement manifest;

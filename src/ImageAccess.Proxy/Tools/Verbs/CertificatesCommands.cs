@@ -149,7 +149,7 @@ internal static class CertificatesCommands
 
     private static int DaysLeft(X509Certificate2 certificate) => (int)Math.Ceiling((certificate.Ends() - TimeProvider.System.GetUtcNow()).TotalDays);
 
-    /// <summary>What the CA may sign for and what not; nulls where nothing constrains it.</summary>
+    /// <summary>The names that the CA may sign and those that it may not; null where nothing constrains it.</summary>
     private static (IReadOnlyList<string>? Permitted, IReadOnlyList<string>? Excluded) Constraints(X509Certificate2 certificate)
     {
         try

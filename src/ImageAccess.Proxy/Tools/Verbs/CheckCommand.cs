@@ -69,7 +69,7 @@ internal static class CheckCommand
         return verdicts.Exists(verdict => verdict.IsRefused) ? Verb.No : Verb.Yes;
     }
 
-    /// <exception cref="MisuseException">Some of them are no images; all of those are named.</exception>
+    /// <exception cref="MisuseException">Some texts are no images; it names all of them.</exception>
     public static List<ImageName> Parse(string[] texts)
     {
         var names = new List<ImageName>();
@@ -135,10 +135,10 @@ internal static class CheckCommand
     private sealed record Facts(string Caller, bool ImageAccess, string PolicyVersion, string Source, IReadOnlyList<ImageVerdict> Images);
 }
 
-/// <summary>Somebody who can judge an image.</summary>
+/// <summary>Judges images: a running proxy, or the policy's file alone.</summary>
 internal interface IImageJudge : IDisposable
 {
-    /// <summary>Whose policy it is, for a person.</summary>
+    /// <summary>Where the policy comes from, for a person.</summary>
     string Source { get; }
 
     /// <exception cref="MisuseException">There is no verdict, and why.</exception>

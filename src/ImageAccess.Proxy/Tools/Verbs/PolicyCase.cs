@@ -10,8 +10,8 @@ using ImageAccess.Proxy.Policies.Decisions;
 namespace ImageAccess.Proxy.Tools.Verbs;
 
 /// <summary>
-/// <c>policy test</c>: a table of who asks for what and what the answer must be. Columns are divided by <c>|</c> and named
-/// in the first line: <c>caller</c>, <c>image</c>, <c>answer</c>, and where they matter <c>publisher</c> and <c>today</c>.
+/// <c>policy test</c>: one row of a table that says who asks for which image and what the answer must be. The first line names the columns,
+/// which <c>|</c> separates: <c>caller</c>, <c>image</c>, <c>answer</c>, and where they matter <c>publisher</c> and <c>today</c>.
 /// </summary>
 internal sealed partial record PolicyCase(
     int Line, string CallerText, Caller Caller, ImageName Image, PublisherFacts Publisher, DateOnly? Today, ExpectedAnswer Expected)
@@ -21,7 +21,7 @@ internal sealed partial record PolicyCase(
 
     private static readonly string[] Categories = [.. Enum.GetValues<RepositoryCategory>().Select(category => category.ToWireName())];
 
-    /// <exception cref="MisuseException">Lines that cannot be read; all of them are named.</exception>
+    /// <exception cref="MisuseException">Some lines cannot be read; it names all of them.</exception>
     public static IReadOnlyList<PolicyCase> Parse(string path, IReadOnlyList<string> lines)
     {
         var cases = new List<PolicyCase>();
@@ -161,7 +161,7 @@ internal sealed partial record PolicyCase(
         string? Given(string group) => match.Groups[group].Success ? match.Groups[group].Value : null;
     }
 
-    /// <summary>The answer in the words of the case; what it does not mention is left out.</summary>
+    /// <summary>The answer in the words of the case, without what the case does not mention.</summary>
     private string Ask(Policy policy, DateOnly today)
     {
         if (Image.Repository is not { } repository)
@@ -190,7 +190,7 @@ internal sealed partial record PolicyCase(
     private static partial Regex AnswerForm();
 }
 
-/// <summary>What a case says of the answer; what is null may be anything.</summary>
+/// <summary>The answer that a case expects; what is null may be anything.</summary>
 internal sealed record ExpectedAnswer(string Outcome, string? Rule, string? Message, string? Help, string? Category)
 {
     public override string ToString()

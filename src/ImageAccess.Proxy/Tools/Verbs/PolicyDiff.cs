@@ -17,10 +17,9 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
     private string? _asked;
 
     /// <summary>
-    /// Images as people write them, each judged as an anonymous caller, as a member and an owner of each organization, and as
-    /// these users.
+    /// Compares images as people write them: for an anonymous caller, for a member and an owner of each organization, and for these users.
     /// </summary>
-    /// <exception cref="MisuseException">Lines that are no images; all of them are named.</exception>
+    /// <exception cref="MisuseException">Some lines are no images; it names all of them.</exception>
     public void AddImages(string path, IReadOnlyList<string> lines, IReadOnlyList<string> users)
     {
         var images = Parse(path, lines);
@@ -31,7 +30,7 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
                 continue;
             foreach (var (name, caller) in callers)
             {
-                // Where it matters and is not told, a publisher may be either.
+                // Where the publisher matters and the list does not name it, both answers are compared.
                 var known = badge != NamespaceBadge.Unknown || !(Needs(before.Policy, caller, repository) || Needs(after.Policy, caller, repository));
                 NamespaceBadge[] badges = known ? [badge] : [NamespaceBadge.VerifiedPublisher, NamespaceBadge.None];
                 foreach (var assumed in badges)
@@ -44,7 +43,7 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
             + (outside == 0 ? "" : $" ({TextTable.Count(outside, "image")} outside the policy)");
     }
 
-    /// <summary>The pulls of an audit trail, each as its caller.</summary>
+    /// <summary>Compares the pulls of an audit trail, each for its own caller.</summary>
     public void AddPulls(AuditPulls pulls)
     {
         var requests = 0L;
@@ -128,7 +127,7 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
     private bool Needs(Policy policy, Caller caller, RepositoryName repository) =>
         new PolicyView(policy, caller, today).Decide(repository, PublisherFacts.NotAsked).NeedsPublisher;
 
-    /// <summary>What one allows and the other does not; where image access is off there is nothing to compare.</summary>
+    /// <summary>What the other policy allows and this one does not. When image access is off there is nothing to compare.</summary>
     private IReadOnlyList<string> Opens(Policy one, Policy other) => (one.IsEnabled, other.IsEnabled) switch
     {
         (true, true) => PolicyChanges.Opens(one, other, today),

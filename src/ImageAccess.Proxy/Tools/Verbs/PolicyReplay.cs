@@ -6,10 +6,10 @@ using ImageAccess.Proxy.Policies.Decisions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary><c>policy replay</c>: a trail's pulls judged by a draft, beside what became of them.</summary>
+/// <summary><c>policy replay</c>: judges the pulls of an audit trail by a draft, and compares the outcomes.</summary>
 internal sealed class PolicyReplay
 {
-    /// <summary>Rows of a table; the JSON has all.</summary>
+    /// <summary>The largest number of rows in a table; the JSON has all of them.</summary>
     public const int MaximumRows = 50;
 
     private readonly Policy _policy;
@@ -79,7 +79,7 @@ internal sealed class PolicyReplay
 
     public static string Words(string from, string to) => $"{from} -> {to}";
 
-    /// <summary>Each kind of change with the most requests first.</summary>
+    /// <summary>Writes the kinds of changes, those with the most requests first.</summary>
     private static async Task WriteAsync<TKey>(
         TextWriter output, string[] heads, IEnumerable<IGrouping<TKey, Change>> groups, Func<IGrouping<TKey, Change>, string[]> row)
     {
@@ -98,7 +98,7 @@ internal sealed class PolicyReplay
         await table.WriteAsync(output);
     }
 
-    /// <summary>What is refused first, what opens last.</summary>
+    /// <summary>The order of outcomes: what is denied first, what is allowed last.</summary>
     public static int Rank(string outcome) => outcome switch { "deny" => 0, Answer.Depends => 1, "observe" => 2, _ => 3 };
 
     private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);

@@ -11,7 +11,7 @@ internal sealed class RunningProxy : IImageJudge
 {
     private const string WayOut = "use --offline to judge with the policy's file alone";
     private const int MaximumAnswer = 64 * 1024;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(20);
 
     private readonly Uri _admin;
     private readonly HttpClient _client;
@@ -28,7 +28,7 @@ internal sealed class RunningProxy : IImageJudge
         })
         {
             BaseAddress = admin,
-            Timeout = Patience,
+            Timeout = AnswerTimeout,
             MaxResponseContentBufferSize = MaximumAnswer,
         };
     }
@@ -87,7 +87,7 @@ internal sealed class RunningProxy : IImageJudge
         new Dictionary<string, string?> { ["image"] = Full(image), ["as"] = caller.User, ["organization"] = caller.Organization }
             .Where(pair => pair.Value is not null)).Value!;
 
-    /// <summary>With its registry: what is short here may be read otherwise there.</summary>
+    /// <summary>The image with its registry, so that the proxy cannot read a short name in another way.</summary>
     private static string Full(ImageName image) => image.Repository is null ? image.ToString()
         : $"{ImageName.DockerHub}/{image.Path}{(image.Tag is null ? "" : $":{image.Tag}")}{(image.Digest is null ? "" : $"@{image.Digest}")}";
 }

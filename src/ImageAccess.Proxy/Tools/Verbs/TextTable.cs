@@ -3,7 +3,7 @@ using System.Text;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary>A table for a terminal of a hundred columns; the last column takes what is left, and is shortened in its middle.</summary>
+/// <summary>A table for a terminal of a hundred columns. The last column takes the rest of the line, and is shortened in its middle.</summary>
 /// <param name="heads">The columns; one that begins with <c>&gt;</c> is aligned to the right.</param>
 internal sealed class TextTable(params IReadOnlyList<string> heads)
 {
@@ -14,7 +14,7 @@ internal sealed class TextTable(params IReadOnlyList<string> heads)
 
     private readonly List<Row> _rows = [];
 
-    /// <summary>One line, and nothing that a terminal would obey.</summary>
+    /// <summary>The text in one line, without characters that control a terminal.</summary>
     public static string Plain(string text) =>
         text.Any(IsUnprintable) ? string.Concat(text.Select(c => IsUnprintable(c) ? '?' : c)) : text;
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary>What the verbs have in common: how one ends, and its options.</summary>
+/// <summary>The exit codes and options that the verbs share.</summary>
 internal static class Verb
 {
     public const int Yes = 0;
@@ -38,7 +38,7 @@ internal static class Verb
 
     public static Task WriteJsonAsync<T>(TextWriter output, T facts) => output.WriteLineAsync(JsonSerializer.Serialize(facts, Facts));
 
-    /// <summary>As a person in this directory would name the file.</summary>
+    /// <summary>The path as a person in the working directory would write it.</summary>
     public static string Shown(string path)
     {
         var relative = Path.GetRelativePath(Directory.GetCurrentDirectory(), path);
@@ -70,7 +70,7 @@ internal static class Verb
     }
 }
 
-/// <summary>The verb cannot do what it was asked: wrong usage, a file that cannot be read, nobody who answers.</summary>
+/// <summary>The verb cannot do what it was asked to do: wrong usage, a file that cannot be read, a proxy that does not answer.</summary>
 internal sealed class MisuseException(params IReadOnlyList<string> problems) : Exception(string.Join('\n', problems))
 {
     public IReadOnlyList<string> Problems { get; } = problems;
