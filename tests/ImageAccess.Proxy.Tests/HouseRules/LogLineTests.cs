@@ -17,7 +17,7 @@ public sealed partial class LogLineTests
         "{Problem}",
         "{Problem}; trying again every minute",
         "{Ending}",
-        "A request came back to this program: a name of Docker Hub that it asks leads to itself; set Upstream:Addresses to where it really is",
+        "A request of this proxy came back to it, because a name of Docker Hub leads to the proxy; set Upstream:Addresses to Docker Hub's own addresses",
     ];
 
     [Fact]
