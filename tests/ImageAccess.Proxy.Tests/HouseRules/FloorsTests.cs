@@ -1,21 +1,30 @@
 using System.Text.RegularExpressions;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Hosting;
 
 namespace ImageAccess.Proxy.Tests.HouseRules;
 
-/// <summary>Imports go down only: each room of the proxy may use the rooms of the floors below its own, and Core.</summary>
+/// <summary>
+/// The house: each room has a floor, and uses rooms of lower floors only. A new room is added here and in <c>docs/architecture.md</c>.
+/// </summary>
 public sealed partial class FloorsTests
 {
+    private const string Proxy = "ImageAccess.Proxy";
+    private const string Core = "ImageAccess.Core";
+
     private static readonly Dictionary<string, int> Floors = new()
     {
         ["Foundation/Files"] = 0,
         ["Foundation/Configuration"] = 0,
         ["Foundation/Limits"] = 0,
+        ["Foundation/Database"] = 1,
         ["Foundation/DockerHub"] = 1,
         ["Foundation/Audit"] = 2,
         ["Connections/Transport"] = 3,
         ["Connections/Ingress"] = 3,
         ["Connections/Certificates"] = 3,
         ["Policies/Catalog"] = 3,
+        ["Policies/Exceptions"] = 3,
         ["Policies/Store"] = 3,
         ["Content/Cache"] = 3,
         ["Content/Upstream"] = 3,
@@ -24,6 +33,13 @@ public sealed partial class FloorsTests
         ["Callers/Identity"] = 4,
         ["Policies/Decisions"] = 5,
         ["Registry"] = 6,
+        ["Administration/Roles"] = 6,
+        ["Administration/Tokens"] = 6,
+        ["Administration/Requests"] = 6,
+        ["Administration/Notifications"] = 6,
+        ["Administration/Usage"] = 6,
+        ["Administration/Api"] = 6,
+        ["Portal"] = 7,
         ["Tools/Verbs"] = 7,
         ["Tools/Scanning"] = 7,
         ["Tools/Engines"] = 7,
@@ -31,36 +47,121 @@ public sealed partial class FloorsTests
         ["Hosting"] = 8,
     };
 
-    [Fact]
-    public void Rooms_use_lower_floors_only()
+    private static readonly Dictionary<string, int> CoreFloors = new()
     {
-        var files = Directory.GetFiles(Source(), "*.cs", SearchOption.AllDirectories)
-            .Where(file => Path.GetRelativePath(Source(), file).Split('/')[0] is not ("bin" or "obj" or "Program.cs"))
-            .Select(file => (Room: RoomOf(Path.GetRelativePath(Source(), file)), File: file))
-            .ToList();
+        ["Hosts"] = 0,
+        ["Oci"] = 1,
+        ["Classification"] = 2,
+        ["Policies"] = 3,
+    };
+
+    /// <summary>On one floor: the second may use the first.</summary>
+    private static readonly HashSet<(string Lower, string Upper)> Neighbours =
+    [
+        ("Policies/Exceptions", "Policies/Store"),
+        ("Callers/Members", "Callers/Identity"),
+        ("Tools/Verbs", "Tools/Scanning"),
+        ("Tools/Verbs", "Tools/Engines"),
+        ("Tools/Verbs", "Tools/Doctor"),
+        ("Tools/Engines", "Tools/Doctor"),
+    ];
+
+    /// <summary>What still stands in the way: who comes by takes a line away, and adds none.</summary>
+    private static readonly HashSet<(string User, string Used)> Known =
+    [
+        ("Oci", "Policies"), // requests carry their permit
+        ("Tools/Doctor", "Tools/Scanning"), // the progress of a run
+        ("Tools/Verbs", "Tools/Scanning"), // the same
+        ("Tools/Engines", "Tools/Scanning"), // the reader of YAML
+        ("Tools/Engines", "Tools/Doctor"), // the proxy's address as a client's set-up has it
+    ];
+
+    [Fact]
+    public void Rooms_use_lower_floors_only() => AssertNone(Upwards(typeof(ProxyHost), Proxy, Floors));
+
+    [Fact]
+    public void Rooms_of_Core_use_lower_floors_only() => AssertNone(Upwards(typeof(PolicyEngine), Core, CoreFloors));
+
+    /// <summary>A default for all clients, or for all of an options type, is a way from room to room that no import shows.</summary>
+    [Fact]
+    public void No_room_sets_a_default_for_the_others()
+    {
+        using var types = new CompiledTypes(typeof(ProxyHost));
+        string[] defaults = ["ConfigureHttpClientDefaults", "ConfigureAll", "PostConfigureAll", "ConfigureOptions"];
+        AssertNone(types.Calls()
+            .Where(call => defaults.Contains(call.Method.Name) && call.User.Name != "UpstreamSetup") // whose default is on its way out
+            .Select(call => $"{call.User} calls {call.Method.Name}"));
+        AssertNone(types.Uses().Where(use => use.Used.Name == "IHttpMessageHandlerBuilderFilter").Select(use => $"{use.User} filters every client"));
+    }
+
+    [Fact]
+    public void Each_client_is_configured_by_one_room()
+    {
+        using var types = new CompiledTypes(typeof(ProxyHost));
+        var clients = types.TextsGivenTo("AddHttpClient").Select(call => (Client: call.Text, Room: RoomOf(Proxy, Floors, call.User))).Distinct().ToList();
+        Assert.NotEmpty(clients);
+        AssertNone(clients.Where(client => client.Client.Length == 0).Select(client => $"{client.Room} adds a client without a name"));
+        AssertNone(clients.GroupBy(client => client.Client).Where(rooms => rooms.Count() > 1).Select(rooms => $"{rooms.Key}: {string.Join(", ", rooms)}"));
+    }
+
+    [Fact]
+    public void Each_file_lies_in_a_room_and_its_namespace_is_its_folder()
+    {
+        var files = SourceFiles(Proxy).Where(file => file != "Program.cs").Select(file => (Project: Proxy, Rooms: Floors, File: file))
+            .Concat(SourceFiles(Core).Select(file => (Project: Core, Rooms: CoreFloors, File: file))).ToList();
         Assert.NotEmpty(files);
-
-        Assert.All(files, pair => Assert.True(pair.Room is not null, $"{pair.File} is on no floor"));
-        var upwards = files.SelectMany(pair => Uses().Matches(File.ReadAllText(pair.File))
-            .Select(match => RoomOf(match.Groups["name"].Value.Replace('.', '/') + "/")!)
-            .Where(used => used != pair.Room && !(Floors[used] < Floors[pair.Room!]) && !(Floors[pair.Room!] == Floors[used] && SameWing(used, pair.Room!)))
-            .Select(used => $"{pair.Room}/{Path.GetFileName(pair.File)} uses {used}"));
-        Assert.Empty(upwards);
+        AssertNone(files.Where(each => RoomOf(each.Rooms, each.File) is null).Select(each => $"{each.Project}/{each.File} lies in no room"));
+        AssertNone(files.Where(each => Namespace().Match(File.ReadAllText(Source(each.Project, each.File))).Groups["name"].Value
+                != $"{each.Project}.{Path.GetDirectoryName(each.File)!.Replace('/', '.')}")
+            .Select(each => $"{each.Project}/{each.File} has another namespace than its folder"));
     }
 
     [Fact]
-    public void Each_room_has_one_setup()
+    public void Each_room_of_the_walk_has_one_setup()
     {
-        var rooms = Floors.Where(room => room.Value is > 2 and < 7).Select(room => room.Key);
-        Assert.All(rooms, room => Assert.Single(Directory.GetFiles(Path.Combine(Source(), room), "*Setup.cs")));
+        var rooms = Floors.Where(room => room.Value is > 2 and < 7 && Directory.Exists(Source(Proxy, room.Key))).Select(room => room.Key);
+        Assert.All(rooms, room => Assert.Single(Directory.GetFiles(Source(Proxy, room), "*Setup.cs", SearchOption.AllDirectories)));
     }
 
-    private static bool SameWing(string one, string other) => one.Split('/')[0] == other.Split('/')[0];
+    private static void AssertNone(IEnumerable<string> offences)
+    {
+        var all = string.Join('\n', offences);
+        Assert.True(all.Length == 0, all);
+    }
 
-    private static string? RoomOf(string path) => Floors.Keys.FirstOrDefault(room => path.StartsWith(room + "/", StringComparison.Ordinal));
+    private static List<string> Upwards(Type marker, string project, Dictionary<string, int> floors)
+    {
+        using var types = new CompiledTypes(marker);
+        var between = types.Uses()
+            .Where(use => IsOf(project, use.User) && IsOf(project, use.Used))
+            .Select(use => (Use: use, User: RoomOf(project, floors, use.User), Used: RoomOf(project, floors, use.Used)))
+            .Where(use => use.User != use.Used)
+            .ToList();
+        Assert.NotEmpty(between);
+        return between
+            .Where(use => FloorOf(use.Used) >= FloorOf(use.User) && !Neighbours.Contains((use.Used, use.User)) && !Known.Contains((use.User, use.Used)))
+            .Select(use => $"{use.Use.User} uses {use.Use.Used}")
+            .Order(StringComparer.Ordinal)
+            .ToList();
 
-    private static string Source() => RepositoryRoot.Find("src/ImageAccess.Proxy");
+        int FloorOf(string room) => floors.GetValueOrDefault(room, int.MaxValue);
+    }
 
-    [GeneratedRegex(@"^using (static )?ImageAccess\.Proxy\.(?<name>[\w.]+);", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Uses();
+    private static bool IsOf(string project, TypeName type) => type.Namespace == project || type.Namespace.StartsWith(project + ".", StringComparison.Ordinal);
+
+    /// <summary>A type's room; its namespace where it has none.</summary>
+    private static string RoomOf(string project, Dictionary<string, int> floors, TypeName type) =>
+        RoomOf(floors, $"{type.Namespace}."[(project.Length + 1)..].Replace('.', '/')) ?? type.Namespace;
+
+    private static string? RoomOf(Dictionary<string, int> floors, string path) =>
+        floors.Keys.FirstOrDefault(room => path.StartsWith(room + "/", StringComparison.Ordinal));
+
+    private static IEnumerable<string> SourceFiles(string project) => Directory.GetFiles(Source(project), "*.cs", SearchOption.AllDirectories)
+        .Select(file => Path.GetRelativePath(Source(project), file))
+        .Where(file => file.Split('/')[0] is not ("bin" or "obj"));
+
+    private static string Source(string project, string relative = "") => RepositoryRoot.Find(Path.Combine("src", project, relative));
+
+    [GeneratedRegex("^namespace (?<name>[A-Za-z.]+);", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Namespace();
 }
