@@ -69,7 +69,6 @@ public sealed partial class FloorsTests
     /// <summary>What still stands in the way: who comes by takes a line away, and adds none.</summary>
     private static readonly HashSet<(string User, string Used)> Known =
     [
-        ("Oci", "Policies"), // requests carry their permit
         ("Tools/Doctor", "Tools/Scanning"), // the progress of a run
         ("Tools/Verbs", "Tools/Scanning"), // the same
         ("Tools/Engines", "Tools/Scanning"), // the reader of YAML
