@@ -16,7 +16,7 @@ internal sealed class IdentityRoom : IAsyncDisposable
     private readonly ServiceProvider _provider;
     private readonly MeterListener _listener = new();
 
-    private IdentityRoom(TokenServer server, ServiceProvider provider, ManualTime time, LogBook logs)
+    private IdentityRoom(TokenServer server, ServiceProvider provider, ManualTime time, LogLines logs)
     {
         _provider = provider;
         Server = server;
@@ -44,7 +44,7 @@ internal sealed class IdentityRoom : IAsyncDisposable
 
     public ManualTime Time { get; }
 
-    public LogBook Logs { get; }
+    public LogLines Logs { get; }
 
     public CallerIdentifier Identifier { get; }
 
@@ -67,7 +67,7 @@ internal sealed class IdentityRoom : IAsyncDisposable
         var time = new ManualTime(now);
         server.AnswerToken(() => TokenForge.Docker.AnonymousToken(time.GetUtcNow()));
 
-        var logs = new LogBook();
+        var logs = new LogLines();
         var services = new ServiceCollection();
         services.AddSingleton<TimeProvider>(time);
         services.AddLogging(l => l.SetMinimumLevel(LogLevel.Trace).AddProvider(logs));
@@ -109,31 +109,5 @@ internal sealed class IdentityRoom : IAsyncDisposable
         _listener.Dispose();
         await _provider.DisposeAsync();
         await Server.DisposeAsync();
-    }
-}
-
-/// <summary>Every log line of every level, exceptions included.</summary>
-internal sealed class LogBook : ILoggerProvider, ILogger
-{
-    private readonly ConcurrentQueue<string> _lines = new();
-
-    public IReadOnlyCollection<string> Lines => _lines;
-
-    public ILogger CreateLogger(string categoryName) => this;
-
-    public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull
-    {
-        _lines.Enqueue($"scope {state}");
-        return null;
-    }
-
-    public bool IsEnabled(LogLevel logLevel) => true;
-
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        _lines.Enqueue($"{logLevel} {formatter(state, exception)} {exception}");
-
-    public void Dispose()
-    {
     }
 }

@@ -37,7 +37,7 @@ internal sealed class DirectoryRoom : IAsyncDisposable
 
     public ManualTime Time { get; }
 
-    public LogBook Logs { get; } = new();
+    public LogLines Logs { get; } = new();
 
     /// <summary>Which policy is in force: another one for each name that it is set to.</summary>
     public string PolicyVersion

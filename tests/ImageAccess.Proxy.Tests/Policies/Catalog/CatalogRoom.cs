@@ -18,7 +18,7 @@ internal sealed class CatalogRoom : IAsyncDisposable
     private readonly IHostedService[] _hosted;
     private readonly MeterListener _listener = new();
 
-    private CatalogRoom(ServiceProvider provider, ManualTime time, RoomLog log)
+    private CatalogRoom(ServiceProvider provider, ManualTime time, LogLines log)
     {
         _provider = provider;
         _hosted = [.. provider.GetServices<IHostedService>()];
@@ -51,7 +51,7 @@ internal sealed class CatalogRoom : IAsyncDisposable
 
     public ManualTime Time { get; }
 
-    public RoomLog Log { get; }
+    public LogLines Log { get; }
 
     public ConcurrentDictionary<string, long> Measurements { get; } = new(StringComparer.Ordinal);
 
@@ -62,7 +62,7 @@ internal sealed class CatalogRoom : IAsyncDisposable
         foreach (var (key, value) in settings)
             configuration[key] = value;
 
-        var log = new RoomLog();
+        var log = new LogLines();
         var services = new ServiceCollection();
         services.AddSingleton<TimeProvider>(time);
         services.AddMetrics();
@@ -126,29 +126,6 @@ internal sealed class CatalogRoom : IAsyncDisposable
             await hosted.StopAsync(CancellationToken.None);
         _listener.Dispose();
         await _provider.DisposeAsync();
-    }
-}
-
-/// <summary>What the room logs.</summary>
-internal sealed class RoomLog : ILoggerProvider, ILogger
-{
-    private readonly ConcurrentQueue<(LogLevel Level, string Text)> _lines = new();
-
-    public IReadOnlyList<string> At(LogLevel level) => [.. _lines.Where(line => line.Level == level).Select(line => line.Text)];
-
-    public ILogger CreateLogger(string categoryName) => this;
-
-    public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull => null;
-
-    public bool IsEnabled(LogLevel logLevel) => true;
-
-    public void Log<TState>(
-        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        _lines.Enqueue((logLevel, formatter(state, exception)));
-
-    public void Dispose()
-    {
     }
 }
 
