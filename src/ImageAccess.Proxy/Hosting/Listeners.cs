@@ -97,7 +97,7 @@ internal static class Listeners
         }
     }
 
-    /// <summary>What comes before TLS on the faces of Docker Hub, and TLS with the certificate that the listener demands.</summary>
+    /// <summary>What comes before TLS on the listeners for Docker Hub's own names, and TLS with the certificate that the listener needs.</summary>
     private static void Secure(Microsoft.AspNetCore.Server.Kestrel.Core.ListenOptions listen, Listener listener, string key, bool isTls)
     {
         var services = listen.ApplicationServices;
@@ -113,7 +113,7 @@ internal static class Listeners
             UseTls(certificates.ForMirror(key));
 
         void UseTls(ServerCertificate certificate) =>
-            listen.UseTls(() => certificate.Current, HandshakeTimeout, services.GetRequiredService<TimeProvider>());
+            listen.UseTls(() => certificate.Current, HandshakeTimeout);
     }
 
     private static void TrustProxies(ForwardedHeadersOptions forwarded, IOptions<ListenOptions> options)

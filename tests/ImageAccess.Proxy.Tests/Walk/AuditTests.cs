@@ -4,7 +4,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>What a whole request leaves in the trail.</summary>
-public sealed class AuditTests : IAsyncLifetime
+public abstract class AuditTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private static readonly string[] Fields =
     [
@@ -14,7 +14,7 @@ public sealed class AuditTests : IAsyncLifetime
 
     private Surroundings _surroundings = null!;
 
-    public async Task InitializeAsync() => _surroundings = await Surroundings.StartAsync();
+    public async Task InitializeAsync() => _surroundings = await StartAsync();
 
     public async Task DisposeAsync() => await _surroundings.DisposeAsync();
 
@@ -129,3 +129,7 @@ public sealed class AuditTests : IAsyncLifetime
         return await _surroundings.AskAsync(method, $"/v2/{repository}/{rest}", token, userAgent);
     }
 }
+
+public sealed class AuditTests_direct() : AuditTests(Direct);
+
+public sealed class AuditTests_kestrel() : AuditTests(Kestrel);

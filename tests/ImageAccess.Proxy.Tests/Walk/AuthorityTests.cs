@@ -20,7 +20,7 @@ namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary><c>/ca.crt</c>, and what a listener gets of the room Certificates.</summary>
 [SupportedOSPlatform("linux")]
-public sealed class AuthorityTests : IDisposable
+public abstract class AuthorityTests(string transport) : WalkTests(transport), IDisposable
 {
     private readonly CertificateRoom _room = new();
 
@@ -32,7 +32,7 @@ public sealed class AuthorityTests : IDisposable
     public async Task The_CA_is_handed_out_and_nothing_but_its_certificate(string listener)
     {
         _room.Create();
-        await using var surroundings = await StartAsync();
+        await using var surroundings = await StartWithCertificatesAsync();
         using var client = Surroundings.NewClient(listener == "mirror" ? surroundings.Mirror : surroundings.Admin);
 
         using var answer = await client.GetAsync("/ca.crt");
@@ -58,7 +58,7 @@ public sealed class AuthorityTests : IDisposable
         var (path, key) = (_room.Outside("own.pem"), _room.Outside("own.key"));
         File.WriteAllText(path, made.CertificatePem + further.CertificatePem + made.KeyPem);
         CertificateRoom.WriteKey(key, made.KeyPem);
-        await using var surroundings = await Surroundings.StartAsync(
+        await using var surroundings = await StartAsync(
             settings: [("Certificates:Authority", path), ("Certificates:AuthorityKey", key)]);
 
         Assert.Equal(made.CertificatePem, (await surroundings.AskAsync("GET", "/ca.crt")).Body);
@@ -69,7 +69,7 @@ public sealed class AuthorityTests : IDisposable
     [InlineData("admin")]
     public async Task Where_there_is_none_it_says_so(string listener)
     {
-        await using var surroundings = await StartAsync();
+        await using var surroundings = await StartWithCertificatesAsync();
         using var client = Surroundings.NewClient(listener == "mirror" ? surroundings.Mirror : surroundings.Admin);
         using var answer = await client.GetAsync("/ca.crt");
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
@@ -92,7 +92,7 @@ public sealed class AuthorityTests : IDisposable
     public async Task The_mirror_has_it_under_this_target_alone(string method, string target)
     {
         _room.Create();
-        await using var surroundings = await StartAsync();
+        await using var surroundings = await StartWithCertificatesAsync();
         var answer = await surroundings.AskAsync(method, target);
         Assert.NotEqual(200, answer.Status);
         Assert.DoesNotContain("BEGIN", answer.Body, StringComparison.Ordinal);
@@ -103,7 +103,7 @@ public sealed class AuthorityTests : IDisposable
     public async Task A_request_whose_framing_is_not_to_be_trusted_gets_nothing()
     {
         _room.Create();
-        await using var surroundings = await StartAsync();
+        await using var surroundings = await StartWithCertificatesAsync();
         var answer = await surroundings.SendRawAsync(
             $"GET /ca.crt HTTP/1.1\r\nHost: {surroundings.Mirror.Authority}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
         Assert.Equal(400, answer.Status);
@@ -114,7 +114,7 @@ public sealed class AuthorityTests : IDisposable
     {
         _room.Create();
         File.SetUnixFileMode(_room["ca.key"], UnixFileMode.UserRead | UnixFileMode.OtherRead);
-        await using var surroundings = await StartAsync();
+        await using var surroundings = await StartWithCertificatesAsync();
         using var admin = Surroundings.NewClient(surroundings.Admin);
 
         var body = JsonNode.Parse(await admin.GetStringAsync("/readyz"))!;
@@ -163,6 +163,7 @@ public sealed class AuthorityTests : IDisposable
         {
             ["Listen:Mirror"] = "http://127.0.0.1:0",
             ["Listen:Admin"] = "http://127.0.0.1:0",
+            ["Listen:Transport"] = Transport,
             ["Certificates:Directory"] = _room.Folder,
             ["Data:Directory"] = Directory.CreateDirectory(_room.Outside("other")).FullName,
         }).Build(),
@@ -194,7 +195,7 @@ public sealed class AuthorityTests : IDisposable
         return new X509Certificate2(tls.RemoteCertificate!);
     }
 
-    private Task<Surroundings> StartAsync() => Surroundings.StartAsync(settings: [("Certificates:Directory", _room.Folder)]);
+    private Task<Surroundings> StartWithCertificatesAsync() => StartAsync(settings: [("Certificates:Directory", _room.Folder)]);
 
     /// <summary>A clock that is set; timers run as ever.</summary>
     private sealed class Clock : TimeProvider
@@ -204,3 +205,9 @@ public sealed class AuthorityTests : IDisposable
         public override DateTimeOffset GetUtcNow() => Now;
     }
 }
+
+[SupportedOSPlatform("linux")]
+public sealed class AuthorityTests_direct() : AuthorityTests(Direct);
+
+[SupportedOSPlatform("linux")]
+public sealed class AuthorityTests_kestrel() : AuthorityTests(Kestrel);

@@ -5,14 +5,14 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>No credential of a full run is found in logs at their most talkative, audit, metrics or error texts.</summary>
-public sealed class CanaryTests
+public abstract class CanaryTests(string transport) : WalkTests(transport)
 {
     private const string Form = "Content-Type: application/x-www-form-urlencoded\r\n";
 
     [Fact]
     public async Task Credentials_are_found_nowhere()
     {
-        await using var surroundings = await Surroundings.StartAsync();
+        await using var surroundings = await StartAsync();
         var canaries = new List<string>();
         var errors = new StringBuilder();
         foreach (var (user, secret) in new[] { ("bob", "bobs-password"), ("bob", "dckr_pat_bob"), ("acme", "dckr_oat_acme"), ("bob", "wrong-password-canary") })
@@ -88,3 +88,7 @@ public sealed class CanaryTests
             : JsonNode.Parse(answer.Body)!.AsObject().Where(member => member.Key.EndsWith("token", StringComparison.Ordinal)).Select(member => member.Value!.GetValue<string>());
     }
 }
+
+public sealed class CanaryTests_direct() : CanaryTests(Direct);
+
+public sealed class CanaryTests_kestrel() : CanaryTests(Kestrel);

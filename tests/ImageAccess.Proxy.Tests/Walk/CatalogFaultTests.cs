@@ -3,7 +3,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>A catalog that cannot answer makes a denial for now, worded like every other, and is asked no more often than it must.</summary>
-public sealed class CatalogFaultTests : IAsyncLifetime
+public abstract class CatalogFaultTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Target = "/v2/bitnami/redis/manifests/latest";
     private const string Unknown = "image access unavailable: the publisher of bitnami could not be verified, try again";
@@ -18,7 +18,7 @@ public sealed class CatalogFaultTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _surroundings = await Surroundings.StartAsync(Policy, null, _time);
+        _surroundings = await StartAsync(Policy, null, _time);
         _token = await _surroundings.PullTokenAsync("bob", "bitnami/redis");
     }
 
@@ -154,3 +154,7 @@ public sealed class CatalogFaultTests : IAsyncLifetime
         Assert.Equal((403, "image access denied: community images not allowed"), await _surroundings.AskAsync("GET", Target, _token) is var answer ? (answer.Status, answer.Phrase) : default);
     }
 }
+
+public sealed class CatalogFaultTests_direct() : CatalogFaultTests(Direct);
+
+public sealed class CatalogFaultTests_kestrel() : CatalogFaultTests(Kestrel);

@@ -3,7 +3,7 @@ using ImageAccess.FakeHubs;
 
 namespace ImageAccess.Proxy.Tests.Walk;
 
-public sealed class DenialTests : IAsyncLifetime
+public abstract class DenialTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Denied = "image access denied: community images not allowed";
     private const string Repository = "someuser/custom-image";
@@ -17,7 +17,7 @@ public sealed class DenialTests : IAsyncLifetime
 
     private Surroundings _surroundings = null!;
 
-    public async Task InitializeAsync() => _surroundings = await Surroundings.StartAsync();
+    public async Task InitializeAsync() => _surroundings = await StartAsync();
 
     public async Task DisposeAsync() => await _surroundings.DisposeAsync();
 
@@ -99,7 +99,7 @@ public sealed class DenialTests : IAsyncLifetime
     [Fact]
     public async Task Without_holding_every_client_gets_the_plain_denial()
     {
-        await using var plain = await Surroundings.StartAsync(settings: ("Mirror:Hold", "false"));
+        await using var plain = await StartAsync(settings: ("Mirror:Hold", "false"));
         var token = await plain.PullTokenAsync("bob", Repository);
         foreach (var userAgent in new[] { ClassicDocker, ContainerdStore, Podman, Crane })
         {
@@ -130,3 +130,7 @@ public sealed class DenialTests : IAsyncLifetime
         Assert.Equal(status, answer.Status);
     }
 }
+
+public sealed class DenialTests_direct() : DenialTests(Direct);
+
+public sealed class DenialTests_kestrel() : DenialTests(Kestrel);

@@ -6,7 +6,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>Tokens that the token service did not give, or not for this: the proxy answers 401 itself, and the registry sees none of them.</summary>
-public sealed class ForgedTokenTests(SharedSurroundings shared) : IClassFixture<SharedSurroundings>
+public abstract class ForgedTokenTests(SharedSurroundings shared)
 {
     private const string Repository = "library/nginx";
     private const string Target = $"/v2/{Repository}/manifests/latest";
@@ -159,3 +159,7 @@ public sealed class ForgedTokenTests(SharedSurroundings shared) : IClassFixture<
         _surroundings.Hub.Requests.Clear();
     }
 }
+
+public sealed class ForgedTokenTests_direct(SharedSurroundings shared) : ForgedTokenTests(shared), IClassFixture<SharedSurroundings>;
+
+public sealed class ForgedTokenTests_kestrel(KestrelSurroundings shared) : ForgedTokenTests(shared), IClassFixture<KestrelSurroundings>;

@@ -5,14 +5,14 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>What upstream is asked, byte for byte, and how bodies cross the proxy.</summary>
-public sealed class ForwardingTests : IAsyncLifetime
+public abstract class ForwardingTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Uploads = "/v2/acme/app/blobs/uploads/";
     private const int Large = 40 * 1024 * 1024;
 
     private Surroundings _surroundings = null!;
 
-    public async Task InitializeAsync() => _surroundings = await Surroundings.StartAsync();
+    public async Task InitializeAsync() => _surroundings = await StartAsync();
 
     public async Task DisposeAsync() => await _surroundings.DisposeAsync();
 
@@ -185,3 +185,7 @@ public sealed class ForwardingTests : IAsyncLifetime
         }
     }
 }
+
+public sealed class ForwardingTests_direct() : ForwardingTests(Direct);
+
+public sealed class ForwardingTests_kestrel() : ForwardingTests(Kestrel);

@@ -1,7 +1,7 @@
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>Requests that no client sends by accident: each is refused with its own status, and nothing of it goes upstream.</summary>
-public sealed class HostileRequestTests(SharedSurroundings shared) : IClassFixture<SharedSurroundings>
+public abstract class HostileRequestTests(SharedSurroundings shared)
 {
     private const string Get = "GET /v2/acme/app/manifests/latest HTTP/1.1\r\n";
     private const string Put = "PUT /v2/acme/app/manifests/latest HTTP/1.1\r\n";
@@ -128,3 +128,7 @@ public sealed class HostileRequestTests(SharedSurroundings shared) : IClassFixtu
         return token;
     }
 }
+
+public sealed class HostileRequestTests_direct(SharedSurroundings shared) : HostileRequestTests(shared), IClassFixture<SharedSurroundings>;
+
+public sealed class HostileRequestTests_kestrel(KestrelSurroundings shared) : HostileRequestTests(shared), IClassFixture<KestrelSurroundings>;

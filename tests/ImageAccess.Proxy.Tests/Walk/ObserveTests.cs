@@ -4,7 +4,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>An organization that only observes: nothing is refused, delayed or held, and everything is written down.</summary>
-public sealed class ObserveTests : IAsyncLifetime
+public abstract class ObserveTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Denied = "image access denied: community images not allowed";
     private const string Policy =
@@ -15,7 +15,7 @@ public sealed class ObserveTests : IAsyncLifetime
 
     private Surroundings _surroundings = null!;
 
-    public async Task InitializeAsync() => _surroundings = await Surroundings.StartAsync(Policy);
+    public async Task InitializeAsync() => _surroundings = await StartAsync(Policy);
 
     public async Task DisposeAsync() => await _surroundings.DisposeAsync();
 
@@ -110,7 +110,7 @@ public sealed class ObserveTests : IAsyncLifetime
     [InlineData("2999-01-01", 200)]
     public async Task After_its_day_it_enforces_again(string until, int status)
     {
-        await using var other = await Surroundings.StartAsync(Policy.Replace("\"observe\",", $"\"observe\", \"observeUntil\": \"{until}\",", StringComparison.Ordinal));
+        await using var other = await StartAsync(Policy.Replace("\"observe\",", $"\"observe\", \"observeUntil\": \"{until}\",", StringComparison.Ordinal));
         var answer = await other.AskAsync("GET", "/v2/someuser/custom-image/manifests/latest", await other.PullTokenAsync("bob", "someuser/custom-image"));
         Assert.Equal(status, answer.Status);
     }
@@ -128,3 +128,7 @@ public sealed class ObserveTests : IAsyncLifetime
     private async Task<RawAnswer> PullAsync(string user, string repository, string method, string? userAgent = null) => await _surroundings.AskAsync(
         method, $"/v2/{repository}/manifests/latest?ns=docker.io", await _surroundings.PullTokenAsync(user, repository), userAgent);
 }
+
+public sealed class ObserveTests_direct() : ObserveTests(Direct);
+
+public sealed class ObserveTests_kestrel() : ObserveTests(Kestrel);

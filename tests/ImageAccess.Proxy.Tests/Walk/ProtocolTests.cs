@@ -5,7 +5,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>What comes through the proxy is what the registry gives directly: status, headers, body.</summary>
-public sealed class ProtocolTests : IAsyncLifetime
+public abstract class ProtocolTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Repository = "acme/app";
     private const string Accept =
@@ -18,7 +18,7 @@ public sealed class ProtocolTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _surroundings = await Surroundings.StartAsync();
+        _surroundings = await StartAsync();
         _image = _surroundings.Hub.Images.FindManifest(Repository, "latest")!;
         foreach (var tag in new[] { "1.0", "1.1", "2.0-rc.1", "_x" })
             _surroundings.Hub.Images.PushManifest(Repository, tag, _image.Manifest, _image.MediaType);
@@ -230,3 +230,7 @@ public sealed class ProtocolTests : IAsyncLifetime
         .Replace("CONFIG", _image.Config, StringComparison.Ordinal).Replace("MISSING", Missing, StringComparison.Ordinal)
         .Replace("FALLBACK", FallbackTag, StringComparison.Ordinal);
 }
+
+public sealed class ProtocolTests_direct() : ProtocolTests(Direct);
+
+public sealed class ProtocolTests_kestrel() : ProtocolTests(Kestrel);

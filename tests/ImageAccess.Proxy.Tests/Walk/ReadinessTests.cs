@@ -7,14 +7,14 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>The admin listener: alive, ready, measured; and nothing of the registry.</summary>
-public sealed partial class ReadinessTests : IAsyncLifetime
+public abstract partial class ReadinessTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private Surroundings _surroundings = null!;
     private HttpClient _admin = null!;
 
     public async Task InitializeAsync()
     {
-        _surroundings = await Surroundings.StartAsync();
+        _surroundings = await StartAsync();
         _admin = Surroundings.NewClient(_surroundings.Admin);
     }
 
@@ -42,7 +42,7 @@ public sealed partial class ReadinessTests : IAsyncLifetime
     [Fact]
     public async Task That_image_access_is_off_is_said()
     {
-        await using var off = await Surroundings.StartAsync("""{ "organizations": [ { "name": "acme" } ] }""");
+        await using var off = await StartAsync("""{ "organizations": [ { "name": "acme" } ] }""");
         using var admin = Surroundings.NewClient(off.Admin);
         var body = JsonNode.Parse(await admin.GetStringAsync("/readyz"))!;
         Assert.Equal(("off", "off"), (Text(body, "imageAccess"), body["organizations"]!["acme"]!.GetValue<string>()));
@@ -54,7 +54,7 @@ public sealed partial class ReadinessTests : IAsyncLifetime
         Assert.Equal(200, (await _surroundings.AskAsync("GET", "/v2/", await _surroundings.TokenAsync("bob"))).Status);
         var faults = new[] { Face.Registry, Face.Hub }.Select(face => _surroundings.Hub.Faults.Add(face, Fault.CloseConnection())).ToList();
         await AskAsync("library/nginx");
-        await using var permissive = await Surroundings.StartAsync("""{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "verifiedPublisher": true } } ] }""");
+        await using var permissive = await StartAsync("""{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "verifiedPublisher": true } } ] }""");
         permissive.Hub.Faults.Add(Face.Hub, Fault.CloseConnection());
         permissive.Hub.Faults.Add(Face.Registry, Fault.CloseConnection());
         await permissive.AskAsync("GET", "/v2/bitnami/redis/manifests/latest", await permissive.PullTokenAsync("bob", "bitnami/redis"));
@@ -159,3 +159,7 @@ public sealed partial class ReadinessTests : IAsyncLifetime
         matchTimeoutMilliseconds: 1000)]
     private static partial Regex Exposition { get; }
 }
+
+public sealed class ReadinessTests_direct() : ReadinessTests(Direct);
+
+public sealed class ReadinessTests_kestrel() : ReadinessTests(Kestrel);

@@ -4,7 +4,7 @@ using ImageAccess.Proxy.Foundation.DockerHub;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>A blob's redirect leads to the listed hosts and nowhere else, and what is wrong there never looks like a blob.</summary>
-public sealed class RedirectTests : IAsyncLifetime
+public abstract class RedirectTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private Surroundings _surroundings = null!;
     private string _blob = "";
@@ -12,7 +12,7 @@ public sealed class RedirectTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _surroundings = await Surroundings.StartAsync();
+        _surroundings = await StartAsync();
         _blob = _surroundings.Hub.Images.FindManifest("acme/app", "latest")!.Layers[0];
         _token = await _surroundings.PullTokenAsync("bob", "acme/app");
     }
@@ -161,7 +161,7 @@ public sealed class RedirectTests : IAsyncLifetime
     [InlineData("127.0.0.1", 200)]
     public async Task A_wildcard_does_not_open_addresses_that_are_not_public(string listed, int status)
     {
-        await using var other = await Surroundings.StartAsync(settings: ("Upstream:RedirectHosts:0", $"{listed}:CDNPORT"));
+        await using var other = await StartAsync(settings: ("Upstream:RedirectHosts:0", $"{listed}:CDNPORT"));
         var answer = await other.AskAsync("GET", $"/v2/acme/app/blobs/{_blob}", await other.PullTokenAsync("bob", "acme/app"));
 
         Assert.Equal(status, answer.Status);
@@ -211,3 +211,7 @@ public sealed class RedirectTests : IAsyncLifetime
         .Replace("CDNPORT", $"{_surroundings.Hub.Cdn.Port}", StringComparison.Ordinal).Replace("HUBPORT", $"{_surroundings.Hub.Hub.Port}", StringComparison.Ordinal)
         .Replace("REGISTRYPORT", $"{_surroundings.Hub.Registry.Port}", StringComparison.Ordinal);
 }
+
+public sealed class RedirectTests_direct() : RedirectTests(Direct);
+
+public sealed class RedirectTests_kestrel() : RedirectTests(Kestrel);

@@ -6,7 +6,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>The program itself, as a process: what stops its start, in which words, and how it ends.</summary>
-public sealed class StartTests : IDisposable
+public abstract class StartTests(string transport) : WalkTests(transport), IDisposable
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("imageaccess-start-");
 
@@ -52,6 +52,17 @@ public sealed class StartTests : IDisposable
         Assert.StartsWith(line.Replace("DIRECTORY", _directory.FullName, StringComparison.Ordinal), Lines(error)[0], StringComparison.Ordinal);
         Assert.All(Lines(error), text => Assert.StartsWith("imageaccess: ", text, StringComparison.Ordinal));
         Assert.DoesNotContain("mirror   ", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("sockets")]
+    [InlineData("Direct")]
+    public async Task An_unknown_transport_is_one_clear_line(string transport)
+    {
+        await using var program = new ImageAccessProcess(_directory.FullName, [], ("IMAGEACCESS_Listen__Transport", transport));
+        var (code, _, error) = await program.EndAsync();
+        Assert.Equal(2, code);
+        Assert.Equal($"imageaccess: Listen:Transport: '{transport}' is neither direct nor kestrel", Assert.Single(Lines(error)));
     }
 
     [Fact]
@@ -135,7 +146,7 @@ public sealed class StartTests : IDisposable
         await using var program = new ImageAccessProcess(
             _directory.FullName,
             [],
-            ("IMAGEACCESS_SERVICE_PORT", "5000"), ("IMAGEACCESS_PORT_5000_TCP_ADDR", "10.0.0.1"), ("IMAGEACCESS_Listen__Mirror", "http://127.0.0.1:0"), ("IMAGEACCESS_Listen__Admin", "http://127.0.0.1:0"),
+            TransportVariable, ("IMAGEACCESS_SERVICE_PORT", "5000"), ("IMAGEACCESS_PORT_5000_TCP_ADDR", "10.0.0.1"), ("IMAGEACCESS_Listen__Mirror", "http://127.0.0.1:0"), ("IMAGEACCESS_Listen__Admin", "http://127.0.0.1:0"),
             ("IMAGEACCESS_PublicUrl", "https://mirror.example.com"));
         await program.WaitForLineAsync("mirror   http://127.0.0.1:");
         program.Terminate();
@@ -204,5 +215,9 @@ public sealed class StartTests : IDisposable
 
     private Task WriteAsync(string json) => File.WriteAllTextAsync(Path.Combine(_directory.FullName, "imageaccess.json"), json);
 
-    private ImageAccessProcess Start(params string[] arguments) => new(_directory.FullName, arguments);
+    private ImageAccessProcess Start(params string[] arguments) => new(_directory.FullName, arguments, TransportVariable);
 }
+
+public sealed class StartTests_direct() : StartTests(Direct);
+
+public sealed class StartTests_kestrel() : StartTests(Kestrel);

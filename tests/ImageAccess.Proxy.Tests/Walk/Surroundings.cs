@@ -53,7 +53,7 @@ public sealed class Surroundings : IAsyncDisposable
 
     public HttpClient Client { get; private set; } = null!;
 
-    public StringWriter Log { get; } = new();
+    public LogLines Log { get; } = new();
 
     /// <summary>The proxy's data directory.</summary>
     public string DataDirectory => _directory;
@@ -220,7 +220,7 @@ public sealed class Surroundings : IAsyncDisposable
             builder =>
             {
                 builder.Services.AddSingleton(time);
-                builder.Logging.ClearProviders().AddProvider(new WriterLoggerProvider(Log)).SetMinimumLevel(LogLevel.Trace);
+                builder.Logging.ClearProviders().AddProvider(Log).SetMinimumLevel(LogLevel.Trace);
             });
         await Proxy.StartAsync();
         var addresses = Proxy.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.ToList();
@@ -234,26 +234,6 @@ public sealed class Surroundings : IAsyncDisposable
         var plan = new CertificatePlan(CertificatesOptions.Of(new ConfigurationBuilder().AddInMemoryCollection(configuration).Build()));
         new CertificateIssue(plan, TimeProvider.System).EnsureAuthority();
         return plan.Authority.Files.CertificatePath;
-    }
-
-    private sealed class WriterLoggerProvider(TextWriter writer) : ILoggerProvider, ILogger
-    {
-        private readonly TextWriter _writer = TextWriter.Synchronized(writer);
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            _writer.WriteLine($"{logLevel}: {formatter(state, exception)} {exception}");
-
-        public void Dispose()
-        {
-        }
     }
 }
 
@@ -286,11 +266,19 @@ public sealed record RawAnswer(int Status, string Phrase, IReadOnlyDictionary<st
 }
 
 /// <summary>One <see cref="Surroundings"/> for all tests of a class whose requests do not disturb each other.</summary>
-public sealed class SharedSurroundings : IAsyncLifetime
+public class SharedSurroundings : IAsyncLifetime
 {
+    protected virtual (string Key, string Value)[] Settings => [];
+
     public Surroundings Here { get; private set; } = null!;
 
-    public async Task InitializeAsync() => Here = await Surroundings.StartAsync();
+    public async Task InitializeAsync() => Here = await Surroundings.StartAsync(settings: Settings);
 
     public async Task DisposeAsync() => await Here.DisposeAsync();
+}
+
+/// <summary>The same on Kestrel's own transport.</summary>
+public sealed class KestrelSurroundings : SharedSurroundings
+{
+    protected override (string Key, string Value)[] Settings => [("Listen:Transport", "kestrel")];
 }

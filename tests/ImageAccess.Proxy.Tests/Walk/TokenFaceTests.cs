@@ -4,14 +4,14 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>The token face: what reaches the token service, and what comes back.</summary>
-public sealed class TokenFaceTests : IAsyncLifetime
+public abstract class TokenFaceTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Basic = "Authorization: Basic Ym9iOmJvYnMtcGFzc3dvcmQ=\r\n"; // bob, bobs-password
     private const string Form = "Content-Type: application/x-www-form-urlencoded\r\n";
 
     private Surroundings _surroundings = null!;
 
-    public async Task InitializeAsync() => _surroundings = await Surroundings.StartAsync();
+    public async Task InitializeAsync() => _surroundings = await StartAsync();
 
     public async Task DisposeAsync() => await _surroundings.DisposeAsync();
 
@@ -154,7 +154,7 @@ public sealed class TokenFaceTests : IAsyncLifetime
     public async Task A_token_service_that_is_silent_times_out()
     {
         var time = new ManualTime(TimeProvider.System.GetUtcNow());
-        await using var slow = await Surroundings.StartAsync(Surroundings.Policy, null, time);
+        await using var slow = await StartAsync(Surroundings.Policy, null, time);
         slow.Hub.Faults.Add(Face.Auth, Fault.NeverAnswer());
         var pending = slow.SendRawAsync($"GET /token HTTP/1.1\r\nHost: {slow.Mirror.Authority}\r\nConnection: close\r\n\r\n");
         await slow.AskedAsync(Face.Auth);
@@ -181,7 +181,7 @@ public sealed class TokenFaceTests : IAsyncLifetime
             settings.Add(("PublicUrl", publicUrl));
         if (trusted.Length > 0)
             settings.Add(("Listen:TrustedProxies:0", trusted));
-        await using var mirror = await Surroundings.StartAsync(settings: [.. settings]);
+        await using var mirror = await StartAsync(settings: [.. settings]);
 
         var answer = await mirror.SendRawAsync($"GET /v2/nginx/manifests/latest HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n");
         Assert.Equal($"Bearer realm=\"{origin}/token\",service=\"registry.docker.io\",scope=\"repository:library/nginx:pull\"", answer.Header("WWW-Authenticate"));
@@ -205,3 +205,7 @@ public sealed class TokenFaceTests : IAsyncLifetime
     private Task<RawAnswer> SendAsync(string head, string body = "") =>
         _surroundings.SendRawAsync($"{head}Host: {_surroundings.Mirror.Authority}\r\nConnection: close\r\n\r\n{body}");
 }
+
+public sealed class TokenFaceTests_direct() : TokenFaceTests(Direct);
+
+public sealed class TokenFaceTests_kestrel() : TokenFaceTests(Kestrel);

@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Http;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>The token service cannot answer: what the token face repeats, to whom, and what it must not.</summary>
-public sealed class TokenOutageTests : IAsyncLifetime
+public abstract class TokenOutageTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Nginx = "service=registry.docker.io&scope=repository:library/nginx:pull";
     private const string Warning = "110 - \"the token service cannot answer, this token is one that it issued before\"";
@@ -20,7 +20,7 @@ public sealed class TokenOutageTests : IAsyncLifetime
     private Surroundings _here = null!;
 
     public async Task InitializeAsync() =>
-        _here = await Surroundings.StartAsync(Surroundings.Policy, hub => (hub.Time, hub.TokenAlgorithm) = (_time, TokenAlgorithm.ES256), _time);
+        _here = await StartAsync(Surroundings.Policy, hub => (hub.Time, hub.TokenAlgorithm) = (_time, TokenAlgorithm.ES256), _time);
 
     public async Task DisposeAsync() => await _here.DisposeAsync();
 
@@ -342,3 +342,7 @@ public sealed class TokenOutageTests : IAsyncLifetime
         $"POST /token HTTP/1.1\r\nHost: {_here.Mirror.Authority}\r\nConnection: close\r\n"
         + $"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {form.Length}\r\n\r\n{form}");
 }
+
+public sealed class TokenOutageTests_direct() : TokenOutageTests(Direct);
+
+public sealed class TokenOutageTests_kestrel() : TokenOutageTests(Kestrel);

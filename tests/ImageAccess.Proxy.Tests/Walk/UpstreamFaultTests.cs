@@ -4,7 +4,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>What upstream does wrong never becomes a complete answer, and what it says is not lost.</summary>
-public sealed class UpstreamFaultTests : IAsyncLifetime
+public abstract class UpstreamFaultTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Manifest = "/v2/acme/app/manifests/latest";
     private const string Uploads = "/v2/acme/app/blobs/uploads/";
@@ -12,7 +12,7 @@ public sealed class UpstreamFaultTests : IAsyncLifetime
 
     private Surroundings _surroundings = null!;
 
-    public async Task InitializeAsync() => _surroundings = await Surroundings.StartAsync();
+    public async Task InitializeAsync() => _surroundings = await StartAsync();
 
     public async Task DisposeAsync() => await _surroundings.DisposeAsync();
 
@@ -34,7 +34,7 @@ public sealed class UpstreamFaultTests : IAsyncLifetime
             "endless" => $"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{string.Concat(Enumerable.Repeat($"100000\r\n{new string('a', 0x100000)}\r\n", 5))}",
             _ => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
         });
-        await using var other = await Surroundings.StartAsync(settings: ("Upstream:Registry", broken.Address));
+        await using var other = await StartAsync(settings: ("Upstream:Registry", broken.Address));
 
         foreach (var target in new[] { Manifest, "/v2/acme/app/tags/list", "/v2/acme/app/referrers/sha256:" + new string('a', 64) })
         {
@@ -56,7 +56,7 @@ public sealed class UpstreamFaultTests : IAsyncLifetime
     public async Task A_blob_that_does_not_arrive_whole_is_never_complete(string bytes, bool begins)
     {
         await using var broken = new BrokenServer(bytes);
-        await using var other = await Surroundings.StartAsync(settings: ("Upstream:Registry", broken.Address));
+        await using var other = await StartAsync(settings: ("Upstream:Registry", broken.Address));
         using var request = new HttpRequestMessage(HttpMethod.Get, "/v2/acme/app/blobs/sha256:" + new string('a', 64));
         request.Headers.Add("Authorization", "Bearer " + await other.PullTokenAsync("bob", "acme/app"));
         if (begins)
@@ -131,7 +131,7 @@ public sealed class UpstreamFaultTests : IAsyncLifetime
     public async Task Unfit_bytes_in_upstreams_headers_do_not_pass()
     {
         await using var broken = new BrokenServer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDocker-Content-Digest: sha256:\u00e9\r\nRetry-After: 5\r\nServer: x\r\n\r\n{}");
-        await using var other = await Surroundings.StartAsync(settings: ("Upstream:Registry", broken.Address));
+        await using var other = await StartAsync(settings: ("Upstream:Registry", broken.Address));
         var answer = await other.AskAsync("GET", Manifest, await other.PullTokenAsync("bob", "acme/app"));
         Assert.Equal((200, "5", null, null), (answer.Status, answer.Header("Retry-After"), answer.Header("Docker-Content-Digest"), answer.Header("Server")));
     }
@@ -152,3 +152,7 @@ public sealed class UpstreamFaultTests : IAsyncLifetime
     private Task<RawAnswer> AskAsync(string method, string target, params string[] actions) => _surroundings.AskAsync(
         method, target, _surroundings.Hub.Signer.IssueToken(draft => draft.For(_surroundings.Hub.Users.Find("bob")!).Access = [new TokenAccess("acme/app", actions)]));
 }
+
+public sealed class UpstreamFaultTests_direct() : UpstreamFaultTests(Direct);
+
+public sealed class UpstreamFaultTests_kestrel() : UpstreamFaultTests(Kestrel);

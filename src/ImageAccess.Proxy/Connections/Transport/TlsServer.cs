@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace ImageAccess.Proxy.Connections.Transport;
 
 /// <summary>The server's side of TLS, on the socket itself: Kestrel's own writes through another pipe and in smaller pieces.</summary>
-internal sealed class TlsServer(Func<SslStreamCertificateContext> certificate, TimeSpan patience, TimeProvider time)
+internal sealed class TlsServer(Func<SslServerAuthenticationOptions> options, TimeSpan timeout, TimeProvider time)
 {
     /// <summary>Four records: what is larger is written in as many of the largest as it takes.</summary>
     private const int BufferSize = 64 * 1024;
@@ -41,18 +41,11 @@ internal sealed class TlsServer(Func<SslStreamCertificateContext> certificate, T
     /// <summary>The handshake; false where it came to nothing.</summary>
     private async Task<bool> AgreeAsync(SslStream tls, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(patience, time);
+        using var limit = new CancellationTokenSource(timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await tls.AuthenticateAsServerAsync(
-                new SslServerAuthenticationOptions
-                {
-                    ApplicationProtocols = [SslApplicationProtocol.Http11],
-                    EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-                    ServerCertificateContext = certificate(),
-                },
-                either.Token);
+            await tls.AuthenticateAsServerAsync(options(), either.Token);
             return true;
         }
         catch (Exception exception) when (exception is AuthenticationException or IOException or OperationCanceledException)

@@ -39,6 +39,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Listen:Gateway"),
         new("Listen:ForwardProxy"),
         new("Listen:TrustedProxies", ConfigurationKind.List),
+        new("Listen:Transport"),
         new("Mirror:Hold", ConfigurationKind.Switch),
         new("PublicUrl"),
         new("Upstream:Registry"),

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Foundation.Configuration;
 
-/// <summary>The faces that a connection can come in by.</summary>
+/// <summary>The listeners that a connection can come in by.</summary>
 internal enum Listener
 {
     Mirror,
@@ -15,6 +15,12 @@ internal enum Listener
 /// <summary>Where the proxy listens: the section <c>Listen</c>.</summary>
 public sealed class ListenOptions
 {
+    /// <summary>This program's own transport.</summary>
+    public const string DirectTransport = "direct";
+
+    /// <summary>Kestrel's own sockets and TLS.</summary>
+    public const string KestrelTransport = "kestrel";
+
     public string Mirror { get; set; } = "";
 
     public string Admin { get; set; } = "";
@@ -27,6 +33,9 @@ public sealed class ListenOptions
 
     /// <summary>Networks whose forwarded headers count.</summary>
     public IList<string> TrustedProxies { get; } = [];
+
+    /// <summary><see cref="DirectTransport"/> or <see cref="KestrelTransport"/>.</summary>
+    public string Transport { get; set; } = DirectTransport;
 
     /// <summary>The listeners that are wanted, each with its key and the address as it was written.</summary>
     internal IEnumerable<(Listener Listener, string Key, string Address)> All()
@@ -89,6 +98,8 @@ internal sealed class ListenOptionsValidator : IValidateOptions<ListenOptions>
             }
         }
 
+        if (options.Transport is not (ListenOptions.DirectTransport or ListenOptions.KestrelTransport))
+            failures.Add($"Listen:Transport: '{options.Transport}' is neither {ListenOptions.DirectTransport} nor {ListenOptions.KestrelTransport}");
         failures.AddRange(options.TrustedProxies
             .Where(network => !IPNetwork.TryParse(network, out _) && !IPAddress.TryParse(network, out _))
             .Select(network => $"Listen:TrustedProxies: '{network}' is not a network, as 10.0.0.0/8"));

@@ -18,24 +18,24 @@ namespace ImageAccess.Proxy.Tests.Connections.Transport;
 /// <summary>An application of a few lines behind the transport alone, on a plain port and on one with TLS.</summary>
 internal sealed class ListeningApp : IAsyncDisposable
 {
-    public static readonly TimeSpan HandshakePatience = TimeSpan.FromSeconds(15);
+    public static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(15);
 
     private readonly WebApplication _app;
     private readonly X509Certificate2 _certificate;
 
     private ListeningApp(WebApplication app, X509Certificate2 certificate) => (_app, _certificate) = (app, certificate);
 
-    public LogLines<ListeningApp> Log { get; private init; } = new();
+    public LogLines Log { get; private init; } = new();
 
     public static async Task<ListeningApp> StartAsync(RequestDelegate answer, TimeProvider? time = null)
     {
-        var log = new LogLines<ListeningApp>();
+        var log = new LogLines();
         using var authority = new CertificateAuthority();
         var certificate = authority.Issue("localhost");
         var context = SslStreamCertificateContext.Create(certificate, null, offline: true);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(time ?? TimeProvider.System);
-        builder.Logging.AddProvider(new Provider(log)).SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Warning);
         builder.Services.AddTransport();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -43,7 +43,7 @@ internal sealed class ListeningApp : IAsyncDisposable
             kestrel.Listen(IPAddress.Loopback, 0, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
-                listen.UseTls(() => context, HandshakePatience, time ?? TimeProvider.System);
+                listen.UseTls(() => context, HandshakeTimeout);
             });
         });
         var app = builder.Build();
@@ -80,14 +80,5 @@ internal sealed class ListeningApp : IAsyncDisposable
     {
         await _app.DisposeAsync();
         _certificate.Dispose();
-    }
-
-    private sealed class Provider(ILogger log) : ILoggerProvider
-    {
-        public ILogger CreateLogger(string categoryName) => log;
-
-        public void Dispose()
-        {
-        }
     }
 }

@@ -154,7 +154,7 @@ public sealed class SocketTransportTests
         await silent.SendAsync(new byte[] { 22, 3, 1 });
         await Eventually.TrueAsync(() => time.PendingTimers > 0);
 
-        time.Advance(ListeningApp.HandshakePatience - TimeSpan.FromSeconds(1));
+        time.Advance(ListeningApp.HandshakeTimeout - TimeSpan.FromSeconds(1));
         Assert.False(silent.Poll(TimeSpan.FromMilliseconds(100), SelectMode.SelectRead));
         time.Advance(TimeSpan.FromSeconds(1));
 
