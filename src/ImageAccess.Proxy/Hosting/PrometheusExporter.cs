@@ -9,17 +9,29 @@ namespace ImageAccess.Proxy.Hosting;
 [ExportModes(ExportModes.Pull)]
 internal sealed class PrometheusExporter : BaseExporter<Metric>, IPullMetricExporter
 {
-    /// <summary>The last collection.</summary>
-    public string Text { get; private set; } = "";
+    /// <summary>Milliseconds that a collection may take.</summary>
+    private const int CollectTimeout = 5000;
+
+    private readonly Lock _collecting = new();
+    private string _text = "";
 
     public Func<int, bool>? Collect { get; set; }
+
+    /// <summary>Everything measured up to now; nothing where it could not be collected in time.</summary>
+    public string Read()
+    {
+        lock (_collecting)
+        {
+            return Collect?.Invoke(CollectTimeout) == true ? _text : "";
+        }
+    }
 
     public override ExportResult Export(in Batch<Metric> batch)
     {
         var text = new StringBuilder();
         foreach (var metric in batch)
             Write(text, metric);
-        Text = text.ToString();
+        _text = text.ToString();
         return ExportResult.Success;
     }
 

@@ -18,7 +18,7 @@ namespace ImageAccess.Proxy.Hosting;
 public static class ProxyHost
 {
     /// <param name="configuration">The whole configuration, its values normalized; nothing else is read.</param>
-    /// <param name="adjust">A test's own doing, after everything else.</param>
+    /// <param name="adjust">What a test changes, after everything else.</param>
     public static WebApplication Build(IConfiguration configuration, Action<WebApplicationBuilder>? adjust = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -29,8 +29,8 @@ public static class ProxyHost
         builder.AddListeners();
 
         builder.Services
-            .AddTelemetry()
-            .AddReadiness(builder.Configuration)
+            .AddTelemetry(builder.Configuration)
+            .AddAdminListener(builder.Configuration)
             .AddAudit(builder.Configuration) // before every room that records: it stops after them
             .AddCertificates(builder.Configuration)
             .AddIngress(builder.Configuration)
@@ -45,7 +45,7 @@ public static class ProxyHost
         adjust?.Invoke(builder);
 
         var app = builder.Build();
-        app.MapWhen(http => http.CameInBy(Listener.Admin), admin => admin.MapReadiness());
+        app.MapWhen(http => http.CameInBy(Listener.Admin), admin => admin.MapAdminListener());
         app.MapWhen(http => http.Features.Get<InterceptedName>() is not null, hub => hub.MapDockerHub());
         app.UseTrustedProxies();
         app.MapWhen(AuthorityEndpoint.IsAskedOfMirror, mirror => mirror.Run(AuthorityEndpoint.HandleAsync));
@@ -64,8 +64,8 @@ public static class ProxyHost
         });
         logging.SetMinimumLevel(LogLevel.Information);
         logging.AddFilter("Microsoft", LogLevel.Warning);
-        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None); // it tells nothing of its own, but makes an activity and a scope for each request
+        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None); // it says nothing that we do not, and makes an activity and a scope for each request
         logging.AddFilter("System.Net.Http", LogLevel.Warning);
-        logging.AddFilter("Yarp", LogLevel.Critical); // upstream's failures are told in our own words
+        logging.AddFilter("Yarp", LogLevel.Critical); // we log upstream's failures ourselves
     }
 }

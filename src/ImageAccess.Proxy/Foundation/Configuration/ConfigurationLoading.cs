@@ -9,6 +9,9 @@ internal static class ConfigurationLoading
     private const string DefaultFile = "imageaccess.json";
     private const string Prefix = "IMAGEACCESS_";
 
+    /// <summary>OpenTelemetry's own variables, as its specification names them. They are handed on as they are.</summary>
+    private const string TelemetryPrefix = "OTEL_";
+
     /// <param name="file">The file named on the command line; without one, <c>imageaccess.json</c> here, if there is one.</param>
     /// <param name="environment">The process's environment variables.</param>
     /// <exception cref="OptionsValidationException">Each failure is one line that names the key.</exception>
@@ -46,7 +49,14 @@ internal static class ConfigurationLoading
             }
         }
 
-        return failures.Count == 0 ? new ConfigurationBuilder().AddInMemoryCollection(normalized).Build() : throw Failed(failures);
+        if (failures.Count > 0)
+            throw Failed(failures);
+        return new ConfigurationBuilder()
+            .AddInMemoryCollection(environment.Cast<DictionaryEntry>()
+                .Where(variable => ((string)variable.Key).StartsWith(TelemetryPrefix, StringComparison.Ordinal))
+                .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value)))
+            .AddInMemoryCollection(normalized)
+            .Build();
     }
 
     public static OptionsValidationException Failed(params IEnumerable<string> failures) => new("configuration", typeof(ConfigurationKey), failures);

@@ -8,11 +8,11 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace ImageAccess.Proxy.Hosting;
 
 /// <summary>The admin listener: <c>/livez</c>, <c>/readyz</c>, <c>/metrics</c>, <c>/ca.crt</c> and <c>/check</c>.</summary>
-internal static class Readiness
+internal static class AdminListener
 {
     private const int MaximumExpiring = 20;
 
-    public static IServiceCollection AddReadiness(this IServiceCollection services, IConfiguration configuration)
+    public static IServiceCollection AddAdminListener(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddHealthChecks().AddCheck("disk", new DiskHealth(configuration["Data:Directory"]!));
         services.AddSingleton<CheckEndpoint>();
@@ -20,7 +20,7 @@ internal static class Readiness
         return services;
     }
 
-    public static void MapReadiness(this IApplicationBuilder admin) => admin.Run(http => (http.Request.Method, http.Request.Path.Value) switch
+    public static void MapAdminListener(this IApplicationBuilder admin) => admin.Run(http => (http.Request.Method, http.Request.Path.Value) switch
     {
         ("GET" or "HEAD", "/livez") => http.Response.WriteAsync("alive\n"),
         ("GET" or "HEAD", "/readyz") => WriteReadinessAsync(http),
@@ -81,7 +81,7 @@ internal static class Readiness
     private static Task WriteMetricsAsync(HttpContext http)
     {
         http.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        return http.Response.WriteAsync(http.RequestServices.GetRequiredService<Telemetry>().Collect());
+        return http.Response.WriteAsync(http.RequestServices.GetRequiredService<PrometheusExporter>().Read());
     }
 
     private static Task WriteNotFoundAsync(HttpContext http)
