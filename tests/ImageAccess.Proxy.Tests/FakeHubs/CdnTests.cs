@@ -1,12 +1,13 @@
 using System.Net;
 using System.Net.Http.Headers;
 using ImageAccess.FakeHubs;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ImageAccess.Proxy.Tests.FakeHubs;
 
 public sealed class CdnTests : IAsyncLifetime
 {
-    private readonly FakeTime _time = new(new DateTimeOffset(2026, 1, 5, 10, 0, 0, TimeSpan.Zero));
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 5, 10, 0, 0, TimeSpan.Zero));
     private FakeHub _hub = null!;
     private HubClient _client = null!;
     private string _link = "";
