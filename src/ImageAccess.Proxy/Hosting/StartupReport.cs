@@ -38,7 +38,7 @@ internal static class StartupReport
         return string.Join('\n', lines);
     }
 
-    /// <summary>The port that was bound, with the scheme that was wanted: of TLS the server knows nothing.</summary>
+    /// <summary>The port that was bound, with the configured scheme: the server does not know about TLS.</summary>
     private static string Address(string wanted, string bound) =>
         string.Concat(wanted.AsSpan(0, wanted.IndexOf(':', StringComparison.Ordinal)), bound.AsSpan(bound.IndexOf(':', StringComparison.Ordinal)));
 }

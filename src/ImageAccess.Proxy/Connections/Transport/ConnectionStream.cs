@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Connections;
 namespace ImageAccess.Proxy.Connections.Transport;
 
 /// <summary>
-/// A connection's bytes as a stream: read from what was received, written to the socket itself. That nobody takes what is written is no
-/// failure of the writer's: it ends the connection, which tells everybody.
+/// A connection's bytes as a stream: read from what was received, written to the socket itself. A client that no longer reads is not the
+/// writer's failure: the connection is aborted, and whoever uses it sees that.
 /// </summary>
 internal sealed class ConnectionStream(SocketConnection connection, PipeReader received) : NetworkStream(connection.Socket, ownsSocket: false)
 {
@@ -32,11 +32,11 @@ internal sealed class ConnectionStream(SocketConnection connection, PipeReader r
         }
         catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
-            connection.Abort(new ConnectionAbortedException("the client takes no more", exception));
+            connection.Abort(new ConnectionAbortedException("the client no longer reads", exception));
         }
     }
 
-    /// <summary>Nothing: what is meant for the client was flushed before, and what is left at the end belongs to an answer that was given up.</summary>
+    /// <summary>Writes nothing: everything for the client was flushed before. What is left at the end belongs to an abandoned answer.</summary>
     public override void Write(ReadOnlySpan<byte> buffer)
     {
     }

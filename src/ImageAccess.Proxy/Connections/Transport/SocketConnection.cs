@@ -7,19 +7,19 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace ImageAccess.Proxy.Connections.Transport;
 
 /// <summary>
-/// A client's connection. It is always read, into a pipe whose reader runs on at once: so it is seen that a client has left, also while
-/// its answer is under way.
+/// A client's connection. It is read all the time, into a pipe whose reader continues at once: so we see that a client has left, even while
+/// we send its answer.
 /// </summary>
 internal sealed class SocketConnection : DefaultConnectionContext, IConnectionSocketFeature, IMemoryPoolFeature
 {
-    /// <summary>What may wait to be read: beyond it nothing more is received.</summary>
+    /// <summary>Bytes that may wait to be read; beyond them we receive no more.</summary>
     private const int MaximumUnread = 1024 * 1024;
 
     private const int MinimumReceive = 2048;
 
     /// <summary>
-    /// How long a client that is still sending may take to read its answer. A connection that is closed over unread bytes is reset, and with
-    /// it goes what was sent (RFC 9112, section 9.6).
+    /// How long a client that is still sending may take to read its answer. A connection that is closed over unread bytes is reset, and
+    /// the client loses what was sent (RFC 9112, section 9.6).
     /// </summary>
     private static readonly TimeSpan Lingering = TimeSpan.FromSeconds(2);
 
@@ -54,7 +54,7 @@ internal sealed class SocketConnection : DefaultConnectionContext, IConnectionSo
     {
         _aborted ??= abortReason;
         Close();
-        _ = _closed.CancelAsync(); // what receives may itself be waiting for whoever sends in vain
+        _ = _closed.CancelAsync(); // the receive itself may wait for a writer that waits in vain
     }
 
     public override async ValueTask DisposeAsync()
@@ -83,7 +83,7 @@ internal sealed class SocketConnection : DefaultConnectionContext, IConnectionSo
         Socket.Dispose();
     }
 
-    /// <summary>Ends what is sent, and takes what still comes, for nobody.</summary>
+    /// <summary>Ends sending, and drops what still comes.</summary>
     private async Task LingerAsync()
     {
         try
@@ -95,7 +95,7 @@ internal sealed class SocketConnection : DefaultConnectionContext, IConnectionSo
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException or TimeoutException)
         {
-            // It has had its time, or has left.
+            // Its time is over, or it has left.
         }
     }
 

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 namespace ImageAccess.Proxy.Connections.Transport;
 
 /// <summary>
-/// Kestrel's transport. What is received runs through to its answer on one thread, and the answer goes straight to the socket; Kestrel's
-/// own hands both to other threads, which costs a small answer a third of its time.
+/// Our transport for Kestrel. One thread takes a request from the socket to its answer, and writes the answer straight to the socket;
+/// Kestrel's own transport hands both to other threads, which costs a small answer a third of its time.
 /// </summary>
 internal sealed class SocketTransport(IMemoryPoolFactory<byte> pools, TimeProvider time) : IConnectionListenerFactory
 {

@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Connections.Transport;
 /// <summary>The server's side of TLS, on the socket itself: Kestrel's own writes through another pipe and in smaller pieces.</summary>
 internal sealed class TlsServer(Func<SslServerAuthenticationOptions> options, TimeSpan timeout, TimeProvider time)
 {
-    /// <summary>Four records: what is larger is written in as many of the largest as it takes.</summary>
+    /// <summary>Four of the largest records.</summary>
     private const int BufferSize = 64 * 1024;
 
     public async Task HandleAsync(ConnectionContext connection, ConnectionDelegate next)
@@ -38,7 +38,7 @@ internal sealed class TlsServer(Func<SslServerAuthenticationOptions> options, Ti
         }
     }
 
-    /// <summary>The handshake; false where it came to nothing.</summary>
+    /// <summary>False when the handshake failed.</summary>
     private async Task<bool> AgreeAsync(SslStream tls, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(timeout, time);

@@ -15,7 +15,7 @@ public static class TransportSetup
     public static IServiceCollection AddTransport(this IServiceCollection services) => services.AddSingleton<IConnectionListenerFactory>(provider =>
         IsOurs(provider) ? ActivatorUtilities.CreateInstance<SocketTransport>(provider) : ActivatorUtilities.CreateInstance<SocketTransportFactory>(provider));
 
-    /// <summary>TLS, and HTTP/1.1 inside it. A client that cannot agree is left.</summary>
+    /// <summary>TLS, and HTTP/1.1 inside it. A client whose handshake fails is disconnected.</summary>
     /// <param name="certificate">Asked at each handshake.</param>
     /// <param name="timeout">How long a handshake may take.</param>
     public static void UseTls(this KestrelListener listener, Func<SslStreamCertificateContext> certificate, TimeSpan timeout)
