@@ -63,6 +63,7 @@ public sealed partial class FloorsTests
         ("Tools/Verbs", "Tools/Scanning"),
         ("Tools/Verbs", "Tools/Engines"),
         ("Tools/Verbs", "Tools/Doctor"),
+        ("Tools/Scanning", "Tools/Engines"), // an engine's YAML is read as a manifest's is
         ("Tools/Engines", "Tools/Doctor"),
     ];
 
