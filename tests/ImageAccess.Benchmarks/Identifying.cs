@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Callers.Identity;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Primitives;
@@ -25,7 +26,7 @@ public class Identifying
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection(new Dictionary<string, string?> { ["Upstream:Auth"] = _hub.Auth.AbsoluteUri })
             .Build();
-        _services = new ServiceCollection().AddLogging().AddIdentity(configuration).BuildServiceProvider();
+        _services = new ServiceCollection().AddLogging().AddDockerHub(configuration).AddIdentity(configuration).BuildServiceProvider();
         _identifier = _services.GetRequiredService<CallerIdentifier>();
 
         _known = "Bearer " + await _hub.TokenForAsync("bob", "repository:library/hello:pull");

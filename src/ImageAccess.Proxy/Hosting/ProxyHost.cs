@@ -6,6 +6,7 @@ using ImageAccess.Proxy.Content.Serving;
 using ImageAccess.Proxy.Content.Upstream;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Configuration;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
@@ -32,12 +33,13 @@ public static class ProxyHost
             .AddTelemetry(builder.Configuration)
             .AddAdminListener(builder.Configuration)
             .AddAudit(builder.Configuration) // before every room that records: it stops after them
+            .AddDockerHub(builder.Configuration)
             .AddCertificates(builder.Configuration)
             .AddIngress(builder.Configuration)
             .AddIdentity(builder.Configuration)
             .AddCatalog(builder.Configuration)
             .AddPolicyStore(builder.Configuration)
-            .AddUpstream(builder.Configuration)
+            .AddUpstream()
             .AddCache(builder.Configuration)
             .AddContent(builder.Configuration)
             .AddDecisions()

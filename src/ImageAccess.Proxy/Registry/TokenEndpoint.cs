@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Foundation.DockerHub;
@@ -72,9 +71,9 @@ public sealed class TokenEndpoint(
 
         if (status == 200)
         {
-            var issued = ReadTokens(answer.Body);
+            var issued = TokenAnswer.Read(answer.Body);
             Learn(request, issued);
-            if (await denials.TryDenyAsync(http, request, issued.Token ?? issued.AccessToken))
+            if (await denials.TryDenyAsync(http, request, issued.Either))
                 return;
         }
 
@@ -120,11 +119,11 @@ public sealed class TokenEndpoint(
     /// Before the client has the answer, remembers which key signs tokens, which tokens were issued to an organization access token, and
     /// what can be repeated. <c>token</c> and <c>access_token</c> are the same token; an answer in which they differ is not repeated.
     /// </summary>
-    private void Learn(TokenRequest request, IssuedTokens issued)
+    private void Learn(TokenRequest request, TokenAnswer issued)
     {
         var isOrganizationToken = request.Secrets().Any(organizationTokens.Covers);
         var (token, accessToken, refreshToken) = issued;
-        if ((token ?? accessToken) is { } registryToken)
+        if (issued.Either is { } registryToken)
         {
             callers.LearnFrom(registryToken);
             if (accessToken is null || accessToken == registryToken)
@@ -140,26 +139,4 @@ public sealed class TokenEndpoint(
         if (refreshToken is not null)
             organizationTokens.MarkRefresh(refreshToken);
     }
-
-    private static IssuedTokens ReadTokens(ReadOnlyMemory<byte> body)
-    {
-        try
-        {
-            using var json = JsonDocument.Parse(body);
-            return new IssuedTokens(Text("token"), Text("access_token"), Text("refresh_token"));
-
-            string? Text(string name) =>
-                json.RootElement.ValueKind == JsonValueKind.Object
-                && json.RootElement.TryGetProperty(name, out var member)
-                && member.ValueKind == JsonValueKind.String
-                    ? member.GetString()
-                    : null;
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            return new IssuedTokens(null, null, null); // not for the proxy to judge: the client gets the answer as it is
-        }
-    }
-
-    private sealed record IssuedTokens(string? Token, string? AccessToken, string? RefreshToken);
 }

@@ -98,7 +98,7 @@ public abstract class CatalogFaultTests(string transport) : WalkTests(transport)
         _time.Advance(TimeSpan.FromSeconds(2));
 
         Assert.Equal((503, Unknown), await pending is var answer ? (answer.Status, answer.Phrase) : default);
-        Assert.Contains("the Hub API did not answer in time for bitnami", _surroundings.Log.ToString(), StringComparison.Ordinal);
+        Assert.Contains("the Hub API did not answer within 5 s for bitnami", _surroundings.Log.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

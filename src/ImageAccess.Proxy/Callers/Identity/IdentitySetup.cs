@@ -21,18 +21,9 @@ public static class IdentitySetup
 
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
-        services.AddHttpClient(AnonymousToken.ClientName, client =>
-        {
-            client.Timeout = Timeout.InfiniteTimeSpan; // each fetch brings its own
-            client.MaxResponseContentBufferSize = AnonymousToken.MaximumResponse;
-        }).RemoveAllLoggers();
-
         services.AddSingleton<IdentityMetrics>();
         services.AddSingleton<OrganizationTokens>();
-        services.AddSingleton(provider => new AnonymousToken(
-            provider.GetRequiredService<IHttpClientFactory>(),
-            new Uri(provider.GetRequiredService<IOptions<IdentityOptions>>().Value.TokenService),
-            provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AnonymousToken>();
         services.AddSingleton<TokenKeys>();
         services.AddHostedService(provider => provider.GetRequiredService<TokenKeys>());
         services.AddSingleton(provider => new CallerIdentifier(

@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Callers.Members;
@@ -21,9 +22,6 @@ public sealed class DirectoryOptions
     /// <summary>A list that is older grants no owner exemption.</summary>
     public TimeSpan StaleFor { get; set; } = TimeSpan.FromDays(7);
 
-    /// <summary><c>Upstream:Hub</c>.</summary>
-    internal Uri Hub { get; set; } = new("https://hub.docker.com");
-
     /// <summary><c>Data:Directory</c>.</summary>
     internal string DataDirectory { get; set; } = "";
 
@@ -32,7 +30,8 @@ public sealed class DirectoryOptions
     internal string KeptPath => Path.Combine(DataDirectory, "members.json");
 }
 
-internal sealed class DirectoryOptionsValidation : IValidateOptions<DirectoryOptions>
+/// <param name="upstream">For the Hub API's address, which the secret is sent to.</param>
+internal sealed class DirectoryOptionsValidation(IOptions<UpstreamOptions> upstream) : IValidateOptions<DirectoryOptions>
 {
     public ValidateOptionsResult Validate(string? name, DirectoryOptions options)
     {
@@ -40,7 +39,7 @@ internal sealed class DirectoryOptionsValidation : IValidateOptions<DirectoryOpt
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
     }
 
-    private static IEnumerable<string> Problems(DirectoryOptions options)
+    private IEnumerable<string> Problems(DirectoryOptions options)
     {
         var hasFile = !string.IsNullOrEmpty(options.SecretFile);
         var hasSecret = !string.IsNullOrEmpty(options.Secret);
@@ -77,9 +76,9 @@ internal sealed class DirectoryOptionsValidation : IValidateOptions<DirectoryOpt
             yield return "Identity:Directory:Refresh: choose a duration of at most a day, as 5m";
         if (options.StaleFor <= TimeSpan.Zero)
             yield return "Identity:Directory:StaleFor: choose a duration, as 7d";
-        if (options.Hub.Scheme != Uri.UriSchemeHttps && !options.Hub.IsLoopback)
+        if (upstream.Value.Hub is { IsLoopback: false } hub && hub.Scheme != Uri.UriSchemeHttps)
         {
-            yield return $"Identity:Directory:Organization: Upstream:Hub is {options.Hub.OriginalString}, "
+            yield return $"Identity:Directory:Organization: Upstream:Hub is {hub.OriginalString}, "
                 + "and the secret goes over https or to this host alone; make Upstream:Hub https";
         }
 

@@ -1,65 +1,73 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
-using System.Security.Authentication;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.Extensions.Options;
+using Polly;
+using Polly.Retry;
 
 namespace ImageAccess.Proxy.Callers.Members;
 
 /// <summary>
 /// Docker Hub's own word: <c>GET /v2/orgs/ORGANIZATION/members</c>, page by page, signed in by <c>POST /v2/auth/token</c>.
 /// </summary>
-internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<DirectoryOptions> options, TimeProvider time) : IIdentitySource
+internal sealed class HubMemberSource : IMemberSource
 {
-    public const string ClientName = "hub-members";
-
-    /// <summary>What one request may take.</summary>
-    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
-
-    /// <summary>So long a pause is waited for in the middle of a list; a longer one ends the reading.</summary>
+    /// <summary>So long a backoff is waited for in the middle of a list; a longer one ends the reading.</summary>
     public static readonly TimeSpan MaximumPause = TimeSpan.FromMinutes(2);
-
-    /// <summary>Nobody is believed who wants to be left alone for longer.</summary>
-    public static readonly TimeSpan MaximumRetryAfter = TimeSpan.FromDays(1);
-
-    /// <summary>Tokens are good for ten minutes.</summary>
-    private static readonly TimeSpan TokenUse = TimeSpan.FromMinutes(8);
-
-    private const int MaximumPauses = 20;
 
     public const int PageSize = 100;
 
     /// <summary>A list of 250,000 members; one that goes on has no end.</summary>
     public const int MaximumPages = 2500;
 
-    /// <summary>What a page may measure, in bytes.</summary>
-    private const int MaximumPage = 1024 * 1024;
-
+    private const int MaximumPauses = 20;
     private const int MaximumText = 256;
 
-    private readonly Uri _hub = options.Value.Hub;
+    /// <summary>Tokens are good for ten minutes.</summary>
+    private static readonly TimeSpan TokenUse = TimeSpan.FromMinutes(8);
+
+    /// <summary>What one page, or the sign-in, may take.</summary>
+    private static readonly AnswerLimits Limits = new(1024 * 1024, TimeSpan.FromSeconds(15));
+
+    private readonly HubApi _hub;
+    private readonly IOptions<DirectoryOptions> _options;
+    private readonly TimeProvider _time;
+    private readonly ResiliencePipeline<HubAnswer> _pausing;
+
+    public HubMemberSource(HubApi hub, IOptions<DirectoryOptions> options, TimeProvider time)
+    {
+        _hub = hub;
+        _options = options;
+        _time = time;
+        _pausing = new ResiliencePipelineBuilder<HubAnswer> { TimeProvider = time }
+            .AddRetry(new RetryStrategyOptions<HubAnswer>
+            {
+                ShouldHandle = new PredicateBuilder<HubAnswer>().Handle<HubBackoffException>(backoff => backoff.RetryAt - time.GetUtcNow() <= MaximumPause),
+                MaxRetryAttempts = MaximumPauses,
+                DelayGenerator = retry => ValueTask.FromResult<TimeSpan?>(((HubBackoffException)retry.Outcome.Exception!).RetryAt - time.GetUtcNow()),
+            })
+            .Build();
+    }
 
     public async Task<MemberList> ReadAsync(string organization, CancellationToken cancellationToken)
     {
-        var readAt = time.GetUtcNow();
+        var readAt = _time.GetUtcNow();
         var members = new Members(organization);
         var (path, what) = ($"/v2/orgs/{organization}/members", $"the member list of {organization}");
-        using var client = clients.CreateClient(ClientName);
         try
         {
-            var (token, signedInAt) = (await SignInAsync(client, cancellationToken), readAt);
-            Uri? page = new(_hub, $"{path}?page=1&page_size={PageSize}");
+            var (token, signedInAt) = (await SignInAsync(cancellationToken), readAt);
+            Uri? page = new(_hub.Address, $"{path}?page=1&page_size={PageSize}");
             for (var pages = 1; page is not null; pages++)
             {
                 if (pages > MaximumPages)
                     throw new DirectoryException($"{what} does not end within {MaximumPages} pages");
-                if (time.GetUtcNow() - signedInAt > TokenUse)
-                    (token, signedInAt) = (await SignInAsync(client, cancellationToken), time.GetUtcNow());
+                if (_time.GetUtcNow() - signedInAt > TokenUse)
+                    (token, signedInAt) = (await SignInAsync(cancellationToken), _time.GetUtcNow());
 
-                using var answer = await AskAsync(client, () => Request(page, token), what, cancellationToken);
+                using var answer = await AskAsync(() => Request(page, token), what, cancellationToken);
                 page = members.Take(answer.RootElement) is { } next ? Follow(next, path, organization) : null;
             }
 
@@ -71,25 +79,21 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
         }
     }
 
-    private async Task<string> SignInAsync(HttpClient client, CancellationToken cancellationToken)
+    private async Task<string> SignInAsync(CancellationToken cancellationToken)
     {
-        var secret = DirectorySecret.Read(options.Value, out var problem)
+        var secret = DirectorySecret.Read(_options.Value, out var problem)
             ?? throw new DirectoryException($"there is no secret to sign in with: {problem}") { IsRefusal = true };
-        using var answer = await AskAsync(client, Request, "the sign-in", cancellationToken);
-        return answer.RootElement.ValueKind == JsonValueKind.Object
-            && answer.RootElement.TryGetProperty("access_token", out var token)
-            && token.ValueKind == JsonValueKind.String
-            && token.GetString() is { Length: > 0 } text
-            && text.All(c => c is > ' ' and < '\x7f')
-                ? text
-                : throw new DirectoryException("the Hub API's answer to the sign-in holds no token");
+        using var answer = await AskAsync(Request, "the sign-in", cancellationToken);
+        return TokenAnswer.Read(answer.RootElement).AccessToken is { } token && token.All(c => c is > ' ' and < '\x7f')
+            ? token
+            : throw new DirectoryException("the Hub API's answer to the sign-in holds no token");
 
         HttpRequestMessage Request()
         {
             var body = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(
-                new Dictionary<string, string> { ["identifier"] = options.Value.Username!, ["secret"] = secret }));
+                new Dictionary<string, string> { ["identifier"] = _options.Value.Username!, ["secret"] = secret }));
             body.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-            return new HttpRequestMessage(HttpMethod.Post, new Uri(_hub, "/v2/auth/token")) { Content = body };
+            return new HttpRequestMessage(HttpMethod.Post, new Uri(_hub.Address, "/v2/auth/token")) { Content = body };
         }
     }
 
@@ -100,99 +104,49 @@ internal sealed class HubMemberSource(IHttpClientFactory clients, IOptions<Direc
         return request;
     }
 
-    /// <summary>Sends the request again after a pause that the Hub API asks for, as long as it is a short one.</summary>
-    private async Task<JsonDocument> AskAsync(
-        HttpClient client, Func<HttpRequestMessage> request, string what, CancellationToken cancellationToken)
+    /// <summary>Sends the request again after a backoff that the Hub API asks for, as long as it is a short one.</summary>
+    private async Task<JsonDocument> AskAsync(Func<HttpRequestMessage> create, string what, CancellationToken cancellationToken)
     {
-        for (var pauses = 0; ; pauses++)
-        {
-            var (answer, retryAt) = await AskOnceAsync(client, request, what, cancellationToken);
-            if (answer is not null)
-                return answer;
-            var pause = retryAt - time.GetUtcNow();
-            if (pause > MaximumPause || pauses == MaximumPauses)
-                throw new DirectoryException($"the Hub API wants no request before {retryAt:u} (429 for {what})") { RetryAt = retryAt };
-            await Task.Delay(pause > TimeSpan.Zero ? pause : TimeSpan.FromSeconds(1), time, cancellationToken);
-        }
-    }
-
-    private async Task<(JsonDocument? Answer, DateTimeOffset RetryAt)> AskOnceAsync(
-        HttpClient client, Func<HttpRequestMessage> create, string what, CancellationToken cancellationToken)
-    {
-        using var limit = new CancellationTokenSource(Timeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            using var request = create();
-            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
-            switch (response.StatusCode)
+            var answer = await _pausing.ExecuteAsync(
+                async cancel =>
+                {
+                    using var request = create();
+                    return await _hub.AskAsync(request, Limits, cancel);
+                },
+                cancellationToken);
+            return answer.Status switch
             {
-                case HttpStatusCode.OK:
-                    await response.Content.LoadIntoBufferAsync(MaximumPage, either.Token);
-                    return (JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(either.Token)), default);
-                case HttpStatusCode.TooManyRequests:
-                    return (null, ReadRetryAt(response.Headers));
-                case HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden:
-                    throw new DirectoryException(
-                        $"the Hub API refuses {what} ({(int)response.StatusCode}); "
-                        + "look at Identity:Directory:Username, its secret and what the two may read")
-                    { IsRefusal = true };
-                default:
-                    throw new DirectoryException($"the Hub API answered {(int)response.StatusCode} for {what}");
-            }
+                HttpStatusCode.OK => JsonDocument.Parse(answer.Body),
+                HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => throw new DirectoryException(
+                    $"the Hub API refuses {what} ({(int)answer.Status}); look at Identity:Directory:Username, its secret and what the two may read")
+                { IsRefusal = true },
+                var status => throw new DirectoryException($"the Hub API answered {(int)status} for {what}"),
+            };
         }
         catch (JsonException)
         {
             throw new DirectoryException($"the Hub API's answer is not JSON (200 for {what})");
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (HubBackoffException exception)
         {
-            throw new DirectoryException($"the Hub API did not answer within {Timeout.TotalSeconds} s for {what}");
+            throw new DirectoryException($"the Hub API wants no request before {exception.RetryAt:u}, {what} included") { RetryAt = exception.RetryAt };
         }
-        catch (HttpRequestException e)
+        catch (UnansweredException exception)
         {
-            throw new DirectoryException($"{Describe(e)} for {what}");
+            throw new DirectoryException($"{exception.Cause} for {what}");
         }
-        catch (IOException)
-        {
-            throw new DirectoryException($"the Hub API's answer broke off for {what}");
-        }
-    }
-
-    private DateTimeOffset ReadRetryAt(HttpResponseHeaders headers)
-    {
-        var now = time.GetUtcNow();
-        var wait = TimeSpan.FromMinutes(1);
-        if (headers.TryGetValues("X-Retry-After", out var values)
-            && long.TryParse(values.First(), CultureInfo.InvariantCulture, out var seconds))
-            wait = TimeSpan.FromSeconds(Math.Clamp(seconds - now.ToUnixTimeSeconds(), 0, (long)MaximumRetryAfter.TotalSeconds));
-        else if (headers.RetryAfter is { Delta: { } delta })
-            wait = delta;
-        else if (headers.RetryAfter is { Date: { } date })
-            wait = date - now;
-        return now + (wait < MaximumRetryAfter ? wait : MaximumRetryAfter);
     }
 
     /// <summary>The token goes to the Hub API alone, and to nothing of it but this list.</summary>
     private Uri Follow(string next, string path, string organization) =>
-        Uri.TryCreate(_hub, next, out var page)
-        && page.GetLeftPart(UriPartial.Authority) == _hub.GetLeftPart(UriPartial.Authority)
+        Uri.TryCreate(_hub.Address, next, out var page)
+        && page.GetLeftPart(UriPartial.Authority) == _hub.Address.GetLeftPart(UriPartial.Authority)
         && page.AbsolutePath.TrimEnd('/') == path
         && page.Fragment.Length == 0
             ? page
             : throw new DirectoryException($"the next page of the member list of {organization} is elsewhere: it is not followed");
-
-    /// <summary>The exception's own text is not passed on where it may quote the answer.</summary>
-    private static string Describe(HttpRequestException e) => e switch
-    {
-        { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } =>
-            $"the Hub API's answer is larger than {MaximumPage / 1024} KiB",
-        { HttpRequestError: HttpRequestError.NameResolutionError } => "the Hub API's name cannot be resolved",
-        { HttpRequestError: HttpRequestError.ProxyTunnelError } => "the parent proxy does not lead to the Hub API",
-        { InnerException: SocketException socket } => $"the Hub API cannot be reached ({socket.SocketErrorCode})",
-        { InnerException: AuthenticationException tls } => $"the Hub API's certificate is not trusted ({tls.Message})",
-        _ => "the Hub API's answer broke off",
-    };
 
     /// <summary>The pages of one list. Whatever cannot be understood makes it no list: half of one would exclude the other half.</summary>
     private sealed class Members(string organization)

@@ -16,18 +16,11 @@ public static class MembersSetup
                     .Where(section => !string.IsNullOrEmpty(section.Value))
                     .Select(section => section.Value!.ToLowerInvariant())
                     .Distinct()];
-                o.Hub = configuration.GetValue<Uri?>("Upstream:Hub") ?? o.Hub;
                 o.DataDirectory = configuration["Data:Directory"] ?? "";
             })
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<DirectoryOptions>, DirectoryOptionsValidation>();
-        services.AddHttpClient(HubMemberSource.ClientName, client =>
-        {
-            client.Timeout = Timeout.InfiniteTimeSpan; // each request brings its own
-            client.DefaultRequestHeaders.UserAgent.ParseAdd("imageaccess");
-        }).RemoveAllLoggers();
-
-        services.AddSingleton<IIdentitySource, HubMemberSource>();
+        services.AddSingleton<IMemberSource, HubMemberSource>();
         services.AddSingleton<MembershipDirectory>();
         services.AddSingleton<MembershipMetrics>();
         services.AddSingleton<MembershipRefresh>();

@@ -9,7 +9,7 @@ namespace ImageAccess.Proxy.Callers.Members;
 /// not know. A list that could not be read whole changes nothing: the last good one stays, in memory and on disk.
 /// </summary>
 internal sealed class MembershipRefresh(
-    IIdentitySource source,
+    IMemberSource source,
     MembershipDirectory directory,
     MembershipMetrics metrics,
     IOptions<DirectoryOptions> options,
@@ -92,7 +92,7 @@ internal sealed class MembershipRefresh(
     {
         directory.Strangers.TryRead(out _);
         var wait = Settings.Refresh;
-        DateTimeOffset? silentUntil = null;
+        DateTimeOffset? retryAt = null;
         foreach (var organization in Settings.Organizations)
         {
             try
@@ -102,17 +102,17 @@ internal sealed class MembershipRefresh(
             catch (DirectoryException e)
             {
                 Fail(organization, e);
-                silentUntil = e.RetryAt;
+                retryAt = e.RetryAt;
                 if (!e.IsRefusal && wait > AtMostEvery)
                     wait = AtMostEvery;
-                if (silentUntil is not null)
+                if (retryAt is not null)
                     break; // it speaks for every request that we would send
             }
         }
 
         Keep();
         var now = time.GetUtcNow();
-        return silentUntil is { } until ? new Timing(until, until) : new Timing(now + wait, now + AtMostEvery);
+        return retryAt is { } until ? new Timing(until, until) : new Timing(now + wait, now + AtMostEvery);
     }
 
     private void Take(MemberList list)

@@ -1,47 +1,66 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Security.Authentication;
 
 namespace ImageAccess.Proxy.Foundation.DockerHub;
 
 /// <summary>Questions to one part of Docker Hub whose answers are read whole: within a time, up to a size, counted and watched.</summary>
-/// <param name="kind">The part's word in metrics: <c>token</c>, <c>search</c>.</param>
+/// <param name="kind">The part's word in metrics: <c>token</c>, <c>search</c>, <c>hub</c>.</param>
 /// <param name="part">The part in a sentence: "the token service".</param>
-/// <param name="maximum">What an answer may measure, in bytes.</param>
+/// <param name="health">Where its failures show; null where the caller has a health check of its own.</param>
 internal sealed class DocumentExchange(
-    string kind, string part, int maximum, UpstreamConnections connections, UpstreamMetrics metrics, UpstreamHealth health, TimeProvider time) : IDisposable
+    string kind, string part, UpstreamConnections connections, UpstreamMetrics metrics, UpstreamHealth? health, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
+    public static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(15);
 
     private readonly HttpMessageInvoker _invoker = new(connections.ToDockerHub());
 
+    /// <summary>The answer as it is to reach the client.</summary>
     /// <exception cref="UnansweredException">It could not be reached or did not answer in time, or its answer broke off or is too large.</exception>
-    public async Task<UpstreamDocument> AskAsync(HttpRequestMessage request, CancellationToken cancellationToken, TimeSpan? patience = null)
+    public Task<UpstreamDocument> AskAsync(HttpRequestMessage request, AnswerLimits limits, CancellationToken cancellationToken) => AskAsync(
+        request,
+        limits,
+        async (response, cancel) => new UpstreamDocument(
+            response.StatusCode,
+            response.Content.Headers.ContentType?.ToString(),
+            Copy(response.Headers),
+            await ReadBodyAsync(response, limits, cancel)),
+        cancellationToken);
+
+    /// <param name="request">What to ask.</param>
+    /// <param name="limits">What the answer may take.</param>
+    /// <param name="read">Takes what is wanted of an answer whose head is there.</param>
+    /// <param name="cancellationToken">The asker's leaving.</param>
+    /// <exception cref="UnansweredException">It could not be reached or did not answer in time, or its answer broke off or is too large.</exception>
+    public async Task<T> AskAsync<T>(
+        HttpRequestMessage request, AnswerLimits limits, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken cancellationToken)
     {
         request.Headers.UserAgent.Add(UpstreamConnections.OwnUserAgent);
-        using var limit = new CancellationTokenSource(patience ?? Timeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        using var timeout = new CancellationTokenSource(limits.Time, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         int? status = null;
         try
         {
             using var response = await _invoker.SendAsync(request, either.Token);
             status = (int)response.StatusCode;
-            await response.Content.LoadIntoBufferAsync(maximum, either.Token);
-            var body = await response.Content.ReadAsByteArrayAsync(either.Token);
+            var answer = await read(response, either.Token);
             if (status >= 500)
-                health.Failed(kind, $"{part} answered {status}");
+                health?.Failed(kind, $"{part} answered {status}");
             else
-                health.Answered(kind);
-            return new UpstreamDocument(response.StatusCode, response.Content.Headers.ContentType?.ToString(), Copy(response.Headers), body);
+                health?.Answered(kind);
+            return answer;
         }
-        catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            health.Failed(kind, $"{part} did not answer in time");
-            throw new UnansweredException(504, $"{part} of Docker Hub did not answer in time", exception) { Answered = status };
+            health?.Failed(kind, $"{part} did not answer in time");
+            var cause = timeout.IsCancellationRequested ? $"{part} did not answer within {limits.Time.TotalSeconds} s" : $"{part} cannot be reached ({SocketError.TimedOut})";
+            throw new UnansweredException(504, $"{part} of Docker Hub did not answer in time", cause, exception) { Answered = status };
         }
         catch (HttpRequestException exception)
         {
-            health.Failed(kind, $"{part} could not be reached");
-            throw new UnansweredException(502, $"{part} of Docker Hub could not be reached", exception) { Answered = status };
+            health?.Failed(kind, $"{part} could not be reached");
+            throw new UnansweredException(502, $"{part} of Docker Hub could not be reached", Describe(exception, limits), exception) { Answered = status };
         }
         finally
         {
@@ -49,25 +68,54 @@ internal sealed class DocumentExchange(
         }
     }
 
+    /// <exception cref="HttpRequestException">The body broke off or is too large.</exception>
+    public static async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpResponseMessage response, AnswerLimits limits, CancellationToken cancellationToken)
+    {
+        await response.Content.LoadIntoBufferAsync(limits.Bytes, cancellationToken);
+        return await response.Content.ReadAsByteArrayAsync(cancellationToken);
+    }
+
     public void Dispose() => _invoker.Dispose();
 
     private static Dictionary<string, string> Copy(HttpResponseHeaders headers) => headers.NonValidated
         .Where(header => AllowedHeaders.Response.Contains(header.Key) && AllowedHeaders.IsPrintable(header.Value.ToString()))
         .ToDictionary(header => header.Key, header => header.Value.ToString());
+
+    /// <summary>The exception's own text is not passed on: it may quote the answer, and the answer may be a token.</summary>
+    private string Describe(HttpRequestException exception, AnswerLimits limits) => exception switch
+    {
+        { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => $"{part}'s answer is larger than {limits.Bytes / 1024} KiB",
+        { HttpRequestError: HttpRequestError.NameResolutionError } => $"{part}'s name cannot be resolved",
+        { HttpRequestError: HttpRequestError.ProxyTunnelError } => $"the parent proxy does not lead to {part}",
+        { InnerException: SocketException socket } => $"{part} cannot be reached ({socket.SocketErrorCode})",
+        { InnerException: AuthenticationException tls } => $"{part}'s certificate is not trusted ({tls.Message})",
+        { HttpRequestError: HttpRequestError.InvalidResponse } => $"{part}'s answer cannot be read",
+        _ => $"{part}'s answer broke off",
+    };
 }
+
+/// <summary>What one answer may take.</summary>
+/// <param name="Bytes">Of its body.</param>
+/// <param name="Time">From the question to the end of the body.</param>
+internal sealed record AnswerLimits(int Bytes, TimeSpan Time);
 
 /// <summary>An answer read whole, as it is to reach the client.</summary>
 public sealed record UpstreamDocument(HttpStatusCode Status, string? ContentType, IReadOnlyDictionary<string, string> Headers, ReadOnlyMemory<byte> Body);
 
 /// <summary>There is no answer to pass on.</summary>
 /// <param name="status">What to tell the client: 502, or 504 where it took too long.</param>
-public sealed class UnansweredException(int status, string message, Exception cause) : Exception(message, cause)
+/// <param name="message">What to tell the client in words.</param>
+/// <param name="cause">For the log, in one sentence that quotes nothing of an answer.</param>
+/// <param name="inner">What the network said.</param>
+public sealed class UnansweredException(int status, string message, string cause, Exception inner) : Exception(message, inner)
 {
     public int Status => status;
 
     /// <summary>The status of an answer that began and did not end well; null where none began.</summary>
     public int? Answered { get; init; }
 
-    /// <summary>For the log: what the network said, where it said anything.</summary>
-    public string Cause => InnerException is HttpRequestException inner ? inner.Message : Message;
+    public string Cause => cause;
+
+    /// <summary>The next answer would be as large: trying again helps nobody.</summary>
+    public bool IsTooLarge => InnerException is HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded };
 }

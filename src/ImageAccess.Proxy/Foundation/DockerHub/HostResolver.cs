@@ -16,12 +16,12 @@ public sealed class HostResolver : IHostResolver
     private const int DnsPort = 53;
 
     private readonly FrozenDictionary<string, IPAddress[]> _written;
-    private readonly DnsServer? _server;
+    private readonly DnsResolver? _resolver;
 
-    private HostResolver(IEnumerable<KeyValuePair<string, IPAddress[]>> written, IPEndPoint? server)
+    private HostResolver(IEnumerable<KeyValuePair<string, IPAddress[]>> written, IPEndPoint? resolver)
     {
         _written = written.ToFrozenDictionary(StringComparer.Ordinal);
-        _server = server is null ? null : new DnsServer(server);
+        _resolver = resolver is null ? null : new DnsResolver(resolver);
     }
 
     /// <summary>Reads a resolver's address (<c>10.0.0.53</c>, <c>[fd00::53]:5353</c>) or names with one address or several each.</summary>
@@ -51,9 +51,9 @@ public sealed class HostResolver : IHostResolver
             return [literal];
         if (HostName.TryParse(host, out var name) && _written.TryGetValue(name.Value, out var addresses))
             return addresses;
-        return _server is null
+        return _resolver is null
             ? await Dns.GetHostAddressesAsync(host, cancellationToken)
-            : await _server.ResolveAsync(host, cancellationToken);
+            : await _resolver.ResolveAsync(host, cancellationToken);
     }
 
     private static IPEndPoint? ReadResolver(string text, ICollection<string> failures)

@@ -25,7 +25,8 @@ public sealed class UpstreamOptions
     public IList<string> RedirectHosts { get; } = [];
 }
 
-internal sealed class UpstreamOptionsValidator(IConfiguration configuration) : IValidateOptions<UpstreamOptions>
+/// <param name="addresses">The section <c>Upstream:Addresses</c>, which is no option but the resolver's own.</param>
+internal sealed class UpstreamOptionsValidator(IConfigurationSection addresses) : IValidateOptions<UpstreamOptions>
 {
     public ValidateOptionsResult Validate(string? name, UpstreamOptions options)
     {
@@ -48,7 +49,7 @@ internal sealed class UpstreamOptionsValidator(IConfiguration configuration) : I
 
         if (options.TrustedCertificates is { } file && !File.Exists(file))
             failures.Add($"Upstream:TrustedCertificates: there is no file {file}");
-        HostResolver.Read(configuration.GetSection("Upstream:Addresses"), failures);
+        HostResolver.Read(addresses, failures);
 
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }

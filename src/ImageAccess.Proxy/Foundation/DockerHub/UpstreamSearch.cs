@@ -14,7 +14,7 @@ public sealed class UpstreamSearch : IDisposable
 
     public UpstreamSearch(UpstreamConnections connections, IOptions<UpstreamOptions> options, UpstreamMetrics metrics, UpstreamHealth health, TimeProvider time)
     {
-        _exchange = new DocumentExchange("search", "the search", MaximumAnswer, connections, metrics, health, time);
+        _exchange = new DocumentExchange("search", "the search", connections, metrics, health, time);
         _address = options.Value.Index.GetLeftPart(UriPartial.Authority) + "/v1/search";
     }
 
@@ -25,7 +25,7 @@ public sealed class UpstreamSearch : IDisposable
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"{_address}?{query}");
         request.Headers.Authorization = basic;
-        return await _exchange.AskAsync(request, cancellationToken);
+        return await _exchange.AskAsync(request, new AnswerLimits(MaximumAnswer, DocumentExchange.DefaultTimeout), cancellationToken);
     }
 
     public void Dispose() => _exchange.Dispose();

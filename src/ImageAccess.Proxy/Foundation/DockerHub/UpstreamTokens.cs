@@ -14,21 +14,21 @@ public sealed class UpstreamTokens : IDisposable
 
     public UpstreamTokens(UpstreamConnections connections, IOptions<UpstreamOptions> options, UpstreamMetrics metrics, UpstreamHealth health, TimeProvider time)
     {
-        _exchange = new DocumentExchange("token", "the token service", MaximumAnswer, connections, metrics, health, time);
+        _exchange = new DocumentExchange("token", "the token service", connections, metrics, health, time);
         _address = options.Value.Auth.GetLeftPart(UriPartial.Authority) + "/token";
     }
 
     /// <param name="parameters">The parameters that were accepted, in order.</param>
     /// <param name="basic">The client's Basic credentials, for a GET.</param>
     /// <param name="asForm">POST as a form rather than GET with a query.</param>
-    /// <param name="patience">How long to wait, where it is not as long as for any answer.</param>
+    /// <param name="timeout">How long the answer may take; null for as long as any answer.</param>
     /// <param name="cancellationToken">The client's leaving.</param>
     /// <exception cref="UnansweredException">There is no answer to pass on.</exception>
     public async Task<UpstreamDocument> AskAsync(
         IReadOnlyList<KeyValuePair<string, string>> parameters,
         AuthenticationHeaderValue? basic,
         bool asForm,
-        TimeSpan? patience,
+        TimeSpan? timeout,
         CancellationToken cancellationToken)
     {
         using var form = new FormUrlEncodedContent(parameters);
@@ -36,7 +36,7 @@ public sealed class UpstreamTokens : IDisposable
             ? new HttpRequestMessage(HttpMethod.Post, _address) { Content = form }
             : new HttpRequestMessage(HttpMethod.Get, $"{_address}?{await form.ReadAsStringAsync(cancellationToken)}");
         request.Headers.Authorization = basic;
-        return await _exchange.AskAsync(request, cancellationToken, patience);
+        return await _exchange.AskAsync(request, new AnswerLimits(MaximumAnswer, timeout ?? DocumentExchange.DefaultTimeout), cancellationToken);
     }
 
     public void Dispose() => _exchange.Dispose();

@@ -12,9 +12,6 @@ internal static partial class CatalogLog
     [LoggerMessage(3, LogLevel.Information, "Publishers can be verified again")]
     public static partial void Recovered(this ILogger logger);
 
-    [LoggerMessage(4, LogLevel.Warning, "The Hub API asks for silence until {Until:u}")]
-    public static partial void Silenced(this ILogger logger, DateTimeOffset until);
-
     [LoggerMessage(5, LogLevel.Warning, "The Hub API gives {Namespace} a badge that is not known here, which counts as none: {Badge}")]
     public static partial void UnknownBadge(this ILogger logger, string @namespace, string badge);
 

@@ -12,9 +12,6 @@ public sealed class CatalogOptions
     /// <summary>The age up to which a record serves while nobody can answer.</summary>
     public TimeSpan StaleFor { get; set; } = TimeSpan.FromDays(7);
 
-    /// <summary>The Hub API's address: <c>Upstream:Hub</c>.</summary>
-    public Uri HubAddress { get; set; } = new("https://hub.docker.com");
-
     /// <summary><c>Data:Directory</c>.</summary>
     public string DataDirectory { get; set; } = "";
 

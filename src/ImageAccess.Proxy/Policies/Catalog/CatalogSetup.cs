@@ -8,19 +8,10 @@ public static class CatalogSetup
     {
         services.AddOptions<CatalogOptions>()
             .Bind(configuration.GetSection("Catalog"))
-            .Configure(options =>
-            {
-                options.HubAddress = configuration.GetValue<Uri?>("Upstream:Hub") ?? options.HubAddress;
-                options.DataDirectory = configuration["Data:Directory"] ?? "";
-            })
+            .Configure(options => options.DataDirectory = configuration["Data:Directory"] ?? "")
             .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
             .ValidateOnStart();
 
-        services.AddHttpClient(HubCatalogSource.ClientName, client =>
-        {
-            client.DefaultRequestHeaders.UserAgent.ParseAdd("imageaccess");
-            client.DefaultRequestHeaders.Accept.ParseAdd("application/json");
-        });
         services.AddSingleton<CatalogMetrics>();
         services.AddSingleton<NamespaceFile>();
         services.AddSingleton(_ => new NamespaceMemory());

@@ -61,7 +61,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         var given = new AddressBook("given", isGiven: true);
         var finding = found.FillAsync(HostProbe.Hosts, machine.Names, _timeouts, cancellationToken);
         if (settings.Resolver is { } resolver)
-            await given.FillAsync(HostProbe.Hosts, new DnsServer(resolver), _timeouts, cancellationToken);
+            await given.FillAsync(HostProbe.Hosts, new DnsResolver(resolver), _timeouts, cancellationToken);
         foreach (var (host, addresses) in settings.Addresses)
             given.Add(host, addresses);
         await finding;

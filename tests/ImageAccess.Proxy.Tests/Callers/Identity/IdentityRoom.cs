@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using ImageAccess.Proxy.Callers.Identity;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -27,7 +28,7 @@ internal sealed class IdentityRoom : IAsyncDisposable
         var meters = provider.GetRequiredService<IMeterFactory>();
         _listener.InstrumentPublished = (instrument, l) =>
         {
-            if (instrument.Meter.Scope == meters && instrument.Meter.Name == "ImageAccess")
+            if (instrument.Meter.Scope == meters && instrument.Name.StartsWith("imageaccess.token.", StringComparison.Ordinal))
                 l.EnableMeasurementEvents(instrument);
         };
         _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
@@ -71,12 +72,8 @@ internal sealed class IdentityRoom : IAsyncDisposable
         var services = new ServiceCollection();
         services.AddSingleton<TimeProvider>(time);
         services.AddLogging(l => l.SetMinimumLevel(LogLevel.Trace).AddProvider(logs));
-        services.ConfigureHttpClientDefaults(c => c.ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-        }));
-        services.AddIdentity(Configure([("Upstream:Auth", server.Address.ToString()), .. settings]));
+        var configuration = Configure([("Upstream:Auth", server.Address.ToString()), .. settings]);
+        services.AddDockerHub(configuration).AddIdentity(configuration);
         var room = new IdentityRoom(server, services.BuildServiceProvider(validateScopes: true), time, logs);
         await room.Keys.StartAsync(CancellationToken.None);
         return room;

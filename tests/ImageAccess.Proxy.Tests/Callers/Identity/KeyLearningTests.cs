@@ -55,8 +55,8 @@ public sealed class KeyLearningTests
             s => s.AnswerText(200, "application/json", "{\"token\":\"x\"}")),
         ["oversized"] = (TooLarge, s => s.AnswerText(200, "application/json", new string(' ', 65 * 1024) + "{}")),
         ["endless"] = (TooLarge, s => s.Answer = StreamEndlessly),
-        ["cut off"] = ("the token service's answer cannot be read", s => s.Answer = Abort),
-        ["cut off in the middle"] = ("the token service's answer cannot be read", s => s.Answer = AbortInTheMiddle),
+        ["cut off"] = ("the token service's answer broke off", s => s.Answer = Abort),
+        ["cut off in the middle"] = ("the token service's answer broke off", s => s.Answer = AbortInTheMiddle),
         ["an old token"] = (
             "the token service's token is expired by this host's clock",
             s => s.AnswerToken(() => TokenForge.Docker.Token(DateTimeOffset.UnixEpoch))),

@@ -1,6 +1,7 @@
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Configuration;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Tests.Callers.Identity;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -133,7 +134,8 @@ public sealed class DirectoryOptionsTests : IDisposable
             .. changes.Any(change => change.Key.StartsWith("Organization", StringComparison.Ordinal)) ? [] : new[] { ("Identity:Directory:Organization", "acme") },
             .. changes.Select(change => (change.Key.StartsWith(':') ? change.Key[1..] : $"Identity:Directory:{change.Key}", change.Value)),
         ];
-        using var provider = new ServiceCollection().AddLogging().AddIdentity(IdentityRoom.Configure(settings)).BuildServiceProvider();
+        var configuration = IdentityRoom.Configure(settings);
+        using var provider = new ServiceCollection().AddLogging().AddDockerHub(configuration).AddIdentity(configuration).BuildServiceProvider();
         return provider.GetRequiredService<IOptions<DirectoryOptions>>().Value;
     }
 }

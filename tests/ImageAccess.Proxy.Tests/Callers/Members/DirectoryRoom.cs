@@ -3,6 +3,7 @@ using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Callers.Identity;
 using ImageAccess.Proxy.Tests.Policies.Store;
@@ -123,17 +124,12 @@ internal sealed class DirectoryRoom : IAsyncDisposable
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddSingleton<TimeProvider>(Time);
         builder.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(Logs));
-        builder.Services.ConfigureHttpClientDefaults(client => client.ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-        }));
         builder.Services.AddSingleton<IPolicyStore>(_policies);
         builder.Services.AddMetrics();
         builder.Services.AddSingleton(new PendingEvents(PendingEvents.DefaultCapacity, Time)); // nobody writes them: they can be looked at
         builder.Services.AddSingleton<AuditMetrics>();
         builder.Services.AddSingleton<AuditTrail>();
-        builder.Services.AddIdentity(IdentityRoom.Configure(
+        var configuration = IdentityRoom.Configure(
         [
             ("Upstream:Auth", Hub.Auth.AbsoluteUri),
             ("Upstream:Hub", Hub.Hub.AbsoluteUri),
@@ -142,7 +138,8 @@ internal sealed class DirectoryRoom : IAsyncDisposable
             ("Identity:Directory:Username", "acme"),
             ("Identity:Directory:Secret", Secret),
             .. _settings,
-        ]));
+        ]);
+        builder.Services.AddDockerHub(configuration).AddIdentity(configuration);
         return builder.Build();
     }
 

@@ -14,18 +14,18 @@ public sealed class HostResolverTests
         await using var server = new TestResolver();
         server.Say("registry-1.docker.io", type => type == TestResolver.Six ? "2001:db8::1" : "192.0.2.1");
 
-        Assert.Equal(["192.0.2.1", "2001:db8::1"], Texts(await new DnsServer(IPEndPoint.Parse(server.Address)).ResolveAsync("registry-1.docker.io", default)));
+        Assert.Equal(["192.0.2.1", "2001:db8::1"], Texts(await new DnsResolver(IPEndPoint.Parse(server.Address)).ResolveAsync("registry-1.docker.io", default)));
     }
 
     [Fact]
     public async Task A_name_that_it_does_not_know_and_a_server_that_is_silent_are_told()
     {
         await using var server = new TestResolver();
-        var unknown = await Assert.ThrowsAsync<SocketException>(() => new DnsServer(IPEndPoint.Parse(server.Address)).ResolveAsync("docker.io", default));
+        var unknown = await Assert.ThrowsAsync<SocketException>(() => new DnsResolver(IPEndPoint.Parse(server.Address)).ResolveAsync("docker.io", default));
         Assert.Equal(SocketError.HostNotFound, unknown.SocketErrorCode);
 
         using var silent = new UdpClient(new IPEndPoint(IPAddress.Loopback, 0));
-        var late = await Assert.ThrowsAsync<SocketException>(() => new DnsServer((IPEndPoint)silent.Client.LocalEndPoint!).ResolveAsync("docker.io", default));
+        var late = await Assert.ThrowsAsync<SocketException>(() => new DnsResolver((IPEndPoint)silent.Client.LocalEndPoint!).ResolveAsync("docker.io", default));
         Assert.Equal(SocketError.TryAgain, late.SocketErrorCode);
     }
 

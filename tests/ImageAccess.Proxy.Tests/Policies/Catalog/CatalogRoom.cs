@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using ImageAccess.Core.Classification;
 using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Policies.Catalog;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -14,6 +15,8 @@ namespace ImageAccess.Proxy.Tests.Policies.Catalog;
 /// <summary>The room as the host composes it, over a data directory and in front of a Hub API on loopback.</summary>
 internal sealed class CatalogRoom : IAsyncDisposable
 {
+    private const string Prefix = "imageaccess.catalog.";
+
     private readonly ServiceProvider _provider;
     private readonly IHostedService[] _hosted;
     private readonly MeterListener _listener = new();
@@ -27,7 +30,7 @@ internal sealed class CatalogRoom : IAsyncDisposable
         var meters = provider.GetRequiredService<IMeterFactory>();
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (instrument.Meter.Scope == meters && instrument.Meter.Name == "ImageAccess")
+            if (instrument.Meter.Scope == meters && instrument.Name.StartsWith(Prefix, StringComparison.Ordinal))
                 listener.EnableMeasurementEvents(instrument);
         };
         _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
@@ -35,7 +38,7 @@ internal sealed class CatalogRoom : IAsyncDisposable
             var labels = new List<string>();
             foreach (var tag in tags)
                 labels.Add($"{tag.Key}={tag.Value}");
-            Measurements.AddOrUpdate($"{instrument.Name["imageaccess.catalog.".Length..]} {string.Join(' ', labels)}", value, (_, sum) => sum + value);
+            Measurements.AddOrUpdate($"{instrument.Name[Prefix.Length..]} {string.Join(' ', labels)}", value, (_, sum) => sum + value);
         });
         _listener.Start();
         Catalog = provider.GetRequiredService<PublisherCatalog>();
@@ -67,12 +70,8 @@ internal sealed class CatalogRoom : IAsyncDisposable
         services.AddSingleton<TimeProvider>(time);
         services.AddMetrics();
         services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Debug).AddFilter("System.Net.Http", LogLevel.None).AddFilter("Microsoft", LogLevel.None).AddProvider(log));
-        services.ConfigureHttpClientDefaults(client => client.ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-        }));
-        services.AddCatalog(new ConfigurationBuilder().AddInMemoryCollection(configuration).Build());
+        var settled = new ConfigurationBuilder().AddInMemoryCollection(configuration).Build();
+        services.AddDockerHub(settled).AddCatalog(settled);
         return new CatalogRoom(services.BuildServiceProvider(validateScopes: true), time, log);
     }
 

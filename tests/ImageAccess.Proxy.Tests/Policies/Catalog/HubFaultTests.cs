@@ -23,7 +23,7 @@ public sealed class HubFaultTests : IAsyncLifetime
         { "nobody", () => Fault.Status(200, """{"badge":"verified_publisher"}"""), 1, "gave an answer that is not about bitnami" },
         { "a name that is no text", () => Fault.Status(200, """{"orgname":7,"badge":"verified_publisher"}"""), 1, "gave an answer that is not about bitnami" },
         { "a depth without end", () => Fault.Status(200, new string('[', 60_000)), 1, "that is not readable" },
-        { "an endless body", () => Fault.EndlessBody("""{"orgname":"bitnami","badge":"verified_publisher","x":" """), 1, "could not be read" },
+        { "an endless body", () => Fault.EndlessBody("""{"orgname":"bitnami","badge":"verified_publisher","x":" """), 1, "the Hub API's answer is larger than 64 KiB" },
         { "a redirect to elsewhere", () => Fault.Redirect("https://login.example.com/", 308), 1, "answered 308" },
         { "a redirect to another user", () => Fault.Redirect("/v2/users/evil/", 308), 1, "answered 308" },
         { "a redirect without an aim", () => Fault.Status(308), 1, "answered 308" },
@@ -33,8 +33,8 @@ public sealed class HubFaultTests : IAsyncLifetime
         { "success without content", () => Fault.Status(204), 1, "answered 204" },
         { "an error", () => Fault.Status(500), 3, "answered 500" },
         { "a gateway's error", () => Fault.Status(502, "<html>bad gateway</html>", "text/html"), 3, "answered 502" },
-        { "a closed connection", Fault.CloseConnection, 3, "could not be read" },
-        { "half an answer", () => Fault.Truncate(20), 3, "could not be read" },
+        { "a closed connection", Fault.CloseConnection, 3, "the Hub API's answer broke off" },
+        { "half an answer", () => Fault.Truncate(20), 3, "the Hub API's answer broke off" },
     };
 
     public async Task InitializeAsync()
@@ -115,7 +115,7 @@ public sealed class HubFaultTests : IAsyncLifetime
         Assert.Equal("unavailable", answer);
         Assert.InRange(took, TimeSpan.FromSeconds(4.9), TimeSpan.FromSeconds(5.1));
         Assert.InRange(_here.Asked, 2, 3);
-        Assert.Equal("the Hub API did not answer in time for bitnami", await _room.ConcernAsync());
+        Assert.Equal("the Hub API did not answer within 5 s for bitnami", await _room.ConcernAsync());
 
         (answer, took) = await _room.FindInTimeAsync("bitnami");
         Assert.Equal(("unavailable", TimeSpan.Zero), (answer, took));
@@ -140,7 +140,7 @@ public sealed class HubFaultTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_fails_repeatedly_is_left_alone_and_the_answer_is_at_once()
+    public async Task After_repeated_failures_it_is_not_asked_and_the_answer_is_at_once()
     {
         using var fault = _here.Hub.Faults.Add(Face.Hub, Fault.NeverAnswer());
         await _room.FindInTimeAsync("one");
@@ -150,7 +150,7 @@ public sealed class HubFaultTests : IAsyncLifetime
         var (answer, took) = await _room.FindInTimeAsync("three");
         Assert.Equal(("unavailable", TimeSpan.Zero), (answer, took));
         Assert.Equal(asked, _here.Asked);
-        Assert.Matches("^the Hub API fails repeatedly and is left alone for a moment; the last time it did not answer in time for (one|two)$", await _room.ConcernAsync());
+        Assert.Matches("^the Hub API fails repeatedly and is not asked for 15 s; the last failure: the Hub API did not answer within 2 s for (one|two)$", await _room.ConcernAsync());
 
         fault.Dispose();
         _here.Time.Advance(HubCatalogSource.BreakDuration);
@@ -178,7 +178,7 @@ public sealed class HubFaultTests : IAsyncLifetime
     [InlineData(429, "Retry-After", "999999999", 3600)]
     [InlineData(429, "X-Retry-After", "99999999999", 3600)]
     [InlineData(503, "Retry-After", "30", 30)]
-    public async Task Who_asks_for_silence_gets_it(int status, string? header, string value, int seconds)
+    public async Task A_backoff_that_it_asks_for_is_kept(int status, string? header, string value, int seconds)
     {
         if (value.StartsWith('+'))
             value = (_here.Time.GetUtcNow().ToUnixTimeSeconds() + int.Parse(value[1..], CultureInfo.InvariantCulture)).ToString(CultureInfo.InvariantCulture);
@@ -190,14 +190,14 @@ public sealed class HubFaultTests : IAsyncLifetime
         _here.Time.Advance(TimeSpan.FromSeconds(seconds - 0.1));
         Assert.Equal("unavailable", await _room.FindAsync("curl"));
         Assert.Equal(1, _here.Asked);
-        Assert.StartsWith("the Hub API asks for silence until 2026-06-01", await _room.ConcernAsync(), StringComparison.Ordinal);
+        Assert.StartsWith("the Hub API asks us to back off until 2026-06-01", await _room.ConcernAsync(), StringComparison.Ordinal);
 
         _here.Time.Advance(TimeSpan.FromSeconds(5.1));
         Assert.Equal("VerifiedPublisher by hub", await _room.FindAsync("bitnami"));
     }
 
     [Fact]
-    public async Task During_silence_what_is_known_serves()
+    public async Task During_a_backoff_what_is_known_serves()
     {
         await _room.FindAsync("bitnami");
         _here.Time.Advance(TimeSpan.FromDays(2));

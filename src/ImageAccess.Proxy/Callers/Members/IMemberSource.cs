@@ -3,7 +3,7 @@ using ImageAccess.Core.Policies;
 namespace ImageAccess.Proxy.Callers.Members;
 
 /// <summary>Somebody who knows who belongs to an organization.</summary>
-internal interface IIdentitySource
+internal interface IMemberSource
 {
     /// <exception cref="DirectoryException">The source could not answer, or not with all members.</exception>
     Task<MemberList> ReadAsync(string organization, CancellationToken cancellationToken);

@@ -5,8 +5,8 @@ using DnsClient.Protocol;
 
 namespace ImageAccess.Proxy.Foundation.DockerHub;
 
-/// <summary>Names as one DNS server says, whatever the system makes of them.</summary>
-public sealed class DnsServer(IPEndPoint address) : IHostResolver
+/// <summary>Asks one DNS server for names, whatever the system makes of them.</summary>
+public sealed class DnsResolver(IPEndPoint address) : IHostResolver
 {
     private readonly LookupClient _client = new(new LookupClientOptions(address)
     {
