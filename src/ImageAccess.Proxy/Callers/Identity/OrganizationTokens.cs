@@ -1,18 +1,19 @@
 namespace ImageAccess.Proxy.Callers.Identity;
 
 /// <summary>
-/// Which registry tokens were given for an organization access token. Nothing in such a token says so, but the secret that it
-/// was asked for with begins alike in all of them. A hash is kept until the token expires, never the token.
+/// Which registry tokens were issued for an organization access token. The registry token itself does not say so, but the secrets
+/// of all organization access tokens have one prefix. A hash is kept until the token expires, never the token. Not in a MemoryCache:
+/// a full one refuses the newest entry, and a token without its mark would count as a person's.
 /// </summary>
 public sealed class OrganizationTokens(TimeProvider time)
 {
-    /// <summary>With this begins the secret of every organization access token.</summary>
+    /// <summary>The prefix of every organization access token.</summary>
     public const string SecretPrefix = "dckr_oat_";
 
-    /// <summary>How many tokens are kept in mind; what still comes outlives what does not.</summary>
+    /// <summary>How many tokens are remembered; those in use outlive the others.</summary>
     public const int Capacity = 100_000;
 
-    /// <summary>Nobody says when a refresh token expires; each time that it is used counts anew.</summary>
+    /// <summary>No answer says when a refresh token expires; each use begins its time to live again.</summary>
     private static readonly TimeSpan RefreshLifetime = TimeSpan.FromDays(90);
 
     private readonly TokenMemory<object> _issued = new(Capacity);
@@ -30,7 +31,7 @@ public sealed class OrganizationTokens(TimeProvider time)
         return true;
     }
 
-    /// <summary>Before the client has the token: whoever brings it is known by it.</summary>
+    /// <summary>Marks a token before the client has it, so that its first request is recognized.</summary>
     public void Mark(string token)
     {
         if (RegistryToken.TryRead(token, organizations: null, out var read, out _))

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
+using System.IdentityModel.Tokens.Jwt;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -22,7 +23,7 @@ internal sealed class RegistryToken
     private static readonly JsonDocumentOptions Strictly = new() { AllowDuplicateProperties = false, MaxDepth = 16 };
 
     /// <summary>Header parameters that change what a token is; the registry's tokens have none of them.</summary>
-    private static readonly string[] RefusedParameters = ["crit", "b64", "cty", "enc", "zip"];
+    private static readonly string[] RefusedParameters = ["crit", "b64", JwtHeaderParameterNames.Cty, JwtHeaderParameterNames.Enc, JwtHeaderParameterNames.Zip];
 
     private RegistryToken(string text, string algorithm, string? leaf, TokenClaims claims)
     {
@@ -98,9 +99,9 @@ internal sealed class RegistryToken
         algorithm = "";
         leaf = null;
         if (header.ValueKind != JsonValueKind.Object
-            || !header.TryGetProperty("alg", out var alg)
+            || !header.TryGetProperty(JwtHeaderParameterNames.Alg, out var alg)
             || alg.ValueKind != JsonValueKind.String
-            || (header.TryGetProperty("typ", out var type) && !IsJwt(type))
+            || (header.TryGetProperty(JwtHeaderParameterNames.Typ, out var type) && !IsJwt(type))
             || RefusedParameters.Any(p => header.TryGetProperty(p, out _)))
         {
             return TokenFlaw.Malformed;
@@ -110,7 +111,7 @@ internal sealed class RegistryToken
         if (algorithm is not (Rs256 or Es256))
             return TokenFlaw.Algorithm;
 
-        if (header.TryGetProperty("x5c", out var chain)
+        if (header.TryGetProperty(JwtHeaderParameterNames.X5c, out var chain)
             && chain.ValueKind == JsonValueKind.Array
             && chain.GetArrayLength() > 0
             && chain[0].ValueKind == JsonValueKind.String)
@@ -122,5 +123,5 @@ internal sealed class RegistryToken
     }
 
     private static bool IsJwt(JsonElement type) =>
-        type.ValueKind == JsonValueKind.String && string.Equals(type.GetString(), "JWT", StringComparison.OrdinalIgnoreCase);
+        type.ValueKind == JsonValueKind.String && string.Equals(type.GetString(), JwtConstants.HeaderType, StringComparison.OrdinalIgnoreCase);
 }

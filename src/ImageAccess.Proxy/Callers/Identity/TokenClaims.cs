@@ -1,3 +1,4 @@
+using System.IdentityModel.Tokens.Jwt;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
 
@@ -46,11 +47,11 @@ internal sealed class TokenClaims
     {
         claims = null;
         if (payload.ValueKind != JsonValueKind.Object
-            || !TryReadSeconds(payload, "exp", out var expires)
+            || !TryReadSeconds(payload, JwtRegisteredClaimNames.Exp, out var expires)
             || expires is null
-            || !TryReadSeconds(payload, "nbf", out var notBefore)
-            || !TryReadText(payload, "iss", out var issuer)
-            || !TryReadText(payload, "sub", out var subject)
+            || !TryReadSeconds(payload, JwtRegisteredClaimNames.Nbf, out var notBefore)
+            || !TryReadText(payload, JwtRegisteredClaimNames.Iss, out var issuer)
+            || !TryReadText(payload, JwtRegisteredClaimNames.Sub, out var subject)
             || !TryReadAudience(payload, out var isForRegistry)
             || !AccessList.TryRead(payload, out var grants))
         {
@@ -110,7 +111,7 @@ internal sealed class TokenClaims
     private static bool TryReadAudience(JsonElement payload, out bool isForRegistry)
     {
         isForRegistry = false;
-        if (!payload.TryGetProperty("aud", out var audience))
+        if (!payload.TryGetProperty(JwtRegisteredClaimNames.Aud, out var audience))
             return true;
         if (audience.ValueKind == JsonValueKind.String)
         {

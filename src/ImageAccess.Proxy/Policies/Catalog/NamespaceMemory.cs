@@ -5,7 +5,8 @@ namespace ImageAccess.Proxy.Policies.Catalog;
 
 /// <summary>
 /// What was said of namespaces, in bounded memory. Anybody can make up names without a badge, so these have room of
-/// their own and never push out one with a badge.
+/// their own and never push out one with a badge. Not a MemoryCache: a pull of a kept manifest looks here each time, which takes
+/// 9 ns in place of 37, and a full MemoryCache refuses the newest entry, the one that a caller waits for.
 /// </summary>
 public sealed class NamespaceMemory(int capacity = NamespaceMemory.DefaultCapacity)
 {

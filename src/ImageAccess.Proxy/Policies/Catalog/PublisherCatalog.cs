@@ -1,14 +1,16 @@
 using System.Collections.Concurrent;
 using ImageAccess.Core.Classification;
+using ImageAccess.Proxy.Foundation.Limits;
+using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
 
 /// <summary>
-/// What is known of namespaces: pinned by hand, remembered, or asked, once however many wait. Where nobody can answer,
-/// the last known record serves for a while, and then the facts are unavailable, never absent.
+/// What is known of namespaces: pinned by hand, remembered, or asked. Callers who wait for the same namespace share one question.
+/// When no source can answer, the last known record is used for a while; after that the facts are unavailable, never absent.
 /// </summary>
-public sealed class PublisherCatalog
+public sealed class PublisherCatalog : IDisposable
 {
     /// <summary>Questions that one caller may cause in a minute.</summary>
     public const int QuestionsPerMinute = 20;
@@ -17,9 +19,11 @@ public sealed class PublisherCatalog
     public static readonly TimeSpan KeepFailure = TimeSpan.FromSeconds(5);
 
     private const int MaximumCallers = 10_000;
+
+    /// <summary>Failures that are remembered. Those beyond are asked again, and that has its own bounds.</summary>
     private const int MaximumFailures = 10_000;
 
-    /// <summary>The questions of nobody in particular.</summary>
+    /// <summary>The caller of questions that no request caused.</summary>
     private const string OwnQuestions = "refresh";
 
     private readonly ICatalogSource[] _sources;
@@ -29,7 +33,7 @@ public sealed class PublisherCatalog
     private readonly ILogger _logger;
     private readonly TimeSpan _staleFor;
     private readonly CallerAllowance _allowance;
-    private readonly ConcurrentDictionary<string, DateTimeOffset> _failures = new(StringComparer.Ordinal);
+    private readonly MemoryCache _failures;
     private readonly ConcurrentDictionary<string, Lazy<Task<Finding>>> _flights = new(StringComparer.Ordinal);
     private volatile CatalogTrouble? _trouble;
 
@@ -48,13 +52,14 @@ public sealed class PublisherCatalog
         _logger = logger;
         _staleFor = options.Value.StaleFor;
         _allowance = new CallerAllowance(QuestionsPerMinute, TimeSpan.FromMinutes(1), MaximumCallers, time);
+        _failures = new MemoryCache(new MemoryCacheOptions { SizeLimit = MaximumFailures, Clock = new CacheClock(time) });
         metrics.Watch(memory);
     }
 
     /// <summary>The last failure, while no question has been answered since.</summary>
     internal CatalogTrouble? Trouble => _trouble;
 
-    /// <summary>Completes at once for a namespace that is pinned or remembered.</summary>
+    /// <summary>Completes at once when the namespace is pinned or remembered.</summary>
     /// <param name="namespace">The namespace.</param>
     /// <param name="caller">Who asks, by a name of any kind that tells callers apart.</param>
     public ValueTask<PublisherFacts> FindAsync(string @namespace, string caller, CancellationToken cancellationToken)
@@ -75,7 +80,7 @@ public sealed class PublisherCatalog
 
         if (!_flights.TryGetValue(@namespace, out var flight))
         {
-            if (HasJustFailed(@namespace, now))
+            if (HasJustFailed(@namespace))
                 return Conclude(LastKnown(@namespace, LookupResult.Unavailable));
             if (!_allowance.TryTake(caller))
                 return Conclude(LastKnown(@namespace, LookupResult.Refused));
@@ -85,13 +90,15 @@ public sealed class PublisherCatalog
         return JoinAsync(flight.Value, cancellationToken);
     }
 
-    /// <summary>Asks again for what is in use and soon out of date, one after the other, until somebody cannot answer.</summary>
+    public void Dispose() => _failures.Dispose();
+
+    /// <summary>Asks again for namespaces in use whose records are soon out of date, one after the other, until a question fails.</summary>
     internal async Task RefreshAsync(int maximum, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
         var names = _memory.All.Where(remembered => remembered.WantsRefreshing(now)).Select(remembered => remembered.Answer.Record.Namespace);
         if (_trouble is { } trouble)
-            names = [trouble.Namespace, .. names]; // whether it has ended
+            names = [trouble.Namespace, .. names]; // to see whether it has ended
         foreach (var name in names.Take(maximum).ToList())
         {
             var finding = await Board(name, OwnQuestions, isRefresh: true).Value.WaitAsync(cancellationToken);
@@ -114,7 +121,7 @@ public sealed class PublisherCatalog
             var now = _time.GetUtcNow();
             if (!isRefresh && _memory.Find(@namespace) is { } landed && landed.IsFresh(now))
                 return new Finding(landed.Facts, LookupResult.Asked);
-            if (!isRefresh && HasJustFailed(@namespace, now))
+            if (!isRefresh && HasJustFailed(@namespace))
                 return LastKnown(@namespace, LookupResult.Unavailable);
 
             foreach (var source in _sources)
@@ -138,7 +145,7 @@ public sealed class PublisherCatalog
     private Finding Learn(CatalogAnswer answer)
     {
         var remembered = _memory.Put(answer);
-        _failures.TryRemove(answer.Record.Namespace, out _);
+        _failures.Remove(answer.Record.Namespace);
         if (_trouble is not null)
         {
             _trouble = null;
@@ -155,15 +162,11 @@ public sealed class PublisherCatalog
         else
             _logger.NotVerified(cause);
         _trouble = new CatalogTrouble(@namespace, cause);
-
-        // So many failures at once: what is forgotten of them is asked again, and that has its own bounds.
-        if (_failures.Count >= MaximumFailures)
-            _failures.Clear();
-        _failures[@namespace] = _time.GetUtcNow() + KeepFailure;
+        _failures.Set(@namespace, true, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = KeepFailure, Size = 1 });
         return LastKnown(@namespace, LookupResult.Unavailable);
     }
 
-    private bool HasJustFailed(string @namespace, DateTimeOffset now) => _failures.TryGetValue(@namespace, out var until) && now < until;
+    private bool HasJustFailed(string @namespace) => _failures.TryGetValue(@namespace, out _);
 
     private Finding LastKnown(string @namespace, LookupResult otherwise) =>
         _memory.Find(@namespace) is { } remembered && _time.GetUtcNow() - remembered.Answer.Record.ReadAt <= _staleFor

@@ -20,6 +20,18 @@ public sealed class ClaimsTests
         Assert.Equal(Now.AddMinutes(5), token.ExpiresAt);
     }
 
+    [Fact]
+    public async Task A_token_that_a_library_wrote_says_the_same()
+    {
+        await using var room = await IdentityRoom.OpenAsync();
+        var verified = Assert.IsType<Identification.Verified>(await room.IdentifyAsync(TokenForge.Docker.TokenOfLibrary(Now)));
+
+        Assert.Equal(("alice", "0ab70deb-065a-43fc-acd5-5d48caa945d8", Now.AddMinutes(5)), (verified.Token.Caller.Name, verified.Token.Caller.Subject, verified.Token.ExpiresAt));
+        Assert.True(RepositoryName.TryParse("acme/app", out var repository));
+        Assert.True(verified.Token.Grants(repository, RegistryAction.Pull));
+        Assert.False(verified.Token.Grants(repository, RegistryAction.Push));
+    }
+
     [Theory]
     [InlineData("""{"sub":""}""")]
     [InlineData("""{"sub":null}""")]

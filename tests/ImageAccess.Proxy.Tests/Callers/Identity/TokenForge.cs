@@ -1,8 +1,10 @@
 using System.Buffers.Text;
+using System.IdentityModel.Tokens.Jwt;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using Microsoft.IdentityModel.Tokens;
 
 namespace ImageAccess.Proxy.Tests.Callers.Identity;
 
@@ -83,6 +85,13 @@ internal sealed class TokenForge
         claims["sub"] = "";
         claims.Remove("https://auth.docker.io");
     });
+
+    /// <summary>The same claims, written and signed by a library that knows nothing of this forge.</summary>
+    public string TokenOfLibrary(DateTimeOffset now)
+    {
+        var header = new JwtHeader(new SigningCredentials(new RsaSecurityKey((RSA)_key), SecurityAlgorithms.RsaSha256)) { [JwtHeaderParameterNames.X5c] = new[] { Leaf } };
+        return new JwtSecurityTokenHandler().WriteToken(new JwtSecurityToken(header, JwtPayload.Deserialize(Payload(now).ToJsonString())));
+    }
 
     /// <summary>Signs whatever stands there, with the algorithm that the key is for.</summary>
     public string Sign(string header, string payload) => Sign(Encoding.UTF8.GetBytes(header), Encoding.UTF8.GetBytes(payload));
