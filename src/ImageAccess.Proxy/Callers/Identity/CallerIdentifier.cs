@@ -7,15 +7,15 @@ namespace ImageAccess.Proxy.Callers.Identity;
 /// <summary>Says who asks, from the registry token that the request carries.</summary>
 public sealed class CallerIdentifier
 {
-    /// <summary>A verified token's claims are believed without looking again for no longer than this.</summary>
-    public static readonly TimeSpan MaximumRemembrance = TimeSpan.FromMinutes(10);
+    /// <summary>A verified token is verified again after this time at the latest.</summary>
+    public static readonly TimeSpan MaximumTimeToLive = TimeSpan.FromMinutes(10);
 
     /// <summary>A token that grants more than this is verified each time: the memory stays small whatever tokens hold.</summary>
     public const int MaximumRememberedGrants = 64;
 
     /// <summary>
-    /// What was said of a header's value, by the very object: the server hands out the same one for each request of a connection that
-    /// repeats it, and so its bytes need not be hashed each time. It goes when its connection does.
+    /// The answers by the header's string object. A connection that repeats a header hands out the same object each time, so its bytes
+    /// need not be hashed again. The entry goes when the connection does.
     /// </summary>
     private readonly ConditionalWeakTable<string, Seen> _seen = [];
 
@@ -71,8 +71,8 @@ public sealed class CallerIdentifier
     }
 
     /// <summary>
-    /// Takes a token that the token service has just given out, over a connection of our own to it: a key that it has begun to
-    /// sign with is learnt at once.
+    /// Takes a token that the token service has just issued, over a connection of our own to it. When the service has begun to sign
+    /// with another key, that key is learnt at once.
     /// </summary>
     public void LearnFrom(string token)
     {
@@ -124,7 +124,7 @@ public sealed class CallerIdentifier
         if (verified.Token.GrantCount > MaximumRememberedGrants)
             return;
         var now = _time.GetUtcNow();
-        DateTimeOffset[] ends = [now + MaximumRemembrance, verified.Token.ExpiresAt, keyGoodUntil];
+        DateTimeOffset[] ends = [now + MaximumTimeToLive, verified.Token.ExpiresAt, keyGoodUntil];
         var until = ends.Min();
         if (now < until)
             memory.Add(fingerprint, verified, until);

@@ -18,12 +18,12 @@ internal static partial class IdentityLog
     [LoggerMessage(5, LogLevel.Debug, "Key of a token just received not taken: {Cause}")]
     public static partial void KeyNotTaken(this ILogger logger, string cause);
 
-    [LoggerMessage(6, LogLevel.Information, "Took the verification key {Fingerprint} as it was kept of {TokenService}: good until {Until:u}, or longer once the token service signs with it")]
+    [LoggerMessage(6, LogLevel.Information, "Took the kept verification key {Fingerprint} of {TokenService}: good until {Until:u}, or longer once the token service signs with it")]
     public static partial void KeyWasKept(this ILogger logger, Fingerprint fingerprint, Uri tokenService, DateTimeOffset until);
 
     [LoggerMessage(7, LogLevel.Warning, "The verification keys kept in {Path} are not used: {Cause}")]
     public static partial void KeptKeysUnusable(this ILogger logger, string path, string cause);
 
-    [LoggerMessage(8, LogLevel.Warning, "The verification keys cannot be kept in {Path}, a restart has to learn them anew: {Cause}")]
+    [LoggerMessage(8, LogLevel.Warning, "The verification keys cannot be written to {Path}: {Cause}; after a restart they must be learnt again")]
     public static partial void KeysNotKept(this ILogger logger, string path, string cause);
 }

@@ -1,8 +1,8 @@
 namespace ImageAccess.Proxy.Callers.Identity;
 
 /// <summary>
-/// The keys that are good, the newest first, and what tokens verified with them said. Another key makes another set with an
-/// empty memory, so nothing outlives the keys it was believed for.
+/// The keys that are good, the newest first, and the tokens that were verified with them. Another key makes another set with an
+/// empty memory, so no verified token outlives its key.
 /// </summary>
 internal sealed class KeySet
 {
@@ -25,8 +25,8 @@ internal sealed class KeySet
     public static KeySet Of(IEnumerable<TokenKey> keys) => Of(keys.Select(k => new KnownKey(k, DateTimeOffset.MaxValue)));
 
     /// <summary>
-    /// The set that a former process knew. What the token service signs with now is not known, so each of them is one that it may
-    /// have left: good for the grace of such a key, and without end once it is vouched for anew.
+    /// The set that a former process knew. The token service may have changed its key since, so each of them is good for the grace
+    /// time of a former key, and without end once the service signs with it again.
     /// </summary>
     public static KeySet OfKept(IEnumerable<KnownKey> known, DateTimeOffset now) => Of(known
         .Where(k => now < k.GoodUntil)

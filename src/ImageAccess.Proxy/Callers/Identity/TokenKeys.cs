@@ -3,8 +3,8 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Callers.Identity;
 
 /// <summary>
-/// The keys that tokens are verified with: those of the configuration, or what the token service has vouched for by signing
-/// a token that it gave to us over a connection of our own. What was learnt is kept for the next start.
+/// The keys that tokens are verified with: those of the configuration, or learnt keys. A key is learnt when the token service signs
+/// a token with it that it issued to us over a connection of our own. Learnt keys are kept for the next start.
 /// </summary>
 internal sealed class TokenKeys : IHostedService
 {
@@ -14,7 +14,7 @@ internal sealed class TokenKeys : IHostedService
     /// <summary>How soon a failed first fetch may be tried again.</summary>
     public static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(3);
 
-    /// <summary>How often at most what is known is written: a token service may sign with two keys in turn.</summary>
+    /// <summary>The shortest time between two writes of the keys: a token service may sign with two keys in turn.</summary>
     public static readonly TimeSpan KeepInterval = TimeSpan.FromMinutes(1);
 
     private readonly AnonymousToken _source;
@@ -70,7 +70,7 @@ internal sealed class TokenKeys : IHostedService
     /// <summary>Why there is no key, in one sentence; null when there is one or none has been needed yet.</summary>
     public string? Trouble => _current.IsEmptyAt(_time.GetUtcNow()) ? _trouble : null;
 
-    /// <summary>What was kept is there before the first request.</summary>
+    /// <summary>Reads the kept keys before the first request.</summary>
     public Task StartAsync(CancellationToken cancellationToken)
     {
         if (_kept is not null)
@@ -85,8 +85,8 @@ internal sealed class TokenKeys : IHostedService
     }
 
     /// <summary>
-    /// The keys after asking the token service again, because those tried did not do. They are the same when it has been
-    /// asked too recently, or could not be; whoever comes while it is being asked waits for the same answer.
+    /// Asks the token service for its key, because none of the keys that were tried verifies the token. The keys stay the same when it
+    /// was asked a short time ago or cannot be asked. Callers who come while it is being asked wait for the same answer.
     /// </summary>
     public async ValueTask<KeySet> RefreshAsync(KeySet tried, CancellationToken cancellationToken)
     {
@@ -164,7 +164,7 @@ internal sealed class TokenKeys : IHostedService
             if (_current.IsEmptyAt(now))
                 return;
             _logger.KeyWasKept(_current.Known[0].Key.Fingerprint, _source.TokenService, _current.Known[0].GoodUntil);
-            Keep(always: true); // the end as well: restarting again and again makes no key good for longer
+            Keep(always: true); // with the new end: no number of restarts makes a key good for longer
             _lastWrite = null;
         }
         catch (IOException e)
@@ -173,7 +173,7 @@ internal sealed class TokenKeys : IHostedService
         }
     }
 
-    /// <summary>Writes what is known where it is not written yet; whoever comes while it is being written goes on.</summary>
+    /// <summary>Writes the keys unless they are written already; a caller who comes during a write does not wait for it.</summary>
     private void Keep(bool always)
     {
         if (_kept is null || !_keeping.TryEnter())

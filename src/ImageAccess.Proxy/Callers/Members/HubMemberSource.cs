@@ -14,7 +14,7 @@ namespace ImageAccess.Proxy.Callers.Members;
 /// </summary>
 internal sealed class HubMemberSource : IMemberSource
 {
-    /// <summary>So long a backoff is waited for in the middle of a list; a longer one ends the reading.</summary>
+    /// <summary>A longer backoff in the middle of a list ends the reading.</summary>
     public static readonly TimeSpan MaximumPause = TimeSpan.FromMinutes(2);
 
     public const int PageSize = 100;
@@ -131,7 +131,7 @@ internal sealed class HubMemberSource : IMemberSource
         }
         catch (HubBackoffException exception)
         {
-            throw new DirectoryException($"the Hub API wants no request before {exception.RetryAt:u}, {what} included") { RetryAt = exception.RetryAt };
+            throw new DirectoryException($"the Hub API asks us to back off until {exception.RetryAt:u}: {what} is read after that") { RetryAt = exception.RetryAt };
         }
         catch (UnansweredException exception)
         {

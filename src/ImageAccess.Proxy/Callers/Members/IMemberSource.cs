@@ -2,7 +2,7 @@ using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Callers.Members;
 
-/// <summary>Somebody who knows who belongs to an organization.</summary>
+/// <summary>A source of member lists.</summary>
 internal interface IMemberSource
 {
     /// <exception cref="DirectoryException">The source could not answer, or not with all members.</exception>
@@ -27,9 +27,9 @@ internal sealed record MemberRecord(string Id, string Username, OrganizationRole
 /// <summary>A source could not answer; the message says why, in words fit for a log: no secret, nothing of the answer.</summary>
 internal sealed class DirectoryException(string message) : Exception(message)
 {
-    /// <summary>The source wants to hear nothing before.</summary>
+    /// <summary>The source asks us to back off until then.</summary>
     public DateTimeOffset? RetryAt { get; init; }
 
-    /// <summary>It does not want us: trying again soon helps nobody, and may lock the account.</summary>
+    /// <summary>The source refuses our credentials: an early retry cannot succeed, and may lock the account.</summary>
     public bool IsRefusal { get; init; }
 }

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace ImageAccess.Proxy.Callers.Members;
 
-/// <summary>How the member lists fare.</summary>
+/// <summary>Attempts to read the member lists, and their age.</summary>
 internal sealed class MembershipMetrics
 {
     public const string Reads = "imageaccess.members.reads";

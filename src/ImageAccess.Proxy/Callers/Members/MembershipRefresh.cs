@@ -5,8 +5,8 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Callers.Members;
 
 /// <summary>
-/// Reads the lists in the background: at regular times, soon after a failure, and sooner when a caller appears whom they do
-/// not know. A list that could not be read whole changes nothing: the last good one stays, in memory and on disk.
+/// Reads the lists in the background: at regular times, soon after a failure, and sooner when a caller appears whom no list
+/// names. A list that could not be read whole changes nothing: the last good one stays, in memory and on disk.
 /// </summary>
 internal sealed class MembershipRefresh(
     IMemberSource source,
@@ -38,7 +38,7 @@ internal sealed class MembershipRefresh(
     /// <summary>Why the lists would not outlive a restart; null when they would.</summary>
     public string? KeepingTrouble => _keepingTrouble;
 
-    /// <summary>What was kept is there before the first request.</summary>
+    /// <summary>Reads the kept lists before the first request.</summary>
     public override Task StartAsync(CancellationToken cancellationToken)
     {
         if (Settings.IsOn)
@@ -106,7 +106,7 @@ internal sealed class MembershipRefresh(
                 if (!e.IsRefusal && wait > AtMostEvery)
                     wait = AtMostEvery;
                 if (retryAt is not null)
-                    break; // it speaks for every request that we would send
+                    break; // a backoff holds for every request to the Hub API
             }
         }
 
@@ -170,7 +170,7 @@ internal sealed class MembershipRefresh(
         }
     }
 
-    /// <summary>A restart asks for nothing that is not due.</summary>
+    /// <summary>After a restart a list is read when it is due, not at once.</summary>
     private DateTimeOffset FirstDue()
     {
         var now = time.GetUtcNow();

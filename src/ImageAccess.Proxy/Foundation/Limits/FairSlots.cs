@@ -2,7 +2,11 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace ImageAccess.Proxy.Foundation.Limits;
 
-/// <summary>A few slots for many callers: who waits gets the next one in turn, one caller after the other, however many questions each has.</summary>
+/// <summary>
+/// A few slots for many callers, for work that everybody shares and that is costly: questions to the Hub API, whose limit is one for
+/// the whole proxy. The callers who wait are served in turn, one question each, so that one caller with a thousand questions does
+/// not hold up another with one. (System.Threading.RateLimiting has queues, but no turns between callers.)
+/// </summary>
 internal sealed class FairSlots(int slots, int maximumWaiting)
 {
     private readonly Lock _gate = new();
@@ -15,7 +19,9 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
     private int _waiting;
 
     /// <returns>The slot; to be disposed once.</returns>
-    /// <exception cref="TooManyWaitingException">Too many wait already.</exception>
+    /// <param name="caller">Whose turn it is: any name that tells callers apart.</param>
+    /// <param name="cancellationToken">Gives the place in the queue up.</param>
+    /// <exception cref="TooManyWaitingException">The queue is full.</exception>
     public async Task<IDisposable> EnterAsync(string caller, CancellationToken cancellationToken)
     {
         if (!TryEnter(caller, out var place))

@@ -1,6 +1,6 @@
 namespace ImageAccess.Proxy.Policies.Catalog;
 
-/// <summary>How many questions one caller may cause in any minute; callers beyond the number that is watched share one allowance.</summary>
+/// <summary>Limits the questions that one caller may cause in a period. Each of so many callers has an allowance; all others share one.</summary>
 internal sealed class CallerAllowance(int limit, TimeSpan period, int maximumCallers, TimeProvider time)
 {
     private static readonly TimeSpan TidyingPeriod = TimeSpan.FromSeconds(1);

@@ -1,6 +1,6 @@
 namespace ImageAccess.Proxy.Policies.Catalog;
 
-/// <summary>All that this room logs. A lasting failure is told once, and its end.</summary>
+/// <summary>All that this room logs. A failure that lasts is logged once, and its end.</summary>
 internal static partial class CatalogLog
 {
     [LoggerMessage(1, LogLevel.Warning, "Publishers cannot be verified: {Cause}")]
@@ -12,7 +12,7 @@ internal static partial class CatalogLog
     [LoggerMessage(3, LogLevel.Information, "Publishers can be verified again")]
     public static partial void Recovered(this ILogger logger);
 
-    [LoggerMessage(5, LogLevel.Warning, "The Hub API gives {Namespace} a badge that is not known here, which counts as none: {Badge}")]
+    [LoggerMessage(5, LogLevel.Warning, "The Hub API gives {Namespace} an unknown badge, which counts as none: {Badge}")]
     public static partial void UnknownBadge(this ILogger logger, string @namespace, string badge);
 
     [LoggerMessage(6, LogLevel.Information, "{Count} pinned namespaces of {Path} are in force")]
@@ -39,6 +39,6 @@ internal static partial class CatalogLog
     [LoggerMessage(13, LogLevel.Warning, "{Path} cannot be used: {Cause}; its namespaces will be asked for again")]
     public static partial void RecordsUnusable(this ILogger logger, string path, string cause);
 
-    [LoggerMessage(14, LogLevel.Error, "What is known of namespaces cannot be kept in {Path}; trying again")]
+    [LoggerMessage(14, LogLevel.Error, "The records of namespaces cannot be written to {Path}; trying again")]
     public static partial void RecordsNotKept(this ILogger logger, Exception exception, string path);
 }

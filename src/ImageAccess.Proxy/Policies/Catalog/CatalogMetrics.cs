@@ -8,16 +8,16 @@ public enum LookupResult
 {
     None,
 
-    /// <summary>It was at hand.</summary>
+    /// <summary>Pinned or remembered: no question was needed.</summary>
     Known,
 
-    /// <summary>Somebody had to be asked, and answered.</summary>
+    /// <summary>A source was asked, and answered.</summary>
     Asked,
 
-    /// <summary>Nobody could answer; the last known record serves.</summary>
+    /// <summary>No source could answer; the last known record is used.</summary>
     Stale,
 
-    /// <summary>Nobody could answer, and nothing is known.</summary>
+    /// <summary>No source could answer, and nothing is known.</summary>
     Unavailable,
 
     /// <summary>The caller has asked for too many unknown namespaces, and nothing is known.</summary>

@@ -1,8 +1,8 @@
 namespace ImageAccess.Proxy.Policies.Catalog;
 
 /// <summary>
-/// What happens off the request path: brings back at the start what was known, looks at the pins, keeps what is learnt,
-/// and asks again for what is in use before it is out of date.
+/// The work beside the requests: reads the records and pins at the start, watches the pins, writes new records,
+/// and asks again for namespaces in use before their records are out of date.
 /// </summary>
 internal sealed class CatalogUpkeep(
     FileCatalogSource pins, NamespaceFile file, NamespaceMemory memory, PublisherCatalog catalog, TimeProvider time) : BackgroundService

@@ -274,7 +274,7 @@ public sealed class KeyKeepingTests : IAsyncLifetime
             _first.Identifier.LearnFrom((i % 2 == 0 ? TokenForge.Next : TokenForge.Docker).Token(_first.Now));
         }
 
-        Assert.Single(_first.Logs.Lines, line => line.StartsWith($"Warning The verification keys cannot be kept in {Kept}, a restart has to learn them anew: ", StringComparison.Ordinal));
+        Assert.Single(_first.Logs.Lines, line => line.StartsWith($"Warning The verification keys cannot be written to {Kept}: ", StringComparison.Ordinal));
         Assert.IsType<Identification.Verified>(await _first.IdentifyAsync(TokenForge.Docker.Token(_first.Now)));
     }
 

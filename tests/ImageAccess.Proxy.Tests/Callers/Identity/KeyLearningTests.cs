@@ -137,12 +137,12 @@ public sealed class KeyLearningTests
             await release.Task;
             await http.Response.WriteAsJsonAsync(new { token = TokenForge.Docker.AnonymousToken(room.Now) });
         };
-        using var impatience = new CancellationTokenSource();
+        using var leaving = new CancellationTokenSource();
 
-        var first = room.Identifier.IdentifyAsync($"Bearer {TokenForge.Docker.Token(room.Now)}", impatience.Token).AsTask();
+        var first = room.Identifier.IdentifyAsync($"Bearer {TokenForge.Docker.Token(room.Now)}", leaving.Token).AsTask();
         var second = room.IdentifyAsync(TokenForge.Docker.Token(room.Now));
         await UntilAsync(() => room.Server.Requests > 0);
-        await impatience.CancelAsync();
+        await leaving.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
         release.SetResult();

@@ -232,7 +232,7 @@ public sealed class HubMemberSourceTests : IAsyncLifetime
     [Theory]
     [InlineData("X-Retry-After", "@600", 600)]
     [InlineData("Retry-After", "600", 600)]
-    [InlineData("Retry-After", "9999999", 86400)] // nobody is believed who wants a year of silence
+    [InlineData("Retry-After", "9999999", 86400)] // no backoff of a year is believed
     [InlineData("X-Retry-After", "99999999999999", 86400)]
     public async Task A_long_pause_ends_the_reading_and_is_kept(string header, string value, int seconds)
     {
@@ -242,7 +242,7 @@ public sealed class HubMemberSourceTests : IAsyncLifetime
         using var fault = _room.Hub.Faults.Add(Face.Hub, List, Fault.Status(429, "slow down", "text/plain", (header, value)));
         var next = await _room.ReadAsync();
         Assert.Equal(new Timing(now.AddSeconds(seconds), now.AddSeconds(seconds)), next);
-        Assert.StartsWith("the Hub API wants no request before ", _room.Refresh.TroubleWith("acme"), StringComparison.Ordinal);
+        Assert.StartsWith("the Hub API asks us to back off until ", _room.Refresh.TroubleWith("acme"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -258,7 +258,7 @@ public sealed class HubMemberSourceTests : IAsyncLifetime
 
         await reading;
         Assert.Equal(21, fault.Hits);
-        Assert.StartsWith("the Hub API wants no request before ", _room.Refresh.TroubleWith("acme"), StringComparison.Ordinal);
+        Assert.StartsWith("the Hub API asks us to back off until ", _room.Refresh.TroubleWith("acme"), StringComparison.Ordinal);
     }
 
     private static Fault FaultOf(string name) => name switch

@@ -69,7 +69,7 @@ public sealed class MembershipRefreshTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_long_silence_that_the_API_asks_for_is_kept_also_for_unknown_callers()
+    public async Task A_long_backoff_that_the_API_asks_for_is_kept_also_for_unknown_callers()
     {
         using var fault = _room.Hub.Faults.Add(Face.Hub, List, Fault.TooManyHubRequests(DirectoryRoom.Start.AddMinutes(30)), times: 1);
         await StartAsync(due: TimeSpan.FromMinutes(30));

@@ -21,7 +21,7 @@ public sealed class WireMockMemberFaultTests : IAsyncLifetime, IDisposable
         { "garbage", () => Response.Create().WithFault(FaultType.MALFORMED_RESPONSE_CHUNK), "the Hub API's answer is not JSON" },
         { "malformed", () => Response.Create().WithBody("""{"results":[{"id":"a1","username":"mal"""), "the Hub API's answer is not JSON" },
         { "500", () => Response.Create().WithStatusCode(500), "the Hub API answered 500" },
-        { "429", () => Response.Create().WithStatusCode(429).WithHeader("Retry-After", "3600"), "the Hub API wants no request before " },
+        { "429", () => Response.Create().WithStatusCode(429).WithHeader("Retry-After", "3600"), "the Hub API asks us to back off until " },
     };
 
     public async Task InitializeAsync()

@@ -84,7 +84,7 @@ public sealed class HubFaultTests : IAsyncLifetime
     {
         _here.Hub.Faults.Add(Face.Hub, Fault.Status(200, $$"""{"orgname":"bitnami","badge":{{badge}}}"""));
         Assert.Equal("None by hub", await _room.FindAsync("bitnami"));
-        Assert.Equal([$"The Hub API gives bitnami a badge that is not known here, which counts as none: {told}"], _room.Log.At(LogLevel.Warning));
+        Assert.Equal([$"The Hub API gives bitnami an unknown badge, which counts as none: {told}"], _room.Log.At(LogLevel.Warning));
     }
 
     [Theory]
