@@ -16,7 +16,7 @@ public sealed class HubApiTests : IAsyncLifetime, IDisposable
     private static readonly AnswerLimits Limits = new(1024, TimeSpan.FromSeconds(5));
 
     private readonly ManualTime _time = new();
-    private readonly LogBook _logs = new();
+    private readonly LogLines _logs = new();
     private FakeHub _hub = null!;
     private ServiceProvider _provider = null!;
 
