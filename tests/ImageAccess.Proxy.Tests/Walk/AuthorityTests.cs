@@ -24,7 +24,11 @@ public abstract class AuthorityTests(string transport) : WalkTests(transport), I
 {
     private readonly CertificateRoom _room = new();
 
-    public void Dispose() => _room.Dispose();
+    public void Dispose()
+    {
+        _room.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     [Theory]
     [InlineData("mirror")]

@@ -10,7 +10,11 @@ public abstract class StartTests(string transport) : WalkTests(transport), IDisp
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("imageaccess-start-");
 
-    public void Dispose() => _directory.Delete(recursive: true);
+    public void Dispose()
+    {
+        _directory.Delete(recursive: true);
+        GC.SuppressFinalize(this);
+    }
 
     [Theory]
     [InlineData("""{ "Lisen": { "Mirror": "x" } }""", "imageaccess: Lisen:Mirror: unknown key; did you mean Listen:Mirror?")]
