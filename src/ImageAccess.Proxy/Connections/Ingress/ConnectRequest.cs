@@ -128,7 +128,7 @@ internal sealed record ProxyRefusal(int Status, string Phrase, string? Header = 
     public static ProxyRefusal Unreachable(HostName host) => new(502, $"{host} could not be reached");
 
     public static ProxyRefusal NotConnect(bool isAbsolute) => isAbsolute
-        ? new(403, "plain http is not led on: this proxy takes CONNECT for https alone")
+        ? new(403, "plain http is not forwarded: this proxy takes CONNECT for https alone")
         : new(405, "this is a forward proxy: it takes CONNECT alone", "Allow: CONNECT");
 
     /// <summary>The answer as bytes. The connection ends after it.</summary>

@@ -16,7 +16,7 @@ internal sealed class DockerHubAddresses(IHostResolver resolver, TimeProvider ti
     private static readonly TimeSpan PeriodAfterFailure = TimeSpan.FromSeconds(5);
 
     /// <summary>Each answer holds some of them: one that was seen counts this long. Longer, and it may be somebody else's by then.</summary>
-    private static readonly TimeSpan Remembrance = TimeSpan.FromHours(1);
+    private static readonly TimeSpan TimeToLive = TimeSpan.FromHours(1);
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
@@ -53,7 +53,7 @@ internal sealed class DockerHubAddresses(IHostResolver resolver, TimeProvider ti
                 _seen[PublicAddress.Plain(address)] = now;
             foreach (var (address, seen) in _seen)
             {
-                if (now - seen > Remembrance)
+                if (now - seen > TimeToLive)
                     _seen.TryRemove(address, out _);
             }
 

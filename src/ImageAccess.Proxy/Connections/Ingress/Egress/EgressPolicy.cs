@@ -11,10 +11,10 @@ internal enum EgressVerdict
     /// <summary>The registry and the token service: this program answers itself.</summary>
     Intercept,
 
-    /// <summary>Led on, to public addresses alone.</summary>
+    /// <summary>Tunnelled, to public addresses alone.</summary>
     Tunnel,
 
-    /// <summary>Led on, wherever the name leads.</summary>
+    /// <summary>Tunnelled, to whatever address the name has.</summary>
     TunnelToPrivate,
 }
 
