@@ -52,9 +52,7 @@ internal static class ConfigurationLoading
         if (failures.Count > 0)
             throw Failed(failures);
         return new ConfigurationBuilder()
-            .AddInMemoryCollection(environment.Cast<DictionaryEntry>()
-                .Where(variable => ((string)variable.Key).StartsWith(TelemetryPrefix, StringComparison.Ordinal))
-                .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value)))
+            .AddInMemoryCollection(VariablesOf(environment).Where(variable => variable.Key.StartsWith(TelemetryPrefix, StringComparison.Ordinal)))
             .AddInMemoryCollection(normalized)
             .Build();
     }
@@ -87,15 +85,18 @@ internal static class ConfigurationLoading
     /// </summary>
     private static IEnumerable<KeyValuePair<string, string?>> FromEnvironment(IDictionary environment)
     {
-        foreach (DictionaryEntry variable in environment)
+        foreach (var (name, value) in VariablesOf(environment).Where(variable => variable.Key.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)))
         {
-            if (variable.Key is string name && name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
-            {
-                var key = name[Prefix.Length..];
-                if (key.Equals("PublicUrl", StringComparison.OrdinalIgnoreCase) || key.Contains("__", StringComparison.Ordinal))
-                    yield return new(key.Replace("__", ":", StringComparison.Ordinal), variable.Value as string);
-            }
+            var key = name[Prefix.Length..];
+            if (key.Equals("PublicUrl", StringComparison.OrdinalIgnoreCase) || key.Contains("__", StringComparison.Ordinal))
+                yield return new(key.Replace("__", ":", StringComparison.Ordinal), value);
         }
+    }
+
+    private static IEnumerable<KeyValuePair<string, string?>> VariablesOf(IDictionary environment)
+    {
+        foreach (DictionaryEntry variable in environment)
+            yield return new((string)variable.Key, variable.Value as string);
     }
 
     /// <summary>The known key with the same last part, or the same first.</summary>
