@@ -6,18 +6,18 @@ namespace ImageAccess.Proxy.Callers.Members;
 
 /// <summary>An account as the member lists know it.</summary>
 /// <param name="Memberships">What the lists grant to it; nothing once no list names it.</param>
-/// <param name="LeftAt">Since when no list names it. Its name stays known: whoever takes it over is somebody else.</param>
+/// <param name="LeftAt">Since when no list names it. Its name stays known, so that a later owner of the name is told apart.</param>
 internal sealed record Account(string Username, string Id, IReadOnlyList<Membership> Memberships, DateTimeOffset? LeftAt = null);
 
 /// <summary>A user name went from one account to another.</summary>
-/// <param name="At">What was granted before is not the new account's: a list counts for it when it was read later.</param>
-/// <param name="PolicyVersion">Of the policy then in force: its lists mean the former account, for the new one another policy counts.</param>
+/// <param name="At">When. A list that was read before grants nothing to the new account.</param>
+/// <param name="PolicyVersion">The policy that was in force: its lists mean the former account. Only a later version can name the new one.</param>
 internal sealed record Takeover(string Username, string FormerId, string Id, DateTimeOffset At, string PolicyVersion);
 
 /// <summary>Who is who, and who belongs where: an immutable snapshot of the lists that were read last.</summary>
 internal sealed class MemberBook
 {
-    /// <summary>So many names are known beyond their membership; the ones that left the longest ago go first.</summary>
+    /// <summary>How many former members' names stay known; those that left longest ago are dropped first.</summary>
     public const int MaximumFormer = 100_000;
 
     private readonly FrozenDictionary<string, Account> _byName;

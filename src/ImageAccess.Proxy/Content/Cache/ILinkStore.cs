@@ -32,7 +32,7 @@ public interface ILinkStore
 /// <summary>What a tag pointed to, and when upstream last said so.</summary>
 public sealed record KnownTag(Digest Digest, DateTimeOffset SeenAt);
 
-/// <summary>The proof that upstream itself has answered for this digest in a repository. Link stores alone make it, for who shows a permit of that repository.</summary>
+/// <summary>The proof that upstream itself has answered for this digest in a repository. Only a link store makes one, for a permit of that repository.</summary>
 public sealed class ContentLink
 {
     internal ContentLink(Digest digest, string? mediaType) => (Digest, MediaType) = (digest, mediaType);

@@ -43,7 +43,7 @@ internal sealed class UpstreamRegistry : IDisposable
         SendAsync(request, client.IsHead ? HttpMethod.Head : HttpMethod.Get, client.Permit, client.Headers, AllowedHeaders.Request, from: null, client.Aborted);
 
     /// <summary>
-    /// Upstream's answer, as soon as its head is there, for who keeps what comes: without the client's conditions and range.
+    /// Upstream's answer, as soon as its head is there, for a caller that keeps the content: without the client's conditions and range.
     /// </summary>
     /// <param name="request">What to ask for.</param>
     /// <param name="method">GET or HEAD, whatever the client asked.</param>

@@ -1,7 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text.Json;
+using System.Text;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Foundation.DockerHub;
 
 namespace ImageAccess.Proxy.Tools.Doctor.Probes;
 
@@ -41,24 +42,9 @@ internal sealed class TokenProbe(RepositoryName denied, Timeouts timeouts)
     /// <summary>A token that can stand in a header.</summary>
     public static bool TryRead(Answer answer, [NotNullWhen(true)] out string? token)
     {
-        token = null;
-        if (answer.Status != 200)
-            return false;
-        try
-        {
-            using var json = JsonDocument.Parse(answer.Body);
-            token = Text("token") ?? Text("access_token");
-            return token is not null;
-
-            string? Text(string name) =>
-                json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty(name, out var member)
-                && member.ValueKind == JsonValueKind.String && member.GetString() is { Length: > 0 } text && text.All(c => c is > ' ' and < '\x7f')
-                    ? text
-                    : null;
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            return false;
-        }
+        token = answer.Status == 200 ? TokenAnswer.Read(Encoding.UTF8.GetBytes(answer.Body)).Either : null;
+        if (token?.All(c => c is > ' ' and < '\x7f') != true)
+            token = null;
+        return token is not null;
     }
 }
