@@ -77,6 +77,11 @@ public static class DockerHubHosts
     /// <summary>Hosts that may serve blobs in future, as <see cref="Content"/> does today: no tunnel leads there.</summary>
     private static readonly HostPattern[] FurtherContent = [HostPattern.Parse("production.*.docker.com"), HostPattern.Parse("*.production.docker.com")];
 
+    /// <summary>Whether this is one of the registry's names, as a host is written in an image or in <c>ns</c>: with the port of https or none.</summary>
+    public static bool NamesRegistry(ReadOnlySpan<char> authority) =>
+        HostAndPort.TrySplit(authority, out var name, out var port) && port is null or HostAndPort.Https
+        && HostName.TryParse(name, out var host) && RoleOf(host) == DockerHubRole.Registry;
+
     public static DockerHubRole RoleOf(HostName host) =>
         Roles.TryGetValue(host.Value, out var role) ? role
         : host.IsAtOrUnder(Domain) ? DockerHubRole.Reserved

@@ -10,8 +10,12 @@ namespace ImageAccess.Core.Oci;
 /// <param name="Service">The registry's name at the token service.</param>
 public sealed record Challenge(string Realm, string Service)
 {
+    /// <summary>The name of Docker Hub's registry at its token service.</summary>
+    public const string DockerHubService = "registry.docker.io";
+
     private const string Scheme = "Bearer ";
 
+    /// <summary>What the token is to be for: scopes, separated by spaces.</summary>
     public string? Scope { get; init; }
 
     /// <summary><c>insufficient_scope</c>, <c>invalid_token</c>, or null when the request had no token.</summary>

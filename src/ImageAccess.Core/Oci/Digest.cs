@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 
 namespace ImageAccess.Core.Oci;
@@ -8,6 +9,11 @@ namespace ImageAccess.Core.Oci;
 /// </summary>
 public sealed class Digest : IEquatable<Digest>
 {
+    /// <summary>The length of a digest by SHA-512, in characters.</summary>
+    public const int MaximumLength = 7 + 128;
+
+    private static readonly SearchValues<char> AlgorithmCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789");
+
     private int _hash; // reckoned when first asked for
 
     private Digest(string value) => Value = value;
@@ -18,6 +24,20 @@ public sealed class Digest : IEquatable<Digest>
     {
         digest = IsValid(text) ? new Digest(text!) : null;
         return digest is not null;
+    }
+
+    /// <summary>Whether this is the name of an algorithm, a registered one or another: words of <c>[a-z0-9]+</c> with one of <c>+ . _ -</c> between them.</summary>
+    public static bool IsAlgorithm(ReadOnlySpan<char> text)
+    {
+        if (text.Length > 64)
+            return false;
+        foreach (var word in text.SplitAny('+', '.', '_', '-'))
+        {
+            if (text[word].IsEmpty || text[word].ContainsAnyExcept(AlgorithmCharacters))
+                return false;
+        }
+
+        return true;
     }
 
     public bool Equals(Digest? other) => other is not null && other.Value == Value;

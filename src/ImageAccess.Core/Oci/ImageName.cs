@@ -80,7 +80,7 @@ public sealed class ImageName
         if (problem.Length > 0)
             return false;
 
-        name = IsDockerHub(registry) && RepositoryName.TryParse(path, out var repository)
+        name = DockerHubHosts.NamesRegistry(registry) && RepositoryName.TryParse(path, out var repository)
             ? new ImageName(DockerHub, repository.Value, repository, tag, digest)
             : new ImageName(registry, path, null, tag, digest);
         return true;
@@ -120,10 +120,6 @@ public sealed class ImageName
 
         return path.Length == 64 && path.All(char.IsAsciiHexDigitLower) ? "is an image's id and not its name" : "";
     }
-
-    private static bool IsDockerHub(string registry) =>
-        HostName.TryParse(registry.EndsWith(":443", StringComparison.Ordinal) ? registry[..^4] : registry, out var host)
-        && DockerHubHosts.RoleOf(host) == DockerHubRole.Registry;
 
     /// <summary>A host's name, or an address of version 6 in brackets, and perhaps a port.</summary>
     private static bool IsHost(string text)

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace ImageAccess.Core.Oci;
 
 /// <summary>
@@ -19,6 +21,9 @@ public sealed record RegistryError(int Status, string Code, string Message)
     public static RegistryError TagInvalid(string message) => new(400, "TAG_INVALID", message);
 
     public static RegistryError Unsupported(string message) => new(400, "UNSUPPORTED", message);
+
+    public static RegistryError TargetTooLong { get; } =
+        new(414, "UNSUPPORTED", string.Create(CultureInfo.InvariantCulture, $"the request target is longer than {RegistryRequest.MaximumTarget / 1024} KiB"));
 
     public static RegistryError NoSuchEndpoint { get; } = new(404, "UNSUPPORTED", "no such endpoint");
 

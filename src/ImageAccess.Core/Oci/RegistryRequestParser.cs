@@ -2,16 +2,17 @@ using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
+using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Core.Oci;
 
 /// <summary>Reads a raw request target from its end. Registry paths need no percent-encoding, so none is accepted there.</summary>
 internal static class RegistryRequestParser
 {
-    /// <summary>The largest length of a target, in characters.</summary>
-    private const int MaximumLength = 8 * 1024;
-
     private const string Root = "/v2/";
+
+    /// <summary>Docker Hub redirects it to <see cref="Root"/>; here both are one.</summary>
+    private const string RootWithoutSlash = "/v2";
 
     private const string LettersAndDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -20,8 +21,6 @@ internal static class RegistryRequestParser
 
     private static readonly SearchValues<char> SessionCharacters = SearchValues.Create(LettersAndDigits + "-_.=");
 
-    private static readonly SearchValues<char> MediaTypeCharacters = SearchValues.Create(LettersAndDigits + "/!#$&-^_.+");
-
     public static bool TryParse(
         string method,
         string rawTarget,
@@ -29,9 +28,9 @@ internal static class RegistryRequestParser
         [NotNullWhen(false)] out RegistryError? error)
     {
         request = null;
-        if (rawTarget.Length > MaximumLength)
+        if (rawTarget.Length > RegistryRequest.MaximumTarget)
         {
-            error = RegistryError.Unsupported("the request target is too long");
+            error = RegistryError.TargetTooLong;
             return false;
         }
 
@@ -66,28 +65,29 @@ internal static class RegistryRequestParser
         foreach (var c in path)
         {
             if (c is <= ' ' or > '~' or '%' or '\\' or '#')
-                return RegistryError.Unsupported("a registry path holds no encoded, special or non-ASCII characters");
+                return RegistryError.Unsupported("a registry path has no encoded, special or non-ASCII characters");
         }
 
         foreach (var segment in path[1..].Split('/'))
         {
             var text = path[1..][segment];
             if (text is "." or "..")
-                return RegistryError.Unsupported("a registry path holds no dot segments");
+                return RegistryError.Unsupported("a registry path has no dot segments");
         }
 
         return path.Contains("//", StringComparison.Ordinal)
-            ? RegistryError.Unsupported("a registry path holds no empty segments")
+            ? RegistryError.Unsupported("a registry path has no empty segments")
             : null;
     }
 
     private static RegistryError? Read(string method, string path, QueryReader query, out RegistryRequest? request)
     {
         request = null;
-        if (!path.StartsWith(Root, StringComparison.Ordinal))
+        var isPing = path is Root or RootWithoutSlash;
+        if (!isPing && !path.StartsWith(Root, StringComparison.Ordinal))
             return RegistryError.NoSuchEndpoint;
 
-        if (path.Length == Root.Length)
+        if (isPing)
         {
             if (method is not ("GET" or "HEAD"))
                 return RegistryError.MethodNotAllowed("GET, HEAD");
@@ -131,9 +131,13 @@ internal static class RegistryRequestParser
         if (!RepositoryName.TryParse(name, out var repository))
             return InvalidName;
         if (!Reference.TryParse(last, out var reference))
-            return last.Contains(':', StringComparison.Ordinal) ? InvalidDigest : RegistryError.TagInvalid("invalid tag");
+            return InvalidReference(method, last);
 
-        request = new ManifestRequest(method, repository, name, reference) { NamesDockerHub = query.TakeNamespace() };
+        IReadOnlyList<Tag> tags = [];
+        if (method == "PUT" && !TryReadTags(query, out tags))
+            return RegistryError.TagInvalid("the parameter tag is not a tag");
+
+        request = new ManifestRequest(method, repository, name, reference, tags) { NamesDockerHub = query.TakeNamespace() };
         return null;
     }
 
@@ -159,19 +163,8 @@ internal static class RegistryRequestParser
         if (!RepositoryName.TryParse(name, out var repository))
             return InvalidName;
 
-        int? count = null;
-        if (query.Take("n") is { } n)
-        {
-            if (n.Length > 9 || !int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
-                return RegistryError.Unsupported("the parameter n is not a count");
-            count = number;
-        }
-
-        Tag? after = null;
-        if (query.Take("last") is { } last && !Tag.TryParse(last, out after))
-            return RegistryError.TagInvalid("the parameter last is not a tag");
-
-        request = new TagsRequest(method, repository, name, count, after) { NamesDockerHub = query.TakeNamespace() };
+        var namesDockerHub = query.TakeNamespace();
+        request = new TagsRequest(method, repository, name, query.Rest()) { NamesDockerHub = namesDockerHub };
         return null;
     }
 
@@ -185,11 +178,8 @@ internal static class RegistryRequestParser
         if (!Digest.TryParse(last, out var digest))
             return InvalidDigest;
 
-        var artifactType = query.Take("artifactType");
-        if (artifactType is not null && !IsMediaType(artifactType))
-            return RegistryError.Unsupported("the parameter artifactType is not a media type");
-
-        request = new ReferrersRequest(method, repository, name, digest, artifactType) { NamesDockerHub = query.TakeNamespace() };
+        var namesDockerHub = query.TakeNamespace();
+        request = new ReferrersRequest(method, repository, name, digest, query.Rest()) { NamesDockerHub = namesDockerHub };
         return null;
     }
 
@@ -219,7 +209,10 @@ internal static class RegistryRequestParser
 
         if (ReadMount(query, out var mount) is { } error)
             return error;
-        request = new UploadStartRequest(repository, name, digest, mount) { NamesDockerHub = namesDockerHub };
+        var algorithm = query.Take("digest-algorithm");
+        if (algorithm is not null && !Digest.IsAlgorithm(algorithm))
+            return InvalidDigest;
+        request = new UploadStartRequest(repository, name, digest, mount) { DigestAlgorithm = algorithm, NamesDockerHub = namesDockerHub };
         return null;
     }
 
@@ -241,10 +234,26 @@ internal static class RegistryRequestParser
         return null;
     }
 
-    /// <summary>RFC 6838, section 4.2.</summary>
-    private static bool IsMediaType(string text) =>
-        text.Length <= 255 && text.Count(c => c == '/') == 1 && text[0] != '/' && text[^1] != '/'
-        && !text.AsSpan().ContainsAnyExcept(MediaTypeCharacters);
+    private static bool TryReadTags(QueryReader query, out IReadOnlyList<Tag> tags)
+    {
+        List<Tag> read = [];
+        tags = read;
+        foreach (var text in query.TakeAll("tag"))
+        {
+            if (!Tag.TryParse(text, out var tag))
+                return false;
+            read.Add(tag);
+        }
+
+        return true;
+    }
+
+    /// <summary>There is no manifest of such a name to read, which is no fault of the request; writing one is (distribution specification, "Pulling manifests").</summary>
+    private static RegistryError InvalidReference(string method, string reference)
+    {
+        var error = reference.Contains(':', StringComparison.Ordinal) ? InvalidDigest : RegistryError.TagInvalid("invalid tag");
+        return method is "GET" or "HEAD" ? error with { Status = 404 } : error;
+    }
 
     private static RegistryError InvalidName => RegistryError.NameInvalid("invalid repository name");
 
@@ -258,67 +267,95 @@ internal static class RegistryRequestParser
     {
         private readonly List<string> _parts = query.Length == 0 ? [] : [.. query.Split('&')];
 
-        public RegistryError? Error { get; private set; } = query.AsSpan().ContainsAnyExcept(QueryCharacters)
+        private RegistryError? _error = query.AsSpan().ContainsAnyExcept(QueryCharacters)
             ? RegistryError.Unsupported("the query holds characters that must be encoded")
             : null;
 
-        /// <summary>Whether <c>ns</c> names Docker Hub. Upstream does not get it.</summary>
+        private bool _hasUnreadableName;
+
+        public RegistryError? Error => _error ?? (_hasUnreadableName ? BadEncoding : null);
+
+        private static RegistryError BadEncoding => RegistryError.Unsupported("the query is not encoded properly");
+
+        /// <summary>Whether <c>ns</c> names Docker Hub, by whichever of the registry's names. Upstream does not get it.</summary>
         public bool TakeNamespace()
         {
             var ns = Take("ns");
-            if (ns is not (null or "docker.io"))
-                Error ??= RegistryError.Unsupported("this proxy answers for docker.io alone");
+            if (ns is not (null or DockerHubHosts.Domain) && !DockerHubHosts.NamesRegistry(ns))
+                _error ??= RegistryError.Unsupported("this proxy answers only for docker.io");
             return ns is not null;
         }
 
         public string? Take(string name)
         {
-            string? value = null;
-            for (var i = _parts.Count - 1; i >= 0; i--)
-            {
-                var equals = _parts[i].IndexOf('=', StringComparison.Ordinal);
-                var key = Decode(equals < 0 ? _parts[i] : _parts[i][..equals]);
-                if (key != name)
-                    continue;
-                if (value is not null)
-                    Error ??= RegistryError.Unsupported($"the parameter {name} comes twice");
-                value = Decode(equals < 0 ? "" : _parts[i][(equals + 1)..]);
-                _parts.RemoveAt(i);
-            }
-
-            return value;
+            var values = TakeAll(name);
+            if (values.Count > 1)
+                _error ??= RegistryError.Unsupported($"the parameter {name} comes twice");
+            return values.Count == 0 ? null : values[0];
         }
 
-        /// <summary>The parameters that were not taken out, byte for byte.</summary>
-        public string Rest() => string.Join('&', _parts);
+        /// <summary>All values of a parameter that may come more than once, in their order.</summary>
+        public List<string> TakeAll(string name)
+        {
+            List<string>? values = null;
+            var kept = 0;
+            for (var i = 0; i < _parts.Count; i++)
+            {
+                var part = _parts[i];
+                var equals = part.IndexOf('=', StringComparison.Ordinal);
+                if (!TryDecode(equals < 0 ? part : part[..equals], out var key))
+                    _hasUnreadableName = true;
+                if (key != name)
+                {
+                    _parts[kept++] = part;
+                    continue;
+                }
+
+                if (!TryDecode(equals < 0 ? "" : part[(equals + 1)..], out var value))
+                    _error ??= BadEncoding;
+                (values ??= []).Add(value);
+            }
+
+            _parts.RemoveRange(kept, _parts.Count - kept);
+            return values ?? [];
+        }
+
+        /// <summary>The parameters that were not taken out, byte for byte. They are upstream's, so it does not matter whether we can read their names.</summary>
+        public string Rest()
+        {
+            _hasUnreadableName = false;
+            return string.Join('&', _parts);
+        }
 
         /// <summary>Percent-decoding of ASCII, once; a plus sign is a plus sign.</summary>
-        private string Decode(string text)
+        private static bool TryDecode(string text, out string decoded)
         {
+            decoded = text;
             if (!text.Contains('%', StringComparison.Ordinal))
-                return text;
+                return true;
 
-            var decoded = new StringBuilder(text.Length);
+            var characters = new StringBuilder(text.Length);
             for (var i = 0; i < text.Length; i++)
             {
                 if (text[i] != '%')
                 {
-                    decoded.Append(text[i]);
+                    characters.Append(text[i]);
                     continue;
                 }
 
                 if (i + 2 >= text.Length || !byte.TryParse(text.AsSpan(i + 1, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
                     || value is <= (byte)' ' or > (byte)'~')
                 {
-                    Error ??= RegistryError.Unsupported("the query is not encoded properly");
-                    return "";
+                    decoded = "";
+                    return false;
                 }
 
-                decoded.Append((char)value);
+                characters.Append((char)value);
                 i += 2;
             }
 
-            return decoded.ToString();
+            decoded = characters.ToString();
+            return true;
         }
     }
 }

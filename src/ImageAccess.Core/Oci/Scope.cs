@@ -8,13 +8,11 @@ namespace ImageAccess.Core.Oci;
 /// </summary>
 public sealed class Scope
 {
-    /// <summary>The largest length of a scope, in characters.</summary>
-    public const int MaximumLength = 512;
-
-    private Scope(string text, RepositoryName? repository)
+    private Scope(string text, RepositoryName? repository, string actions)
     {
         Text = text;
         Repository = repository;
+        Actions = actions;
     }
 
     /// <summary>The scope as the token service gets it, with the repository's name in full.</summary>
@@ -23,13 +21,16 @@ public sealed class Scope
     /// <summary>The repository, or null when the scope is of another type.</summary>
     public RepositoryName? Repository { get; }
 
+    /// <summary>What is asked for, separated by commas: <c>pull,push</c>.</summary>
+    public string Actions { get; }
+
     public static Scope For(RepositoryName repository, RegistryAction action) =>
-        new($"repository:{repository.Value}:{action.ToScope()}", repository);
+        new($"repository:{repository.Value}:{action.ToScope()}", repository, action.ToScope());
 
     public static bool TryParse(string? text, [NotNullWhen(true)] out Scope? scope)
     {
         scope = null;
-        if (text is null or { Length: 0 or > MaximumLength })
+        if (string.IsNullOrEmpty(text))
             return false;
 
         var first = text.IndexOf(':', StringComparison.Ordinal);
@@ -47,13 +48,13 @@ public sealed class Scope
         {
             if (!RepositoryName.TryParse(name, out var repository))
                 return false;
-            scope = new Scope($"{type}:{repository.Value}:{actions}", repository);
+            scope = new Scope($"{type}:{repository.Value}:{actions}", repository, actions);
             return true;
         }
 
         if (!name.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '.' or '_' or '-' or ':' or '*'))
             return false;
-        scope = new Scope(text, null);
+        scope = new Scope(text, null, actions);
         return true;
     }
 

@@ -19,9 +19,9 @@ public sealed partial class RegistryRequestProperties
 
     private static readonly Gen<string> Parameters = Gen.Frequency(
         (9, Gen.Elements(
-            "ns=docker.io", "n=5", "last=v1", "artifactType=a%2Fb", "digest=" + Names.Sha256, "mount=" + Names.Sha256,
-            "from=nginx", "_state=x%3Dy", "", "=", "x=%zz")),
-        (1, Gen.Elements("n=%zz", "%6E=7", "from=acme%2Fbase", "ns=quay.io")));
+            "ns=docker.io", "ns=index.docker.io", "n=5", "last=v1", "nextToken=a%2fB==", "artifactType=a%2Fb", "digest=" + Names.Sha256, "mount=" + Names.Sha256,
+            "from=nginx", "tag=v1", "tag=%76%32", "_state=x%3Dy", "", "=", "x=%zz")),
+        (1, Gen.Elements("n=%zz", "tag=a%2Fb", "%zz=1", "%6E=7", "from=acme%2Fbase", "ns=quay.io")));
 
     /// <summary>Words that mean something, put together at random: most targets are nearly right, many are right.</summary>
     private static readonly Gen<string> Targets =
@@ -104,7 +104,7 @@ public sealed partial class RegistryRequestProperties
         Check(Gen.OneOf(anything, hostile, nearby, spoiled), (method, target) =>
         {
             var accepted = RegistryRequest.TryParse(method, target, out var request, out var error);
-            return accepted ? request is not null && error is null : request is null && error?.Status is 400 or 404 or 405;
+            return accepted ? request is not null && error is null : request is null && error?.Status is 400 or 404 or 405 or 414;
         });
     }
 

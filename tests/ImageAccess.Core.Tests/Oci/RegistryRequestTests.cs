@@ -13,6 +13,11 @@ public sealed class RegistryRequestTests
     [InlineData("HEAD", "/v2/", false)]
     [InlineData("GET", "/v2/?ns=docker.io", true)]
     [InlineData("GET", "/v2/?x=1", false)]
+    [InlineData("GET", "/v2", false)]
+    [InlineData("HEAD", "/v2", false)]
+    [InlineData("GET", "/v2?", false)]
+    [InlineData("HEAD", "/v2?ns=docker.io", true)]
+    [InlineData("GET", "/v2?x=1&n%73=docker.io", true)]
     public void A_ping(string method, string target, bool namesDockerHub)
     {
         var ping = Assert.IsType<PingRequest>(Parsed(method, target));
@@ -36,6 +41,23 @@ public sealed class RegistryRequestTests
         Assert.Equal(target, Upstream(manifest));
     }
 
+    /// <summary>Upstream decides what becomes of the tags: the specification has them beside a digest alone, and some registries beside a tag too.</summary>
+    [Theory]
+    [InlineData("PUT", D, "?tag=v1", "?tag=v1")]
+    [InlineData("PUT", D, "?tag=v3&tag=v3.1&tag=v3.1.2&tag=latest", "?tag=v3&tag=v3.1&tag=v3.1.2&tag=latest")]
+    [InlineData("PUT", D, "?tag=b&tag=a&tag=b", "?tag=b&tag=a&tag=b")]
+    [InlineData("PUT", Names.Sha512, "?t%61g=%761&x=y&tag=V_2.x-y&ns=docker.io", "?tag=v1&tag=V_2.x-y")]
+    [InlineData("PUT", "latest", "?tag=stable", "?tag=stable")]
+    [InlineData("PUT", D, "?Tag=v1&tags=v2", "")]
+    [InlineData("GET", D, "?tag=v1", "")]
+    [InlineData("HEAD", "latest", "?tag=..", "")]
+    [InlineData("DELETE", D, "?tag=v1&tag=v2", "")]
+    public void A_push_names_tags(string method, string reference, string query, string upstream)
+    {
+        var manifest = Assert.IsType<ManifestRequest>(Parsed(method, $"/v2/acme/app/manifests/{reference}{query}"));
+        Assert.Equal($"/v2/acme/app/manifests/{reference}{upstream}", Upstream(manifest));
+    }
+
     [Theory]
     [InlineData("GET", "/v2/library/nginx/blobs/" + D, D)]
     [InlineData("HEAD", "/v2/acme/a/b/c/blobs/" + Names.Sha512, Names.Sha512)]
@@ -46,36 +68,85 @@ public sealed class RegistryRequestTests
         Assert.Equal(target, Upstream(blob));
     }
 
+    /// <summary>By what a page is asked for is upstream's own: not a byte of it may change.</summary>
     [Theory]
-    [InlineData("", null, null, "")]
-    [InlineData("?", null, null, "")]
-    [InlineData("?n=10", 10, null, "?n=10")]
-    [InlineData("?n=0", 0, null, "?n=0")]
-    [InlineData("?n=007", 7, null, "?n=7")]
-    [InlineData("?n=999999999", 999999999, null, "?n=999999999")]
-    [InlineData("?last=1.27_x-y", null, "1.27_x-y", "?last=1.27_x-y")]
-    [InlineData("?last=v1&n=3", 3, "v1", "?n=3&last=v1")]
-    [InlineData("?%6E=%31%30&l%61st=%76%31", 10, "v1", "?n=10&last=v1")]
-    [InlineData("?ns=docker.io&n=3&x=y", 3, null, "?n=3")]
-    public void A_list_of_tags(string query, int? count, string? last, string upstream)
+    [InlineData("", "")]
+    [InlineData("?", "")]
+    [InlineData("?n=10", "?n=10")]
+    [InlineData("?n=007&last=v1", "?n=007&last=v1")]
+    [InlineData("?last=v1&n=3", "?last=v1&n=3")]
+    [InlineData("?last=", "?last=")]
+    [InlineData("?last", "?last")]
+    [InlineData("?nextToken=2", "?nextToken=2")]
+    [InlineData("?next_page=gAAAAABm%2Fx==&n=100", "?next_page=gAAAAABm%2Fx==&n=100")]
+    [InlineData("?n=-1&n=ten&last=a%2fB%2Fc+d&last=%C3%A9", "?n=-1&n=ten&last=a%2fB%2Fc+d&last=%C3%A9")]
+    [InlineData("?%6E=%31%30&x=%zz&%zz=1&&=", "?%6E=%31%30&x=%zz&%zz=1&&=")]
+    [InlineData("?digest=x&mount=y&from=z&tag=..", "?digest=x&mount=y&from=z&tag=..")]
+    [InlineData("?ns=docker.io", "")]
+    [InlineData("?ns=docker.io&n=3&x=y", "?n=3&x=y")]
+    [InlineData("?n=3&n%73=docker.io&x=y", "?n=3&x=y")]
+    [InlineData("?n=3&last=%00&ns=docker.io", "?n=3&last=%00")]
+    public void A_list_is_asked_for_byte_for_byte(string query, string upstream)
     {
         var tags = Assert.IsType<TagsRequest>(Parsed("GET", "/v2/acme/app/tags/list" + query));
         Assert.Equal((RegistryAction.Pull, "tags/list"), (tags.Action, tags.Subject));
-        Assert.Equal((count, last), (tags.Count, tags.Last?.Value));
         Assert.Equal("/v2/acme/app/tags/list" + upstream, Upstream(tags));
+
+        var referrers = Assert.IsType<ReferrersRequest>(Parsed("GET", $"/v2/acme/app/referrers/{D}{query}"));
+        Assert.Equal((RegistryAction.Pull, D, D), (referrers.Action, referrers.Digest.Value, referrers.Subject));
+        Assert.Equal($"/v2/acme/app/referrers/{D}{upstream}", Upstream(referrers));
     }
 
     [Theory]
-    [InlineData("", null, "")]
-    [InlineData("?artifactType=application%2Fvnd.example%2Bjson", "application/vnd.example+json", "?artifactType=application%2Fvnd.example%2Bjson")]
-    [InlineData("?artifactType=application/vnd.example+json", "application/vnd.example+json", "?artifactType=application%2Fvnd.example%2Bjson")]
-    [InlineData("?n=1&artifactType=a/b", "a/b", "?artifactType=a%2Fb")]
-    public void A_list_of_referrers(string query, string? artifactType, string upstream)
+    [InlineData("?artifactType=application%2Fvnd.example%2Bjson")]
+    [InlineData("?artifactType=application/vnd.example+json")]
+    [InlineData("?artifactType=a/b&artifactType=c/d&n=1")]
+    [InlineData("?artifactType=none")]
+    public void Referrers_are_filtered_by_what_the_client_writes(string query) =>
+        Assert.Equal($"/v2/acme/app/referrers/{D}{query}", Upstream(Assert.IsType<ReferrersRequest>(Parsed("GET", $"/v2/acme/app/referrers/{D}{query}"))));
+
+    [Theory]
+    [InlineData("/v2/library/nginx/tags/list?nextToken=2", "?nextToken=2")]
+    [InlineData("?nextToken=2&n=%7e%2F", "?nextToken=2&n=%7e%2F")]
+    [InlineData("list?last=a", "?last=a")]
+    [InlineData("tags/list?last=a+b==", "?last=a+b==")]
+    [InlineData("/v2/library%2Fnginx/tags/list?last=x", "?last=x")]
+    [InlineData("/v2/library/nginx/tags/list?", "?")]
+    [InlineData("/v2/library/nginx/tags/list", null)]
+    [InlineData("", null)]
+    [InlineData("/v2/nginx/tags/list?last=x", null)]
+    [InlineData("/v2/library/nginx2/tags/list?last=x", null)]
+    [InlineData("/v2/acme/library/nginx/tags/list?last=x", null)]
+    [InlineData("/v2/library/nginx/manifests/latest?last=x", null)]
+    [InlineData("/v2/library/nginx/tags/../tags/list?last=x", null)]
+    [InlineData("../tags/list?last=x", null)]
+    [InlineData("./list?last=x", null)]
+    [InlineData("ist?last=x", null)]
+    [InlineData("/list?last=x", null)]
+    [InlineData("//tags/list?last=x", null)]
+    [InlineData("https://registry.example.com/v2/library/nginx/tags/list?last=x", null)]
+    [InlineData("/v2/library/nginx/tags/list?last=x#y", null)]
+    [InlineData("/v2/library/nginx/tags/list?last=x y", null)]
+    [InlineData("/v2/library/nginx/tags/list?last=x\r\nX-Evil: 1", null)]
+    [InlineData("/v2/library/nginx/tags/list?last=\u00e9", null)]
+    [InlineData("/v2/library/nginx/tags/list?ns=quay.io", null)]
+    public void The_next_page_is_this_lists_path_with_upstreams_query(string link, string? query)
     {
-        var referrers = Assert.IsType<ReferrersRequest>(Parsed("GET", $"/v2/acme/app/referrers/{D}{query}"));
-        Assert.Equal((RegistryAction.Pull, D, D), (referrers.Action, referrers.Digest.Value, referrers.Subject));
-        Assert.Equal(artifactType, referrers.ArtifactType);
-        Assert.Equal($"/v2/acme/app/referrers/{D}{upstream}", Upstream(referrers));
+        var tags = Assert.IsType<TagsRequest>(Parsed("GET", "/v2/nginx/tags/list?n=1"));
+        Assert.Equal(query is null ? null : "/v2/nginx/tags/list" + query, tags.NextPage(link));
+    }
+
+    [Theory]
+    [InlineData("/v2/acme/app/referrers/" + D + "?page=2", "?page=2")]
+    [InlineData("/v2/acme/app/referrers/" + E + "?page=2", "?page=2")]
+    [InlineData(D + "?page=2", "?page=2")]
+    [InlineData("?page=%3D", "?page=%3D")]
+    [InlineData("/v2/acme/app/referrers/" + Names.Sha512 + "?page=2", null)]
+    [InlineData("/v2/acme/app/tags/list?page=2", null)]
+    public void The_next_page_of_referrers_is_of_the_same_digest(string link, string? query)
+    {
+        var referrers = Assert.IsType<ReferrersRequest>(Parsed("GET", $"/v2/acme/app/referrers/{D}?artifactType=a/b"));
+        Assert.Equal(query is null ? null : $"/v2/acme/app/referrers/{D}{query}", referrers.NextPage(link));
     }
 
     [Theory]
@@ -86,6 +157,9 @@ public sealed class RegistryRequestTests
     [InlineData("?from=library%2Fnginx&mount=" + E, null, D, "library/nginx", "?mount=" + E + "&from=library%2Fnginx")]
     [InlineData("?from=nginx&mount=" + E, null, D, "library/nginx", "?mount=" + E + "&from=library%2Fnginx")]
     [InlineData("?ns=docker.io&from=acme%2fbase&mount=" + E + "&origin=x", null, D, "acme/base", "?mount=" + E + "&from=acme%2Fbase")]
+    [InlineData("?digest-algorithm=sha512", null, null, null, "?digest-algorithm=sha512")]
+    [InlineData("?digest-algorithm=multihash%2Bbase58", null, null, null, "?digest-algorithm=multihash%2Bbase58")]
+    [InlineData("?mount=" + E + "&from=nginx&digest-algorithm=blake3", null, D, "library/nginx", "?digest-algorithm=blake3&mount=" + E + "&from=library%2Fnginx")]
     [InlineData("?mount=" + E, null, null, null, "")] // without its source: any repository could be meant
     [InlineData("?from=library%2Fnginx", null, null, null, "")]
     public void An_upload_begins(string query, string? digest, string? mount, string? from, string upstream)
@@ -109,6 +183,17 @@ public sealed class RegistryRequestTests
         Assert.Equal($"/v2/library/app/blobs/uploads/?digest={E}&mount={E}&from=acme%2Fbase", Upstream(mounting));
     }
 
+    [Theory]
+    [InlineData("GET", "/v2/nginx/manifests/latest", "repository:library/nginx:pull")]
+    [InlineData("PUT", "/v2/acme/app/manifests/latest", "repository:acme/app:pull,push")]
+    [InlineData("DELETE", "/v2/acme/app/manifests/latest", "repository:acme/app:delete")]
+    [InlineData("POST", "/v2/acme/app/blobs/uploads/", "repository:acme/app:pull,push")]
+    [InlineData("POST", "/v2/acme/app/blobs/uploads/?mount=" + E + "&from=nginx", "repository:acme/app:pull,push repository:library/nginx:pull")]
+    [InlineData("POST", "/v2/acme/app/blobs/uploads/?mount=" + E + "&from=acme/app", "repository:acme/app:pull,push")]
+    [InlineData("POST", "/v2/acme/app/blobs/uploads/?from=nginx", "repository:acme/app:pull,push")]
+    public void A_request_needs_scopes(string method, string target, string scopes) =>
+        Assert.Equal(scopes, string.Join(' ', Assert.IsAssignableFrom<RepositoryRequest>(Parsed(method, target)).Scopes));
+
     /// <summary>The state that upstream put into its <c>Location</c> is its own: not a byte of it may change.</summary>
     [Theory]
     [InlineData("PATCH", "", "", null)]
@@ -124,6 +209,7 @@ public sealed class RegistryRequestTests
     [InlineData("PUT", "digest=" + E + "&_state=abc%3D", "_state=abc%3D&digest=" + E, D)]
     [InlineData("PUT", "digest=" + E, "digest=" + E, D)]
     [InlineData("PUT", "a=1&digest=" + E + "&ns=docker.io&b=2", "a=1&b=2&digest=" + E, D)]
+    [InlineData("PATCH", "%zz=1&%=2&%C3%A9=3&_state=x", "%zz=1&%=2&%C3%A9=3&_state=x", null)]
     public void An_upload_goes_on(string method, string query, string upstream, string? digest)
     {
         const string Session = "/v2/acme/app/blobs/uploads/AZaz09-_.=";
@@ -136,6 +222,14 @@ public sealed class RegistryRequestTests
     [Fact]
     public void A_session_has_at_most_512_characters() =>
         Parsed("PATCH", $"/v2/acme/app/blobs/uploads/{new string('x', 512)}");
+
+    [Fact]
+    public void Upstreams_own_part_of_a_query_may_be_long()
+    {
+        var much = new string('x', 60 * 1024);
+        foreach (var target in new[] { $"/v2/acme/app/tags/list?nextToken={much}", $"/v2/acme/app/referrers/{D}?page={much}", $"/v2/acme/app/blobs/uploads/a?_state={much}" })
+            Assert.Equal(target, Upstream(Assert.IsAssignableFrom<RepositoryRequest>(Parsed("GET", target))));
+    }
 
     /// <summary>A path is read from its end, so a name may contain the endpoints' words.</summary>
     [Theory]
@@ -178,6 +272,14 @@ public sealed class RegistryRequestTests
     [Theory]
     [InlineData("/v2/library/nginx/manifests/latest?ns=docker.io", true)]
     [InlineData("/v2/library/nginx/manifests/latest?%6e%73=docker%2eio", true)]
+    [InlineData("/v2/library/nginx/manifests/latest?ns=registry-1.docker.io", true)]
+    [InlineData("/v2/library/nginx/manifests/latest?ns=index.docker.io", true)]
+    [InlineData("/v2/library/nginx/manifests/latest?ns=registry.hub.docker.com", true)]
+    [InlineData("/v2/library/nginx/manifests/latest?ns=DOCKER.IO", true)]
+    [InlineData("/v2/library/nginx/manifests/latest?ns=Index.Docker.io", true)]
+    [InlineData("/v2/library/nginx/manifests/latest?ns=docker.io.", true)]
+    [InlineData("/v2/library/nginx/manifests/latest?ns=docker.io:443", true)]
+    [InlineData("/v2/library/nginx/manifests/latest?ns=registry-1.docker.io%3A443", true)]
     [InlineData("/v2/library/nginx/manifests/latest?NS=quay.io", false)]
     [InlineData("/v2/library/nginx/manifests/latest?n=x&n=y&digest=z&unknown=%zz", false)]
     [InlineData("/v2/library/nginx/manifests/latest?a=b?c=d", false)]
