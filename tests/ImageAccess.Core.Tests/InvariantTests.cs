@@ -6,7 +6,7 @@ using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Core.Tests;
 
-/// <summary>What the whole floor promises: silence denies, every word has its name on the wire, and no floor lies below.</summary>
+/// <summary>What holds for the whole project: what is not set denies, every value has its name outside, and nothing but the base class library is used.</summary>
 public sealed class InvariantTests
 {
     private static readonly Assembly Core = typeof(Permit).Assembly;
@@ -60,7 +60,7 @@ public sealed class InvariantTests
     [Fact]
     public void The_rules_have_these_names_in_this_order() => Assert.Equal(
         [
-            "off", "sign-in", "organization-token", "outsider", "owner", "allowlist", "organization", "official", "verified-publisher",
+            "block", "off", "sign-in", "organization-token", "outsider", "owner", "allowlist", "organization", "official", "verified-publisher",
             "community", "unknown",
         ],
         typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => field.GetRawConstantValue()));

@@ -25,6 +25,7 @@ public static class AccessOutcomeNames
 /// <summary>The rules' names, in their order.</summary>
 public static class PolicyRule
 {
+    public const string Block = "block";
     public const string Off = "off";
     public const string SignIn = "sign-in";
     public const string OrganizationToken = "organization-token";
@@ -58,8 +59,14 @@ public sealed class AccessDecision
     /// <summary>Why it is denied, or would be if the organization did not only observe; null for an allow.</summary>
     public string? Message { get; }
 
-    /// <summary>Where a person can ask; follows the message in an error's body.</summary>
+    /// <summary>Where a person can ask; follows the message.</summary>
     public string? Help { get; internal init; }
+
+    /// <summary>Of a denial: the last day on which the allowlist approved the repository, when all its entries for it have expired.</summary>
+    public DateOnly? ApprovalEnded { get; internal init; }
+
+    /// <summary>Of a denial: the block, where the rule is <see cref="PolicyRule.Block"/>.</summary>
+    public Block? Block { get; internal init; }
 
     public RepositoryClassification Classification { get; }
 

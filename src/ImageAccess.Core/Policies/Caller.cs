@@ -8,22 +8,26 @@ public enum OrganizationRole
     Owner,
 }
 
-/// <summary>That a caller belongs to an organization, as a token or a directory says.</summary>
+/// <summary>
+/// What a caller is to an organization, as a token or a directory says. None: the organization's member list was read, and does not name
+/// the caller.
+/// </summary>
 public sealed record Membership(string Organization, OrganizationRole Role);
 
 /// <summary>The caller whom a verified token names. It may be a machine.</summary>
 public sealed record Caller
 {
-    private Caller(string? name, string? subject, IReadOnlyList<Membership> memberships, bool isOrganizationToken, bool isNameSuspended)
+    private Caller(string? name, string? subject, string? account, IReadOnlyList<Membership> memberships, bool isOrganizationToken, bool isNameSuspended)
     {
         Name = name;
         Subject = subject;
+        Account = account;
         Memberships = memberships;
         IsOrganizationToken = isOrganizationToken;
         IsNameSuspended = isNameSuspended;
     }
 
-    public static Caller Anonymous { get; } = new(null, null, [], isOrganizationToken: false, isNameSuspended: false);
+    public static Caller Anonymous { get; } = new(null, null, null, [], isOrganizationToken: false, isNameSuspended: false);
 
     /// <summary>The user name in lower case, as Docker Hub keeps it; null when anonymous, or when the token names none.</summary>
     public string? Name { get; }
@@ -31,13 +35,16 @@ public sealed record Caller
     /// <summary>The token's <c>sub</c>: Docker Hub's id of the account.</summary>
     public string? Subject { get; }
 
-    /// <summary>Organizations beside those of the policy's own lists.</summary>
+    /// <summary>The same id as a member list and the policy's document write it.</summary>
+    public string? Account { get; }
+
+    /// <summary>What is said of the caller beside the policy's own lists.</summary>
     public IReadOnlyList<Membership> Memberships { get; }
 
     /// <summary>Known to have signed in with an organization access token, whatever the account is called.</summary>
     public bool IsOrganizationToken { get; }
 
-    /// <summary>The name belonged to another account when the policy was written, so what the policy grants to the name is not for this caller.</summary>
+    /// <summary>The name stands for another account, so what the policy grants to the name is not for this caller.</summary>
     public bool IsNameSuspended { get; }
 
     public bool IsAnonymous => Subject is null;
@@ -50,14 +57,29 @@ public sealed record Caller
     {
         ArgumentException.ThrowIfNullOrEmpty(subject);
         var known = string.IsNullOrEmpty(name) ? null : name.ToLowerInvariant();
-        return new(known, subject, memberships ?? [], isOrganizationToken: false, isNameSuspended: false);
+        return new(known, subject, AccountOf(subject), memberships ?? [], isOrganizationToken: false, isNameSuspended: false);
     }
 
-    /// <summary>The same caller, who also belongs to these.</summary>
+    /// <summary>Docker Hub's id in lower case, without dashes.</summary>
+    public static string AccountOf(string subject) => subject.Replace("-", "", StringComparison.Ordinal).ToLowerInvariant();
+
+    /// <summary>Whether a member list of the organization was read that does not name the caller.</summary>
+    public bool IsAbsentFrom(string organization)
+    {
+        foreach (var membership in Memberships)
+        {
+            if (membership.Role == OrganizationRole.None && membership.Organization == organization)
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>The same caller, of whom this is said too.</summary>
     public Caller With(IReadOnlyList<Membership> further) =>
-        further.Count == 0 ? this : new(Name, Subject, [.. Memberships, .. further], IsOrganizationToken, IsNameSuspended);
+        further.Count == 0 ? this : new(Name, Subject, Account, [.. Memberships, .. further], IsOrganizationToken, IsNameSuspended);
 
-    public Caller AsOrganizationToken() => new(Name, Subject, Memberships, isOrganizationToken: true, IsNameSuspended);
+    public Caller AsOrganizationToken() => new(Name, Subject, Account, Memberships, isOrganizationToken: true, IsNameSuspended);
 
-    public Caller WithNameSuspended() => new(Name, Subject, Memberships, IsOrganizationToken, isNameSuspended: true);
+    public Caller WithNameSuspended() => new(Name, Subject, Account, Memberships, IsOrganizationToken, isNameSuspended: true);
 }

@@ -8,7 +8,9 @@ namespace ImageAccess.Core.Policies;
 /// </summary>
 public sealed class Permit
 {
-    internal Permit(RepositoryName repository) => Repository = repository;
+    private readonly Blocks _blocks;
+
+    internal Permit(RepositoryName repository, Blocks blocks) => (Repository, _blocks) = (repository, blocks);
 
     public RepositoryName Repository { get; }
 
@@ -34,5 +36,24 @@ public sealed class Permit
     {
         if (!Repository.Equals(repository))
             throw new InvalidOperationException($"A permit for {Repository} was shown for {repository}.");
+    }
+
+    /// <summary>Throws where the digest is blocked that the repository's content turns out to have.</summary>
+    /// <exception cref="BlockedException">It is blocked.</exception>
+    public void Demand(Digest digest)
+    {
+        if (_blocks.Hold(Repository, digest))
+            throw new BlockedException(digest);
+    }
+
+    /// <summary>Whether a digest is blocked that the repository's content may have: then its manifests must be read.</summary>
+    public bool HasBlockedDigests => _blocks.HaveDigests;
+
+    /// <summary>Throws where a manifest names a blocked digest: what it names belongs to the image.</summary>
+    /// <exception cref="BlockedException">It does.</exception>
+    public void DemandNamed(ReadOnlySpan<byte> manifest)
+    {
+        if (_blocks.FindNamed(Repository, manifest) is { } digest)
+            throw new BlockedException(digest);
     }
 }

@@ -45,7 +45,7 @@ public static class PolicyCompiler
         }
         catch (JsonException exception)
         {
-            found.Add(new PolicyProblem("", $"line {exception.LineNumber + 1}, column {exception.BytePositionInLine + 1}: not valid JSON"));
+            found.Add(new PolicyProblem("", JsonMistake.Describe(WithoutMark(utf8).Span, exception)));
         }
         catch (DecoderFallbackException)
         {
@@ -72,9 +72,13 @@ public static class PolicyCompiler
 
     private sealed class Reader(List<PolicyProblem> problems)
     {
+        private readonly Dictionary<string, (string Account, string Path)> _accounts = new(StringComparer.Ordinal);
+
         public PolicyDocument ReadDocument(Node node)
         {
-            var members = Members(node, "defaultOrganization", "callers", "organizations");
+            var members = Members(node, "defaultOrganization", "company", "callers", "organizations");
+            if (node.Value.ValueKind == JsonValueKind.Object && !node.Value.EnumerateObject().Any())
+                Report(node.Path, "is empty: to switch image access off on purpose, write { \"organizations\": [] }");
             var organizations = Items(members, "organizations").Select(ReadOrganization).ToList();
             ReportSharedNames(organizations);
 
@@ -85,8 +89,10 @@ public static class PolicyCompiler
             return new PolicyDocument
             {
                 DefaultOrganization = defaultOrganization,
+                Company = Flag(members, "company"),
                 Callers = members.TryGetValue("callers", out var callers) ? ReadCallers(callers) : new CallersDocument(),
                 Organizations = organizations,
+                Accounts = [.. _accounts.Select(named => new NamedAccount(named.Key, named.Value.Account))],
             };
         }
 
@@ -112,12 +118,13 @@ public static class PolicyCompiler
 
         private CallersDocument ReadCallers(Node node)
         {
-            var members = Members(node, "anonymous", "outsiders", "organizationTokens");
+            var members = Members(node, "anonymous", "outsiders", "organizationTokens", "owners");
             return new CallersDocument
             {
                 DenyAnonymous = Choice(members, "anonymous", "member", "deny") == "deny",
                 DenyOutsiders = Choice(members, "outsiders", "member", "deny") == "deny",
                 DenyOrganizationTokens = Choice(members, "organizationTokens", "deny", "member") == "deny",
+                JudgeOwners = Choice(members, "owners", "exempt", "judged") == "judged",
             };
         }
 
@@ -130,13 +137,15 @@ public static class PolicyCompiler
             var allow = members.TryGetValue("allow", out var switches)
                 ? Members(switches, "official", "verifiedPublisher", "community")
                 : [];
+            var owners = People(members, "owners", "name", "account", "external");
 
             return new OrganizationDocument
             {
                 Name = Name(members, "name") ?? "",
                 Namespaces = Names(members, "namespaces"),
-                Owners = People(members, "owners"),
-                Members = People(members, "members"),
+                Owners = [.. owners.Select(owner => owner.Name)],
+                ExternalOwners = [.. owners.Where(owner => owner.IsExternal).Select(owner => owner.Name)],
+                Members = [.. People(members, "members", "name", "account").Select(member => member.Name)],
                 Enabled = Flag(members, "enabled"),
                 Observe = Choice(members, "mode", "enforce", "observe") == "observe",
                 ObserveUntil = Day(members, "observeUntil"),
@@ -169,13 +178,13 @@ public static class PolicyCompiler
                 return null;
             }
 
-            if (text.EndsWith("/*", StringComparison.Ordinal) && RepositoryName.IsComponent(text[..^2]))
+            if (text.EndsWith("/*", StringComparison.Ordinal) && AccountName.IsNamespace(text[..^2]))
             {
                 @namespace = text[..^2];
                 return null;
             }
 
-            if (RepositoryName.TryParse(text, out var repository))
+            if (RepositoryName.TryParse(text, out var repository) && AccountName.IsNamespace(repository.Namespace))
                 @namespace = repository.Namespace;
             else
                 Report(members["repository"].Path, "not a repository, as testcontainers/ryuk or testcontainers/*");
@@ -188,9 +197,48 @@ public static class PolicyCompiler
         private IReadOnlyList<string> Names(Dictionary<string, Node> members, string name) =>
             [.. Items(members, name).Select(NameOf).OfType<string>()];
 
-        /// <summary>User names; Docker Hub keeps them in lower case.</summary>
-        private IReadOnlyList<string> People(Dictionary<string, Node> members, string name) =>
-            [.. Items(members, name).Select(node => TextOf(node, 255)?.ToLowerInvariant()).OfType<string>()];
+        /// <summary>User names, each by itself or as an object with its account; Docker Hub keeps them in lower case.</summary>
+        private List<Person> People(Dictionary<string, Node> members, string name, params string[] known) =>
+            [.. Items(members, name).Select(node => PersonOf(node, known)).OfType<Person>()];
+
+        private Person? PersonOf(Node node, string[] known)
+        {
+            if (node.Value.ValueKind != JsonValueKind.Object)
+                return UserNameOf(node) is { } name ? new Person(name, IsExternal: false) : null;
+            var members = Members(node, known);
+            var username = members.TryGetValue("name", out var named) ? UserNameOf(named) : null;
+            if (named.Path is null)
+                Report(node.Path, "needs the user's name");
+            if (members.TryGetValue("account", out var written) && AccountOf(written) is { } account && username is not null)
+                Remember(username, account, written.Path);
+            var isExternal = Flag(members, "external");
+            return username is null ? null : new Person(username, isExternal);
+        }
+
+        private void Remember(string username, string account, string path)
+        {
+            if (!_accounts.TryAdd(username, (account, path)) && _accounts[username] is var (other, place) && other != account)
+                Report(path, $"{username} has another account at {place}");
+        }
+
+        private string? UserNameOf(Node node)
+        {
+            var text = TextOf(node, AccountName.MaximumLength);
+            if (text is null || AccountName.IsUser(text.ToLowerInvariant()))
+                return text?.ToLowerInvariant();
+            Report(node.Path, $"'{text}' is not a Docker Hub user name: {AccountName.UserRule}");
+            return null;
+        }
+
+        /// <summary>Docker Hub's id of an account, as its member lists write it (bare) or as its tokens do (with dashes).</summary>
+        private string? AccountOf(Node node)
+        {
+            var text = TextOrNull(node.Value);
+            if (Guid.TryParseExact(text, "N", out var id) || Guid.TryParseExact(text, "D", out id))
+                return id.ToString("N");
+            Report(node.Path, "must be Docker Hub's id of the account: 32 hexadecimal digits, as the log and the audit trail show it");
+            return null;
+        }
 
         private string? NameOf(Node node)
         {
@@ -199,10 +247,10 @@ public static class PolicyCompiler
                 return null;
             if (text == RepositoryName.Library)
                 Report(node.Path, "library is the namespace of the official images and belongs to no organization");
-            else if (RepositoryName.IsComponent(text))
+            else if (AccountName.IsNamespace(text))
                 return text;
             else
-                Report(node.Path, "not a Docker Hub namespace: lower-case letters and digits, with - _ . between them");
+                Report(node.Path, $"not a Docker Hub namespace: {AccountName.NamespaceRule}");
             return null;
         }
 
@@ -312,5 +360,7 @@ public static class PolicyCompiler
         }
 
         private void Report(string path, string message) => problems.Add(new PolicyProblem(path, message));
+
+        private sealed record Person(string Name, bool IsExternal);
     }
 }

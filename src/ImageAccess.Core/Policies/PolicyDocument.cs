@@ -7,12 +7,23 @@ public sealed record PolicyDocument
 {
     public string? DefaultOrganization { get; init; }
 
+    /// <summary>The organizations are one company: the images of each are organization images for everybody.</summary>
+    public bool Company { get; init; }
+
     public CallersDocument Callers { get; init; } = new();
 
     public IReadOnlyList<OrganizationDocument> Organizations { get; init; } = [];
+
+    /// <summary>Whose account is written beside a name of the organizations' lists.</summary>
+    public IReadOnlyList<NamedAccount> Accounts { get; init; } = [];
 }
 
-/// <summary>How callers are treated who belong to no organization. True is <c>"deny"</c>.</summary>
+/// <summary>That a user name stands for this account of Docker Hub and for no other.</summary>
+/// <param name="Name">The user name, in lower case.</param>
+/// <param name="Account">Docker Hub's id: 32 hexadecimal digits in lower case.</param>
+public sealed record NamedAccount(string Name, string Account);
+
+/// <summary>How callers are treated in every organization. True is <c>"deny"</c> or <c>"judged"</c>.</summary>
 public sealed record CallersDocument
 {
     public bool DenyAnonymous { get; init; }
@@ -20,6 +31,9 @@ public sealed record CallersDocument
     public bool DenyOutsiders { get; init; }
 
     public bool DenyOrganizationTokens { get; init; } = true;
+
+    /// <summary>Owners are judged as members are; no one is exempt.</summary>
+    public bool JudgeOwners { get; init; }
 }
 
 public sealed record OrganizationDocument
@@ -30,6 +44,9 @@ public sealed record OrganizationDocument
     public IReadOnlyList<string> Namespaces { get; init; } = [];
 
     public IReadOnlyList<string> Owners { get; init; } = [];
+
+    /// <summary>Those of the owners who need not be on the organization's member list.</summary>
+    public IReadOnlyList<string> ExternalOwners { get; init; } = [];
 
     public IReadOnlyList<string> Members { get; init; } = [];
 

@@ -8,23 +8,25 @@ public static class PolicyEngine
 {
     /// <param name="policy">One snapshot, the same for the whole request.</param>
     /// <param name="caller">Who asks.</param>
-    /// <param name="repository">What for; reading and writing are judged alike.</param>
+    /// <param name="asked">What for; reading and writing are judged alike.</param>
     /// <param name="publisher">
     /// What is known about the repository's namespace. Begin with <see cref="PublisherFacts.NotAsked"/>:
     /// <see cref="AccessDecision.NeedsPublisher"/> tells whether a rule needs more.
     /// </param>
     /// <param name="today">The day in UTC, for what expires.</param>
-    public static AccessDecision Decide(Policy policy, Caller caller, RepositoryName repository, PublisherFacts publisher, DateOnly today)
+    public static AccessDecision Decide(Policy policy, Caller caller, Asked asked, PublisherFacts publisher, DateOnly today)
     {
+        var repository = asked.Repository;
+        if (policy.Blocks.Find(asked) is { } block)
+            return DenyBlocked(policy, caller, block);
         if (!policy.IsEnabled)
-            return Conclude(AccessOutcome.Allow, Allow(PolicyRule.Off, RepositoryClassification.Unknown), repository, []);
+            return Conclude(policy, AccessOutcome.Allow, Allow(PolicyRule.Off, RepositoryClassification.Unknown), repository, []);
 
         var own = OwnRuns(policy, caller);
-        IReadOnlyList<string> judgedUnder = own.Count > 0 ? own.ConvertAll(run => run.Organization.Name) : [policy.DefaultOrganization!.Name];
+        var judgedUnder = NamesOf(own, policy);
         if (JudgeCaller(policy, caller, isMember: own.Count > 0) is { } refusal)
         {
-            var enforced = policy.Organizations.Any(o => o.Enabled && !o.Observes(today));
-            return Conclude(enforced ? AccessOutcome.Deny : AccessOutcome.Observe, refusal, repository, judgedUnder);
+            return Conclude(policy, policy.Enforces(today) ? AccessOutcome.Deny : AccessOutcome.Observe, refusal, repository, judgedUnder);
         }
 
         // An image that belongs to no organization has the same category in every run, so the first of several denials is enough.
@@ -41,13 +43,32 @@ public static class PolicyEngine
         }
 
         if (denied is not null)
-            return Conclude(AccessOutcome.Deny, denied, repository, judgedUnder);
+            return Conclude(policy, AccessOutcome.Deny, denied, repository, judgedUnder);
         if (observed is not null)
-            return Conclude(AccessOutcome.Observe, observed, repository, judgedUnder);
+            return Conclude(policy, AccessOutcome.Observe, observed, repository, judgedUnder);
         return allowed is not null
-            ? Conclude(AccessOutcome.Allow, allowed, repository, judgedUnder)
-            : Conclude(AccessOutcome.Deny, CannotTell(repository, publisher, null), repository, judgedUnder);
+            ? Conclude(policy, AccessOutcome.Allow, allowed, repository, judgedUnder)
+            : Conclude(policy, AccessOutcome.Deny, CannotTell(repository, publisher, null), repository, judgedUnder);
     }
+
+    /// <summary>Denies without a judgement: who asks, or what holds, could not be found out.</summary>
+    /// <param name="policy">What the denial stands for.</param>
+    /// <param name="cause">Why, in words that a user understands.</param>
+    public static AccessDecision DenyUndecided(Policy policy, string cause) =>
+        new(AccessOutcome.Deny, PolicyRule.Unknown, $"image access unavailable: {cause}", RepositoryClassification.Unknown, null)
+        {
+            Help = policy.DefaultOrganization?.Help,
+            Organizations = NamesOf([], policy),
+        };
+
+    /// <summary>Denies whoever asks, also where image access is off or no organization is known.</summary>
+    private static AccessDecision DenyBlocked(Policy policy, Caller caller, Block block) => new(
+        AccessOutcome.Deny, PolicyRule.Block, $"image access denied: {block.Pattern} is blocked", RepositoryClassification.Unknown, null)
+    {
+        Block = block,
+        Help = policy.DefaultOrganization?.Help,
+        Organizations = NamesOf(OwnRuns(policy, caller), policy),
+    };
 
     /// <summary>Applies the rules that look only at the caller; null when none of them denies.</summary>
     private static Verdict? JudgeCaller(Policy policy, Caller caller, bool isMember)
@@ -82,9 +103,10 @@ public static class PolicyEngine
         var classification = RepositoryClassifier.Classify(repository, run.Namespaces, publisher);
         if (!organization.Enabled)
             return Allow(PolicyRule.Off, classification);
-        if (run.Role == OrganizationRole.Owner)
+        if (run.IsExempt)
             return Allow(PolicyRule.Owner, classification);
-        if (organization.Approves(repository, today))
+        var approvedThrough = organization.ApprovedThrough(repository);
+        if (today <= approvedThrough)
             return Allow(PolicyRule.Allowlist, classification);
 
         switch (classification.Category)
@@ -101,15 +123,15 @@ public static class PolicyEngine
                 // Only the publisher's record tells these two categories apart, and both are allowed: the record is not needed.
                 return organization is { AllowsCommunity: true, AllowsVerifiedPublisher: true }
                     ? Allow(PolicyRule.Community, classification)
-                    : CannotTell(repository, publisher, organization);
+                    : CannotTell(repository, publisher, organization, approvedThrough);
         }
 
         Verdict Switch(bool allows, string rule, string kind) => allows
             ? Allow(rule, classification)
-            : Deny(rule, $"image access denied: {kind} images not allowed", organization, classification);
+            : Deny(rule, $"image access denied: {kind} images not allowed", organization, classification, approvedThrough);
     }
 
-    /// <summary>A run for each organization that the caller belongs to, each with the namespaces of all of them.</summary>
+    /// <summary>A run for each organization that the caller belongs to, each with the namespaces of all of them, or of the whole company.</summary>
     private static List<Run> OwnRuns(Policy policy, Caller caller)
     {
         var own = new List<Run>();
@@ -123,10 +145,10 @@ public static class PolicyEngine
             if (role == OrganizationRole.None && organization == account)
                 role = OrganizationRole.Member;
             if (role != OrganizationRole.None)
-                own.Add(new Run(organization, role, organization.Namespaces));
+                own.Add(new Run(organization, IsExempt(policy, role), policy.NamespacesFor(organization)));
         }
 
-        if (own.Count < 2)
+        if (own.Count < 2 || policy.Document.Company)
             return own;
         var all = new HashSet<string>();
         foreach (var run in own)
@@ -139,9 +161,17 @@ public static class PolicyEngine
     {
         var every = new List<Run>(policy.Organizations.Count);
         foreach (var organization in policy.Organizations)
-            every.Add(new Run(organization, OrganizationRole.Member, organization.Namespaces));
+            every.Add(new Run(organization, IsExempt: false, policy.NamespacesFor(organization)));
         return every;
     }
+
+    private static bool IsExempt(Policy policy, OrganizationRole role) =>
+        role == OrganizationRole.Owner && !policy.Document.Callers.JudgeOwners;
+
+    /// <summary>Whom the caller is judged under.</summary>
+    private static List<string> NamesOf(List<Run> own, Policy policy) => own.Count > 0
+        ? own.ConvertAll(run => run.Organization.Name)
+        : policy.DefaultOrganization is { } organization ? [organization.Name] : [];
 
     private static OrganizationPolicy? AccountOf(Policy policy, Caller caller) =>
         caller.Name is { } name ? policy.OrganizationAccounts.GetValueOrDefault(name) : null;
@@ -149,27 +179,33 @@ public static class PolicyEngine
     private static Verdict Allow(string rule, RepositoryClassification classification) =>
         new(true, rule, null, classification, null, NeedsPublisher: false);
 
-    private static Verdict Deny(string rule, string message, OrganizationPolicy? organization, RepositoryClassification? classification = null) =>
-        new(false, rule, message, classification ?? RepositoryClassification.Unknown, organization, NeedsPublisher: false);
+    private static Verdict Deny(
+        string rule, string message, OrganizationPolicy? organization, RepositoryClassification? classification = null, DateOnly? approvalEnded = null) =>
+        new(false, rule, message, classification ?? RepositoryClassification.Unknown, organization, NeedsPublisher: false) { ApprovalEnded = approvalEnded };
 
-    private static Verdict CannotTell(RepositoryName repository, PublisherFacts publisher, OrganizationPolicy? organization) => new(
+    private static Verdict CannotTell(
+        RepositoryName repository, PublisherFacts publisher, OrganizationPolicy? organization, DateOnly? approvalEnded = null) => new(
         false,
         PolicyRule.Unknown,
         $"image access unavailable: the publisher of {repository.Namespace} could not be verified, try again",
         RepositoryClassification.Unknown,
         organization,
-        NeedsPublisher: ReferenceEquals(publisher, PublisherFacts.NotAsked));
+        NeedsPublisher: ReferenceEquals(publisher, PublisherFacts.NotAsked))
+        {
+            ApprovalEnded = approvalEnded,
+        };
 
     private static AccessDecision Conclude(
-        AccessOutcome outcome, Verdict verdict, RepositoryName repository, IReadOnlyList<string> organizations) =>
-        new(outcome, verdict.Rule, verdict.Message, verdict.Classification, outcome == AccessOutcome.Deny ? null : new Permit(repository))
+        Policy policy, AccessOutcome outcome, Verdict verdict, RepositoryName repository, IReadOnlyList<string> organizations) =>
+        new(outcome, verdict.Rule, verdict.Message, verdict.Classification, outcome == AccessOutcome.Deny ? null : new Permit(repository, policy.Blocks))
         {
             Help = verdict.Organization?.Help,
+            ApprovalEnded = verdict.ApprovalEnded,
             Organizations = organizations,
             NeedsPublisher = verdict.NeedsPublisher,
         };
 
-    private sealed record Run(OrganizationPolicy Organization, OrganizationRole Role, IReadOnlySet<string> Namespaces);
+    private sealed record Run(OrganizationPolicy Organization, bool IsExempt, IReadOnlySet<string> Namespaces);
 
     private sealed record Verdict(
         bool Allows,
@@ -177,5 +213,9 @@ public static class PolicyEngine
         string? Message,
         RepositoryClassification Classification,
         OrganizationPolicy? Organization,
-        bool NeedsPublisher);
+        bool NeedsPublisher)
+    {
+        /// <inheritdoc cref="AccessDecision.ApprovalEnded"/>
+        public DateOnly? ApprovalEnded { get; init; }
+    }
 }

@@ -45,7 +45,7 @@ public sealed class PermitTests
     public void Requests_are_made_by_the_parser_alone()
     {
         var requests = Core.GetTypes().Where(type => type.IsAssignableTo(typeof(RegistryRequest))).ToList();
-        Assert.Equal(9, requests.Count);
+        Assert.Equal(10, requests.Count);
         Assert.All(requests, type => Assert.True(type.IsAbstract || type.IsSealed));
         Assert.All(requests.SelectMany(type => type.GetConstructors(Everything)), constructor =>
             Assert.True(constructor.IsAssembly || constructor.IsPrivate || constructor.IsFamilyAndAssembly));
@@ -68,7 +68,14 @@ public sealed class PermitTests
             from method in type.GetMethods(Everything)
             where method.ReturnType == typeof(AccessDecision) && (method.IsPublic || method.IsFamily)
             select $"{type.Name}.{method.Name}";
-        Assert.Equal(["PolicyEngine.Decide"], deciders);
+        Assert.Equal(["PolicyEngine.Decide", "PolicyEngine.DenyUndecided"], deciders);
+    }
+
+    [Fact]
+    public void What_could_not_be_decided_has_none()
+    {
+        var denial = PolicyEngine.DenyUndecided(Policy.Off, "try again");
+        Assert.Equal((AccessOutcome.Deny, "unknown", "image access unavailable: try again", null), (denial.Outcome, denial.Rule, denial.Message, denial.Permit));
     }
 
     [Fact]

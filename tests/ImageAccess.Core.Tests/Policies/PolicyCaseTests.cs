@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
 using ImageAccess.Core.Classification;
+using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Core.Tests.Policies;
@@ -32,16 +33,18 @@ public sealed partial class PolicyCaseTests
         Assert.True(cells.Length == 5, $"{file}:{line} has {cells.Length} columns and not 5");
         var policy = PolicyOf(file);
         var caller = CallerOf(cells[0]);
-        var repository = Names.Repository(cells[1]);
+        var asked = AskedOf(cells[1]);
+        var repository = asked.Repository;
         var today = DateOnly.ParseExact(cells[3], "yyyy-MM-dd", CultureInfo.InvariantCulture);
         var expected = Answer().Match(cells[4]);
         Assert.True(expected.Success, $"{file}:{line} has an answer that cannot be read: {cells[4]}");
 
-        var decision = PolicyEngine.Decide(policy, caller, repository, FactsOf(cells[2], repository.Namespace), today);
+        var decision = PolicyEngine.Decide(policy, caller, asked, FactsOf(cells[2], repository.Namespace), today);
 
         Assert.Equal(Written(expected), Written(decision, expected));
         Assert.Equal(decision.Outcome != AccessOutcome.Deny, decision.Permit is not null);
         Assert.Equal(decision.Outcome == AccessOutcome.Allow, decision.Message is null);
+        Assert.Equal(decision.Rule == PolicyRule.Block, decision.Block is not null);
         if (decision.Permit is not null)
             Assert.Equal(repository, decision.Permit.Repository);
     }
@@ -72,11 +75,23 @@ public sealed partial class PolicyCaseTests
     private static Policy PolicyOf(string file)
     {
         var lines = File.ReadAllLines(Path.Combine(Folder, file));
-        var document = lines.TakeWhile(line => line != "---").Where(line => !line.StartsWith('#'));
+        var written = lines.TakeWhile(line => line != "---").Where(line => !line.StartsWith('#')).ToLookup(line => line.StartsWith("block ", StringComparison.Ordinal));
+        var document = written[false];
         var compiled = PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(string.Join('\n', document)), out var policy, out var problems);
         Assert.True(compiled, $"{file}: {string.Join("; ", problems)}");
-        return policy!;
+        return policy!.With(new Blocks([.. written[true].Select((line, index) => BlockOf(index + 1, line["block ".Length..]))]));
     }
+
+    private static Block BlockOf(long id, string pattern)
+    {
+        Assert.True(BlockPattern.TryParse(pattern, out var parsed, out var problem), $"{pattern} {problem}");
+        return new Block(id, parsed, "a test", "alice", DateTimeOffset.UnixEpoch);
+    }
+
+    private static Asked AskedOf(string cell) =>
+        ImageName.TryParse(cell, out var image, out _) && image.Repository is { } repository
+            ? new Asked(repository, image.Tag, image.Digest)
+            : Names.Repository(cell);
 
     private static Caller CallerOf(string cell)
     {
@@ -98,7 +113,8 @@ public sealed partial class PolicyCaseTests
     {
         ["owner", var organization] => new Membership(organization, OrganizationRole.Owner),
         ["member", var organization] => new Membership(organization, OrganizationRole.Member),
-        _ => throw new FormatException($"neither 'member of X' nor 'owner of X': {text}"),
+        [_] when text.Split("absent from ") is ["", var organization] => new Membership(organization, OrganizationRole.None),
+        _ => throw new FormatException($"none of 'member of X', 'owner of X', 'absent from X': {text}"),
     };
 
     private static PublisherFacts FactsOf(string cell, string @namespace) => cell switch
@@ -118,6 +134,7 @@ public sealed partial class PolicyCaseTests
         expected.Groups["outcome"].Value,
         expected.Groups["rule"].Value,
         expected.Groups["message"].Value,
+        expected.Groups["ended"].Value,
         expected.Groups["help"].Value,
         expected.Groups["category"].Value,
         expected.Groups["organizations"].Value,
@@ -128,17 +145,20 @@ public sealed partial class PolicyCaseTests
         decision.Outcome.ToWireName(),
         decision.Rule,
         decision.Message,
+        decision.ApprovalEnded?.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
         decision.Help,
         expected.Groups["category"].Success ? decision.Classification.Category.ToWireName() : null,
         expected.Groups["organizations"].Success ? string.Join(", ", decision.Organizations) : null,
         decision.NeedsPublisher);
 
     private static string Written(
-        string outcome, string rule, string? message, string? help, string? category, string? organizations, bool waits)
+        string outcome, string rule, string? message, string? ended, string? help, string? category, string? organizations, bool waits)
     {
         var text = new StringBuilder($"{outcome} {rule}");
         if (!string.IsNullOrEmpty(message))
             text.Append(CultureInfo.InvariantCulture, $" \"{message}\"");
+        if (!string.IsNullOrEmpty(ended))
+            text.Append(CultureInfo.InvariantCulture, $" approval ended {ended}");
         if (!string.IsNullOrEmpty(help))
             text.Append(CultureInfo.InvariantCulture, $" help \"{help}\"");
         if (!string.IsNullOrEmpty(category))
@@ -149,7 +169,7 @@ public sealed partial class PolicyCaseTests
     }
 
     [GeneratedRegex(
-        """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( help "(?<help>[^"]+)")?"""
+        """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( approval ended (?<ended>[0-9-]+))?( help "(?<help>[^"]+)")?"""
         + """( as (?<category>[a-z-]+))?( under (?<organizations>[a-z0-9]+(, [a-z0-9]+)*))?(?<waits> waits)?\z""",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Answer();

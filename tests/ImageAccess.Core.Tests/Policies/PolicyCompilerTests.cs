@@ -15,11 +15,12 @@ public sealed class PolicyCompilerTests
             {
               // who is named in messages
               "defaultOrganization": "beta",
-              "callers": { "anonymous": "deny", "outsiders": "deny", "organizationTokens": "member" },
+              "company": true,
+              "callers": { "anonymous": "deny", "outsiders": "deny", "organizationTokens": "member", "owners": "judged" },
               "organizations": [ {
                   "name": "acme",
                   "namespaces": [ "acme", "acme-labs" ],
-                  "owners": [ "alice", "Carol" ],
+                  "owners": [ "alice", { "name": "Carol", "external": true }, { "name": "erin", "external": false } ],
                   "members": [ "Bob" ],
                   "enabled": true,
                   "mode": "observe",
@@ -38,11 +39,13 @@ public sealed class PolicyCompilerTests
             """).Document;
 
         Assert.Equal("beta", document.DefaultOrganization);
-        Assert.Equal(new CallersDocument { DenyAnonymous = true, DenyOutsiders = true, DenyOrganizationTokens = false }, document.Callers);
+        Assert.True(document.Company);
+        Assert.Equal(new CallersDocument { DenyAnonymous = true, DenyOutsiders = true, DenyOrganizationTokens = false, JudgeOwners = true }, document.Callers);
         var acme = document.Organizations[0];
         Assert.Equal(("acme", true, true, new DateOnly(2027, 1, 31)), (acme.Name, acme.Enabled, acme.Observe, acme.ObserveUntil));
         Assert.Equal(["acme", "acme-labs"], acme.Namespaces);
-        Assert.Equal(["alice", "carol"], acme.Owners);
+        Assert.Equal(["alice", "carol", "erin"], acme.Owners);
+        Assert.Equal(["carol"], acme.ExternalOwners);
         Assert.Equal(["bob"], acme.Members);
         Assert.Equal((true, true, true), (acme.AllowOfficial, acme.AllowVerifiedPublisher, acme.AllowCommunity));
         Assert.Equal("ask in #platform", acme.Help);
@@ -66,13 +69,15 @@ public sealed class PolicyCompilerTests
         var policy = Compiled("""{ "organizations": [ { "name": "acme" }, { "name": "beta" } ] }""");
 
         Assert.Null(policy.Document.DefaultOrganization);
+        Assert.False(policy.Document.Company);
         Assert.Equal(
-            new CallersDocument { DenyAnonymous = false, DenyOutsiders = false, DenyOrganizationTokens = true }, policy.Document.Callers);
+            new CallersDocument { DenyAnonymous = false, DenyOutsiders = false, DenyOrganizationTokens = true, JudgeOwners = false }, policy.Document.Callers);
         var acme = policy.Document.Organizations[0];
         Assert.Equal((false, false, null), (acme.Enabled, acme.Observe, acme.ObserveUntil));
         Assert.Equal((false, false, false), (acme.AllowOfficial, acme.AllowVerifiedPublisher, acme.AllowCommunity));
         Assert.Equal([], acme.Namespaces);
         Assert.Equal([], acme.Owners);
+        Assert.Equal([], acme.ExternalOwners);
         Assert.Equal([], acme.Members);
         Assert.Equal([], acme.Allowlist);
         Assert.Null(acme.Help);
@@ -83,10 +88,9 @@ public sealed class PolicyCompilerTests
     }
 
     [Theory]
-    [InlineData("{}")]
     [InlineData("""{ "organizations": [] }""")]
     [InlineData("""{ "callers": {} }""")]
-    [InlineData("// nothing yet\n{}\n")]
+    [InlineData("// nothing yet\n{ \"organizations\": [] }\n")]
     public void A_document_without_organizations_is_off(string json)
     {
         var policy = Compiled(json);
@@ -127,30 +131,42 @@ public sealed class PolicyCompilerTests
     [Fact]
     public void The_version_names_the_bytes()
     {
-        var bytes = "{ }"u8.ToArray();
+        var bytes = """{ "organizations": [ ] }"""u8.ToArray();
         Assert.True(PolicyCompiler.TryCompile(bytes, out var policy, out _));
         Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes))[..12], policy.Version);
-        Assert.NotEqual(policy.Version, Compiled("{}").Version);
+        Assert.NotEqual(policy.Version, Compiled("""{ "organizations": [] }""").Version);
         Assert.Equal("none", Policy.Off.Version);
     }
 
     [Fact]
     public void A_byte_order_mark_is_no_fault()
     {
-        Assert.True(PolicyCompiler.TryCompile((byte[])[0xEF, 0xBB, 0xBF, .. "{}"u8], out _, out var problems));
+        Assert.True(PolicyCompiler.TryCompile((byte[])[0xEF, 0xBB, 0xBF, .. """{ "organizations": [] }"""u8], out _, out var problems));
         Assert.Empty(problems);
     }
 
     /// <summary>A document that cannot be read at all has one problem, and its place.</summary>
     [Theory]
-    [InlineData("", "line 1, column 1: not valid JSON")]
-    [InlineData("  ", "line 1, column 3: not valid JSON")]
-    [InlineData("// only a comment", "line 1, column 18: not valid JSON")]
-    [InlineData("{", "line 1, column 2: not valid JSON")]
-    [InlineData("{} {}", "line 1, column 4: not valid JSON")]
-    [InlineData("{\n  \"callers\": {\n    'anonymous': 1\n} }", "line 3, column 5: not valid JSON")]
-    [InlineData("{ \"organizations\": [ { \"name\": \"acme\" \"enabled\": true } ] }", "line 1, column 39: not valid JSON")]
-    [InlineData("{ \"organizations\": [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]] }", "line 1, column 35: not valid JSON")] // deeper than 16
+    [InlineData("", "line 1, column 1: not valid JSON: the document is empty; an object { … } is expected")]
+    [InlineData("  ", "line 1, column 3: not valid JSON: the document is empty; an object { … } is expected")]
+    [InlineData("// only a comment", "line 1, column 18: not valid JSON: the document is empty; an object { … } is expected")]
+    [InlineData("{", "line 1, column 2: not valid JSON: the document ends here; a closing } or ] is expected")]
+    [InlineData("{} {}", "line 1, column 4: not valid JSON: the document is complete before this; nothing more is expected")]
+    [InlineData("{ organizations: [] }", "line 1, column 3: not valid JSON: a name in double quotes is expected")]
+    [InlineData("{ \"organizations\" [] }", "line 1, column 19: not valid JSON: a colon is expected between a name and its value")]
+    [InlineData("{ \"héèp\": \"ü\" \"x\": 1 }", "line 1, column 15: not valid JSON: a comma is expected, or a closing } or ]")] // characters, not bytes
+    [InlineData("{ \"organizations\": [ }", "line 1, column 22: not valid JSON: a value is expected: a text in double quotes, true, false, a list [ … ] or an object { … }")]
+    [InlineData("{ \"organizations\": [] ]", "line 1, column 23: not valid JSON: another bracket is open here; its own closing } or ] is expected")]
+    [InlineData("{ \"organizations\": yes }", "line 1, column 20: not valid JSON: a value is expected: a text in double quotes, true, false, a list [ … ] or an object { … }")]
+    [InlineData("{ \"defaultOrganization\": \"acme\n\" }", "line 1, column 31: not valid JSON: a text ends on its own line; a closing \" is expected before this")]
+    [InlineData("{ \"defaultOrganization\": \"acme", "line 1, column 31: not valid JSON: the document ends here; a closing \" is expected")]
+    [InlineData("{ \"defaultOrganization\": \"a\\cme\" }", "line 1, column 29: not valid JSON: after \\ one of \" \\ / b f n r t u is expected")]
+    [InlineData("{ /* not closed", "line 1, column 3: not valid JSON: a comment that begins with /* is expected to end with */")]
+    [InlineData("{\n  \"callers\": {\n    'anonymous': 1\n} }", "line 3, column 5: not valid JSON: a name in double quotes is expected")]
+    [InlineData("{ \"organizations\": [ { \"name\": \"acme\" \"enabled\": true } ] }", "line 1, column 39: not valid JSON: a comma is expected, or a closing } or ]")]
+    [InlineData("{ \"organizations\": [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]] }", "line 1, column 35: not valid JSON: this is nested too deep; nothing here needs so many brackets")] // deeper than 16
+    [InlineData("{}", "is empty: to switch image access off on purpose, write { \"organizations\": [] }")]
+    [InlineData(" { // nothing yet\n } ", "is empty: to switch image access off on purpose, write { \"organizations\": [] }")]
     [InlineData("[]", "must be an object")]
     [InlineData("null", "must be an object")]
     [InlineData("\"acme\"", "must be an object")]
@@ -166,22 +182,31 @@ public sealed class PolicyCompilerTests
 
     /// <summary>The place and the text of every problem; organization members are written as they stand in acme's object.</summary>
     [Theory]
-    [InlineData("""{ "organisations": [] }""", "organisations: unknown member; known here: defaultOrganization, callers, organizations")]
-    [InlineData("""{ "Organizations": [] }""", "Organizations: unknown member; known here: defaultOrganization, callers, organizations")]
+    [InlineData("""{ "organisations": [] }""", "organisations: unknown member; known here: defaultOrganization, company, callers, organizations")]
+    [InlineData("""{ "Organizations": [] }""", "Organizations: unknown member; known here: defaultOrganization, company, callers, organizations")]
+    [InlineData("""{ "company": "acme" }""", "company: must be true or false")]
+    [InlineData("""{ "company": null }""", "company: must be true or false")]
+    [InlineData("""{ "company": [ "acme", "beta" ] }""", "company: must be true or false")]
+    [InlineData("""{ "company": true, "company": false }""", "company: comes twice")]
+    [InlineData("""{ "organizations": [ { "name": "acme", "company": true } ] }""", "organizations[0].company: unknown member; known here: name, namespaces, owners, members, enabled, mode, observeUntil, allow, allowlist, help")]
     [InlineData("""{ "callers": {}, "callers": {} }""", "callers: comes twice")]
     [InlineData("""{ "callers": [] }""", "callers: must be an object")]
     [InlineData("""{ "callers": { "anonymous": "allow" } }""", "callers.anonymous: must be \"member\" or \"deny\"")]
     [InlineData("""{ "callers": { "outsiders": true } }""", "callers.outsiders: must be \"member\" or \"deny\"")]
     [InlineData("""{ "callers": { "organizationTokens": null } }""", "callers.organizationTokens: must be \"deny\" or \"member\"")]
     [InlineData("""{ "callers": { "anonymous": "Deny" } }""", "callers.anonymous: must be \"member\" or \"deny\"")]
-    [InlineData("""{ "callers": { "robots": "deny" } }""", "callers.robots: unknown member; known here: anonymous, outsiders, organizationTokens")]
+    [InlineData("""{ "callers": { "robots": "deny" } }""", "callers.robots: unknown member; known here: anonymous, outsiders, organizationTokens, owners")]
+    [InlineData("""{ "callers": { "owners": "member" } }""", "callers.owners: must be \"exempt\" or \"judged\"")]
+    [InlineData("""{ "callers": { "owners": [ "alice" ] } }""", "callers.owners: must be \"exempt\" or \"judged\"")]
+    [InlineData("""{ "callers": { "owners": "Judged" } }""", "callers.owners: must be \"exempt\" or \"judged\"")]
+    [InlineData("""{ "organizations": [ { "name": "acme", "owners": "judged" } ] }""", "organizations[0].owners: must be a list")]
     [InlineData("""{ "organizations": {} }""", "organizations: must be a list")]
     [InlineData("""{ "organizations": [ "acme" ] }""", "organizations[0]: must be an object")]
     [InlineData("""{ "organizations": [ {} ] }""", "organizations[0]: an organization needs a name")]
     [InlineData("""{ "organizations": [ { "name": 5 } ] }""", "organizations[0].name: must be a text")]
     [InlineData("""{ "organizations": [ { "name": "" } ] }""", "organizations[0].name: must have 1 to 255 characters")]
-    [InlineData("""{ "organizations": [ { "name": "Acme" } ] }""", "organizations[0].name: not a Docker Hub namespace: lower-case letters and digits, with - _ . between them")]
-    [InlineData("""{ "organizations": [ { "name": "acme/app" } ] }""", "organizations[0].name: not a Docker Hub namespace: lower-case letters and digits, with - _ . between them")]
+    [InlineData("""{ "organizations": [ { "name": "Acme" } ] }""", "organizations[0].name: not a Docker Hub namespace: lower-case letters and digits, with - _ between them")]
+    [InlineData("""{ "organizations": [ { "name": "acme/app" } ] }""", "organizations[0].name: not a Docker Hub namespace: lower-case letters and digits, with - _ between them")]
     [InlineData("""{ "organizations": [ { "name": "library" } ] }""", "organizations[0].name: library is the namespace of the official images and belongs to no organization")]
     [InlineData("""{ "defaultOrganization": "beta", "organizations": [ { "name": "acme" } ] }""", "defaultOrganization: no organization is named beta")]
     [InlineData("""{ "defaultOrganization": "acmelabs", "organizations": [ { "name": "acme", "namespaces": [ "acmelabs" ] } ] }""", "defaultOrganization: no organization is named acmelabs")]
@@ -205,10 +230,15 @@ public sealed class PolicyCompilerTests
     [InlineData("\"namespaces\": \"acme\"", "namespaces: must be a list")]
     [InlineData("\"namespaces\": [ 1 ]", "namespaces[0]: must be a text")]
     [InlineData("\"namespaces\": [ \"acme\", \"library\" ]", "namespaces[1]: library is the namespace of the official images and belongs to no organization")]
-    [InlineData("\"namespaces\": [ \"acme/*\" ]", "namespaces[0]: not a Docker Hub namespace: lower-case letters and digits, with - _ . between them")]
+    [InlineData("\"namespaces\": [ \"acme/*\" ]", "namespaces[0]: not a Docker Hub namespace: lower-case letters and digits, with - _ between them")]
     [InlineData("\"owners\": \"alice\"", "owners: must be a list")]
     [InlineData("\"owners\": [ \"\" ]", "owners[0]: must have 1 to 255 characters")]
     [InlineData("\"members\": [ \"bob\", null ]", "members[1]: must be a text")]
+    [InlineData("\"owners\": [ { \"name\": \"alice\", \"external\": \"yes\" } ]", "owners[0].external: must be true or false")]
+    [InlineData("\"owners\": [ { \"name\": \"alice\", \"external\": null } ]", "owners[0].external: must be true or false")]
+    [InlineData("\"owners\": [ { \"name\": \"alice\", \"External\": true } ]", "owners[0].External: unknown member; known here: name, account, external")]
+    [InlineData("\"owners\": [ { \"external\": true } ]", "owners[0]: needs the user's name")]
+    [InlineData("\"members\": [ { \"name\": \"bob\", \"external\": true } ]", "members[0].external: unknown member; known here: name, account")]
     [InlineData("\"allow\": true", "allow: must be an object")]
     [InlineData("\"allow\": { \"official\": \"yes\" }", "allow.official: must be true or false")]
     [InlineData("\"allow\": { \"verified\": true }", "allow.verified: unknown member; known here: official, verifiedPublisher, community")]
@@ -233,6 +263,77 @@ public sealed class PolicyCompilerTests
     [InlineData("\"mode\": \"\\ud800\"", "mode: must be \"enforce\" or \"observe\"")]
     public void A_problem_of_an_organization_has_its_place(string members, string problem) => Assert.Equal(
         [$"organizations[0].{problem}"], Problems($$"""{ "organizations": [ { "name": "acme", {{members}} } ] }"""));
+
+    [Theory]
+    [InlineData("bob@example.com")]
+    [InlineData("Bob Smith")]
+    [InlineData("müller")]
+    [InlineData("bob.smith")]
+    [InlineData("acme/bob")]
+    [InlineData("-bob")]
+    public void What_is_no_user_name_is_refused_and_named(string name)
+    {
+        const string Rule = "is not a Docker Hub user name: lower-case letters, digits, - and _; an e-mail address or a person's name is none";
+        Assert.Equal(
+            [$"organizations[0].owners[0]: '{name}' {Rule}", $"organizations[0].members[1].name: '{name}' {Rule}"],
+            Problems($$"""{ "organizations": [ { "name": "acme", "owners": [ "{{name}}" ], "members": [ "bob", { "name": "{{name}}" } ] } ] }"""));
+    }
+
+    [Theory]
+    [InlineData("bob")]
+    [InlineData("BOB")]
+    [InlineData("b")]
+    [InlineData("bob_")]
+    [InlineData("old-name_7")]
+    public void What_was_ever_a_user_name_is_one(string name) =>
+        Assert.Empty(Problems($$"""{ "organizations": [ { "name": "acme", "owners": [ "{{name}}" ] } ] }"""));
+
+    [Theory]
+    [InlineData("acme.io")]
+    [InlineData("acme_")]
+    [InlineData("acme@example.com")]
+    [InlineData("a b")]
+    public void What_is_no_namespace_is_refused_wherever_one_stands(string name)
+    {
+        const string Rule = "not a Docker Hub namespace: lower-case letters and digits, with - _ between them";
+        Assert.Equal(
+            [
+                $"organizations[0].name: {Rule}", $"organizations[0].namespaces[0]: {Rule}",
+                "organizations[0].allowlist[0].repository: not a repository, as testcontainers/ryuk or testcontainers/*",
+                "organizations[0].allowlist[1].repository: not a repository, as testcontainers/ryuk or testcontainers/*",
+                $"defaultOrganization: {Rule}",
+            ],
+            Problems($$"""
+                { "defaultOrganization": "{{name}}", "organizations": [ { "name": "{{name}}", "namespaces": [ "{{name}}" ],
+                  "allowlist": [ { "repository": "{{name}}/*" }, { "repository": "{{name}}/x" } ] } ] }
+                """));
+    }
+
+    [Theory]
+    [InlineData("0ab70deb065a43fcacd55d48caa945d")]
+    [InlineData("alice")]
+    [InlineData("{0ab70deb-065a-43fc-acd5-5d48caa945d8}")]
+    [InlineData("")]
+    public void What_is_no_account_is_refused(string account) => Assert.Equal(
+        ["organizations[0].owners[0].account: must be Docker Hub's id of the account: 32 hexadecimal digits, as the log and the audit trail show it"],
+        Problems($$"""{ "organizations": [ { "name": "acme", "owners": [ { "name": "alice", "account": "{{account}}" } ] } ] }"""));
+
+    [Fact]
+    public void A_name_has_one_account_in_the_whole_document_and_an_account_needs_a_name()
+    {
+        const string One = "0ab70deb065a43fcacd55d48caa945d8", Other = "7c2e0f5b1d6a4f0f9d5c3a1b8e4d2f60";
+        var problems = Problems($$"""
+            { "organizations": [
+                { "name": "acme", "owners": [ { "name": "alice", "account": "{{One}}" }, { "account": "{{One}}" } ] },
+                { "name": "beta", "members": [ { "name": "Alice", "account": "{{Other}}" }, { "name": "alice", "account": "{{One}}" } ] } ] }
+            """);
+        Assert.Equal(
+            [
+                "organizations[0].owners[1]: needs the user's name",
+                "organizations[1].members[0].account: alice has another account at organizations[0].owners[0].account",
+            ],
+            problems);
+    }
 
     [Theory]
     [InlineData("""{ "name": "acme" }, { "name": "beta" }, { "name": "acme" }""", "organizations[2]: the organization acme comes twice")]

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
 using ImageAccess.Core.Classification;
@@ -21,23 +22,42 @@ public sealed class PolicyEngineProperties
             """{ "anonymous": "deny" }""",
             """{ "outsiders": "deny" }""",
             """{ "organizationTokens": "member" }""",
-            """{ "anonymous": "deny", "outsiders": "deny", "organizationTokens": "member" }""")
-        from acme in Organization("acme", """ "owners": [ "alice" ], "members": [ "bob", "dave" ] """)
+            """{ "anonymous": "deny", "outsiders": "deny", "organizationTokens": "member" }""",
+            """{ "owners": "judged" }""",
+            """{ "outsiders": "deny", "owners": "judged" }""")
+        from external in Coin
+        from acme in Organization("acme", $$""" "owners": [ { "name": "alice", "external": {{JsonSerializer.Serialize(external)}} } ], "members": [ "bob", "dave" ] """)
         from beta in Organization("beta", """ "owners": [ "erin" ], "members": [ "alice", "bob", "carol" ] """)
         from second in Coin
-        select $$"""{ "callers": {{callers}}, "organizations": [ {{acme}}{{(second ? ", " + beta : "")}} ] }""";
+        from company in Coin
+        select $$"""{ "company": {{JsonSerializer.Serialize(company)}}, "callers": {{callers}}, "organizations": [ {{acme}}{{(second ? ", " + beta : "")}} ] }""";
 
     private static readonly Gen<RepositoryName> Repositories =
         Gen.Elements("nginx", "acme/app", "beta/app", "bitnami/redis", "someuser/tool", "library/a/b").Select(Names.Repository);
 
     private static readonly Caller[] Members = [.. ((string[])["bob", "carol", "dave"]).Select(name => Caller.SignedIn(name, name))];
 
+    /// <summary>That both member lists were read, and do not name the caller.</summary>
+    private static readonly Membership[] Absent = [new("acme", OrganizationRole.None), new("beta", OrganizationRole.None)];
+
+    /// <summary>Of one organization at least, by its own list or by another.</summary>
+    private static readonly Caller[] Owners =
+    [
+        .. ((string[])["alice", "erin"]).Select(name => Caller.SignedIn(name, name)),
+        Caller.SignedIn("alice", "alice", Absent),
+        Caller.SignedIn(null, "1234", [new Membership("acme", OrganizationRole.Owner), new Membership("beta", OrganizationRole.Member)]),
+    ];
+
+    private static readonly Caller MemberOfAll =
+        Caller.SignedIn("yuri", "y", [new Membership("acme", OrganizationRole.Member), new Membership("beta", OrganizationRole.Member)]);
+
     private static readonly Caller[] Everybody =
     [
         Caller.Anonymous,
         .. Members,
-        .. ((string[])["alice", "erin", "mallory", "acme"]).Select(name => Caller.SignedIn(name, name)),
-        Caller.SignedIn(null, "1234", [new Membership("acme", OrganizationRole.Owner), new Membership("beta", OrganizationRole.Member)]),
+        .. Owners,
+        .. ((string[])["mallory", "acme"]).Select(name => Caller.SignedIn(name, name)),
+        MemberOfAll,
     ];
 
     [Fact]
@@ -78,16 +98,87 @@ public sealed class PolicyEngineProperties
         from facts in FactsOn(repository)
         let signedOut = PolicyEngine.Decide(policy, Caller.Anonymous, repository, facts, Today)
         let outsider = PolicyEngine.Decide(policy, Caller.SignedIn("mallory", "m"), repository, facts, Today)
-        from member in Members.Where(member => policy.Document.Organizations.Any(o => o.Members.Contains(member.Name)))
+        from member in Members.Concat(Owners).Where(member => member.Name is null || policy.Document.Organizations.Any(o => o.Members.Concat(o.Owners).Contains(member.Name)))
         let decision = PolicyEngine.Decide(policy, member, repository, facts, Today)
         select (signedOut.Permit is null && outsider.Permit is null) || decision.Permit is not null);
 
     [Fact]
-    public void Who_is_owner_of_every_organization_has_everything() => ForAll((policy, repository) =>
+    public void Signing_out_opens_nothing_that_a_plain_member_of_every_organization_may_not_have() => ForAll((policy, repository) =>
+        from caller in (Caller[])[Caller.Anonymous, Caller.SignedIn("mallory", "m"), Caller.SignedIn("mallory", "m", [new Membership("gamma", OrganizationRole.Owner)])]
+        from facts in FactsOn(repository)
+        select PolicyEngine.Decide(policy, caller, repository, facts, Today).Permit is null
+            || PolicyEngine.Decide(policy, MemberOfAll, repository, facts, Today).Permit is not null);
+
+    /// <summary>Nobody loses anything by it, and nothing changes for an image that is not theirs.</summary>
+    [Fact]
+    public void A_company_opens_its_own_images_and_nothing_else() => ForAllDocuments((json, repository) =>
+    {
+        var (apart, company) = (Compile(json, document => document["company"] = false), Compile(json, document => document["company"] = true));
+        return
+            from caller in Everybody
+            from facts in FactsOn(repository)
+            let before = PolicyEngine.Decide(apart, caller, repository, facts, Today)
+            let after = PolicyEngine.Decide(company, caller, repository, facts, Today)
+            select company.Organizations.Any(o => o.Namespaces.Contains(repository.Namespace))
+                ? before.Permit is null || after.Permit is not null
+                : (before.Outcome, before.Rule, before.Message, before.NeedsPublisher) == (after.Outcome, after.Rule, after.Message, after.NeedsPublisher);
+    });
+
+    [Fact]
+    public void Who_is_owner_of_every_organization_has_everything_or_is_judged_as_a_member_of_each() => ForAll((policy, repository) =>
         from facts in FactsOn(repository)
         let owner = Caller.SignedIn("zoe", "z", [new Membership("acme", OrganizationRole.Owner), new Membership("beta", OrganizationRole.Owner)])
         let decision = PolicyEngine.Decide(policy, owner, repository, facts, Today)
-        select decision.Outcome == AccessOutcome.Allow && decision.Rule is PolicyRule.Owner or PolicyRule.Off);
+        let member = PolicyEngine.Decide(policy, MemberOfAll, repository, facts, Today)
+        select policy.Document.Callers.JudgeOwners
+            ? (decision.Outcome, decision.Rule, decision.Message, decision.NeedsPublisher) == (member.Outcome, member.Rule, member.Message, member.NeedsPublisher)
+            : decision.Outcome == AccessOutcome.Allow && decision.Rule is PolicyRule.Owner or PolicyRule.Off);
+
+    /// <summary>Whom a member list does not name is allowed no more than before, and acme's owner is judged as if the policy called her a member.</summary>
+    [Fact]
+    public void Leaving_the_member_list_opens_nothing_and_an_owner_who_is_not_external_is_a_member() => ForAllDocuments((json, repository) =>
+    {
+        var policy = Compile(json);
+        var isExternal = policy.Document.Organizations[0].ExternalOwners.Count > 0;
+        var demoted = Compile(json, document =>
+        {
+            var acme = document["organizations"]![0]!;
+            (acme["owners"], acme["members"]) = (new JsonArray(), new JsonArray("alice", "bob", "dave"));
+        });
+        return
+            from caller in Everybody.Where(caller => !caller.IsAnonymous)
+            from facts in FactsOn(repository)
+            let before = PolicyEngine.Decide(policy, caller, repository, facts, Today)
+            let after = PolicyEngine.Decide(policy, caller.With(Absent), repository, facts, Today)
+            let asMember = PolicyEngine.Decide(demoted, caller, repository, facts, Today)
+            let expected = caller.Name == "alice" && !isExternal ? asMember : before
+            select (after.Permit is null || before.Permit is not null)
+                && (caller.Name == "erin" || (expected.Outcome, expected.Rule, expected.Message) == (after.Outcome, after.Rule, after.Message));
+    });
+
+    [Fact]
+    public void Judging_owners_opens_nothing_and_changes_nothing_for_anybody_else() => ForAllDocuments((json, repository) =>
+    {
+        var (exempt, judged) = (Compile(json, document => document["callers"]!["owners"] = "exempt"), Compile(json, document => document["callers"]!["owners"] = "judged"));
+        return
+            from caller in Everybody
+            from facts in FactsOn(repository)
+            let before = PolicyEngine.Decide(exempt, caller, repository, facts, Today)
+            let after = PolicyEngine.Decide(judged, caller, repository, facts, Today)
+            select after.Rule != PolicyRule.Owner && (Owners.Contains(caller)
+                ? after.Permit is null || before.Permit is not null
+                : (before.Outcome, before.Rule, before.Message) == (after.Outcome, after.Rule, after.Message));
+    });
+
+    [Fact]
+    public void What_is_blocked_nobody_has_and_a_block_changes_nothing_else() => ForAll((policy, repository) =>
+        from caller in Everybody
+        from facts in FactsOn(repository)
+        let blocked = PolicyEngine.Decide(policy.With(BlockOf(repository.Value)), caller, repository, facts, Today)
+        let beside = PolicyEngine.Decide(policy.With(BlockOf("another/image")), caller, repository, facts, Today)
+        let before = PolicyEngine.Decide(policy, caller, repository, facts, Today)
+        select blocked is { Outcome: AccessOutcome.Deny, Rule: PolicyRule.Block, Permit: null, NeedsPublisher: false }
+            && (beside.Outcome, beside.Rule, beside.Message) == (before.Outcome, before.Rule, before.Message));
 
     [Fact]
     public void Enforcing_opens_nothing_that_observing_did_not() => ForAll((policy, repository) =>
@@ -96,6 +187,15 @@ public sealed class PolicyEngineProperties
         let ends = Today.AddYears(10) // by then every observeUntil has passed, and every allowlist entry has expired
         select PolicyEngine.Decide(policy, caller, repository, facts, ends).Permit is null
             || PolicyEngine.Decide(policy, caller, repository, facts, Today).Permit is not null);
+
+    [Fact]
+    public void Only_a_denial_by_an_organization_names_the_day_on_which_an_approval_ended() => ForAll((policy, repository) =>
+        from caller in Everybody
+        from facts in FactsOn(repository)
+        from day in new[] { Today, Today.AddYears(10) }
+        let decision = PolicyEngine.Decide(policy, caller, repository, facts, day)
+        select decision.ApprovalEnded is not { } ended || (ended < day && decision.Message is not null
+            && decision.Rule is not (PolicyRule.SignIn or PolicyRule.Outsider or PolicyRule.OrganizationToken)));
 
     [Fact]
     public void The_fields_of_a_decision_name_the_rules_and_organizations_of_the_policy() => ForAll((policy, repository) =>
@@ -126,14 +226,27 @@ public sealed class PolicyEngineProperties
             }
             """;
 
-    private static void ForAll(Func<Policy, RepositoryName, IEnumerable<bool>> holds)
+    private static void ForAll(Func<Policy, RepositoryName, IEnumerable<bool>> holds) =>
+        ForAllDocuments((json, repository) => holds(Compile(json), repository));
+
+    private static void ForAllDocuments(Func<string, RepositoryName, IEnumerable<bool>> holds)
     {
         var pairs = from json in Policies from repository in Repositories select (json, repository);
-        Prop.ForAll(pairs.ToArbitrary(), pair =>
-        {
-            Assert.True(PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(pair.json), out var policy, out var problems), string.Join("; ", problems));
-            return holds(policy, pair.repository).All(each => each);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        Prop.ForAll(pairs.ToArbitrary(), pair => holds(pair.json, pair.repository).All(each => each)).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+    }
+
+    private static Policy Compile(string json, Action<JsonNode>? change = null)
+    {
+        var document = JsonNode.Parse(json)!;
+        change?.Invoke(document);
+        Assert.True(PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(document.ToJsonString()), out var policy, out var problems), string.Join("; ", problems));
+        return policy;
+    }
+
+    private static Blocks BlockOf(string image)
+    {
+        Assert.True(BlockPattern.TryParse(image, out var pattern, out _));
+        return new Blocks([new Block(1, pattern, "a test", "alice", DateTimeOffset.UnixEpoch)]);
     }
 
     private static PublisherFacts[] FactsOn(RepositoryName repository) =>

@@ -1,0 +1,9 @@
+namespace ImageAccess.Core.Policies;
+
+/// <summary>That nobody may have what a pattern names: no owner either, and nothing that is kept.</summary>
+/// <param name="Id">A number that no other block of this installation has or had.</param>
+/// <param name="Pattern">What is blocked.</param>
+/// <param name="Reason">Why; it is told to whoever is denied.</param>
+/// <param name="By">Who blocked it.</param>
+/// <param name="At">When.</param>
+public sealed record Block(long Id, BlockPattern Pattern, string Reason, string By, DateTimeOffset At);
