@@ -13,8 +13,17 @@ internal enum ConfigurationKind
     /// <summary>Relative to the configuration file's folder.</summary>
     Path,
 
+    /// <summary>A number from 0 to 1.</summary>
+    Fraction,
+
+    /// <summary>An address of http or https.</summary>
+    Address,
+
     /// <summary><c>500MiB</c>, <c>20GiB</c>.</summary>
     Size,
+
+    /// <summary>A whole number, at least 1.</summary>
+    Count,
 
     /// <summary><c>30s</c>, <c>5m</c>, <c>12h</c>, <c>7d</c>.</summary>
     Duration,
@@ -40,16 +49,25 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Listen:ForwardProxy"),
         new("Listen:TrustedProxies", ConfigurationKind.List),
         new("Listen:Transport"),
-        new("Mirror:Hold", ConfigurationKind.Switch),
-        new("PublicUrl"),
-        new("Upstream:Registry"),
-        new("Upstream:Auth"),
-        new("Upstream:Hub"),
-        new("Upstream:Index"),
+        new("Shutdown:GracePeriod", ConfigurationKind.Duration),
+        new("Limits:Connections", ConfigurationKind.Count),
+        new("Limits:ConnectionsPerClient", ConfigurationKind.Count),
+        new("Limits:Tunnels", ConfigurationKind.Count),
+        new("Limits:TunnelsPerClient", ConfigurationKind.Count),
+        new("Limits:Requests", ConfigurationKind.Count),
+        new("Limits:RequestsPerClient", ConfigurationKind.Count),
+        new("Mirror:Hold", ConfigurationKind.List),
+        new("PublicUrl", ConfigurationKind.Address),
+        new("Upstream:Registry", ConfigurationKind.Address),
+        new("Upstream:Auth", ConfigurationKind.Address),
+        new("Upstream:Hub", ConfigurationKind.Address),
+        new("Upstream:Index", ConfigurationKind.Address),
         new("Upstream:Addresses", ConfigurationKind.Map),
-        new("Upstream:Proxy"),
+        new("Upstream:Proxy", ConfigurationKind.Address),
         new("Upstream:TrustedCertificates", ConfigurationKind.Path),
         new("Upstream:RedirectHosts", ConfigurationKind.List),
+        new("Upstream:IdleTimeout", ConfigurationKind.Duration),
+        new("Upstream:Probe", ConfigurationKind.Switch),
         new("Egress:Allow", ConfigurationKind.List),
         new("Egress:Deny", ConfigurationKind.List),
         new("Egress:HubCopies", ConfigurationKind.Switch),
@@ -79,11 +97,15 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Policy:File", ConfigurationKind.Path),
         new("Cache:Enabled", ConfigurationKind.Switch),
         new("Cache:TagFreshness", ConfigurationKind.Duration),
+        new("Cache:LinkFreshness", ConfigurationKind.Duration),
         new("Cache:StaleFor", ConfigurationKind.Duration),
         new("Cache:StaleWhenMissing", ConfigurationKind.Switch),
-        new("Cache:FinishFrom"),
+        new("Cache:FinishFrom", ConfigurationKind.Fraction),
         new("Data:Directory", ConfigurationKind.Path),
+        new("Database:ConnectionStringFile", ConfigurationKind.Path),
+        new("Database:ConnectionString", ConfigurationKind.Secret),
         new("Audit:File", ConfigurationKind.Path),
+        new("Audit:Keep", ConfigurationKind.Duration),
         new("Audit:MaximumSize", ConfigurationKind.Size),
     ];
 
@@ -99,7 +121,13 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
     public string Normalize(string value, string folder) => Kind switch
     {
         ConfigurationKind.Switch => bool.TryParse(value, out _) ? value : throw new FormatException($"'{value}' is neither true nor false"),
-        ConfigurationKind.Path => Path.GetFullPath(value, folder),
+        ConfigurationKind.Count => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0
+            ? value
+            : throw new FormatException($"'{value}' is not a whole number, as 100"),
+        ConfigurationKind.Path => value.Length > 0 ? Path.GetFullPath(value, folder) : throw new FormatException("is empty: name a file or a directory, or leave the key out"),
+        ConfigurationKind.Address => Uri.TryCreate(value, UriKind.RelativeOrAbsolute, out _) ? value : throw new FormatException($"'{value}' is not an address"),
+        ConfigurationKind.Fraction => double.TryParse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number is >= 0 and <= 1
+            ? value : throw new FormatException("choose a number from 0 to 1, as 0.5"),
         ConfigurationKind.Duration => Duration(value).ToString("c", CultureInfo.InvariantCulture),
         ConfigurationKind.Size => Bytes(value).ToString(CultureInfo.InvariantCulture),
         _ => value,

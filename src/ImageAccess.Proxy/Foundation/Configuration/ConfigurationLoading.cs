@@ -1,4 +1,6 @@
 using System.Collections;
+using System.Text.Json;
+using ImageAccess.Core.Policies;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Foundation.Configuration;
@@ -59,23 +61,27 @@ internal static class ConfigurationLoading
 
     public static OptionsValidationException Failed(params IEnumerable<string> failures) => new("configuration", typeof(ConfigurationKey), failures);
 
+    public static PassingFaultException FailedForNow(params IEnumerable<string> failures) => new(failures);
+
     private static List<KeyValuePair<string, string?>> ReadFile(string path, bool required)
     {
-        if (!required && !File.Exists(path))
+        if (!required && !Path.Exists(path))
             return [];
 
         try
         {
             using var stream = File.OpenRead(path);
+            if (!OperatingSystem.IsWindows() && File.GetUnixFileMode(stream.SafeFileHandle).HasFlag(UnixFileMode.OtherWrite))
+                throw Failed($"{path}: everybody on this machine can change it: chmod o-w {path}");
             return [.. new ConfigurationBuilder().AddJsonStream(stream).Build().AsEnumerable().Where(pair => pair.Value is not null)];
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw Failed($"{path}: cannot be read: {exception.Message}");
         }
-        catch (Exception exception) when (exception is FormatException or InvalidDataException or System.Text.Json.JsonException)
+        catch (Exception exception) when (exception is FormatException or InvalidDataException or JsonException)
         {
-            throw Failed($"{path}: not valid JSON: {exception.GetBaseException().Message}");
+            throw Failed($"{path}: {(exception.GetBaseException() is JsonException mistake ? JsonMistake.Describe(File.ReadAllBytes(path), mistake) : $"not valid JSON: {exception.GetBaseException().Message}")}");
         }
     }
 
@@ -108,3 +114,6 @@ internal static class ConfigurationLoading
         return near is null ? "" : $"; did you mean {near.Name}?";
     }
 }
+
+/// <summary>What stops the start, and may be over at the next one without an edit: a full disk, an address that is not there yet.</summary>
+internal sealed class PassingFaultException(IEnumerable<string> failures) : OptionsValidationException("start", typeof(ConfigurationKey), failures);

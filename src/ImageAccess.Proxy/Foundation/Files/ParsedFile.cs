@@ -8,7 +8,8 @@ internal delegate T? DocumentParser<out T>(ReadOnlyMemory<byte> content, out IRe
 internal sealed class ParsedFile<T> : IFileContent
     where T : class
 {
-    private const int MaximumProblems = 100;
+    /// <summary>A log has room for so many; <c>imageaccess policy validate</c> names all.</summary>
+    private const int MaximumProblems = 20;
 
     public ParsedFile(FileReading reading, DocumentParser<T> parse)
     {

@@ -28,7 +28,8 @@ internal enum FileChange
 /// <summary>
 /// A file, or several that count together, looked at again and again. The content alone tells a change, never the time or the length:
 /// so it is seen whichever way the file was changed. What cannot be used is refused, and the last good content stays in use.
-/// Its owner looks at fixed times, never twice at once, and logs what the look brought.
+/// Its owner looks at fixed times, never twice at once, and logs what the look brought. After the first look, what is wrong is refused when
+/// two looks have found it the same: a file may be looked at while somebody writes it, and several files are not exchanged at once.
 /// </summary>
 /// <param name="files">The files.</param>
 /// <param name="parse">Makes the content of what was read of each file; it keeps no bytes of a reading.</param>
@@ -40,6 +41,7 @@ internal sealed class WatchedFile<T>(IReadOnlyList<WholeFile> files, Func<IReadO
     private string? _accepted;
     private string? _refused;
     private string? _suspect;
+    private bool _hasLooked;
 
     public WatchedFile(WholeFile file, Func<FileReading, T> parse)
         : this([file], readings => parse(readings[0]))
@@ -48,9 +50,6 @@ internal sealed class WatchedFile<T>(IReadOnlyList<WholeFile> files, Func<IReadO
 
     /// <summary>Where nothing has been in use yet, files that are not there are no fault.</summary>
     public bool IsOptional { get; init; }
-
-    /// <summary>What is wrong is looked at twice while something good is in use: several files are not exchanged at once.</summary>
-    public bool RefusesAtSecondLook { get; init; }
 
     /// <summary>The same content may be refused now and good later, or for another cause: it is parsed at each look.</summary>
     public bool ChangesWithTime { get; init; }
@@ -68,6 +67,8 @@ internal sealed class WatchedFile<T>(IReadOnlyList<WholeFile> files, Func<IReadO
     {
         var readings = files.Select(file => file.Read()).ToArray();
         var stamp = StampOf(readings);
+        var isFirst = !_hasLooked;
+        _hasLooked = true;
         IsMissing = Array.TrueForAll(readings, reading => reading.IsMissing);
         if (stamp == _accepted || (IsMissing && IsOptional && _current is null))
             return Recover();
@@ -81,7 +82,7 @@ internal sealed class WatchedFile<T>(IReadOnlyList<WholeFile> files, Func<IReadO
             return FileChange.Accepted;
         }
 
-        if (RefusesAtSecondLook && _current is not null && stamp != _suspect)
+        if (!isFirst && stamp != _suspect)
         {
             _suspect = stamp;
             return FileChange.None;

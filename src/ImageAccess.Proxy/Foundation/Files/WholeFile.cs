@@ -7,7 +7,8 @@ namespace ImageAccess.Proxy.Foundation.Files;
 /// <param name="path">The file.</param>
 /// <param name="maximumSize">What it may measure, in bytes.</param>
 /// <param name="forbidden">What its mode must not have: of a private key, that others may read it.</param>
-internal sealed class WholeFile(string path, long maximumSize, UnixFileMode forbidden = UnixFileMode.None)
+/// <param name="isDraft">It decides nothing: others may change it.</param>
+internal sealed class WholeFile(string path, long maximumSize, UnixFileMode forbidden = UnixFileMode.None, bool isDraft = false)
 {
     private byte[] _buffer = new byte[8 * 1024];
 
@@ -19,8 +20,11 @@ internal sealed class WholeFile(string path, long maximumSize, UnixFileMode forb
         try
         {
             using var file = File.OpenHandle(Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(file) & forbidden) != UnixFileMode.None)
+            var rights = FileRights.Of(file);
+            if ((rights.ModeForOthers & forbidden) != UnixFileMode.None)
                 return FileReading.Failed($"is open to others than its owner: chmod 600 {Path}");
+            if (rights.IsWritableByOthers && !isDraft)
+                return FileReading.Failed($"{FileRights.Fault} {Path}");
 
             var length = 0;
             while (true)
@@ -37,7 +41,7 @@ internal sealed class WholeFile(string path, long maximumSize, UnixFileMode forb
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
-            return IsLink() ? FileReading.Failed("is a link to nothing") : FileReading.Missing;
+            return IsLink() ? FileReading.Failed("is a link to a file that does not exist") : FileReading.Missing;
         }
         catch (UnauthorizedAccessException)
         {

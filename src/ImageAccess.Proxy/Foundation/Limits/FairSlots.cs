@@ -7,10 +7,13 @@ namespace ImageAccess.Proxy.Foundation.Limits;
 /// the whole proxy. The callers who wait are served in turn, one question each, so that one caller with a thousand questions does
 /// not hold up another with one. (System.Threading.RateLimiting has queues, but no turns between callers.)
 /// </summary>
-internal sealed class FairSlots(int slots, int maximumWaiting)
+/// <param name="slots">How many are in at once.</param>
+/// <param name="maximumWaiting">How many may wait, of all callers.</param>
+/// <param name="maximumWaitingOfCaller">How many of one caller may wait: who fills the queue shuts nobody out.</param>
+internal sealed class FairSlots(int slots, int maximumWaiting, int maximumWaitingOfCaller)
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, LinkedListNode<Line>> _lines = new(StringComparer.Ordinal);
+    private readonly Dictionary<ClientShare, LinkedListNode<Line>> _lines = [];
 
     /// <summary>The callers who wait, the next one first.</summary>
     private readonly LinkedList<Line> _turns = new();
@@ -18,11 +21,13 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
     private int _free = slots;
     private int _waiting;
 
+    public int Waiting => Volatile.Read(ref _waiting);
+
     /// <returns>The slot; to be disposed once.</returns>
-    /// <param name="caller">Whose turn it is: any name that tells callers apart.</param>
+    /// <param name="caller">Whose turn it is.</param>
     /// <param name="cancellationToken">Gives the place in the queue up.</param>
     /// <exception cref="TooManyWaitingException">The queue is full.</exception>
-    public async Task<IDisposable> EnterAsync(string caller, CancellationToken cancellationToken)
+    public async Task<IDisposable> EnterAsync(ClientShare caller, CancellationToken cancellationToken)
     {
         if (!TryEnter(caller, out var place))
         {
@@ -41,7 +46,23 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
         return new Slot(this);
     }
 
-    private bool TryEnter(string caller, [NotNullWhen(false)] out LinkedListNode<TaskCompletionSource>? place)
+    /// <summary>Waits so long for a turn.</summary>
+    /// <returns>The slot, to be disposed once; null where the queue is full, or the turn did not come in time.</returns>
+    public async Task<IDisposable?> TryEnterAsync(ClientShare caller, TimeSpan within, TimeProvider time, CancellationToken cancellationToken)
+    {
+        using var timeout = new CancellationTokenSource(within, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            return await EnterAsync(caller, either.Token);
+        }
+        catch (Exception exception) when (exception is TooManyWaitingException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return null;
+        }
+    }
+
+    private bool TryEnter(ClientShare caller, [NotNullWhen(false)] out LinkedListNode<TaskCompletionSource>? place)
     {
         lock (_gate)
         {
@@ -52,9 +73,10 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
                 return true;
             }
 
-            if (_waiting == maximumWaiting)
+            _lines.TryGetValue(caller, out var line);
+            if (_waiting == maximumWaiting || line?.Value.Waiting.Count >= maximumWaitingOfCaller)
                 throw new TooManyWaitingException();
-            if (!_lines.TryGetValue(caller, out var line))
+            if (line is null)
                 _lines.Add(caller, line = _turns.AddLast(new Line(caller, [])));
             _waiting++;
             place = line.Value.Waiting.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
@@ -62,7 +84,7 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
         }
     }
 
-    private bool Leave(string caller, LinkedListNode<TaskCompletionSource> place)
+    private bool Leave(ClientShare caller, LinkedListNode<TaskCompletionSource> place)
     {
         lock (_gate)
         {
@@ -110,7 +132,7 @@ internal sealed class FairSlots(int slots, int maximumWaiting)
         _lines.Remove(line.Value.Caller);
     }
 
-    private sealed record Line(string Caller, LinkedList<TaskCompletionSource> Waiting);
+    private sealed record Line(ClientShare Caller, LinkedList<TaskCompletionSource> Waiting);
 
     private sealed class Slot(FairSlots slots) : IDisposable
     {

@@ -29,11 +29,11 @@ public sealed class ParsedFileTests
     }
 
     [Fact]
-    public void More_than_a_hundred_problems_are_counted()
+    public void More_than_twenty_problems_are_counted()
     {
         var parsed = Parse(FileReading.Found(Encoding.ASCII.GetBytes("!" + string.Join(',', Enumerable.Range(0, 120)))));
 
-        Assert.Equal((101, "99", "and 20 more"), (parsed.Problems.Count, parsed.Problems[99], parsed.Problems[100]));
+        Assert.Equal((21, "19", "and 100 more"), (parsed.Problems.Count, parsed.Problems[19], parsed.Problems[20]));
     }
 
     [Fact]

@@ -20,11 +20,11 @@ public sealed class WatchedFileTests : IDisposable
         var file = Watch();
         Write("1");
 
-        Assert.Equal([FileChange.Accepted, FileChange.None], [file.Look(), file.Look()]);
+        Assert.Equal([FileChange.Accepted, FileChange.None], [file.LookTwice(), file.LookTwice()]);
         Assert.Equal(("1", 1), (file.Current!.Text, _parsed));
 
         Write("2");
-        Assert.Equal((FileChange.Accepted, "2"), (file.Look(), file.Current.Text));
+        Assert.Equal((FileChange.Accepted, "2"), (file.LookTwice(), file.Current.Text));
     }
 
     [Fact]
@@ -33,14 +33,14 @@ public sealed class WatchedFileTests : IDisposable
         var file = Watch();
         Write("1");
         var written = File.GetLastWriteTimeUtc(Place);
-        file.Look();
+        file.LookTwice();
 
         Write("2"); // as long as before, and of the same moment
         File.SetLastWriteTimeUtc(Place, written);
-        Assert.Equal((FileChange.Accepted, "2"), (file.Look(), file.Current!.Text));
+        Assert.Equal((FileChange.Accepted, "2"), (file.LookTwice(), file.Current!.Text));
 
         File.SetLastWriteTimeUtc(Place, written.AddDays(1));
-        Assert.Equal(FileChange.None, file.Look());
+        Assert.Equal(FileChange.None, file.LookTwice());
     }
 
     [Fact]
@@ -48,18 +48,18 @@ public sealed class WatchedFileTests : IDisposable
     {
         var file = Watch();
         Write("1");
-        file.Look();
+        file.LookTwice();
 
         Write("one");
-        Assert.Equal([FileChange.Refused, FileChange.None], [file.Look(), file.Look()]);
+        Assert.Equal([FileChange.Refused, FileChange.None], [file.LookTwice(), file.LookTwice()]);
         Assert.Equal(("1", "is no number: one"), (file.Current!.Text, file.Refusal!.Flaw));
-        Assert.Equal(2, _parsed); // what is refused is not parsed again
+        Assert.Equal(3, _parsed); // what is refused is not parsed again
 
         Write("eins");
-        Assert.Equal((FileChange.Refused, "is no number: eins"), (file.Look(), file.Refusal.Flaw));
+        Assert.Equal((FileChange.Refused, "is no number: eins"), (file.LookTwice(), file.Refusal.Flaw));
 
         Write("1");
-        Assert.Equal([FileChange.Recovered, FileChange.None], [file.Look(), file.Look()]);
+        Assert.Equal([FileChange.Recovered, FileChange.None], [file.LookTwice(), file.LookTwice()]);
         Assert.Null(file.Refusal);
     }
 
@@ -68,10 +68,10 @@ public sealed class WatchedFileTests : IDisposable
     {
         var file = Watch();
         Write("one");
-        Assert.Equal(FileChange.Refused, file.Look());
+        Assert.Equal(FileChange.Refused, file.LookTwice());
 
         Write("1");
-        Assert.Equal((FileChange.Accepted, null), (file.Look(), file.Refusal));
+        Assert.Equal((FileChange.Accepted, null), (file.LookTwice(), file.Refusal));
     }
 
     [Fact]
@@ -79,42 +79,42 @@ public sealed class WatchedFileTests : IDisposable
     {
         var file = Watch(isOptional: true);
         Write("1");
-        file.Look();
+        file.LookTwice();
 
         File.Delete(Place);
-        Assert.Equal([FileChange.Refused, FileChange.None], [file.Look(), file.Look()]);
+        Assert.Equal([FileChange.Refused, FileChange.None], [file.LookTwice(), file.LookTwice()]);
         Assert.Equal(("1", "does not exist", true), (file.Current!.Text, file.Refusal!.Flaw, file.IsMissing));
 
         Directory.CreateDirectory(Place); // another cause
-        Assert.Equal((FileChange.Refused, false), (file.Look(), file.IsMissing));
+        Assert.Equal((FileChange.Refused, false), (file.LookTwice(), file.IsMissing));
 
         Directory.Delete(Place);
         Write("1");
-        Assert.Equal((FileChange.Recovered, null), (file.Look(), file.Refusal));
+        Assert.Equal((FileChange.Recovered, null), (file.LookTwice(), file.Refusal));
     }
 
     [Fact]
     public void A_file_that_must_be_there_is_refused_when_it_is_missing()
     {
         var file = Watch();
-        Assert.Equal((FileChange.Refused, "does not exist"), (file.Look(), file.Refusal!.Flaw));
+        Assert.Equal((FileChange.Refused, "does not exist"), (file.LookTwice(), file.Refusal!.Flaw));
 
         Write("one");
-        Assert.Equal(FileChange.Refused, file.Look());
+        Assert.Equal(FileChange.Refused, file.LookTwice());
         File.Delete(Place);
-        Assert.Equal(FileChange.Refused, file.Look());
+        Assert.Equal(FileChange.Refused, file.LookTwice());
     }
 
     [Fact]
     public void A_file_that_may_be_missing_is_no_fault_until_one_was_good()
     {
         var file = Watch(isOptional: true);
-        Assert.Equal((FileChange.None, null), (file.Look(), file.Refusal));
+        Assert.Equal((FileChange.None, null), (file.LookTwice(), file.Refusal));
 
         Write("one");
-        Assert.Equal(FileChange.Refused, file.Look());
+        Assert.Equal(FileChange.Refused, file.LookTwice());
         File.Delete(Place);
-        Assert.Equal((FileChange.Recovered, null), (file.Look(), file.Refusal));
+        Assert.Equal((FileChange.Recovered, null), (file.LookTwice(), file.Refusal));
     }
 
     [Theory]
@@ -140,7 +140,7 @@ public sealed class WatchedFileTests : IDisposable
         }
 
         var file = Watch();
-        file.Look();
+        file.LookTwice();
         switch (way)
         {
             case "rename":
@@ -156,7 +156,7 @@ public sealed class WatchedFileTests : IDisposable
                 break;
         }
 
-        Assert.Equal((FileChange.Accepted, "2"), (file.Look(), file.Current!.Text));
+        Assert.Equal((FileChange.Accepted, "2"), (file.LookTwice(), file.Current!.Text));
     }
 
     [Fact]
@@ -166,12 +166,12 @@ public sealed class WatchedFileTests : IDisposable
         var file = Watch(isOptional: true);
         Assert.Null(file.Restore(new WholeFile(_directory["copy"], 100).Read()).Flaw);
         Assert.Equal("1", file.Current!.Text);
-        Assert.Equal(FileChange.Refused, file.Look()); // there was a file, and it is gone
+        Assert.Equal(FileChange.Refused, file.LookTwice()); // there was a file, and it is gone
 
         Write("1");
-        Assert.Equal(FileChange.Recovered, file.Look());
+        Assert.Equal(FileChange.Recovered, file.LookTwice());
         Write("2");
-        Assert.Equal(FileChange.Accepted, file.Look());
+        Assert.Equal(FileChange.Accepted, file.LookTwice());
     }
 
     [Fact]
@@ -180,16 +180,45 @@ public sealed class WatchedFileTests : IDisposable
         File.WriteAllText(_directory["copy"], "one");
         var file = Watch(isOptional: true);
         Assert.Equal("is no number: one", file.Restore(new WholeFile(_directory["copy"], 100).Read()).Flaw);
-        Assert.Equal((null, FileChange.None), (file.Current, file.Look()));
+        Assert.Equal((null, FileChange.None), (file.Current, file.LookTwice()));
+    }
+
+    /// <summary>The ways in which editors and tools write: each leaves something half for a moment.</summary>
+    [Theory]
+    [InlineData("x")]
+    [InlineData("o", "on")]
+    [InlineData("2x", null)]
+    [InlineData("x", null, "one")]
+    public void What_is_seen_in_the_middle_of_being_written_is_no_refusal(params string?[] seen)
+    {
+        foreach (var isFirst in new[] { true, false }) // nothing is in use yet; something is
+        {
+            var file = Watch(isOptional: true);
+            File.Delete(Place);
+            if (!isFirst)
+                Write("1");
+            file.Look();
+            foreach (var half in seen)
+            {
+                if (half is null)
+                    File.Delete(Place);
+                else
+                    Write(half);
+                Assert.Equal((FileChange.None, null), (file.Look(), file.Refusal));
+            }
+
+            Write("2");
+            Assert.Equal((FileChange.Accepted, "2"), (file.Look(), file.Current!.Text));
+        }
     }
 
     [Fact]
     public void Several_files_are_one_content_and_refused_at_the_second_look_alone()
     {
         var (half, other) = (_directory["half"], _directory["other"]);
-        var file = new WatchedFile<Number>([new WholeFile(half, 100), new WholeFile(other, 100)], Join) { RefusesAtSecondLook = true };
+        var file = new WatchedFile<Number>([new WholeFile(half, 100), new WholeFile(other, 100)], Join);
         File.WriteAllText(half, "1");
-        Assert.Equal(FileChange.Refused, file.Look()); // nothing good is in use: at once
+        Assert.Equal(FileChange.Refused, file.Look()); // the first look: at once
         Assert.False(file.IsMissing);
 
         File.WriteAllText(other, "1");
@@ -216,10 +245,10 @@ public sealed class WatchedFileTests : IDisposable
     {
         var file = new WatchedFile<Number>(new WholeFile(Place, 100), ParseYear) { ChangesWithTime = true };
         Write("2027");
-        Assert.Equal([FileChange.Refused, FileChange.None], [file.Look(), file.Look()]);
+        Assert.Equal([FileChange.Refused, FileChange.None], [file.LookTwice(), file.LookTwice()]);
 
         _time.Advance(TimeSpan.FromDays(365));
-        Assert.Equal(FileChange.Accepted, file.Look());
+        Assert.Equal(FileChange.Accepted, file.LookTwice());
 
         Number ParseYear(FileReading reading)
         {

@@ -50,7 +50,7 @@ public sealed class WholeFileTests : IDisposable
     {
         File.CreateSymbolicLink(Place, _directory["nothing"]);
 
-        Assert.Equal(FileReading.Failed("is a link to nothing"), new WholeFile(Place, Limit).Read());
+        Assert.Equal(FileReading.Failed("is a link to a file that does not exist"), new WholeFile(Place, Limit).Read());
     }
 
     [Fact]
