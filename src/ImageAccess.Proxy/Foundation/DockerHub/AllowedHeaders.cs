@@ -11,8 +11,8 @@ internal static class AllowedHeaders
         StringComparer.OrdinalIgnoreCase,
         "Accept", "Authorization", "If-Match", "If-None-Match", "Range", "User-Agent", ViaStamp.Header);
 
-    /// <summary>Of those, what a request of our own carries on a client's behalf.</summary>
-    public static readonly string[] Fetch = ["Accept", "Authorization", "User-Agent", ViaStamp.Header];
+    /// <summary>Of those, what a request for content carries: its answer may be shared, so the rest is not the client's own.</summary>
+    public static readonly string[] Fetch = ["Authorization", "User-Agent", ViaStamp.Header];
 
     public static readonly FrozenSet<string> RequestContent = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase,
@@ -22,8 +22,15 @@ internal static class AllowedHeaders
         StringComparer.OrdinalIgnoreCase,
         "Accept-Ranges", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type", "Date",
         "Docker-Content-Digest", "Docker-Distribution-Api-Version", "Docker-RateLimit-Source", "Docker-Upload-Uuid", "ETag", "Last-Modified",
-        "OCI-Chunk-Min-Length", "OCI-Filters-Applied", "OCI-Subject", "Range", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+        "OCI-Chunk-Min-Length", "OCI-Filters-Applied", "OCI-Subject", "OCI-Tag", "Range", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
         "Retry-After", "Warning", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Retry-After");
+
+    /// <summary>Of those, what an answer says of the caller who asked: it is not for others who get the same content.</summary>
+    public static readonly string[] AboutCaller =
+    [
+        "Docker-RateLimit-Source", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+        "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Retry-After",
+    ];
 
     private static readonly SearchValues<char> Printable = SearchValues.Create("\t" + string.Concat(Enumerable.Range(' ', '~' - ' ' + 1).Select(c => (char)c)));
 

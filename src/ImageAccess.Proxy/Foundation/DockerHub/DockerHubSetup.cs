@@ -12,11 +12,12 @@ public static class DockerHubSetup
         services.AddSingleton<IValidateOptions<UpstreamOptions>>(new UpstreamOptionsValidator(addresses));
         services.AddSingleton<IHostResolver>(HostResolver.Read(addresses, []));
         services.AddSingleton<ViaStamp>();
+        services.AddSingleton<UpstreamClock>();
         services.AddSingleton<UpstreamConnections>();
         services.AddMetrics();
         services.AddSingleton<UpstreamMetrics>();
         services.AddSingleton<UpstreamHealth>();
-        services.AddHealthChecks().AddCheck<UpstreamHealth>("upstream");
+        services.AddHealthChecks().AddCheck<UpstreamHealth>("upstream").AddCheck<UpstreamClock>("clock");
         services.AddSingleton<UpstreamTokens>();
         services.AddSingleton<UpstreamSearch>();
         services.AddSingleton<HubApi>();

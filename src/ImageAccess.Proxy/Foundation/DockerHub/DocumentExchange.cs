@@ -1,20 +1,20 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
-using System.Security.Authentication;
 
 namespace ImageAccess.Proxy.Foundation.DockerHub;
 
 /// <summary>Questions to one part of Docker Hub whose answers are read whole: within a time, up to a size, counted and watched.</summary>
 /// <param name="kind">The part's word in metrics: <c>token</c>, <c>search</c>, <c>hub</c>.</param>
 /// <param name="part">The part in a sentence: "the token service".</param>
+/// <param name="key">The key that names its host.</param>
 /// <param name="health">Where its failures show; null where the caller has a health check of its own.</param>
 internal sealed class DocumentExchange(
-    string kind, string part, UpstreamConnections connections, UpstreamMetrics metrics, UpstreamHealth? health, TimeProvider time) : IDisposable
+    string kind, string part, string key, UpstreamConnections connections, UpstreamMetrics metrics, UpstreamHealth? health, TimeProvider time) : IDisposable
 {
     public static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(15);
 
-    private readonly HttpMessageInvoker _invoker = new(connections.ToDockerHub());
+    private readonly HttpMessageInvoker _invoker = new(connections.ToDockerHub(kind, key));
 
     /// <summary>The answer as it is to reach the client.</summary>
     /// <exception cref="UnansweredException">It could not be reached or did not answer in time, or its answer broke off or is too large.</exception>
@@ -37,6 +37,7 @@ internal sealed class DocumentExchange(
         HttpRequestMessage request, AnswerLimits limits, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken cancellationToken)
     {
         request.Headers.UserAgent.Add(UpstreamConnections.OwnUserAgent);
+        request.Options.Set(RepeatAfterReset.IsQuestion, true);
         using var timeout = new CancellationTokenSource(limits.Time, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         int? status = null;
@@ -45,7 +46,7 @@ internal sealed class DocumentExchange(
             using var response = await _invoker.SendAsync(request, either.Token);
             status = (int)response.StatusCode;
             var answer = await read(response, either.Token);
-            if (status >= 500)
+            if (status is 429 or >= 500)
                 health?.Failed(kind, $"{part} answered {status}");
             else
                 health?.Answered(kind);
@@ -53,14 +54,16 @@ internal sealed class DocumentExchange(
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            health?.Failed(kind, $"{part} did not answer in time");
-            var cause = timeout.IsCancellationRequested ? $"{part} did not answer within {limits.Time.TotalSeconds} s" : $"{part} cannot be reached ({SocketError.TimedOut})";
-            throw new UnansweredException(504, $"{part} of Docker Hub did not answer in time", cause, exception) { Answered = status };
+            var cause = string.Create(
+                CultureInfo.InvariantCulture, $"{part} did not answer within {limits.Time.TotalSeconds:0.#} s ({NetworkFailure.HostOf(request.RequestUri!)}; look at {key})");
+            throw Unanswered(exception, 504, "did not answer in time", "", cause, status);
         }
-        catch (HttpRequestException exception)
+        catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
-            health?.Failed(kind, $"{part} could not be reached");
-            throw new UnansweredException(502, $"{part} of Docker Hub could not be reached", Describe(exception, limits), exception) { Answered = status };
+            var failure = NetworkFailure.Of(exception, request.RequestUri!, key);
+            throw failure.IsTimeout
+                ? Unanswered(exception, 504, "did not answer in time", failure.Explain(""), Describe(exception, failure, limits), status)
+                : Unanswered(exception, 502, "could not be reached", failure.Explain(""), Describe(exception, failure, limits), status);
         }
         finally
         {
@@ -81,16 +84,20 @@ internal sealed class DocumentExchange(
         .Where(header => AllowedHeaders.Response.Contains(header.Key) && AllowedHeaders.IsPrintable(header.Value.ToString()))
         .ToDictionary(header => header.Key, header => header.Value.ToString());
 
-    /// <summary>The exception's own text is not passed on: it may quote the answer, and the answer may be a token.</summary>
-    private string Describe(HttpRequestException exception, AnswerLimits limits) => exception switch
+    /// <param name="what">What a client is told.</param>
+    /// <param name="where">And of which host.</param>
+    private UnansweredException Unanswered(Exception exception, int code, string what, string where, string cause, int? answered)
     {
-        { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => $"{part}'s answer is larger than {limits.Bytes / 1024} KiB",
-        { HttpRequestError: HttpRequestError.NameResolutionError } => $"{part}'s name cannot be resolved",
-        { HttpRequestError: HttpRequestError.ProxyTunnelError } => $"the parent proxy does not lead to {part}",
-        { InnerException: SocketException socket } => $"{part} cannot be reached ({socket.SocketErrorCode})",
-        { InnerException: AuthenticationException tls } => $"{part}'s certificate is not trusted ({tls.Message})",
-        { HttpRequestError: HttpRequestError.InvalidResponse } => $"{part}'s answer cannot be read",
-        _ => $"{part}'s answer broke off",
+        health?.Failed(kind, cause);
+        return new UnansweredException(code, $"{part} of Docker Hub {what}{where}", cause, exception) { Answered = answered };
+    }
+
+    /// <summary>The exception's own text is not passed on: it may quote the answer, and the answer may be a token.</summary>
+    private string Describe(Exception exception, NetworkFailure failure, AnswerLimits limits) => exception switch
+    {
+        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => $"{part}'s answer is larger than {limits.Bytes / 1024} KiB",
+        UnreadableAnswerException => exception.Message,
+        _ => $"{part} {(failure.IsOfAnswer ? "gave no whole answer" : "cannot be reached")} ({failure.Cause})",
     };
 }
 

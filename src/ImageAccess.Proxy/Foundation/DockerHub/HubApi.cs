@@ -27,7 +27,7 @@ public sealed class HubApi : IDisposable
 
     public HubApi(UpstreamConnections connections, IOptions<UpstreamOptions> options, UpstreamMetrics metrics, TimeProvider time, ILogger<HubApi> logger)
     {
-        _exchange = new DocumentExchange("hub", "the Hub API", connections, metrics, health: null, time);
+        _exchange = new DocumentExchange("hub", "the Hub API", "Upstream:Hub", connections, metrics, health: null, time);
         _time = time;
         _logger = logger;
         Address = options.Value.Hub;

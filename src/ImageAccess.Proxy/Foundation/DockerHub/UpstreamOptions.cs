@@ -1,4 +1,7 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Foundation.DockerHub;
@@ -20,6 +23,12 @@ public sealed class UpstreamOptions
 
     /// <summary>A PEM file of roots that are trusted beside the system's.</summary>
     public string? TrustedCertificates { get; set; }
+
+    /// <summary>How long nothing may flow in an exchange with the registry or the CDN before it is given up.</summary>
+    public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Each service of Docker Hub is asked once a minute whether it is there, unless it has just answered.</summary>
+    public bool Probe { get; set; } = true;
 
     /// <summary>Where a redirect of a blob may lead; Docker Hub's content delivery hosts where none is given.</summary>
     public IList<string> RedirectHosts { get; } = [];
@@ -47,11 +56,31 @@ internal sealed class UpstreamOptionsValidator(IConfigurationSection addresses) 
                 failures.Add($"Upstream:RedirectHosts: '{host}' is not a host with at most one * label, as cdn.example.com or cdn.*.example.com:8443");
         }
 
-        if (options.TrustedCertificates is { } file && !File.Exists(file))
-            failures.Add($"Upstream:TrustedCertificates: there is no file {file}");
+        if (options.IdleTimeout < TimeSpan.FromSeconds(1) || options.IdleTimeout > TimeSpan.FromHours(1))
+            failures.Add("Upstream:IdleTimeout: choose a time from 1s to 60m");
+        if (options.TrustedCertificates is { } file && FlawOfCertificates(file) is { } flaw)
+            failures.Add($"Upstream:TrustedCertificates: {flaw}");
+        else if (options.TrustedCertificates is { } trusted && FileRights.Of(trusted) is { IsWritableByOthers: true })
+            failures.Add($"Upstream:TrustedCertificates: {trusted} {FileRights.Fault} {trusted}");
         HostResolver.Read(addresses, failures);
 
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+    }
+
+    private static string? FlawOfCertificates(string file)
+    {
+        if (!File.Exists(file))
+            return $"there is no file {file}";
+        try
+        {
+            var certificates = new X509Certificate2Collection();
+            certificates.ImportFromPemFile(file);
+            return certificates.Count == 0 ? $"{file} has no certificate in PEM" : null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            return $"{file} cannot be read as PEM: {exception.Message}";
+        }
     }
 
     private static bool IsPlainOrigin(Uri address) =>

@@ -14,7 +14,7 @@ public sealed class UpstreamSearch : IDisposable
 
     public UpstreamSearch(UpstreamConnections connections, IOptions<UpstreamOptions> options, UpstreamMetrics metrics, UpstreamHealth health, TimeProvider time)
     {
-        _exchange = new DocumentExchange("search", "the search", connections, metrics, health, time);
+        _exchange = new DocumentExchange("search", "the search", "Upstream:Index", connections, metrics, health, time);
         _address = options.Value.Index.GetLeftPart(UriPartial.Authority) + "/v1/search";
     }
 

@@ -124,8 +124,8 @@ public sealed class HubApiTests : IAsyncLifetime, IDisposable
     public static TheoryData<Func<Fault>, string> Faults => new()
     {
         { () => Fault.EndlessBody(), "the Hub API's answer is larger than 1 KiB" },
-        { () => Fault.Truncate(5), "the Hub API's answer broke off" },
-        { Fault.CloseConnection, "the Hub API's answer broke off" },
+        { () => Fault.Truncate(5), "the Hub API gave no whole answer (HOST: the answer broke off; look at Upstream:Hub)" },
+        { Fault.CloseConnection, "the Hub API gave no whole answer (HOST: the answer broke off, Connection reset by peer; look at Upstream:Hub)" },
     };
 
     [Theory]
@@ -134,7 +134,7 @@ public sealed class HubApiTests : IAsyncLifetime, IDisposable
     {
         _hub.Faults.Add(Face.Hub, fault());
         var failure = await Assert.ThrowsAsync<UnansweredException>(AskAsync);
-        Assert.Equal((cause, cause.Contains("larger", StringComparison.Ordinal)), (failure.Cause, failure.IsTooLarge));
+        Assert.Equal((cause.Replace("HOST", _hub.Hub.Authority, StringComparison.Ordinal), cause.Contains("larger", StringComparison.Ordinal)), (failure.Cause, failure.IsTooLarge));
     }
 
     [Fact]
@@ -144,7 +144,7 @@ public sealed class HubApiTests : IAsyncLifetime, IDisposable
         var asking = AskAsync();
         await Eventually.TrueAsync(() => fault.Hits == 1);
         _time.Advance(Limits.Time);
-        Assert.Equal("the Hub API did not answer within 5 s", (await Assert.ThrowsAsync<UnansweredException>(() => asking)).Cause);
+        Assert.Equal($"the Hub API did not answer within 5 s ({_hub.Hub.Authority}; look at Upstream:Hub)", (await Assert.ThrowsAsync<UnansweredException>(() => asking)).Cause);
     }
 
     [Fact]
@@ -152,7 +152,7 @@ public sealed class HubApiTests : IAsyncLifetime, IDisposable
     {
         await _provider.DisposeAsync();
         Build(new Uri("http://127.0.0.1:1"));
-        Assert.Equal("the Hub API cannot be reached (ConnectionRefused)", (await Assert.ThrowsAsync<UnansweredException>(AskAsync)).Cause);
+        Assert.Equal("the Hub API cannot be reached (127.0.0.1:1: no connection, Connection refused; look at Upstream:Hub, Upstream:Proxy and the firewall)", (await Assert.ThrowsAsync<UnansweredException>(AskAsync)).Cause);
     }
 
     private void Build(Uri hub) => _provider = new ServiceCollection()
