@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using Microsoft.AspNetCore.Connections.Features;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
@@ -11,7 +12,11 @@ public sealed class AuditEntry : IAsyncDisposable
     private readonly HttpContext _http;
     private readonly DateTimeOffset _opened;
     private readonly long _started;
+    private string? _own;
     private string? _id;
+    private string? _pull;
+    private AccessEvent? _denial;
+    private bool _isMerged;
     private bool _closed;
 
     internal AuditEntry(AuditTrail trail, HttpContext http, DateTimeOffset opened, long started)
@@ -22,8 +27,16 @@ public sealed class AuditEntry : IAsyncDisposable
         _started = started;
     }
 
-    /// <summary>The decision's id: 128 random bits in lower-case hexadecimal, made when first asked for.</summary>
-    public string Id => _id ??= NewId();
+    /// <summary>
+    /// The decision's id: 128 random bits in lower-case hexadecimal, made when first asked for. Denials that are merged have the id of the
+    /// first of them; so set all facts before you ask for it.
+    /// </summary>
+    public string Id => _id ??= Decision is { Outcome: AccessOutcome.Deny } denial ? Merge(ToEvent(Own, denial)) : Own;
+
+    /// <summary>The way in that the client took.</summary>
+    public string? WayIn { get; set; }
+
+    private string Own => _own ??= NewId();
 
     public Caller? Caller { get; set; }
 
@@ -42,6 +55,19 @@ public sealed class AuditEntry : IAsyncDisposable
     /// <summary>Where the content came from.</summary>
     public string? Source { get; set; }
 
+    /// <summary>Decides about the request of the entry, and finds the pull that it belongs to.</summary>
+    public void Decide(AccessDecision decision)
+    {
+        Decision = decision;
+        if (Request is { } request && IsRecorded(decision))
+            _pull = _trail.PullOf(Caller, _http.Connection.RemoteIpAddress, request, Own);
+    }
+
+    /// <summary>
+    /// The client has gone. <see cref="HttpContext.RequestAborted"/> does not tell: it stays silent when the whole answer was sent before.
+    /// </summary>
+    public CancellationToken Gone => _http.Features.Get<IConnectionLifetimeFeature>()?.ConnectionClosed ?? _http.RequestAborted;
+
     /// <summary>
     /// For a decision that is found after the request's end: what is known of the request is taken now, and the event is
     /// recorded when the decision is given.
@@ -49,8 +75,10 @@ public sealed class AuditEntry : IAsyncDisposable
     public Func<AccessDecision, ValueTask> CloseLater()
     {
         _closed = true;
-        var known = ToEvent(Decision ?? throw new InvalidOperationException("What is found later was first decided for now."));
-        return found => IsRecorded(found) ? _trail.RecordAsync(known.With(found)) : ValueTask.CompletedTask;
+        var known = ToEvent(Id, Decision ?? throw new InvalidOperationException("What is found later was first decided for now."));
+        return found => !IsRecorded(found) ? ValueTask.CompletedTask
+            : found.Outcome == AccessOutcome.Deny ? _trail.RecordDenialAsync(known.With(found), CancellationToken.None)
+            : _trail.RecordAsync(known.With(found), CancellationToken.None);
     }
 
     public ValueTask DisposeAsync()
@@ -58,9 +86,12 @@ public sealed class AuditEntry : IAsyncDisposable
         if (_closed)
             return ValueTask.CompletedTask;
         _closed = true;
-        return Decision is { } decision && IsRecorded(decision)
-            ? _trail.RecordAsync(ToEvent(decision))
-            : ValueTask.CompletedTask;
+        if (Decision is not { } decision || !IsRecorded(decision))
+            return ValueTask.CompletedTask;
+
+        var id = Id;
+        var audit = _isMerged ? _denial : ToEvent(id, decision);
+        return audit is null ? ValueTask.CompletedTask : _trail.RecordAsync(audit, Gone);
     }
 
     internal static string NewId() => Convert.ToHexStringLower(RandomBits.Take());
@@ -73,10 +104,18 @@ public sealed class AuditEntry : IAsyncDisposable
         _ => true,
     };
 
-    private AccessEvent ToEvent(AccessDecision decision) => new(Id, _opened, decision)
+    private string Merge(AccessEvent denial)
+    {
+        var id = _trail.Merge(denial, out var isFirst);
+        (_isMerged, _denial) = (true, isFirst ? denial : null);
+        return id;
+    }
+
+    private AccessEvent ToEvent(string id, AccessDecision decision) => new(id, _opened, decision)
     {
         Caller = Caller,
         Client = _http.Connection.RemoteIpAddress,
+        WayIn = WayIn,
         UserAgent = _http.Request.Headers.UserAgent is { Count: > 0 } agent ? AuditLine.Cut(agent.ToString()) : null,
         Method = _http.Request.Method,
         Repository = Request?.Repository ?? Repository,
@@ -85,6 +124,7 @@ public sealed class AuditEntry : IAsyncDisposable
         UpstreamStatus = UpstreamStatus,
         Source = Source,
         Duration = _trail.Since(_started),
+        Pull = _pull,
     };
 }
 

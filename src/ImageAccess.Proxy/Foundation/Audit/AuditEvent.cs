@@ -1,6 +1,7 @@
 using System.Net;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Limits;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
@@ -16,6 +17,12 @@ public abstract class AuditEvent
     public string Id { get; }
 
     public DateTimeOffset Time { get; }
+
+    /// <summary>Null for everything but denials: only they are merged.</summary>
+    internal virtual DenialKey? Key => null;
+
+    /// <summary>The share of the trail that the line counts against; null where it counts against none.</summary>
+    internal DenialShare? Share { get; set; }
 }
 
 /// <summary>A decision, and what became of the request.</summary>
@@ -26,6 +33,9 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
     public Caller? Caller { get; init; }
 
     public IPAddress? Client { get; init; }
+
+    /// <summary>The way in: <c>mirror</c>, <c>gateway</c> or <c>forward-proxy</c>.</summary>
+    public string? WayIn { get; init; }
 
     public string? UserAgent { get; init; }
 
@@ -43,11 +53,19 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
 
     public TimeSpan Duration { get; init; }
 
+    /// <summary>The pull that the request belongs to: the id of the request that began it. Null for what is no part of a pull.</summary>
+    public string? Pull { get; init; }
+
+    internal override DenialKey? Key => Decision.Outcome != AccessOutcome.Deny ? null : new(
+        nameof(AccessEvent), Caller is { IsAnonymous: false } caller ? caller.DisplayName : null, ClientShare.Of(Client), WayIn, Method,
+        Repository?.Value, Decision.Rule, PolicyVersion, Decision.Block?.Id);
+
     /// <summary>The same request with another decision.</summary>
     public AccessEvent With(AccessDecision other) => new(Id, Time, other)
     {
         Caller = Caller,
         Client = Client,
+        WayIn = WayIn,
         UserAgent = UserAgent,
         Method = Method,
         Repository = Repository,
@@ -56,6 +74,7 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
         UpstreamStatus = UpstreamStatus,
         Source = Source,
         Duration = Duration,
+        Pull = Pull,
     };
 }
 
@@ -68,6 +87,25 @@ internal sealed class PolicyEvent(
     public string Version { get; } = version;
 
     public IReadOnlyList<string> Opens { get; } = opens;
+}
+
+/// <summary>Something was blocked, or a block was lifted.</summary>
+/// <param name="lifted">Whether it was lifted.</param>
+/// <param name="by">Who did it, as far as is known.</param>
+/// <param name="reason">Why, as far as is known.</param>
+/// <param name="at">When, as far as is known.</param>
+internal sealed class BlockEvent(
+    string id, DateTimeOffset time, Block block, bool lifted, string? by, string? reason, DateTimeOffset? at) : AuditEvent(id, time)
+{
+    public Block Block { get; } = block;
+
+    public bool IsLifted { get; } = lifted;
+
+    public string? By { get; } = by;
+
+    public string? Reason { get; } = reason;
+
+    public DateTimeOffset? At { get; } = at;
 }
 
 /// <summary>A user name belongs to another account than before.</summary>
@@ -96,6 +134,27 @@ internal sealed class ConnectionEvent(string id, DateTimeOffset time, string rea
     public string? Host { get; init; }
 
     public int? Port { get; init; }
+
+    internal override DenialKey? Key =>
+        new(nameof(ConnectionEvent), User, ClientShare.Of(Client), WayIn, Method: null, $"{Host}:{Port}", Reason, PolicyVersion: null);
+}
+
+/// <summary>Somebody tried to sign in at Docker Hub through the proxy, and failed or was refused.</summary>
+internal sealed class SignInEvent(string id, DateTimeOffset time, string reason) : AuditEvent(id, time)
+{
+    /// <summary><c>refused</c> by Docker Hub; or by the proxy: <c>limit</c> or <c>busy</c>.</summary>
+    public string Reason { get; } = reason;
+
+    public string? WayIn { get; init; }
+
+    public IPAddress? Client { get; init; }
+
+    /// <summary>As whom.</summary>
+    public string? User { get; init; }
+
+    public int? UpstreamStatus { get; init; }
+
+    internal override DenialKey? Key => new(nameof(SignInEvent), Account: null, ClientShare.Of(Client), WayIn, Method: null, User, Reason, PolicyVersion: null);
 }
 
 /// <summary>A tag points to another digest than before.</summary>
@@ -108,4 +167,42 @@ internal sealed class TagEvent(string id, DateTimeOffset time, string repository
     public string FormerDigest { get; } = formerDigest;
 
     public string Digest { get; } = digest;
+}
+
+/// <summary>Somebody made the cache forget an image.</summary>
+internal sealed class ForgottenEvent(string id, DateTimeOffset time, string repository) : AuditEvent(id, time)
+{
+    public string Repository { get; } = repository;
+
+    /// <summary>The tag, the digest or both; null for the whole repository.</summary>
+    public string? Reference { get; init; }
+
+    public int Links { get; init; }
+
+    public int Tags { get; init; }
+
+    public string? User { get; init; }
+
+    public IPAddress? Client { get; init; }
+
+    public string? Reason { get; init; }
+}
+
+/// <summary>The closing line of denials that were merged.</summary>
+internal sealed class MergedEvent : AuditEvent
+{
+    public MergedEvent(MergedDenial merged, DateTimeOffset time)
+        : base(merged.Id, time)
+    {
+        Merged = merged;
+        Share = merged.First is null ? null : merged.Share;
+    }
+
+    public MergedDenial Merged { get; }
+}
+
+/// <summary>An event whose line is written already.</summary>
+internal sealed class WrittenEvent(string id, DateTimeOffset time, ReadOnlyMemory<byte> line) : AuditEvent(id, time)
+{
+    public ReadOnlyMemory<byte> Line { get; } = line;
 }

@@ -34,10 +34,26 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
 
     public void Write(AuditEvent audit)
     {
+        if (audit is WrittenEvent written)
+        {
+            output.Write(written.Line.Span);
+            return;
+        }
+
         _json.Reset();
         _json.WriteStartObject();
         _json.WriteString("id"u8, audit.Id);
-        WriteTime(audit.Time);
+        WriteTime("time"u8, audit.Time);
+        WriteFacts(audit);
+        _json.WriteEndObject();
+        _json.Flush();
+        output.Write("\n"u8);
+    }
+
+    public void Dispose() => _json.Dispose();
+
+    private void WriteFacts(AuditEvent audit)
+    {
         switch (audit)
         {
             case AccessEvent access:
@@ -46,23 +62,29 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case PolicyEvent policy:
                 WritePolicy(policy);
                 break;
+            case BlockEvent block:
+                WriteBlock(block);
+                break;
             case AccountEvent account:
                 WriteAccount(account);
                 break;
             case TagEvent tag:
                 WriteTag(tag);
                 break;
+            case ForgottenEvent forgotten:
+                WriteForgotten(forgotten);
+                break;
             case ConnectionEvent connection:
                 WriteConnection(connection);
                 break;
+            case SignInEvent signIn:
+                WriteSignIn(signIn);
+                break;
+            case MergedEvent { Merged: var merged }:
+                WriteMerged(merged);
+                break;
         }
-
-        _json.WriteEndObject();
-        _json.Flush();
-        output.Write("\n"u8);
     }
-
-    public void Dispose() => _json.Dispose();
 
     private void WriteAccess(AccessEvent access)
     {
@@ -75,6 +97,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         _json.WriteEndArray();
         WriteMemberships(access.Caller?.Memberships ?? []);
         WriteAddress("client"u8, access.Client);
+        WriteText("wayIn"u8, access.WayIn);
         WriteText("userAgent"u8, access.UserAgent);
         WriteText("method"u8, access.Method);
         WriteText("repository"u8, access.Repository?.Value);
@@ -87,14 +110,17 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             _json.WriteNull("categoryAgeSeconds"u8);
         WriteText("rule"u8, decision.Rule);
         WriteText("outcome"u8, decision.Outcome.ToWireName());
+        if (decision.ApprovalEnded is { } day)
+            WriteText("approvalEnded"u8, day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
         WriteText("policyVersion"u8, access.PolicyVersion);
-        if (access.UpstreamStatus is { } status)
-            _json.WriteNumber("upstreamStatus"u8, status);
-        else
-            _json.WriteNull("upstreamStatus"u8);
+        if (decision.Block is { } block)
+            _json.WriteNumber("block"u8, block.Id);
+        WriteUpstreamStatus(access.UpstreamStatus);
         _json.WriteNumber("durationMs"u8, Math.Round(access.Duration.TotalMilliseconds, 1));
         if (access.Source is not null)
             WriteText("source"u8, access.Source);
+        if (access.Pull is not null)
+            _json.WriteString("pull"u8, access.Pull);
     }
 
     /// <summary>What a token or a directory says of the caller, beside the policy's own lists; left out where they say nothing.</summary>
@@ -104,9 +130,16 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             return;
         _json.WriteStartArray("memberships"u8);
         foreach (var membership in memberships.Take(MaximumMemberships))
-            _json.WriteStringValue(Cut($"{(membership.Role == OrganizationRole.Owner ? "owner" : "member")} of {membership.Organization}"));
+            _json.WriteStringValue(Cut($"{Words(membership.Role)} {membership.Organization}"));
         _json.WriteEndArray();
     }
+
+    private static string Words(OrganizationRole role) => role switch
+    {
+        OrganizationRole.Owner => "owner of",
+        OrganizationRole.Member => "member of",
+        _ => "absent from",
+    };
 
     private void WritePolicy(PolicyEvent policy)
     {
@@ -119,6 +152,21 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         if (policy.Opens.Count > MaximumOpens)
             _json.WriteStringValue(string.Create(CultureInfo.InvariantCulture, $"and {policy.Opens.Count - MaximumOpens} more"));
         _json.WriteEndArray();
+    }
+
+    private void WriteBlock(BlockEvent audit)
+    {
+        _json.WriteString("event"u8, audit.IsLifted ? "unblock"u8 : "block"u8);
+        _json.WriteNumber("block"u8, audit.Block.Id);
+        WriteText("user"u8, audit.By);
+        _json.WriteStartArray(audit.IsLifted ? "opens"u8 : "closes"u8);
+        _json.WriteStringValue(audit.Block.Pattern.ToString());
+        _json.WriteEndArray();
+        WriteText("reason"u8, audit.Reason);
+        if (audit.At is { } at)
+            WriteTime("at"u8, at);
+        else
+            _json.WriteNull("at"u8);
     }
 
     private void WriteAccount(AccountEvent account)
@@ -138,10 +186,23 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         WriteText("digest"u8, tag.Digest);
     }
 
+    private void WriteForgotten(ForgottenEvent forgotten)
+    {
+        _json.WriteString("event"u8, "forgotten"u8);
+        WriteText("user"u8, forgotten.User);
+        WriteAddress("client"u8, forgotten.Client);
+        WriteText("repository"u8, forgotten.Repository);
+        WriteText("reference"u8, forgotten.Reference);
+        _json.WriteNumber("links"u8, forgotten.Links);
+        _json.WriteNumber("tags"u8, forgotten.Tags);
+        WriteText("reason"u8, forgotten.Reason);
+    }
+
     private void WriteConnection(ConnectionEvent connection)
     {
         _json.WriteString("event"u8, "connection"u8);
-        WriteText("face"u8, connection.WayIn);
+        WriteText("wayIn"u8, connection.WayIn);
+        WriteText("face"u8, connection.WayIn); // its former name
         WriteAddress("client"u8, connection.Client);
         WriteText("user"u8, connection.User);
         WriteText("host"u8, connection.Host);
@@ -153,11 +214,58 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         _json.WriteString("outcome"u8, "deny"u8);
     }
 
-    private void WriteTime(DateTimeOffset time)
+    private void WriteSignIn(SignInEvent signIn)
+    {
+        _json.WriteString("event"u8, "sign-in"u8);
+        WriteText("wayIn"u8, signIn.WayIn);
+        WriteAddress("client"u8, signIn.Client);
+        WriteText("user"u8, signIn.User);
+        WriteText("reason"u8, signIn.Reason);
+        WriteUpstreamStatus(signIn.UpstreamStatus);
+        _json.WriteString("outcome"u8, "deny"u8);
+    }
+
+    private void WriteUpstreamStatus(int? status)
+    {
+        if (status is { } answered)
+            _json.WriteNumber("upstreamStatus"u8, answered);
+        else
+            _json.WriteNull("upstreamStatus"u8);
+    }
+
+    /// <summary>The first denial again, and what came after it; beyond a client's share nothing but how many there were.</summary>
+    private void WriteMerged(MergedDenial merged)
+    {
+        if (merged.First is { } first)
+        {
+            WriteFacts(first);
+        }
+        else
+        {
+            _json.WriteString("event"u8, "denials"u8);
+            WriteText("caller"u8, merged.Share.Client == merged.Key.Share ? merged.Key.Account : null);
+            WriteText("client"u8, merged.Share.Client == merged.Key.Network ? merged.Key.Network.ToString() : null);
+            _json.WriteString("outcome"u8, "deny"u8);
+        }
+
+        _json.WriteNumber("count"u8, merged.Count);
+        if (merged.Pulls != merged.Count)
+            _json.WriteNumber("pulls"u8, merged.Pulls);
+        WriteTime("first"u8, merged.FirstTime ?? merged.LastTime);
+        WriteTime("last"u8, merged.LastTime);
+        if (merged.References.Count == 0)
+            return;
+        _json.WriteStartArray("references"u8);
+        foreach (var reference in merged.References)
+            _json.WriteStringValue(Cut(reference));
+        _json.WriteEndArray();
+    }
+
+    private void WriteTime(ReadOnlySpan<byte> name, DateTimeOffset time)
     {
         Span<byte> text = stackalloc byte[24];
         time.UtcDateTime.TryFormat(text, out var length, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
-        _json.WriteString("time"u8, text[..length]);
+        _json.WriteString(name, text[..length]);
     }
 
     private void WriteAddress(ReadOnlySpan<byte> name, IPAddress? address) =>

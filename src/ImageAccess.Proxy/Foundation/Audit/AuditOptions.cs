@@ -7,8 +7,14 @@ public sealed class AuditOptions
     /// <summary><c>Audit:File</c>; null when the key is not set.</summary>
     public string? File { get; set; }
 
-    /// <summary><c>Audit:MaximumSize</c>: what the file and its predecessor may have together.</summary>
+    /// <summary><c>Audit:Keep</c>: how long an event is kept.</summary>
+    public TimeSpan Keep { get; set; } = TimeSpan.FromDays(90);
+
+    /// <summary><c>Audit:MaximumSize</c>: what the file and its predecessors may have together.</summary>
     public long MaximumSize { get; set; } = 1024 * 1024 * 1024;
+
+    /// <summary>What the denials of one client may take of it in a week; those beyond are only counted.</summary>
+    public long ShareSize => MaximumSize / 64;
 
     /// <summary><c>Data:Directory</c>.</summary>
     public string DataDirectory { get; set; } = "";

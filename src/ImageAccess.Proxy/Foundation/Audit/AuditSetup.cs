@@ -12,6 +12,7 @@ public static class AuditSetup
             .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
             .Validate(options => options.File != "", "Audit:File: name a file, or leave the key out")
             .Validate(options => options.MaximumSize >= AuditOptions.SmallestMaximumSize, "Audit:MaximumSize: choose at least 2MiB")
+            .Validate(options => options.Keep >= TimeSpan.FromDays(1), "Audit:Keep: choose 1d or more, as 90d")
             .ValidateOnStart();
 
         services.TryAddSingleton(TimeProvider.System);

@@ -1,69 +1,166 @@
 using System.Net;
+using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
 /// <summary>
-/// Where every room records its events. When the queue is full, an allowed request is dropped and counted; a denial waits.
+/// Where every room records its events. Denials that are alike are merged. When the queue is full, an allowed request is dropped and
+/// counted. Everything else waits a moment, but no longer than its client, then goes to a reserve in memory; only when that is full as
+/// well it is lost, and counted.
 /// </summary>
-public sealed class AuditTrail(PendingEvents pending, AuditMetrics metrics, TimeProvider time, ILogger<AuditTrail> logger)
+public sealed class AuditTrail : IDisposable
 {
+    private readonly PendingEvents _pending;
+    private readonly AuditMetrics _metrics;
+    private readonly TimeProvider _time;
+    private readonly ILogger<AuditTrail> _logger;
+    private readonly MergedDenials _merged;
+    private readonly OpenPulls _pulls;
+
+    public AuditTrail(
+        PendingEvents pending, AuditMetrics metrics, IOptions<AuditOptions> options, TimeProvider time, ILogger<AuditTrail> logger)
+    {
+        (_pending, _metrics, _time, _logger) = (pending, metrics, time, logger);
+        _pulls = new OpenPulls(time);
+        _merged = new MergedDenials(options, time, closing => RecordAtOnce(closing));
+    }
+
     /// <summary>Open it first and close it last: <c>await using var entry = trail.Open(http);</c></summary>
-    public AuditEntry Open(HttpContext http) => new(this, http, time.GetUtcNow(), time.GetTimestamp());
+    public AuditEntry Open(HttpContext http) => new(this, http, _time.GetUtcNow(), _time.GetTimestamp());
 
     /// <summary>A policy came into force; what it opens can be asked about later.</summary>
     public void RecordPolicyChange(string previousVersion, string version, IReadOnlyList<string> opens) =>
-        RecordLate(new PolicyEvent(AuditEntry.NewId(), time.GetUtcNow(), previousVersion, version, opens));
+        RecordAtOnce(new PolicyEvent(AuditEntry.NewId(), _time.GetUtcNow(), previousVersion, version, opens), always: true);
+
+    /// <summary>Something was blocked.</summary>
+    public void RecordBlock(Block block) =>
+        RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: false, block.By, block.Reason, block.At), always: true);
+
+    /// <summary>A block was lifted: by whom, why and when, where that is known.</summary>
+    public void RecordUnblock(Block block, string? by, string? reason, DateTimeOffset? at) =>
+        RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: true, by, reason, at), always: true);
 
     /// <summary>A user name went to another account: what the name was granted is suspended.</summary>
     public void RecordAccountChange(string caller, string formerAccount, string account) =>
-        RecordLate(new AccountEvent(AuditEntry.NewId(), time.GetUtcNow(), caller, formerAccount, account));
+        RecordAtOnce(new AccountEvent(AuditEntry.NewId(), _time.GetUtcNow(), caller, formerAccount, account), always: true);
 
     /// <summary>A connection was refused: to which host, by which way in, and in one word why.</summary>
-    public ValueTask RecordConnectionAsync(string wayIn, IPAddress? client, string? user, string? host, int? port, string reason) =>
-        WaitAsync(new ConnectionEvent(AuditEntry.NewId(), time.GetUtcNow(), reason)
+    public ValueTask RecordConnectionAsync(
+        string wayIn, IPAddress? client, string? user, string? host, int? port, string reason, CancellationToken gone) =>
+        RecordDenialAsync(new ConnectionEvent(AuditEntry.NewId(), _time.GetUtcNow(), reason)
         {
             WayIn = wayIn,
             Client = client,
             User = user,
             Host = host,
             Port = port,
-        });
+        }, gone);
+
+    /// <summary>Somebody failed to sign in at Docker Hub, or was refused before Docker Hub was asked.</summary>
+    public ValueTask RecordSignInAsync(string? wayIn, IPAddress? client, string? user, string reason, int? upstreamStatus, CancellationToken gone) =>
+        RecordDenialAsync(new SignInEvent(AuditEntry.NewId(), _time.GetUtcNow(), reason)
+        {
+            WayIn = wayIn,
+            Client = client,
+            User = user,
+            UpstreamStatus = upstreamStatus,
+        }, gone);
 
     /// <summary>A tag points to another digest than before.</summary>
-    public ValueTask RecordMovedTagAsync(string repository, string tag, string formerDigest, string digest) =>
-        WaitAsync(new TagEvent(AuditEntry.NewId(), time.GetUtcNow(), repository, tag, formerDigest, digest));
+    public ValueTask RecordMovedTagAsync(string repository, string tag, string formerDigest, string digest, CancellationToken gone) =>
+        RecordAsync(new TagEvent(AuditEntry.NewId(), _time.GetUtcNow(), repository, tag, formerDigest, digest), gone);
 
-    internal ValueTask RecordAsync(AccessEvent access)
+    /// <summary>Somebody made the cache forget an image.</summary>
+    /// <param name="reference">The tag, the digest or both; null for the whole repository.</param>
+    /// <param name="links">How many digests were forgotten.</param>
+    /// <param name="tags">How many tags were forgotten.</param>
+    /// <param name="user">Who, as they say of themselves.</param>
+    public ValueTask RecordForgottenAsync(
+        string repository, string? reference, int links, int tags, string? user, IPAddress? client, string? reason, CancellationToken gone) =>
+        RecordAsync(new ForgottenEvent(AuditEntry.NewId(), _time.GetUtcNow(), repository)
+        {
+            Reference = reference,
+            Links = links,
+            Tags = tags,
+            User = user,
+            Client = client,
+            Reason = reason,
+        }, gone);
+
+    /// <param name="audit">The event.</param>
+    /// <param name="gone">The client has gone: nobody waits any longer.</param>
+    internal ValueTask RecordAsync(AuditEvent audit, CancellationToken gone)
     {
-        if (pending.TryAdd(access))
+        if (_pending.TryAdd(audit))
             return ValueTask.CompletedTask;
-        if (pending.BeginOverflow())
-            logger.QueueFull();
-        if (access.Decision.Outcome == AccessOutcome.Deny)
-            return WaitAsync(access);
+        BeginOverflow();
+        if (audit is not AccessEvent { Decision.Outcome: not AccessOutcome.Deny })
+            return WaitAsync(audit, gone);
 
-        metrics.Dropped();
+        _metrics.Dropped();
         return ValueTask.CompletedTask;
     }
 
-    internal TimeSpan Since(long started) => time.GetElapsedTime(started);
+    internal TimeSpan Since(long started) => _time.GetElapsedTime(started);
 
-    /// <summary>
-    /// Returns at once: changes are few, and none may be lost. A change that finds no room waits in the background, and when the
-    /// program stops the writer waits for it.
-    /// </summary>
-    private void RecordLate(AuditEvent audit)
+    /// <summary>The id of the pull that the request belongs to; null when it is no part of one.</summary>
+    internal string? PullOf(Caller? caller, IPAddress? client, RepositoryRequest request, string id) =>
+        _pulls.Join((caller ?? Caller.Anonymous).DisplayName, client, request, id);
+
+    /// <summary>Merges the denial with others that are alike.</summary>
+    /// <returns>The id that its client is told.</returns>
+    internal string Merge(AuditEvent denial, out bool isFirst)
     {
-        if (!pending.TryAdd(audit))
-            pending.Settle(WaitAsync(audit).AsTask());
+        var id = _merged.Add(denial, out isFirst);
+        if (!isFirst)
+            _metrics.Merged();
+        return id;
     }
 
-    private async ValueTask WaitAsync(AuditEvent audit)
+    /// <summary>A denial whose client is told no id.</summary>
+    internal ValueTask RecordDenialAsync(AuditEvent denial, CancellationToken gone)
     {
-        if (await pending.AddAsync(audit))
+        Merge(denial, out var isFirst);
+        return isFirst ? RecordAsync(denial, gone) : ValueTask.CompletedTask;
+    }
+
+    /// <summary>The program stops: denials that are still being merged get their closing lines.</summary>
+    internal void EndMerging() => _merged.End();
+
+    public void Dispose() => _merged.Dispose();
+
+    /// <summary>For what has no client that could wait.</summary>
+    /// <param name="audit">The event.</param>
+    /// <param name="always">It is one of the few changes of the program itself, for which there is always memory.</param>
+    private void RecordAtOnce(AuditEvent audit, bool always = false)
+    {
+        if (_pending.TryAdd(audit))
             return;
-        metrics.Lost(1);
-        logger.LostAtShutdown(1);
+        BeginOverflow();
+        if (!_pending.TryReserve(audit, always))
+            Lose();
+    }
+
+    private async ValueTask WaitAsync(AuditEvent audit, CancellationToken gone)
+    {
+        if (!await _pending.TryAddAsync(audit, gone) && !_pending.TryReserve(audit))
+            Lose();
+    }
+
+    private void BeginOverflow()
+    {
+        if (_pending.BeginOverflow())
+            _logger.QueueFull();
+    }
+
+    private void Lose()
+    {
+        _metrics.Lost(1);
+        if (_pending.IsCompleted)
+            _logger.LostAtShutdown(1);
+        else if (_pending.BeginLoss())
+            _logger.ReserveFull();
     }
 }

@@ -3,18 +3,21 @@ using System.Buffers;
 namespace ImageAccess.Proxy.Foundation.Audit;
 
 /// <summary>
-/// Takes events from the queue and writes them in batches. It retries what cannot be written; as long as
-/// the program runs, no queued event is lost.
+/// Takes events from the queue and from the reserve and writes them in batches. It retries what cannot be written; as long as
+/// the program runs, nothing that waits is lost.
 /// </summary>
 public sealed class AuditWriter(
     PendingEvents pending,
+    AuditTrail trail,
     IAuditSink sink,
     AuditMetrics metrics,
-    IHostApplicationLifetime lifetime,
     TimeProvider time,
     ILogger<AuditWriter> logger) : BackgroundService
 {
     public static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a sink that fails has to recover when the program stops.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// How long events gather after a batch, by the machine's own clock: under load a file is opened and written a hundred times a second,
@@ -34,15 +37,14 @@ public sealed class AuditWriter(
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await sink.OpenAsync(cancellationToken);
-        lifetime.ApplicationStopping.Register(pending.BeginGrace);
         await base.StartAsync(cancellationToken);
     }
 
     /// <summary>Writes what is queued; a sink that fails has the grace to recover.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        _stopping.CancelAfter(PendingEvents.Grace);
-        await pending.Settled.WaitAsync(_stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stopping.CancelAfter(Grace);
+        trail.EndMerging();
         pending.Complete();
         if (ExecuteTask is { } writing)
             await writing;
@@ -59,17 +61,20 @@ public sealed class AuditWriter(
     {
         var buffer = new ArrayBufferWriter<byte>(2 * BatchSize);
         using var line = new AuditLine(buffer);
-        while (await pending.Reader.WaitToReadAsync(CancellationToken.None))
+        while (await pending.WaitAsync())
         {
             buffer.ResetWrittenCount();
             var events = 0;
-            while (buffer.WrittenCount < BatchSize && pending.Reader.TryRead(out var audit))
+            while (buffer.WrittenCount < BatchSize && pending.TryTake(out var audit))
             {
+                var before = buffer.WrittenCount;
                 line.Write(audit);
+                audit.Share?.Charge(buffer.WrittenCount - before);
                 events++;
             }
 
-            await WriteAsync(buffer.WrittenMemory, events);
+            if (events > 0)
+                await WriteAsync(buffer.WrittenMemory, events);
             if (pending.EndOverflow())
                 logger.RoomAgain(metrics.DroppedInAll);
             if (!pending.IsFilling)
@@ -111,7 +116,7 @@ public sealed class AuditWriter(
     {
         metrics.WriteFailed();
         if (_failure != exception.Message)
-            logger.CannotWrite(exception);
+            logger.CannotWrite(exception.Message);
         _failure = exception.Message;
     }
 }

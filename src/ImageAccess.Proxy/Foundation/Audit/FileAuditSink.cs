@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
@@ -5,10 +6,14 @@ namespace ImageAccess.Proxy.Foundation.Audit;
 
 /// <summary>
 /// Appends to a file that is opened anew for every batch, so that events still reach a file after somebody moved or
-/// deleted it. At half of the allowed size it is renamed to <c>audit.jsonl.1</c>, and a new one begins.
+/// deleted it.
 /// </summary>
-public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
+public sealed class FileAuditSink(IOptions<AuditOptions> options, AuditMetrics metrics, TimeProvider time, ILogger<FileAuditSink> logger) : IAuditSink
 {
+    private readonly RotatedFiles _files = new(options, time, metrics, logger);
+
+    public string? Concern => _files.Concern;
+
     private AuditOptions Settings => options.Value;
 
     public async ValueTask OpenAsync(CancellationToken cancellationToken)
@@ -18,13 +23,14 @@ public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
             if (Settings.File is null)
                 Directory.CreateDirectory(Settings.DataDirectory);
             await WriteAsync(ReadOnlyMemory<byte>.Empty, cancellationToken);
+            _files.RemoveOldest();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new OptionsValidationException(
-                nameof(AuditOptions),
-                typeof(AuditOptions),
-                [$"Audit:File: {Settings.FilePath} cannot be written ({exception.Message}); name a file in a directory that exists and is writable"]);
+            if (FullDisk.IsCauseOf(exception))
+                throw ConfigurationLoading.FailedForNow($"Audit:File: {Settings.FilePath} cannot be written ({exception.Message}): its disk has no space or no inodes left");
+            throw ConfigurationLoading.Failed(
+                $"Audit:File: {Settings.FilePath} cannot be written ({exception.Message}); name a file in a directory that exists and is writable");
         }
     }
 
@@ -32,7 +38,7 @@ public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
     {
         try
         {
-            RotateBefore(lines.Length);
+            _files.MakeRoom(lines.Length);
             var open = OwnerFile.Options(FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete); // no lock: readers come and go
             await using var file = new FileStream(Settings.FilePath, open);
             if (!file.CanSeek)
@@ -44,11 +50,14 @@ public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
                     file.Write("\n"u8);
                 await file.WriteAsync(lines, CancellationToken.None);
             }
-            catch (IOException)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
                 file.SetLength(end);
                 throw;
             }
+
+            if (lines.Length > 0)
+                Stamp(file);
         }
         catch (UnauthorizedAccessException exception)
         {
@@ -56,11 +65,19 @@ public sealed class FileAuditSink(IOptions<AuditOptions> options) : IAuditSink
         }
     }
 
-    private void RotateBefore(int length)
+    /// <summary>
+    /// By its time a file is rotated and removed. The system has set it already: where only the file's owner may set another, or the volume
+    /// takes none, that one is good enough, and no reason to write the lines once more.
+    /// </summary>
+    private void Stamp(FileStream file)
     {
-        var file = new FileInfo(Settings.FilePath);
-        if (file is { Exists: true, Length: > 0 } && file.Length + length > Settings.MaximumSize / 2)
-            file.MoveTo(Settings.FilePath + ".1", overwrite: true);
+        try
+        {
+            File.SetLastWriteTimeUtc(file.SafeFileHandle, time.GetUtcNow().UtcDateTime);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+        }
     }
 
     /// <summary>The last line was cut off by a crash. Leaves the file at its end.</summary>

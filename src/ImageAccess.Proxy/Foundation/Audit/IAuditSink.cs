@@ -3,6 +3,9 @@ namespace ImageAccess.Proxy.Foundation.Audit;
 /// <summary>Where the trail is kept.</summary>
 public interface IAuditSink
 {
+    /// <summary>What does not work as it should although lines are written; null while all is well.</summary>
+    string? Concern { get; }
+
     /// <summary>Called once, before the listeners open.</summary>
     /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">Nothing can be written: there is no start.</exception>
     ValueTask OpenAsync(CancellationToken cancellationToken);

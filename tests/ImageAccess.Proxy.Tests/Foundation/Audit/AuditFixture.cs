@@ -7,7 +7,8 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Foundation.Audit;
 
@@ -22,14 +23,15 @@ public sealed class AuditFixture : IDisposable
 
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
 
-    public AuditFixture(int capacity = PendingEvents.DefaultCapacity, IAuditSink? sink = null)
+    public AuditFixture(
+        int capacity = PendingEvents.DefaultCapacity, int reserve = PendingEvents.DefaultReserve, long maximumSize = 1024 * 1024 * 1024)
     {
         var meters = _services.GetRequiredService<IMeterFactory>();
-        Pending = new PendingEvents(capacity, Time);
+        Pending = new PendingEvents(capacity, Time, reserve);
         Metrics = new AuditMetrics(meters, Pending);
         Counts = new MeterReadings(meters);
-        Trail = new AuditTrail(Pending, Metrics, Time, TrailLog);
-        Writer = new AuditWriter(Pending, sink ?? Sink, Metrics, Lifetime, Time, WriterLog);
+        Trail = new AuditTrail(Pending, Metrics, Options.Create(new AuditOptions { MaximumSize = maximumSize }), Time, TrailLog);
+        Writer = new AuditWriter(Pending, Trail, Sink, Metrics, Time, WriterLog);
     }
 
     public ManualTime Time { get; } = new();
@@ -49,8 +51,6 @@ public sealed class AuditFixture : IDisposable
     public LogLines<AuditTrail> TrailLog { get; } = new();
 
     public LogLines<AuditWriter> WriterLog { get; } = new();
-
-    public ManualLifetime Lifetime { get; } = new();
 
     public static AccessDecision Decide(string caller, string repository, PublisherFacts? publisher = null)
     {
@@ -76,11 +76,21 @@ public sealed class AuditFixture : IDisposable
     }
 
     /// <summary>A denial: community images are not allowed to bob.</summary>
-    public AuditEntry Denied(string repository = "someuser/custom-image")
+    public AuditEntry Denied(
+        string repository = "someuser/custom-image",
+        string? caller = "bob",
+        string client = "::ffff:192.0.2.7",
+        string method = "GET",
+        string tag = "latest",
+        CancellationToken gone = default)
     {
-        var entry = Trail.Open(Http());
-        entry.Caller = Caller.SignedIn("bob", "sub-of-bob");
-        entry.Request = Parse("GET", $"/v2/{repository}/manifests/latest");
+        var http = Http(method);
+        http.RequestAborted = gone;
+        http.Connection.RemoteIpAddress = IPAddress.Parse(client);
+        var entry = Trail.Open(http);
+        entry.WayIn = "mirror";
+        entry.Caller = caller is null ? Caller.Anonymous : Caller.SignedIn(caller, "sub-of-" + caller);
+        entry.Request = Parse(method, $"/v2/{repository}/manifests/{tag}");
         entry.Decision = Decide("bob", repository, PublisherFacts.Known(
             new NamespaceRecord(entry.Request.Repository.Namespace, NamespaceBadge.None, "hub", Time.GetUtcNow() - TimeSpan.FromSeconds(90))));
         entry.PolicyVersion = "0123456789ab";
@@ -91,6 +101,7 @@ public sealed class AuditFixture : IDisposable
     public AuditEntry Allowed(string tag = "latest")
     {
         var entry = Trail.Open(Http());
+        entry.WayIn = "mirror";
         entry.Caller = Caller.SignedIn("bob", "sub-of-bob");
         entry.Request = Parse("GET", $"/v2/library/nginx/manifests/{tag}");
         entry.Decision = Decide("bob", "library/nginx");
@@ -107,12 +118,13 @@ public sealed class AuditFixture : IDisposable
         return Sink.Lines;
     }
 
+    public Task<HealthCheckResult> CheckAsync() => new AuditHealthCheck(Writer, Pending, Sink).CheckHealthAsync(new HealthCheckContext());
+
     public void Dispose()
     {
         Writer.Dispose();
-        Pending.Dispose();
+        Trail.Dispose();
         Counts.Dispose();
-        Lifetime.Dispose();
         _services.Dispose();
     }
 
@@ -135,6 +147,8 @@ public sealed class MemorySink : IAuditSink
         get => _failure;
         set => _failure = value;
     }
+
+    public string? Concern { get; set; }
 
     public int Attempts { get; private set; }
 
@@ -206,20 +220,4 @@ public sealed class MeterReadings : IDisposable
         lock (_sums)
             _sums[instrument.Name] = value;
     }
-}
-
-/// <summary>A program that stops when a test says so.</summary>
-public sealed class ManualLifetime : IHostApplicationLifetime, IDisposable
-{
-    private readonly CancellationTokenSource _stopping = new();
-
-    public CancellationToken ApplicationStarted => CancellationToken.None;
-
-    public CancellationToken ApplicationStopping => _stopping.Token;
-
-    public CancellationToken ApplicationStopped => CancellationToken.None;
-
-    public void StopApplication() => _stopping.Cancel();
-
-    public void Dispose() => _stopping.Dispose();
 }

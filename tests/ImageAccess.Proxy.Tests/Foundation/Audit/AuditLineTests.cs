@@ -1,6 +1,7 @@
 using System.Text.Json;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Audit;
 
 namespace ImageAccess.Proxy.Tests.Foundation.Audit;
 
@@ -19,7 +20,7 @@ public sealed class AuditLineTests : IDisposable
         Assert.Equal(
             OneLine($$"""
                 {"id":"{{entry.Id}}","time":"2026-06-01T12:00:00.000Z","caller":"bob","organizations":["acme"],"client":"192.0.2.7",
-                "userAgent":"docker/29.0","method":"GET","repository":"someuser/custom-image","reference":"latest",
+                "wayIn":"mirror","userAgent":"docker/29.0","method":"GET","repository":"someuser/custom-image","reference":"latest",
                 "category":"community","categorySource":"hub","categoryAgeSeconds":90,"rule":"community","outcome":"deny",
                 "policyVersion":"0123456789ab","upstreamStatus":null,"durationMs":12.3}
                 """),
@@ -35,7 +36,7 @@ public sealed class AuditLineTests : IDisposable
         Assert.Equal(
             OneLine($$"""
                 {"id":"{{entry.Id}}","time":"2026-06-01T12:00:00.000Z","caller":"bob","organizations":["acme"],"client":"192.0.2.7",
-                "userAgent":"docker/29.0","method":"GET","repository":"library/nginx","reference":"latest",
+                "wayIn":"mirror","userAgent":"docker/29.0","method":"GET","repository":"library/nginx","reference":"latest",
                 "category":"official","categorySource":"name","categoryAgeSeconds":null,"rule":"official","outcome":"allow",
                 "policyVersion":"0123456789ab","upstreamStatus":200,"durationMs":0}
                 """),
@@ -54,7 +55,7 @@ public sealed class AuditLineTests : IDisposable
         Assert.Equal(
             OneLine($$"""
                 {"id":"{{entry.Id}}","time":"2026-06-01T12:00:00.000Z","caller":null,"organizations":["acme"],"client":null,
-                "userAgent":null,"method":"GET","repository":null,"reference":null,
+                "wayIn":null,"userAgent":null,"method":"GET","repository":null,"reference":null,
                 "category":"unknown","categorySource":null,"categoryAgeSeconds":null,"rule":"unknown","outcome":"deny",
                 "policyVersion":null,"upstreamStatus":null,"durationMs":0}
                 """),
@@ -108,6 +109,16 @@ public sealed class AuditLineTests : IDisposable
     }
 
     [Fact]
+    public async Task That_a_member_list_does_not_name_the_caller()
+    {
+        var entry = _fixture.Denied();
+        entry.Caller = Caller.SignedIn("alice", "sub", [new Membership("beta", OrganizationRole.Owner), new Membership("acme", OrganizationRole.None)]);
+        await entry.DisposeAsync();
+        Assert.Contains(
+            """ "memberships":["owner of beta","absent from acme"] """.Trim(), Assert.Single(await _fixture.WrittenAsync()), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_policy_change()
     {
         _fixture.Trail.RecordPolicyChange("none", "0123456789ab", ["organization acme: disabled", "image access is off"]);
@@ -124,6 +135,29 @@ public sealed class AuditLineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_block_and_its_end()
+    {
+        Assert.True(BlockPattern.TryParse("docker.io/library/nginx:1.27", out var pattern, out _));
+        var block = new Block(7, pattern, "攻击", "eve", new DateTimeOffset(2026, 6, 1, 13, 30, 0, TimeSpan.FromHours(2)));
+        _fixture.Trail.RecordBlock(block);
+        _fixture.Trail.RecordUnblock(block, null, null, null);
+
+        var lines = await _fixture.WrittenAsync();
+        var ids = lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("id").GetString()).ToList();
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{ids[0]}}","time":"2026-06-01T12:00:00.000Z","event":"block","block":7,"user":"eve","closes":["nginx:1.27"],
+                "reason":"\u653B\u51FB","at":"2026-06-01T11:30:00.000Z"}
+                """),
+            lines[0]);
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{ids[1]}}","time":"2026-06-01T12:00:00.000Z","event":"unblock","block":7,"user":null,"opens":["nginx:1.27"],"reason":null,"at":null}
+                """),
+            lines[1]);
+    }
+
+    [Fact]
     public async Task A_policy_change_that_opens_a_thousand_things_stays_bounded()
     {
         _fixture.Trail.RecordPolicyChange("a", "b", [.. Enumerable.Range(0, 1000).Select(i => new string('x', 10_000))]);
@@ -133,6 +167,23 @@ public sealed class AuditLineTests : IDisposable
         Assert.Equal(201, opens.GetArrayLength());
         Assert.Equal("and 800 more", opens[200].GetString());
         Assert.Equal(256, opens[0].GetString()!.Length);
+    }
+
+    [Fact]
+    public async Task What_the_cache_forgot()
+    {
+        await _fixture.Trail.RecordForgottenAsync("acme/app", "1.0", 12, 1, "root", System.Net.IPAddress.Loopback, "a key\nin it", CancellationToken.None);
+        await _fixture.Trail.RecordForgottenAsync("acme/app", null, 0, 0, null, null, null, CancellationToken.None);
+
+        var lines = await _fixture.WrittenAsync();
+        Assert.Contains(
+            """
+            "event":"forgotten","user":"root","client":"127.0.0.1","repository":"acme/app","reference":"1.0","links":12,"tags":1,"reason":"a key\nin it"}
+            """, lines[0], StringComparison.Ordinal);
+        Assert.Contains(
+            """
+            "event":"forgotten","user":null,"client":null,"repository":"acme/app","reference":null,"links":0,"tags":0,"reason":null}
+            """, lines[1], StringComparison.Ordinal);
     }
 
     [Theory]
@@ -205,6 +256,7 @@ public sealed class AuditLineTests : IDisposable
     private async Task WithAgentAsync(string userAgent)
     {
         await using var entry = _fixture.Trail.Open(AuditFixture.Http(userAgent: userAgent));
+        entry.PolicyVersion = AuditEntry.NewId(); // so that nothing is merged
         entry.Decision = AuditFixture.Decide("bob", "someuser/x");
     }
 }

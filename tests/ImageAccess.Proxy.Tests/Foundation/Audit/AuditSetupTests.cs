@@ -37,13 +37,14 @@ public sealed class AuditSetupTests : IDisposable
     [Fact]
     public async Task Wrong_options_are_told_together()
     {
-        using var host = Build(("Audit:File", ""), ("Audit:MaximumSize", "5"));
+        using var host = Build(("Audit:File", ""), ("Audit:MaximumSize", "5"), ("Audit:Keep", "01:00:00"));
         var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
         Assert.Equal(
             [
                 "Data:Directory: name a directory",
                 "Audit:File: name a file, or leave the key out",
                 "Audit:MaximumSize: choose at least 2MiB",
+                "Audit:Keep: choose 1d or more, as 90d",
             ],
             failure.Failures);
     }

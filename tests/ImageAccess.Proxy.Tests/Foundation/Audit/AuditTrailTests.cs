@@ -149,30 +149,84 @@ public sealed class AuditTrailTests
         var lines = await fixture.WrittenAsync();
 
         Assert.Equal(3, lines.Count);
-        Assert.Contains("\"two\"", lines[2], StringComparison.Ordinal);
+        Assert.Single(lines, line => line.Contains("\"two\"", StringComparison.Ordinal));
         Assert.Equal((0, 0), (fixture.Counts["imageaccess.audit.dropped"], fixture.Counts["imageaccess.audit.lost"]));
     }
 
     [Fact]
-    public async Task A_denial_waits_a_moment_longer_when_the_program_stops_and_never_throws()
+    public async Task A_denial_that_waited_long_enough_goes_to_the_reserve_and_is_written_later()
     {
         using var fixture = new AuditFixture(capacity: 1);
-        fixture.Sink.Failure = "disk full";
-        await fixture.Writer.StartAsync(CancellationToken.None);
-        await fixture.Allowed("one").DisposeAsync();
-        await Eventually.TrueAsync(() => fixture.Sink.Attempts > 0); // one with the writer
-        await fixture.Allowed("two").DisposeAsync(); // one in the queue
+        await fixture.Allowed().DisposeAsync();
         var denial = fixture.Denied().DisposeAsync().AsTask();
+        fixture.Time.Advance(PendingEvents.MaximumWait - TimeSpan.FromMilliseconds(1));
         Assert.False(denial.IsCompleted);
 
-        fixture.Lifetime.StopApplication();
-        fixture.Time.Advance(PendingEvents.Grace - TimeSpan.FromSeconds(1));
-        Assert.False(denial.IsCompleted);
-        fixture.Time.Advance(TimeSpan.FromSeconds(1));
-
+        fixture.Time.Advance(TimeSpan.FromMilliseconds(1));
         await denial;
-        Assert.Equal(1, fixture.Counts["imageaccess.audit.lost"]);
-        Assert.Single(fixture.TrailLog.At(LogLevel.Critical));
+
+        Assert.Equal((2, 1), (fixture.Pending.Count, fixture.Pending.Reserved));
+        Assert.Equal(2, (await fixture.WrittenAsync()).Count);
+        Assert.Equal((0, 0), (fixture.Pending.Reserved, fixture.Counts["imageaccess.audit.lost"]));
+    }
+
+    [Fact]
+    public async Task A_denial_waits_no_longer_than_its_client()
+    {
+        using var fixture = new AuditFixture(capacity: 1);
+        using var client = new CancellationTokenSource();
+        await fixture.Allowed().DisposeAsync();
+        var denial = fixture.Denied(gone: client.Token).DisposeAsync().AsTask();
+        var refusal = fixture.Trail.RecordConnectionAsync("gateway", null, null, "example.com", 443, "denied", client.Token).AsTask();
+        var tag = fixture.Trail.RecordMovedTagAsync("library/nginx", "latest", Digest, Digest, client.Token).AsTask();
+        Assert.False(denial.IsCompleted || refusal.IsCompleted || tag.IsCompleted);
+
+        await client.CancelAsync();
+        await Task.WhenAll(denial, refusal, tag);
+
+        Assert.Equal(3, fixture.Pending.Reserved);
+        Assert.Equal(4, (await fixture.WrittenAsync()).Count);
+    }
+
+    [Fact]
+    public async Task What_the_reserve_cannot_hold_is_lost_and_counted_and_told_once_until_all_is_well()
+    {
+        using var fixture = new AuditFixture(capacity: 1, reserve: 1000);
+        var gone = new CancellationToken(canceled: true);
+        await fixture.Allowed().DisposeAsync();
+        for (var i = 0; i < 5; i++)
+            await fixture.Denied($"someuser/image-{i}", gone: gone).DisposeAsync();
+        fixture.Trail.RecordPolicyChange("a", "b", [new string('x', 200)]); // the program's own are few, and kept
+
+        var reserved = fixture.Pending.Reserved;
+        Assert.InRange(reserved, 2, 3);
+        Assert.Equal(6 - reserved, fixture.Counts["imageaccess.audit.lost"]);
+        Assert.Equal(
+            "The memory for audit events that wait is full: denials are lost and counted", Assert.Single(fixture.TrailLog.At(LogLevel.Error)));
+        Assert.Equal(
+            "the queue is full: allowed events are dropped, others wait in memory; the memory for them is full: denials are lost",
+            (await fixture.CheckAsync()).Description);
+
+        var lines = await fixture.WrittenAsync();
+
+        Assert.Equal(1 + reserved, lines.Count);
+        Assert.Single(lines, line => line.Contains("\"event\":\"policy\"", StringComparison.Ordinal));
+        Assert.Null((await fixture.CheckAsync()).Description);
+    }
+
+    [Fact]
+    public async Task What_came_to_the_reserve_while_the_queue_was_empty_is_written_all_the_same()
+    {
+        using var fixture = new AuditFixture();
+        await fixture.Writer.StartAsync(CancellationToken.None);
+        var entry = fixture.Allowed();
+        await entry.DisposeAsync();
+        await Eventually.TrueAsync(() => fixture.Sink.Lines.Count == 1);
+
+        Assert.True(fixture.Pending.TryReserve(new PolicyEvent("1", fixture.Time.GetUtcNow(), "a", "b", [])));
+
+        await Eventually.TrueAsync(() => fixture.Sink.Lines.Count == 2);
+        await fixture.Writer.StopAsync(CancellationToken.None);
     }
 
     [Fact]

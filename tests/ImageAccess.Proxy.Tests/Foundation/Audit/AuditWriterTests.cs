@@ -31,13 +31,13 @@ public sealed class AuditWriterTests : IDisposable
         await _fixture.Denied().DisposeAsync();
         for (var attempt = 1; attempt <= 3; attempt++)
         {
-            await Eventually.TrueAsync(() => _fixture.Sink.Attempts == attempt && _fixture.Time.PendingTimers == 1);
+            await Eventually.TrueAsync(() => _fixture.Sink.Attempts == attempt && _fixture.Time.PendingTimers == 2);
             await _fixture.Allowed($"while-{attempt}").DisposeAsync();
             _fixture.Time.Advance(AuditWriter.RetryDelay);
         }
 
-        await Eventually.TrueAsync(() => _fixture.Sink.Attempts == 4 && _fixture.Time.PendingTimers == 1);
-        var health = await CheckAsync();
+        await Eventually.TrueAsync(() => _fixture.Sink.Attempts == 4 && _fixture.Time.PendingTimers == 2);
+        var health = await _fixture.CheckAsync();
         Assert.Equal(HealthStatus.Degraded, health.Status);
         Assert.Equal("the audit trail cannot be written: No space left on device", health.Description);
         Assert.Single(_fixture.WriterLog.At(LogLevel.Error));
@@ -47,7 +47,7 @@ public sealed class AuditWriterTests : IDisposable
         _fixture.Time.Advance(AuditWriter.RetryDelay);
         await Eventually.TrueAsync(() => _fixture.Sink.Lines.Count == 4);
         await Eventually.TrueAsync(() => _fixture.Writer.Failure is null);
-        Assert.Equal(HealthStatus.Healthy, (await CheckAsync()).Status);
+        Assert.Equal(HealthStatus.Healthy, (await _fixture.CheckAsync()).Status);
         Assert.Single(_fixture.WriterLog.At(LogLevel.Information));
         await _fixture.Writer.StopAsync(CancellationToken.None);
         Assert.Equal(0, _fixture.Counts["imageaccess.audit.lost"]);
@@ -60,10 +60,19 @@ public sealed class AuditWriterTests : IDisposable
         await fixture.Allowed().DisposeAsync();
         await fixture.Allowed().DisposeAsync();
 
-        var health = await new AuditHealthCheck(fixture.Writer, fixture.Pending).CheckHealthAsync(new HealthCheckContext());
+        var health = await fixture.CheckAsync();
 
         Assert.Equal(HealthStatus.Degraded, health.Status);
-        Assert.Equal("the queue is full: allowed events are dropped and denials wait", health.Description);
+        Assert.Equal("the queue is full: allowed events are dropped, others wait in memory", health.Description);
+    }
+
+    [Fact]
+    public async Task A_concern_of_the_sink_degrades()
+    {
+        _fixture.Sink.Concern = "the audit trail is too small";
+        Assert.Equal("the audit trail is too small", (await _fixture.CheckAsync()).Description);
+        _fixture.Sink.Concern = null;
+        Assert.Equal(HealthStatus.Healthy, (await _fixture.CheckAsync()).Status);
     }
 
     [Fact]
@@ -89,7 +98,7 @@ public sealed class AuditWriterTests : IDisposable
         Assert.False(stop.IsCompleted);
 
         _fixture.Sink.Failure = null;
-        await Eventually.TrueAsync(() => _fixture.Time.PendingTimers == 2); // the delay, and the limit of the stop
+        await Eventually.TrueAsync(() => _fixture.Time.PendingTimers == 3); // the delay, the limit of the stop, the end of merging
         _fixture.Time.Advance(AuditWriter.RetryDelay);
 
         await stop;
@@ -105,7 +114,7 @@ public sealed class AuditWriterTests : IDisposable
         await Eventually.TrueAsync(() => _fixture.Sink.Attempts == 1);
         var stop = _fixture.Writer.StopAsync(CancellationToken.None);
 
-        _fixture.Time.Advance(PendingEvents.Grace);
+        _fixture.Time.Advance(AuditWriter.Grace);
 
         await stop;
         Assert.Equal(1, _fixture.Counts["imageaccess.audit.lost"]);
@@ -115,7 +124,4 @@ public sealed class AuditWriterTests : IDisposable
     }
 
     public void Dispose() => _fixture.Dispose();
-
-    private Task<HealthCheckResult> CheckAsync() =>
-        new AuditHealthCheck(_fixture.Writer, _fixture.Pending).CheckHealthAsync(new HealthCheckContext());
 }
