@@ -60,13 +60,13 @@ internal sealed class CertificateIssue(CertificatePlan plan, TimeProvider time)
     }
 
     private string WayOut(bool isWhole) => isWhole
-        ? $"; move {plan.Authority.Files.CertificatePath} and {plan.Authority.Files.KeyPath} away to make another, which every client must trust anew"
+        ? $"; move {plan.Authority.Files.CertificatePath} and {plan.Authority.Files.KeyPath} away to make another, which every client must then trust"
         : "; put back what is missing, or, if no client trusts this CA yet, move what is there away";
 
     private CertificateProblem OutOfBounds(IReadOnlyList<string> hosts)
     {
         var files = plan.Authority.Files;
-        var other = files.IsOwn ? "" : $"move {files.CertificatePath} and {files.KeyPath} away and make another, which every client must trust anew, or ";
+        var other = files.IsOwn ? "" : $"move {files.CertificatePath} and {files.KeyPath} away and make another, which every client must then trust, or ";
         return new CertificateProblem("PublicUrl", $"the CA {files.CertificatePath} may not sign for {string.Join(", ", hosts)}: {other}bring a certificate with Certificates:Mirror");
     }
 

@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
@@ -15,6 +16,7 @@ public static class CertificatesSetup
 
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<ServerCertificates>();
+        services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<ServerCertificates>());
         services.AddHostedService<CertificateUpkeep>();
         services.AddHealthChecks().AddCheck<CertificatesHealth>("certificates");
         return services;

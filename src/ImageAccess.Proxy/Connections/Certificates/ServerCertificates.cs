@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Connections.Certificates;
@@ -24,7 +25,7 @@ public sealed class ServerCertificate
 /// The certificates of the listeners, renewed and reloaded while they serve, and the CA that clients must trust. A leaf that no
 /// listener needs is not read, issued or renewed.
 /// </summary>
-public sealed class ServerCertificates
+public sealed class ServerCertificates : IReloadable
 {
     /// <summary>How early it warns of a leaf that nobody renews.</summary>
     private static readonly TimeSpan LeafWarning = TimeSpan.FromDays(14);
@@ -70,7 +71,7 @@ public sealed class ServerCertificates
     /// <param name="listener">The key of the listener that cannot start without it.</param>
     /// <exception cref="OptionsValidationException">There is none.</exception>
     public ServerCertificate ForMirror(string listener) => Demand(
-        _plan.Mirror ?? throw Failed($"{listener}: nobody knows what name its certificate is for: set PublicUrl, or bring one with Certificates:Mirror"), listener);
+        _plan.Mirror ?? throw Failed($"{listener}: it is not known which name its certificate is for: set PublicUrl, or bring one with Certificates:Mirror"), listener);
 
     /// <summary>Looks whether a file has changed, and renews what ends soon.</summary>
     public void Refresh()
@@ -86,6 +87,16 @@ public sealed class ServerCertificates
             }
 
             Judge();
+        }
+    }
+
+    string? IReloadable.Reload()
+    {
+        Refresh();
+        lock (_gate)
+        {
+            var ends = _served.Values.Select(served => $"{served.Leaf.Files.CertificatePath} ends on {served.Watched.Current!.Certificate.Ends().Day()}").ToList();
+            return ends.Count == 0 ? null : $"the certificates; {string.Join(", ", ends)}";
         }
     }
 

@@ -14,7 +14,7 @@ internal sealed class WatchedCertificate
     {
         Planned = planned;
         _logger = logger;
-        _files = new WatchedFile<Content>(planned.Files.Both(), Parse) { IsOptional = !planned.IsOwn, RefusesAtSecondLook = true, ChangesWithTime = true };
+        _files = new WatchedFile<Content>(planned.Files.Both(), Parse) { IsOptional = !planned.IsOwn, ChangesWithTime = true };
 
         Content Parse(IReadOnlyList<FileReading> readings)
         {

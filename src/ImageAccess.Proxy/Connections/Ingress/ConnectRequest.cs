@@ -56,7 +56,7 @@ internal sealed record ConnectRequest(HostName Host, int Port, string? Authoriza
         }
         else if (!HostName.TryParse(target.AsSpan(0, colon), out host))
         {
-            refusal = IPAddress.TryParse(target.AsSpan(0, colon), out _) ? ProxyRefusal.Address : ProxyRefusal.Malformed("CONNECT takes a host name and nothing beside it");
+            refusal = IPAddress.TryParse(target.AsSpan(0, colon), out _) ? ProxyRefusal.Address : ProxyRefusal.Malformed("CONNECT takes a host name and a port, nothing else");
         }
 
         return host is not null;
@@ -114,9 +114,14 @@ internal sealed record ProxyRefusal(int Status, string Phrase, string? Header = 
     public static ProxyRefusal SignIn { get; } =
         new(407, "Proxy Authentication Required", "Proxy-Authenticate: Basic realm=\"imageaccess\", charset=\"UTF-8\"");
 
+    /// <summary>Never a 407: the client would take its password for wrong.</summary>
+    public static ProxyRefusal Busy { get; } = new(503, "too many passwords are being checked, try again in 5 s", "Retry-After: 5");
+
     public static ProxyRefusal Late { get; } = new(408, "the request did not come in time");
 
     public static ProxyRefusal TooLarge { get; } = new(431, "the request's head is too large");
+
+    public static ProxyRefusal TooMany { get; } = new(503, "too many tunnels are open at once, try again later", "Retry-After: 10");
 
     /// <summary>An address says nothing of the host that is meant.</summary>
     public static ProxyRefusal Address { get; } = new(403, "registry access by address is not allowed, name the host");
@@ -125,11 +130,16 @@ internal sealed record ProxyRefusal(int Status, string Phrase, string? Header = 
 
     public static ProxyRefusal Forbidden(HostName host) => new(403, $"registry access to {host} is not allowed");
 
+    public static ProxyRefusal TooManyFailures(TimeSpan retryAfter) => new(
+        429,
+        string.Create(CultureInfo.InvariantCulture, $"too many sign-ins have failed, try again in {retryAfter.TotalSeconds} s"),
+        string.Create(CultureInfo.InvariantCulture, $"Retry-After: {retryAfter.TotalSeconds}"));
+
     public static ProxyRefusal Unreachable(HostName host) => new(502, $"{host} could not be reached");
 
     public static ProxyRefusal NotConnect(bool isAbsolute) => isAbsolute
-        ? new(403, "plain http is not forwarded: this proxy takes CONNECT for https alone")
-        : new(405, "this is a forward proxy: it takes CONNECT alone", "Allow: CONNECT");
+        ? new(403, "plain http is not forwarded: this proxy takes only CONNECT, for https")
+        : new(405, "this is a forward proxy: it takes only CONNECT", "Allow: CONNECT");
 
     /// <summary>The answer as bytes. The connection ends after it.</summary>
     public byte[] ToBytes()

@@ -1,4 +1,6 @@
+using System.Net;
 using ImageAccess.Proxy.Connections.Ingress.Egress;
+using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.AspNetCore.Connections;
 
 namespace ImageAccess.Proxy.Connections.Ingress;
@@ -7,7 +9,7 @@ namespace ImageAccess.Proxy.Connections.Ingress;
 /// A connection to the forward proxy, up to where TLS begins: this program's own TLS answers for Docker Hub's registry and token
 /// service; a tunnel leads to any other host that is allowed.
 /// </summary>
-internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUsers users, Refusals refusals, TimeProvider time)
+internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxySignIn signIns, ClientLimits limits, Refusals refusals, TimeProvider time)
 {
     private static readonly byte[] Established = "HTTP/1.1 200 Connection Established\r\n\r\n"u8.ToArray();
 
@@ -23,11 +25,12 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
         }
 
         var asked = new Asked(request.Host, request.Port);
-        if (await users.FindAsync(request.Authorization, connection.ConnectionClosed) is not { } user)
+        var signIn = await signIns.CheckAsync(request.Authorization, limits.ShareOf((connection.RemoteEndPoint as IPEndPoint)?.Address), connection.ConnectionClosed);
+        if (signIn.User is not { } user)
         {
             if (request.Authorization is not null) // many clients send none the first time
-                await refusals.RecordAsync(WayIn.ForwardProxy, connection, asked, RefusalReason.SignIn);
-            await connection.SendAsync(ProxyRefusal.SignIn.ToBytes());
+                await refusals.RecordAsync(WayIn.ForwardProxy, connection, asked, signIn.Reason);
+            await connection.SendAsync(signIn.Refusal!.ToBytes());
             return;
         }
 
@@ -42,8 +45,12 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
         using var target = verdict == EgressVerdict.Intercept ? null : await tunnels.ConnectAsync(connection, request.Host, request.Port, verdict);
         if (target is { Socket: null })
         {
-            await RefuseAsync(
-                connection, asked, target.Fault, target.Fault == RefusalReason.Unreachable ? ProxyRefusal.Unreachable(request.Host) : ProxyRefusal.Forbidden(request.Host));
+            await RefuseAsync(connection, asked, target.Fault, target.Fault switch
+            {
+                RefusalReason.Unreachable => ProxyRefusal.Unreachable(request.Host),
+                RefusalReason.TooMany => ProxyRefusal.TooMany,
+                _ => ProxyRefusal.Forbidden(request.Host),
+            });
             return;
         }
 
@@ -54,7 +61,7 @@ internal sealed class ForwardProxy(EgressPolicy egress, Tunnels tunnels, ProxyUs
         else if (serverName is not null && target is not null)
             await tunnels.RunAsync(connection, target.Socket!);
         else if (serverName is not null)
-            await connection.InterceptAsync(serverName, next);
+            await connection.InterceptAsync(serverName, WayIn.ForwardProxy, next);
     }
 
     private static async Task<(ConnectRequest? Request, ProxyRefusal? Flaw)> ReadAsync(FirstBytes first, CancellationToken cancellationToken)

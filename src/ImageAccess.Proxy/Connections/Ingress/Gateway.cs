@@ -31,7 +31,7 @@ internal sealed class Gateway(EgressPolicy egress, Tunnels tunnels, Refusals ref
         }
         else if (verdict == EgressVerdict.Intercept)
         {
-            await connection.InterceptAsync(host, next);
+            await connection.InterceptAsync(host, WayIn.Gateway, next);
         }
         else
         {
@@ -55,7 +55,7 @@ internal sealed class Gateway(EgressPolicy egress, Tunnels tunnels, Refusals ref
         byte description = reason switch
         {
             RefusalReason.Malformed => 50, // decode_error
-            RefusalReason.Unreachable => 80, // internal_error
+            RefusalReason.Unreachable or RefusalReason.TooMany => 80, // internal_error
             RefusalReason.NoServerName or RefusalReason.EncryptedClientHello => 112, // unrecognized_name
             _ => 49, // access_denied
         };

@@ -19,6 +19,10 @@ public sealed class IngressMetrics
 
     public void TunnelClosed() => _open.Add(-1);
 
-    public void Refused(string wayIn, string reason) =>
-        _refusals.Add(1, new KeyValuePair<string, object?>("face", wayIn), new KeyValuePair<string, object?>("reason", reason));
+    /// <summary>Counts it. The label <c>face</c> is the former name of <c>way_in</c>.</summary>
+    public void Refused(string wayIn, string reason) => _refusals.Add(
+        1,
+        new KeyValuePair<string, object?>("face", wayIn),
+        new KeyValuePair<string, object?>("reason", reason),
+        new KeyValuePair<string, object?>("way_in", wayIn));
 }

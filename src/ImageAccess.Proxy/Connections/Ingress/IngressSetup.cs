@@ -1,4 +1,5 @@
 using ImageAccess.Proxy.Connections.Ingress.Egress;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 
@@ -25,6 +26,8 @@ public static class IngressSetup
         services.AddSingleton<Tunnels>();
         services.AddHostedService(provider => provider.GetRequiredService<Tunnels>());
         services.AddSingleton<ProxyUsers>();
+        services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<ProxyUsers>());
+        services.AddSingleton<ProxySignIn>();
         services.AddSingleton<ForwardProxy>();
         services.AddSingleton<Gateway>();
         return services;

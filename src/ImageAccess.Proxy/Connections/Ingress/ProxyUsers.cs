@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
-using System.Security.Cryptography;
-using System.Text;
+using System.Globalization;
 using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
@@ -26,26 +25,15 @@ internal sealed class ForwardProxyOptionsValidator : IValidateOptions<ForwardPro
 /// Who may use the forward proxy: names with bcrypt hashes in a file, read again when it changes. A file that cannot be used is
 /// refused, and the users that were read last stay.
 /// </summary>
-internal sealed class ProxyUsers : IDisposable
+internal sealed class ProxyUsers : IReloadable
 {
-    /// <summary>How many correct passwords are remembered, so that not every connection costs a hash. When there are more, all are forgotten.</summary>
-    private const int MaximumRemembered = 10_000;
-
-    private static readonly TimeSpan RememberedFor = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     private readonly string? _path;
     private readonly WatchedFile<UserList>? _file;
     private readonly TimeProvider _time;
     private readonly ILogger<ProxyUsers> _logger;
-    private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
-    private readonly SemaphoreSlim _hashing = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly Lock _looking = new();
-
-    /// <summary>The hash for unknown names: their refusal takes as long as that of a known one.</summary>
-    private readonly Lazy<string> _nobody = new(() => BCrypt.Net.BCrypt.HashPassword(RandomNumberGenerator.GetHexString(32)));
-
     private long _looked;
 
     public ProxyUsers(IOptions<ForwardProxyOptions> options, TimeProvider time, ILogger<ProxyUsers> logger)
@@ -61,45 +49,16 @@ internal sealed class ProxyUsers : IDisposable
             throw new IOException($"{_path} {_file.Refusal!.Flaw}");
     }
 
-    /// <summary>The user of these credentials; empty where nobody has to sign in; null where they are wrong.</summary>
-    /// <param name="authorization">The value of <c>Proxy-Authorization</c>.</param>
-    /// <param name="cancellationToken">Ends the wait for a turn.</param>
-    public async ValueTask<string?> FindAsync(string? authorization, CancellationToken cancellationToken)
+    /// <summary>The users as they are now; null where nobody has to sign in.</summary>
+    public UserList? Current => _file is null ? null : Look(_file);
+
+    string? IReloadable.Reload()
     {
         if (_file is null)
-            return "";
-        if (!TryReadBasic(authorization, out var name, out var password))
             return null;
-
-        var users = Look(_file);
-        var fingerprint = Convert.ToHexString(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes(authorization!)));
-        if (users.Right.TryGetValue(fingerprint, out var until) && _time.GetUtcNow() < until)
-            return name;
-        var isUser = users.Hashes.TryGetValue(name, out var hash);
-        if (!await VerifyAsync(password, hash ?? _nobody.Value, cancellationToken) || !isUser)
-            return null;
-        if (users.Right.Count >= MaximumRemembered)
-            users.Right.Clear();
-        users.Right[fingerprint] = _time.GetUtcNow() + RememberedFor;
-        return name;
-    }
-
-    public void Dispose() => _hashing.Dispose();
-
-    /// <summary>A hash takes long on purpose: few are computed at once, and on threads of their own.</summary>
-    private async Task<bool> VerifyAsync(string password, string hash, CancellationToken cancellationToken)
-    {
-        if (!await _hashing.WaitAsync(Timeout, cancellationToken))
-            return false;
-        try
-        {
-            return await Task.Factory.StartNew(
-                () => BCrypt.Net.BCrypt.Verify(password, hash), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        }
-        finally
-        {
-            _hashing.Release();
-        }
+        lock (_looking)
+            LookNow(_file);
+        return $"the users of the forward proxy, {_path}; {_file.Current!.Hashes.Count} may sign in";
     }
 
     /// <summary>At most one look for each <see cref="LookAgain"/>, by the connection that comes first.</summary>
@@ -109,31 +68,20 @@ internal sealed class ProxyUsers : IDisposable
             return file.Current!;
         lock (_looking)
         {
-            if (_time.GetElapsedTime(_looked) < LookAgain)
-                return file.Current!;
-            Volatile.Write(ref _looked, _time.GetTimestamp());
-            var change = file.Look();
-            if (change == FileChange.Refused)
-                _logger.UsersRefused(_path!, file.Refusal!.Flaw!);
-            else if (change == FileChange.Recovered)
-                _logger.UsersRecovered(_path!);
+            if (_time.GetElapsedTime(_looked) >= LookAgain)
+                LookNow(file);
             return file.Current!;
         }
     }
 
-    private static bool TryReadBasic(string? authorization, out string name, out string password)
+    private void LookNow(WatchedFile<UserList> file)
     {
-        (name, password) = ("", "");
-        const string Scheme = "Basic ";
-        if (authorization?.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) != true)
-            return false;
-        var bytes = new byte[authorization.Length];
-        if (!Convert.TryFromBase64String(authorization[Scheme.Length..].Trim(), bytes, out var length))
-            return false;
-        if (Encoding.UTF8.GetString(bytes, 0, length).Split(':', 2) is not [{ Length: > 0 } user, var secret])
-            return false;
-        (name, password) = (user, secret);
-        return true;
+        Volatile.Write(ref _looked, _time.GetTimestamp());
+        var change = file.Look();
+        if (change == FileChange.Refused)
+            _logger.UsersRefused(_path!, file.Refusal!.Flaw!);
+        else if (change == FileChange.Recovered)
+            _logger.UsersRecovered(_path!);
     }
 }
 
@@ -144,8 +92,14 @@ internal sealed record UserList(FrozenDictionary<string, string> Hashes, string?
 {
     private const long MaximumSize = 1024 * 1024;
 
-    /// <summary>The keyed hashes of correct credentials, and until when each counts.</summary>
-    public ConcurrentDictionary<string, DateTimeOffset> Right { get; } = new(StringComparer.Ordinal);
+    /// <summary>What <c>htpasswd -B</c> takes where it is not told.</summary>
+    private const int UsualCost = 5;
+
+    /// <summary>For each user the last password that was right. With the next file all are forgotten.</summary>
+    public ConcurrentDictionary<string, VerifiedPassword> Verified { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The largest cost in the file: each costs twice the work of the one before.</summary>
+    private int HighestCost { get; } = Hashes.Count == 0 ? UsualCost : Hashes.Values.Max(CostOf);
 
     public static WholeFile FileAt(string path) => new(path, MaximumSize);
 
@@ -171,8 +125,46 @@ internal sealed record UserList(FrozenDictionary<string, string> Hashes, string?
         return new UserList(hashes.ToFrozenDictionary(StringComparer.Ordinal), null);
     }
 
+    /// <summary>
+    /// Whether the password is the user's. A wrong one takes the same work for every name: as much as the costliest hash of the file, for users
+    /// whose own costs less and for names that nobody has. Else the time would tell who is a user.
+    /// </summary>
+    /// <param name="bcrypt">Verifies a password by a hash, at the hash's cost.</param>
+    public bool Verify(string name, string password, Func<string, string, bool> bcrypt)
+    {
+        if (!Hashes.TryGetValue(name, out var hash))
+        {
+            bcrypt(password, NobodysHash(HighestCost));
+            return false;
+        }
+
+        if (bcrypt(password, hash))
+            return true;
+        for (var cost = CostOf(hash); cost < HighestCost; cost++)
+            bcrypt(password, NobodysHash(cost)); // 2^c, and again 2^c, 2^(c+1), ..., comes to 2^highest
+        return false;
+    }
+
+    private static string NobodysHash(int cost) => string.Create(CultureInfo.InvariantCulture, $"$2b${cost:00}${new string('.', 53)}");
+
+    private static int CostOf(string hash) => int.Parse(BCrypt.Net.BCrypt.InterrogateHash(hash).WorkFactor, CultureInfo.InvariantCulture);
+
     private static UserList Refused(string flaw) => new(FrozenDictionary<string, string>.Empty, flaw);
 
-    private static bool IsBcrypt(string hash) =>
-        hash.Length == 60 && hash.StartsWith("$2", StringComparison.Ordinal) && BCrypt.Net.BCrypt.InterrogateHash(hash) is not null;
+    private static bool IsBcrypt(string hash)
+    {
+        try
+        {
+            return hash.Length == 60 && hash.StartsWith("$2", StringComparison.Ordinal) && BCrypt.Net.BCrypt.InterrogateHash(hash) is not null;
+        }
+        catch (BCrypt.Net.HashInformationException)
+        {
+            return false;
+        }
+    }
 }
+
+/// <summary>A password that bcrypt has found right, so that not every connection costs a hash.</summary>
+/// <param name="Fingerprint">Its hash under a key of this process.</param>
+/// <param name="Until">Until when it is remembered, unless it is used again.</param>
+internal sealed record VerifiedPassword(string Fingerprint, DateTimeOffset Until);

@@ -25,6 +25,12 @@ internal static class RefusalReason
 
     public const string SignIn = "sign-in";
 
+    /// <summary>Too many sign-ins of the user or the address have failed.</summary>
+    public const string SignInLimit = "sign-in-limit";
+
+    /// <summary>Too many passwords wait to be checked.</summary>
+    public const string Busy = "busy";
+
     /// <summary>A request that is none, or one that could be read in two ways.</summary>
     public const string Malformed = "malformed";
 
@@ -38,6 +44,9 @@ internal static class RefusalReason
     public const string EncryptedClientHello = "encrypted-client-hello";
 
     public const string Late = "late";
+
+    /// <summary>The client has all the tunnels that it may have, or all clients together have.</summary>
+    public const string TooMany = "too-many";
 
     /// <summary>The connection is this program's own.</summary>
     public const string Loop = "loop";

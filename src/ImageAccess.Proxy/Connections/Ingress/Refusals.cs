@@ -11,6 +11,7 @@ namespace ImageAccess.Proxy.Connections.Ingress;
 /// <summary>The ways in, as events and metrics name them.</summary>
 internal static class WayIn
 {
+    public const string Mirror = "mirror";
     public const string Gateway = "gateway";
     public const string ForwardProxy = "forward-proxy";
 }
@@ -18,14 +19,16 @@ internal static class WayIn
 /// <summary>What a connection asked for, as far as it could be read.</summary>
 internal readonly record struct Asked(HostName? Host, int? Port, string? User = null);
 
-/// <summary>Counts each refusal and records it in the audit trail.</summary>
+/// <summary>Counts each refusal and records it in the audit trail, unless it says nothing of where the client may go.</summary>
 internal sealed class Refusals(AuditTrail trail, IngressMetrics metrics)
 {
     public ValueTask RecordAsync(string wayIn, ConnectionContext connection, Asked asked, string reason)
     {
         var client = (connection.RemoteEndPoint as IPEndPoint)?.Address;
         metrics.Refused(wayIn, reason);
-        return trail.RecordConnectionAsync(wayIn, client, asked.User is { Length: > 0 } user ? user : null, asked.Host?.Value, asked.Port, reason);
+        return reason == RefusalReason.TooMany
+            ? ValueTask.CompletedTask
+            : trail.RecordConnectionAsync(wayIn, client, asked.User is { Length: > 0 } user ? user : null, asked.Host?.Value, asked.Port, reason, connection.ConnectionClosed);
     }
 }
 
@@ -38,9 +41,9 @@ internal static class IngressConnections
         await connection.Socket().SendAsync(bytes, SocketFlags.None, connection.ConnectionClosed);
 
     /// <summary>Hands the connection to this program's own TLS, under the name that the client asked for.</summary>
-    public static Task InterceptAsync(this ConnectionContext connection, HostName host, ConnectionDelegate next)
+    public static Task InterceptAsync(this ConnectionContext connection, HostName host, string wayIn, ConnectionDelegate next)
     {
-        connection.Features.Set(new InterceptedName(host, DockerHubHosts.RoleOf(host)));
+        connection.Features.Set(new InterceptedName(host, DockerHubHosts.RoleOf(host), wayIn));
         return next(connection);
     }
 }

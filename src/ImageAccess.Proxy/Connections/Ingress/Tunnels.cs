@@ -1,37 +1,47 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Connections.Ingress.Egress;
+using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Connections.Ingress;
 
 /// <summary>
-/// The open tunnels. One timer ends those in which nothing moves and those that last too long. When the program stops, all end.
+/// The open tunnels. One timer ends those in which nothing moves and those that last too long. When the program stops, those go on in
+/// which something moves; the server closes them when the grace period is over.
 /// </summary>
-internal sealed class Tunnels(TunnelDialer dialer, IngressMetrics metrics, IOptions<EgressOptions> options, TimeProvider time, ILogger<Tunnels> logger)
+internal sealed class Tunnels(
+    TunnelDialer dialer, ClientLimits limits, IngressMetrics metrics, IOptions<EgressOptions> options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Tunnels> logger)
     : BackgroundService
 {
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
+
+    /// <summary>The idle timeout while the program stops.</summary>
+    private static readonly TimeSpan IdleTimeoutAtStop = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<Open, byte> _open = new();
 
-    /// <summary>Connects a client to the target, unless the client is the far end of one of this program's own tunnels.</summary>
+    /// <summary>Connects a client to the target, unless it is the far end of one of this program's own tunnels, or has too many.</summary>
     public async Task<TunnelTarget> ConnectAsync(ConnectionContext connection, HostName host, int port, EgressVerdict verdict)
     {
-        if (!dialer.IsOwn(connection.RemoteEndPoint, connection.LocalEndPoint))
-            return await dialer.ConnectAsync(host, port, verdict == EgressVerdict.TunnelToPrivate, connection.ConnectionClosed);
-        logger.Loop(host.Value);
-        return TunnelTarget.None(RefusalReason.Loop);
+        if (dialer.IsOwn(connection.RemoteEndPoint, connection.LocalEndPoint))
+        {
+            logger.Loop(host.Value);
+            return TunnelTarget.None(RefusalReason.Loop);
+        }
+
+        if (!limits.Tunnels.TryEnter(limits.ShareOf((connection.RemoteEndPoint as IPEndPoint)?.Address), out var slot))
+            return TunnelTarget.None(RefusalReason.TooMany);
+        return await dialer.ConnectAsync(host, port, verdict == EgressVerdict.TunnelToPrivate, slot, connection.ConnectionClosed);
     }
 
     /// <summary>Relays until the tunnel has ended.</summary>
     public async Task RunAsync(ConnectionContext connection, Socket target)
     {
-        var shutdown = connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? CancellationToken.None;
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(shutdown);
+        using var ending = new CancellationTokenSource();
         var tunnel = new Tunnel(connection.Transport.Input, connection.Socket(), target, time);
         var open = new Open(tunnel, ending, time.GetTimestamp());
         _open[open] = 0;
@@ -52,9 +62,10 @@ internal sealed class Tunnels(TunnelDialer dialer, IngressMetrics metrics, IOpti
         using var timer = new PeriodicTimer(Period, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
+            var idleTimeout = lifetime.ApplicationStopping.IsCancellationRequested ? IdleTimeoutAtStop : options.Value.IdleTimeout;
             foreach (var (open, _) in _open)
             {
-                if (open.Tunnel.Idle > options.Value.IdleTimeout || time.GetElapsedTime(open.Since) > options.Value.Lifetime)
+                if (open.Tunnel.Idle > idleTimeout || time.GetElapsedTime(open.Since) > options.Value.Lifetime)
                     await open.EndAsync();
             }
         }

@@ -12,8 +12,8 @@ namespace ImageAccess.Proxy.Connections.Transport;
 /// </summary>
 internal sealed class SocketConnection : DefaultConnectionContext, IConnectionSocketFeature, IMemoryPoolFeature
 {
-    /// <summary>Bytes that may wait to be read; beyond them we receive no more.</summary>
-    private const int MaximumUnread = 1024 * 1024;
+    /// <summary>Bytes that may wait to be read; beyond them we receive no more. Each tunnel whose far side does not read has them in memory.</summary>
+    public const int MaximumUnread = 64 * 1024;
 
     private const int MinimumReceive = 2048;
 

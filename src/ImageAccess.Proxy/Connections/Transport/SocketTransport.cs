@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
+using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
@@ -14,12 +15,14 @@ internal sealed class SocketTransport(IMemoryPoolFactory<byte> pools, TimeProvid
 {
     private const int Backlog = 512;
 
+    private static readonly TimeSpan UntilOneIsFree = TimeSpan.FromMilliseconds(100);
+
     /// <exception cref="AddressInUseException">Another program listens there.</exception>
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
         try
         {
-            var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+            var socket = Bind(endpoint);
             socket.Listen(Backlog);
             return ValueTask.FromResult<IConnectionListener>(new SocketListener(socket, pools.Create(), time));
         }
@@ -27,6 +30,14 @@ internal sealed class SocketTransport(IMemoryPoolFactory<byte> pools, TimeProvid
         {
             throw new AddressInUseException(exception.Message, exception);
         }
+    }
+
+    /// <summary>A socket that is bound and does not listen yet.</summary>
+    public static Socket Bind(EndPoint endpoint)
+    {
+        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+        UnsentBytes.Limit(socket);
+        return socket;
     }
 
     private sealed class SocketListener(Socket listening, MemoryPool<byte> pool, TimeProvider time) : IConnectionListener
@@ -47,6 +58,10 @@ internal sealed class SocketTransport(IMemoryPoolFactory<byte> pools, TimeProvid
                 catch (Exception exception) when (exception is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
                 {
                     return null;
+                }
+                catch (SocketException exception) when (exception.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
+                {
+                    await Task.Delay(UntilOneIsFree, time, cancellationToken); // the connection waits to be accepted, and to try again at once is to try for ever
                 }
                 catch (Exception exception) when (exception is SocketException or IOException)
                 {

@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Security.Authentication;
+using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -11,9 +12,15 @@ namespace ImageAccess.Proxy.Connections.Transport;
 
 public static class TransportSetup
 {
-    /// <summary>Our own transport, which Kestrel reads and writes without a queue in between; or Kestrel's own, where that is configured.</summary>
-    public static IServiceCollection AddTransport(this IServiceCollection services) => services.AddSingleton<IConnectionListenerFactory>(provider =>
-        IsOurs(provider) ? ActivatorUtilities.CreateInstance<SocketTransport>(provider) : ActivatorUtilities.CreateInstance<SocketTransportFactory>(provider));
+    /// <summary>
+    /// Our own transport, which Kestrel reads and writes without a queue in between; or Kestrel's own, where that is configured. Either is
+    /// limited in its connections.
+    /// </summary>
+    public static IServiceCollection AddTransport(this IServiceCollection services) => services
+        .Configure<SocketTransportOptions>(options => (options.MaxReadBufferSize, options.CreateBoundListenSocket) = (SocketConnection.MaximumUnread, SocketTransport.Bind))
+        .AddSingleton<IConnectionListenerFactory>(provider => new LimitedTransport(
+        IsOurs(provider) ? ActivatorUtilities.CreateInstance<SocketTransport>(provider) : ActivatorUtilities.CreateInstance<SocketTransportFactory>(provider),
+        provider.GetRequiredService<ClientLimits>()));
 
     /// <summary>TLS, and HTTP/1.1 inside it. A client whose handshake fails is disconnected.</summary>
     /// <param name="certificate">Asked at each handshake.</param>

@@ -88,8 +88,8 @@ public sealed class CertificateIssueTests : IDisposable
         { "no certificate", "DIR/ca.key is there without ca.crt; put back what is missing, or, if no client trusts this CA yet, move what is there away" },
         { "garbage", "DIR/ca.crt holds no certificate in PEM, or a damaged one; put back what is missing, or, if no client trusts this CA yet, move what is there away" },
         { "other key", "DIR/ca.key is damaged, or is not the private key of the first certificate in DIR/ca.crt; put back what is missing, or, if no client trusts this CA yet, move what is there away" },
-        { "no CA", "DIR/ca.crt is no CA; move DIR/ca.crt and DIR/ca.key away to make another, which every client must trust anew" },
-        { "expired", "DIR/ca.crt ended on 2036-06-01; move DIR/ca.crt and DIR/ca.key away to make another, which every client must trust anew" },
+        { "no CA", "DIR/ca.crt is no CA; move DIR/ca.crt and DIR/ca.key away to make another, which every client must then trust" },
+        { "expired", "DIR/ca.crt ended on 2036-06-01; move DIR/ca.crt and DIR/ca.key away to make another, which every client must then trust" },
         { "open key", "DIR/ca.key is open to others than its owner: chmod 600 DIR/ca.key" },
         { "open directory", "DIR/ca.crt cannot be written: everybody may write into DIR: chmod 700 DIR" },
     };
@@ -170,7 +170,7 @@ public sealed class CertificateIssueTests : IDisposable
 
         Assert.Equal(
             $"PublicUrl: the CA {_room["ca.crt"]} may not sign for mirror.example.com: move {_room["ca.crt"]} and {_room["ca.key"]} away and make another, "
-            + "which every client must trust anew, or bring a certificate with Certificates:Mirror",
+            + "which every client must then trust, or bring a certificate with Certificates:Mirror",
             refused.Message);
         Assert.False(File.Exists(_room["mirror.crt"]));
     }

@@ -51,7 +51,7 @@ public sealed class ServerCertificatesTests : IDisposable
     {
         _room.Create();
         var failed = Assert.Throws<OptionsValidationException>(() => _room.Start().ForMirror("Listen:Mirror"));
-        Assert.Equal(["Listen:Mirror: nobody knows what name its certificate is for: set PublicUrl, or bring one with Certificates:Mirror"], failed.Failures);
+        Assert.Equal(["Listen:Mirror: it is not known which name its certificate is for: set PublicUrl, or bring one with Certificates:Mirror"], failed.Failures);
     }
 
     [Fact]

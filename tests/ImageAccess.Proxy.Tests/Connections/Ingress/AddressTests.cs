@@ -129,7 +129,7 @@ public sealed class AddressTests
     }
 
     [Fact]
-    public async Task While_nobody_knows_where_Docker_Hub_is_nothing_is_led_on()
+    public async Task While_nobody_knows_where_Docker_Hub_is_nothing_is_tunnelled()
     {
         await using var dns = new TestResolver();
         dns.Say("elsewhere.example.com", () => "1.1.1.1");

@@ -8,7 +8,7 @@ namespace ImageAccess.Proxy.Tests.Connections.Ingress;
 /// <summary>Under Docker Hub's own names, by the gateway and by the forward proxy alike: what Docker Hub says, but for what is denied.</summary>
 public sealed class DockerHubNameTests(IngressRoom room) : IClassFixture<IngressRoom>
 {
-    private const string Denied = "image access denied: community images not allowed";
+    private const string Denied = "image access denied: community images not allowed (ask in #platform)";
 
     public static TheoryData<string> Ways => ["gateway", "forward-proxy"];
 
@@ -45,13 +45,31 @@ public sealed class DockerHubNameTests(IngressRoom room) : IClassFixture<Ingress
         foreach (var method in new[] { "HEAD", "GET" })
         {
             var answer = await AskAsync(
-                way, "registry-1.docker.io", IngressRoom.Request(method, "registry-1.docker.io", "/v2/someuser/custom-image/manifests/latest?ns=docker.io", token, userAgent));
+                way, "registry-1.docker.io", IngressRoom.Request(method, "registry-1.docker.io", "/v2/someuser/custom-image/manifests/latest", token, userAgent));
             Assert.Equal((403, Denied), (answer.Status, answer.Phrase));
             Assert.NotNull(answer.Header("X-ImageAccess-Decision"));
             Assert.Equal(method == "GET" ? code : null, answer.Code);
         }
 
         Assert.DoesNotContain(room.World.Hub.Requests.All, request => request.Face == Face.Registry);
+    }
+
+    [Theory]
+    [MemberData(nameof(Ways))]
+    public async Task The_event_of_a_request_names_its_way_in(string way)
+    {
+        var token = await room.World.PullTokenAsync("bob", "library/nginx");
+        var answer = await AskAsync(
+            way, "registry-1.docker.io", IngressRoom.Request("GET", "registry-1.docker.io", $"/v2/library/nginx/manifests/by-{way}", token));
+        Assert.Equal(404, answer.Status);
+        string? face = null;
+        await Eventually.TrueAsync(() => (face = FaceOf($"by-{way}")) is not null);
+        Assert.Equal(way, face);
+
+        string? FaceOf(string tag) => File.ReadLines(room.World.AuditFile).Where(line => line.EndsWith('}')).Select(line => JsonSerializer.Deserialize<JsonElement>(line))
+            .FirstOrDefault(audit => audit.TryGetProperty("reference", out var reference) && reference.GetString() == tag) is { ValueKind: JsonValueKind.Object } audit
+            ? audit.GetProperty("wayIn").GetString()
+            : null;
     }
 
     [Theory]
@@ -89,7 +107,7 @@ public sealed class DockerHubNameTests(IngressRoom room) : IClassFixture<Ingress
         Assert.All([get, post], answer => Assert.Equal(status, answer.Status));
         if (status == 403)
         {
-            Assert.All([get, post], answer => Assert.Equal((Denied, "DENIED", $"{Denied} (ask in #platform)"), (answer.Phrase, answer.Code, answer.Message)));
+            Assert.All([get, post], answer => Assert.Equal((Denied, "DENIED", Denied), (answer.Phrase, answer.Code, answer.Message)));
             Assert.All([get, post], answer => Assert.DoesNotContain("token", answer.Body, StringComparison.Ordinal));
         }
     }
@@ -225,7 +243,7 @@ public sealed class DockerHubNameTests(IngressRoom room) : IClassFixture<Ingress
     }
 
     [Fact]
-    public async Task An_upload_is_led_on_under_the_name_that_the_client_used()
+    public async Task An_upload_goes_on_under_the_name_that_the_client_used()
     {
         var token = await room.World.TokenAsync("bob", "repository:acme/app:pull,push");
         var answer = await room.AskGatewayAsync("registry-1.docker.io", IngressRoom.Request("POST", "registry-1.docker.io", "/v2/acme/app/blobs/uploads/", token)

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Connections.Ingress;
 
-/// <summary>Which hosts are intercepted, led on or refused, and why.</summary>
+/// <summary>Which hosts are intercepted, tunnelled or refused, and why.</summary>
 public sealed class EgressPolicyTests
 {
     [Theory]
@@ -25,7 +25,7 @@ public sealed class EgressPolicyTests
     [InlineData("ghcr.io", 22, "Refuse", "not-allowed")]
     [InlineData("mirror.gcr.io", 443, "Refuse", "hub-copy")]
     [InlineData("x.mirror.aliyuncs.com", 443, "Refuse", "hub-copy")]
-    public void By_default_every_host_on_443_is_led_on_but_for_Docker_Hub_and_its_copies(string host, int port, string verdict, string reason) =>
+    public void By_default_every_host_on_443_is_tunnelled_except_Docker_Hub_and_its_copies(string host, int port, string verdict, string reason) =>
         AssertVerdict(Policy(), host, port, verdict, reason);
 
     [Theory]

@@ -5,7 +5,7 @@ using ImageAccess.Proxy.Tests.Walk;
 
 namespace ImageAccess.Proxy.Tests.Connections.Ingress;
 
-/// <summary>CONNECT: what is led on, what is refused in which words, and that nothing of what is refused reaches anybody.</summary>
+/// <summary>CONNECT: what is tunnelled, what is refused with which text, and that nothing of a refused request reaches anybody.</summary>
 public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressRoom>
 {
     private string Target => string.Create(CultureInfo.InvariantCulture, $"{IngressRoom.EchoHost}:{room.Echo.Port}");
@@ -42,11 +42,11 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
     }
 
     [Theory]
-    [InlineData("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 405, "this is a forward proxy: it takes CONNECT alone")]
-    [InlineData("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 405, "this is a forward proxy: it takes CONNECT alone")]
-    [InlineData("GET http://ghcr.io/v2/ HTTP/1.1\r\nHost: ghcr.io\r\n\r\n", 403, "plain http is not forwarded: this proxy takes CONNECT for https alone")]
-    [InlineData("GET http://registry-1.docker.io/v2/ HTTP/1.1\r\nHost: registry-1.docker.io\r\n\r\n", 403, "plain http is not forwarded: this proxy takes CONNECT for https alone")]
-    [InlineData("connect ECHO HTTP/1.1\r\n\r\n", 405, "this is a forward proxy: it takes CONNECT alone")]
+    [InlineData("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 405, "this is a forward proxy: it takes only CONNECT")]
+    [InlineData("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 405, "this is a forward proxy: it takes only CONNECT")]
+    [InlineData("GET http://ghcr.io/v2/ HTTP/1.1\r\nHost: ghcr.io\r\n\r\n", 403, "plain http is not forwarded: this proxy takes only CONNECT, for https")]
+    [InlineData("GET http://registry-1.docker.io/v2/ HTTP/1.1\r\nHost: registry-1.docker.io\r\n\r\n", 403, "plain http is not forwarded: this proxy takes only CONNECT, for https")]
+    [InlineData("connect ECHO HTTP/1.1\r\n\r\n", 405, "this is a forward proxy: it takes only CONNECT")]
     [InlineData("CONNECT ECHO\r\n\r\n", 400, "this is no request of HTTP/1.1")]
     [InlineData("CONNECT  ECHO HTTP/1.1\r\n\r\n", 400, "this is no request of HTTP/1.1")]
     [InlineData("CONNECT ECHO HTTP/1.1 \r\n\r\n", 400, "this is no request of HTTP/1.1")]
@@ -61,9 +61,9 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
     [InlineData("CONNECT :443 HTTP/1.1\r\n\r\n", 400, "CONNECT takes host:port")]
     [InlineData("CONNECT / HTTP/1.1\r\n\r\n", 400, "CONNECT takes host:port")]
     [InlineData("CONNECT https://ECHO/ HTTP/1.1\r\n\r\n", 400, "CONNECT takes host:port")]
-    [InlineData("CONNECT echo.example.com:443@evil.example.com:443 HTTP/1.1\r\n\r\n", 400, "CONNECT takes a host name and nothing beside it")]
+    [InlineData("CONNECT echo.example.com:443@evil.example.com:443 HTTP/1.1\r\n\r\n", 400, "CONNECT takes a host name and a port, nothing else")]
     [InlineData("CONNECT echo.example.com:443@evil HTTP/1.1\r\n\r\n", 400, "CONNECT takes host:port")]
-    [InlineData("CONNECT user:password@ECHO HTTP/1.1\r\n\r\n", 400, "CONNECT takes a host name and nothing beside it")]
+    [InlineData("CONNECT user:password@ECHO HTTP/1.1\r\n\r\n", 400, "CONNECT takes a host name and a port, nothing else")]
     [InlineData("CONNECT 127.0.0.1:PORT HTTP/1.1\r\n\r\n", 403, "registry access by address is not allowed, name the host")]
     [InlineData("CONNECT 169.254.169.254:443 HTTP/1.1\r\n\r\n", 403, "registry access by address is not allowed, name the host")]
     [InlineData("CONNECT 2130706433:PORT HTTP/1.1\r\n\r\n", 403, "registry access by address is not allowed, name the host")]
@@ -93,7 +93,7 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
     [InlineData("CONNECT production.cloudflare.docker.com:443 HTTP/1.1\r\n\r\n", 403, "registry access to production.cloudflare.docker.com is not allowed")]
     [InlineData("CONNECT docker-images-prod.abc.r2.cloudflarestorage.com:443 HTTP/1.1\r\n\r\n", 403, "registry access to docker-images-prod.abc.r2.cloudflarestorage.com is not allowed")]
     [InlineData("CONNECT mirror.gcr.io:443 HTTP/1.1\r\n\r\n", 403, "registry access to mirror.gcr.io is not allowed")]
-    public async Task What_cannot_be_led_on_is_refused_in_words_and_goes_nowhere(string bytes, int status, string phrase)
+    public async Task What_cannot_be_tunnelled_is_refused_with_a_text_and_goes_nowhere(string bytes, int status, string phrase)
     {
         var before = room.Echo.Connections;
         room.World.Hub.Requests.Clear();
@@ -283,11 +283,11 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
         await room.ExchangeAsync("CONNECT audited.docker.io:443 HTTP/1.1\r\n\r\n");
         var audit = await room.AuditedAsync("audited.docker.io", "docker-hub");
         Assert.Equal(
-            ["id", "time", "event", "face", "client", "user", "host", "port", "reason", "outcome"], audit.EnumerateObject().Select(member => member.Name));
+            ["id", "time", "event", "wayIn", "face", "client", "user", "host", "port", "reason", "outcome"], audit.EnumerateObject().Select(member => member.Name));
         Assert.Equal(("connection", "forward-proxy", "127.0.0.1", 443), (
-            audit.GetProperty("event").GetString(), audit.GetProperty("face").GetString(), audit.GetProperty("client").GetString(), audit.GetProperty("port").GetInt32()));
+            audit.GetProperty("event").GetString(), audit.GetProperty("wayIn").GetString(), audit.GetProperty("client").GetString(), audit.GetProperty("port").GetInt32()));
         using var client = Surroundings.NewClient(room.World.Admin);
         Assert.Contains(
-            "imageaccess_ingress_refusals_total{face=\"forward-proxy\",reason=\"docker-hub\"}", await client.GetStringAsync("/metrics"), StringComparison.Ordinal);
+            "imageaccess_ingress_refusals_total{face=\"forward-proxy\",reason=\"docker-hub\",way_in=\"forward-proxy\"}", await client.GetStringAsync("/metrics"), StringComparison.Ordinal);
     }
 }

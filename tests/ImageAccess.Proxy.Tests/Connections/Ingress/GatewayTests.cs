@@ -15,7 +15,7 @@ public sealed class GatewayTests(IngressRoom room) : IClassFixture<IngressRoom>
     [InlineData("mirror.gcr.io", 49)]
     [InlineData(null, 112)]
     [InlineData("127.0.0.1", 112)]
-    public async Task A_name_that_is_not_led_on_gets_an_alert(string? serverName, byte description)
+    public async Task A_name_that_is_not_tunnelled_gets_an_alert(string? serverName, byte description)
     {
         room.World.Hub.Requests.Clear();
         var answer = await IngressRoom.ExchangeAsync(room.Gateway, ClientHelloBytes.Of(serverName));
@@ -56,9 +56,9 @@ public sealed class GatewayTests(IngressRoom room) : IClassFixture<IngressRoom>
         Assert.Empty(room.World.Hub.Requests.All);
     }
 
-    /// <summary>To another host, as to hub.docker.com: led on by the server name, to port 443.</summary>
+    /// <summary>To another host, as to hub.docker.com: tunnelled by the server name, to port 443.</summary>
     [Fact]
-    public async Task Another_name_is_led_on_as_egress_says()
+    public async Task Another_name_is_tunnelled_as_egress_says()
     {
         var answer = await IngressRoom.ExchangeAsync(room.Gateway, ClientHelloBytes.Of(IngressRoom.EchoHost));
         Assert.Equal([21, 3, 3, 0, 2, 2, 49], Encoding.Latin1.GetBytes(answer)); // allowed to be private on its own port alone

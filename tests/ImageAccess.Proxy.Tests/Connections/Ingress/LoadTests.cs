@@ -38,7 +38,7 @@ public sealed class LoadTests
         await Task.WhenAll(tunnels.Select(EchoAsync));
         await AllAsync(Pulls, atOnce: Pulls, () => PullAsync(proxy, authority, hub, layer));
         await Task.WhenAll(tunnels.Select(EchoAsync));
-        Assert.Equal((Tunnels, Tunnels), (OpenSockets(local: proxy.Port), OpenSockets(remote: echo.Port)));
+        await Eventually.TrueAsync(() => OpenSockets(local: proxy.Port) == Tunnels && OpenSockets(remote: echo.Port) == Tunnels);
         foreach (var tunnel in tunnels)
             await tunnel.DisposeAsync();
 
@@ -62,7 +62,7 @@ public sealed class LoadTests
         {
             var request = IngressRoom.Request("GET", "registry-1.docker.io", "/v2/library/nginx/manifests/latest", token);
             Assert.Equal(200, (await way("registry-1.docker.io", request)).Status);
-            var large = request.Replace("\r\n\r\n", $"\r\nX: {new string('x', 40_000)}\r\n\r\n", StringComparison.Ordinal);
+            var large = request.Replace("\r\n\r\n", $"\r\nX: {new string('x', 140_000)}\r\n\r\n", StringComparison.Ordinal);
             Assert.Equal(431, (await way("registry-1.docker.io", large)).Status);
         }
 
@@ -93,7 +93,8 @@ public sealed class LoadTests
                 "Registry": "{{hub.Registry}}", "Auth": "{{hub.Auth}}", "Hub": "{{hub.Hub}}", "RedirectHosts": [ "{{hub.Cdn.Authority}}" ],
                 "Addresses": { "registry-1.docker.io": "192.0.2.1", "{{IngressRoom.EchoHost}}": "127.0.0.1" }
               },
-              "Egress": { "Allow": [ "{{IngressRoom.EchoHost}}:{{echo.Port}} private" ] }
+              "Egress": { "Allow": [ "{{IngressRoom.EchoHost}}:{{echo.Port}} private" ] },
+              "Limits": { "Connections": 1900, "ConnectionsPerClient": 1900, "Tunnels": 1100, "TunnelsPerClient": 1100, "Requests": 220, "RequestsPerClient": 220 }
             }
             """);
 

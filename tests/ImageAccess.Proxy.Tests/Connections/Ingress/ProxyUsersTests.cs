@@ -1,11 +1,14 @@
+using System.Net;
 using System.Text;
 using ImageAccess.Proxy.Connections.Ingress;
+using ImageAccess.Proxy.Foundation.Limits;
+using ImageAccess.Proxy.Tests.Foundation.Limits;
 using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Connections.Ingress;
 
-/// <summary>Who may use the forward proxy.</summary>
+/// <summary>Who may use the forward proxy, and the file that says so.</summary>
 public sealed class ProxyUsersTests : IDisposable
 {
     /// <summary>The least that bcrypt knows: these are tests.</summary>
@@ -14,10 +17,15 @@ public sealed class ProxyUsersTests : IDisposable
     private readonly TemporaryDirectory _directory = new();
     private readonly ManualTime _time = new();
     private readonly LogLines<ProxyUsers> _log = new();
+    private readonly LimitRoom _limits = new();
 
     private string UsersFile => _directory["users"];
 
-    public void Dispose() => _directory.Dispose();
+    public void Dispose()
+    {
+        _limits.Dispose();
+        _directory.Dispose();
+    }
 
     [Theory]
     [InlineData("Basic", "alice:wonder:land", "alice")]
@@ -34,8 +42,8 @@ public sealed class ProxyUsersTests : IDisposable
         await File.WriteAllTextAsync(UsersFile, $"# people\n\n{Alice}\n");
         using var users = Open();
         var header = $"{scheme} {Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials))}";
-        Assert.Equal(user, await users.FindAsync(header, default));
-        Assert.Equal(user, await users.FindAsync(header, default)); // remembered or not
+        Assert.Equal(user, await FindAsync(users, header));
+        Assert.Equal(user, await FindAsync(users, header)); // remembered or not
     }
 
     [Theory]
@@ -47,14 +55,14 @@ public sealed class ProxyUsersTests : IDisposable
     {
         await File.WriteAllTextAsync(UsersFile, Alice);
         using var users = Open();
-        Assert.Null(await users.FindAsync(header, default));
+        Assert.Null(await FindAsync(users, header));
     }
 
     [Fact]
     public async Task Where_no_file_is_named_everybody_is()
     {
-        using var users = new ProxyUsers(Options.Create(new ForwardProxyOptions()), _time, _log);
-        Assert.Equal("", await users.FindAsync(null, default));
+        using var users = Open(new ForwardProxyOptions());
+        Assert.Equal("", await FindAsync(users, null));
     }
 
     [Fact]
@@ -63,11 +71,11 @@ public sealed class ProxyUsersTests : IDisposable
         await File.WriteAllTextAsync(UsersFile, Alice);
         using var users = Open();
         var header = "Basic " + Convert.ToBase64String("alice:wonder:land"u8);
-        Assert.Equal("alice", await users.FindAsync(header, default));
+        Assert.Equal("alice", await FindAsync(users, header));
 
         await File.WriteAllTextAsync(UsersFile, "# nobody any more\n");
         _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Null(await users.FindAsync(header, default));
+        Assert.Null(await FindAsync(users, header));
     }
 
     [Fact]
@@ -78,10 +86,10 @@ public sealed class ProxyUsersTests : IDisposable
         var header = "Basic " + Convert.ToBase64String("alice:wonder:land"u8);
         await File.WriteAllTextAsync(UsersFile, "alice:plain\n");
         _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal("alice", await users.FindAsync(header, default));
+        Assert.Equal("alice", await FindAsync(users, header));
         File.Delete(UsersFile);
         _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal("alice", await users.FindAsync(header, default));
+        Assert.Equal("alice", await FindAsync(users, header));
     }
 
     [Theory]
@@ -89,6 +97,12 @@ public sealed class ProxyUsersTests : IDisposable
     [InlineData("# fine\nalice:secret", "line 2 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
     [InlineData("alice:$apr1$x$y", "line 1 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
     [InlineData("alice:$2y$10$0123456789", "line 1 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
+    [InlineData("# secret\nalice:$2y$10$aaaaaaaaaaaaaaaaaaaa!aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "line 2 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
+    [InlineData("# secret\nalice:$2b$xx$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "line 2 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
+    [InlineData("# secret\nalice:$2y$10$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaé", "line 2 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
+    [InlineData("# secret\nalice:$2z$10$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "line 2 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
+    [InlineData("# secret\nalice:$2y$10xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "line 2 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
+    [InlineData("# secret\nalice:$2$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$", "line 2 is not NAME:HASH with a bcrypt hash, as htpasswd -B writes it")]
     [InlineData("ALICE\nALICE", "line 2 names a user once more")]
     [InlineData(null, "does not exist")]
     public async Task A_bad_file_is_named_with_its_line(string? text, string problem)
@@ -134,8 +148,8 @@ public sealed class ProxyUsersTests : IDisposable
         File.SetLastWriteTimeUtc(UsersFile, written);
         _time.Advance(TimeSpan.FromSeconds(1));
 
-        Assert.Null(await users.FindAsync("Basic " + Convert.ToBase64String("alice:wonder:land"u8), default));
-        Assert.Equal("clara", await users.FindAsync("Basic " + Convert.ToBase64String("clara:wonder:land"u8), default));
+        Assert.Null(await FindAsync(users, "Basic " + Convert.ToBase64String("alice:wonder:land"u8)));
+        Assert.Equal("clara", await FindAsync(users, "Basic " + Convert.ToBase64String("clara:wonder:land"u8)));
     }
 
     [Fact]
@@ -160,10 +174,15 @@ public sealed class ProxyUsersTests : IDisposable
             for (var i = 0; i < 2; i++)
             {
                 _time.Advance(TimeSpan.FromSeconds(1));
-                Assert.Equal("alice", await users.FindAsync("Basic " + Convert.ToBase64String("alice:wonder:land"u8), default));
+                Assert.Equal("alice", await FindAsync(users, "Basic " + Convert.ToBase64String("alice:wonder:land"u8)));
             }
         }
     }
 
-    private ProxyUsers Open() => new(Options.Create(new ForwardProxyOptions { Users = UsersFile }), _time, _log);
+    private static async Task<string?> FindAsync(ProxySignIn users, string? authorization) => (await users.CheckAsync(authorization, ClientShare.Of(IPAddress.Loopback), default)).User;
+
+    private ProxySignIn Open() => Open(new ForwardProxyOptions { Users = UsersFile });
+
+    private ProxySignIn Open(ForwardProxyOptions options) =>
+        new(new ProxyUsers(Options.Create(options), _time, _log), _limits.Metrics, _time);
 }

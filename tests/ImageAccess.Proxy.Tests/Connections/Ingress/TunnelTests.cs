@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Net.Security;
+using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Tests.Walk;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace ImageAccess.Proxy.Tests.Connections.Ingress;
 
@@ -41,13 +43,66 @@ public sealed class TunnelTests
         await Assert.ThrowsAnyAsync<Exception>(() => tls.ReadExactlyAsync(new byte[1]).AsTask());
     }
 
-    [Fact]
-    public async Task The_end_of_the_program_ends_its_tunnels()
+    [Theory]
+    [InlineData("Limits:TunnelsPerClient", "1")]
+    [InlineData("Limits:TunnelsPerClient", "3")]
+    [InlineData("Limits:Tunnels", "2")]
+    public async Task Beyond_its_tunnels_a_client_is_told_to_come_back_and_nobody_is_dialled(string key, string number)
     {
-        await using var room = await IngressRoom.StartAsync();
+        var most = int.Parse(number, CultureInfo.InvariantCulture);
+        await using var room = await IngressRoom.StartAsync(settings: [(key, number), .. key == "Limits:Tunnels" ? [("Limits:TunnelsPerClient", "2")] : Array.Empty<(string, string)>()]);
+        var tunnels = new List<SslStream>();
+        for (var opened = 0; opened < most; opened++)
+            tunnels.Add(await OpenAsync(room));
+        var target = string.Create(CultureInfo.InvariantCulture, $"{IngressRoom.EchoHost}:{room.Echo.Port}");
+        var refused = await room.ExchangeAsync($"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 503 too many tunnels are open at once, try again later\r\nRetry-After: 10\r\n", refused, StringComparison.Ordinal);
+        Assert.EndsWith("\r\n\r\ntoo many tunnels are open at once, try again later\n", refused, StringComparison.Ordinal);
+        Assert.Equal("\u0015\u0003\u0003\0\u0002\u0002P", await IngressRoom.ExchangeAsync(room.Gateway, ClientHelloBytes.Of(IngressRoom.EchoHost))); // internal_error
+        Assert.Equal(most, room.Echo.Connections);
+
+        foreach (var tunnel in tunnels)
+            await EchoAsync(tunnel);
+        var token = await room.World.PullTokenAsync(null, "library/nginx");
+        var pull = IngressRoom.Request("GET", "registry-1.docker.io", "/v2/library/nginx/manifests/latest", token);
+        Assert.Equal(200, (await room.AskForwardProxyAsync("registry-1.docker.io", pull)).Status); // Docker Hub itself needs none
+        foreach (var tunnel in tunnels)
+            await tunnel.DisposeAsync();
+        await Eventually.TrueAsync(() => room.World.Proxy.Services.GetRequiredService<ClientLimits>().Tunnels.InUse == 0);
+        Assert.Equal(0, await OpenTunnelsAsync(room));
+        await using var again = await OpenAsync(room);
+        Assert.DoesNotContain(await room.World.AuditAsync(1), audit => audit.TryGetProperty("reason", out var reason) && reason.GetString() == "too-many");
+    }
+
+    [Fact]
+    public async Task When_the_program_stops_a_tunnel_goes_on_while_something_moves()
+    {
+        var time = new ManualTime(TimeProvider.System.GetUtcNow());
+        await using var room = await IngressRoom.StartAsync(time);
         await using var tls = await OpenAsync(room);
-        await room.World.Proxy.StopAsync();
-        await Assert.ThrowsAnyAsync<Exception>(() => tls.ReadExactlyAsync(new byte[1]).AsTask());
+        var stopping = room.World.Proxy.StopAsync();
+        for (var seconds = 0; seconds < 28; seconds += 4)
+        {
+            await EchoAsync(tls);
+            time.Advance(TimeSpan.FromSeconds(4));
+        }
+
+        await EchoAsync(tls);
+        Assert.False(stopping.IsCompleted);
+        await EndsAsync(tls, time);
+        await stopping;
+    }
+
+    [Fact]
+    public async Task The_end_of_the_grace_period_ends_a_tunnel_in_which_something_moves()
+    {
+        var time = new ManualTime(TimeProvider.System.GetUtcNow());
+        await using var room = await IngressRoom.StartAsync(time, settings: [("Shutdown:GracePeriod", "00:00:04")]);
+        await using var tls = await OpenAsync(room);
+        var stopping = room.World.Proxy.StopAsync();
+        await EchoAsync(tls);
+        await EndsAsync(tls, time);
+        await stopping;
     }
 
     /// <summary>A head that does not end, and a ClientHello that does not: 15 seconds each.</summary>
@@ -86,6 +141,18 @@ public sealed class TunnelTests
         var tls = await room.Echo.SecureAsync(stream);
         await EchoAsync(tls);
         return tls;
+    }
+
+    private static async Task EndsAsync(SslStream tls, ManualTime time)
+    {
+        var end = Assert.ThrowsAnyAsync<IOException>(() => tls.ReadExactlyAsync(new byte[1]).AsTask());
+        while (!end.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(5);
+        }
+
+        await end;
     }
 
     private static async Task EchoAsync(SslStream tls)

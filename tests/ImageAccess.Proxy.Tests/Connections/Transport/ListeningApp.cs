@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Connections.Transport;
+using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -36,6 +37,7 @@ internal sealed class ListeningApp : IAsyncDisposable
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(time ?? TimeProvider.System);
         builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Warning);
+        builder.Services.AddLimits(builder.Configuration);
         builder.Services.AddTransport();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {

@@ -28,7 +28,26 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
     public bool IsOwn(EndPoint? client, EndPoint? listener) =>
         client is IPEndPoint here && listener is IPEndPoint there && _own.ContainsKey((Plain(here), Plain(there)));
 
-    public async Task<TunnelTarget> ConnectAsync(HostName host, int port, bool mayBePrivate, CancellationToken cancellationToken)
+    /// <param name="host">Resolved once.</param>
+    /// <param name="port">The port.</param>
+    /// <param name="mayBePrivate">Whether its addresses need not be public.</param>
+    /// <param name="slot">The tunnel's own, which ends with the target.</param>
+    /// <param name="cancellationToken">Ends when the client leaves.</param>
+    public async Task<TunnelTarget> ConnectAsync(HostName host, int port, bool mayBePrivate, IDisposable slot, CancellationToken cancellationToken)
+    {
+        TunnelTarget? target = null;
+        try
+        {
+            return target = await ConnectAsync(host, port, mayBePrivate, slot.Dispose, cancellationToken);
+        }
+        finally
+        {
+            if (target?.Socket is null)
+                slot.Dispose();
+        }
+    }
+
+    private async Task<TunnelTarget> ConnectAsync(HostName host, int port, bool mayBePrivate, Action ended, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -41,7 +60,7 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
             var socket = _parent is null || isInside
                 ? await UpstreamConnections.ConnectAsync(addresses, port, either.Token)
                 : await ConnectAsync(_parent, host, port, either.Token);
-            return Remember(socket);
+            return Remember(socket, ended);
         }
         catch (Exception exception) when (exception is SocketException or IOException
             || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -116,11 +135,15 @@ internal sealed class TunnelDialer(IHostResolver resolver, DockerHubAddresses do
         return false;
     }
 
-    private TunnelTarget Remember(Socket socket)
+    private TunnelTarget Remember(Socket socket, Action ended)
     {
         var ends = (Plain((IPEndPoint)socket.LocalEndPoint!), Plain((IPEndPoint)socket.RemoteEndPoint!));
         _own[ends] = 0;
-        return TunnelTarget.At(socket, () => _own.TryRemove(ends, out _));
+        return TunnelTarget.At(socket, () =>
+        {
+            _own.TryRemove(ends, out _);
+            ended();
+        });
     }
 
     private static IPEndPoint Plain(IPEndPoint end) => new(PublicAddress.Plain(end.Address), end.Port);
