@@ -77,7 +77,7 @@ internal sealed partial class CacheDirectory(string path)
         }
         catch (DirectoryNotFoundException)
         {
-            Create(System.IO.Path.GetDirectoryName(place)!);
+            Create(FolderOf(digest));
             File.Move(coming, place, overwrite: true);
         }
     }
@@ -106,11 +106,24 @@ internal sealed partial class CacheDirectory(string path)
         }
     }
 
-    /// <summary>In bytes, for this user; and of the whole disk.</summary>
-    public (long Free, long All) Space()
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public DiskSpace Space() => DiskSpace.Read(path);
+
+    /// <summary>The folder of a digest's content, which others share.</summary>
+    public string FolderOf(Digest digest) => System.IO.Path.GetDirectoryName(PathOf(digest))!;
+
+    /// <summary>Removes a folder of contents that has none any more: it takes up a file of the disk. Nothing may be published meanwhile.</summary>
+    public static void RemoveIfEmpty(string folder)
     {
-        var disk = new DriveInfo(path);
-        return (disk.AvailableFreeSpace, disk.TotalSize);
+        try
+        {
+            if (!Directory.EnumerateFileSystemEntries(folder).Any())
+                Directory.Delete(folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // It stays; there are at most 512.
+        }
     }
 
     private static IEnumerable<KeptContent> FindAll(DirectoryInfo folder, string algorithm)

@@ -26,6 +26,7 @@ public sealed class CacheMetrics
     internal void Watch(ContentIndex contents)
     {
         _meter.CreateObservableUpDownCounter("imageaccess.cache.size", () => contents.Size, "By", "What the kept contents measure together.");
+        _meter.CreateObservableUpDownCounter("imageaccess.cache.disk", () => contents.SizeOnDisk, "By", "What the files of the kept contents take up on disk.");
         _meter.CreateObservableUpDownCounter("imageaccess.cache.items", () => contents.Count, "{item}", "Contents that are kept.");
     }
 }

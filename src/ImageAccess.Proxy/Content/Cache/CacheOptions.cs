@@ -5,7 +5,7 @@ public sealed class CacheOptions
     /// <summary><c>Cache:Directory</c>; null when the key is not set.</summary>
     public string? Directory { get; set; }
 
-    /// <summary><c>Cache:MaximumSize</c>, of the content alone.</summary>
+    /// <summary><c>Cache:MaximumSize</c>: what the files of the content may take up on disk.</summary>
     public long MaximumSize { get; set; } = 20L * 1024 * 1024 * 1024;
 
     /// <summary><c>Data:Directory</c>.</summary>

@@ -16,6 +16,9 @@ internal sealed class KeptContent(Digest digest, long length, DateTimeOffset las
 
     public long Length => length;
 
+    /// <summary>What its file takes up.</summary>
+    public long SizeOnDisk => DiskSpace.Of(length);
+
     public DateTimeOffset LastUse => new(Volatile.Read(ref _lastUse), TimeSpan.Zero);
 
     /// <summary>The last use as the file's time says. Only the background work reads or writes it.</summary>
@@ -60,9 +63,12 @@ internal sealed class ContentIndex
 {
     private readonly ConcurrentDictionary<Digest, KeptContent> _all = new();
     private long _size;
+    private long _sizeOnDisk;
     private int _count;
 
     public long Size => Interlocked.Read(ref _size);
+
+    public long SizeOnDisk => Interlocked.Read(ref _sizeOnDisk);
 
     public int Count => Volatile.Read(ref _count);
 
@@ -74,7 +80,7 @@ internal sealed class ContentIndex
     {
         if (!_all.TryAdd(content.Digest, content))
             return false;
-        Tally(content.Length, 1);
+        Tally(content, 1);
         return true;
     }
 
@@ -83,15 +89,16 @@ internal sealed class ContentIndex
     {
         if (!_all.TryRemove(new KeyValuePair<Digest, KeptContent>(content.Digest, content)))
             return false;
-        Tally(-content.Length, -1);
+        Tally(content, -1);
         return true;
     }
 
     public List<KeptContent> LeastRecentlyUsedFirst() => [.. All.Select(content => (content.LastUse, content)).OrderBy(pair => pair.LastUse).Select(pair => pair.content)];
 
-    private void Tally(long length, int number)
+    private void Tally(KeptContent content, int number)
     {
-        Interlocked.Add(ref _size, length);
+        Interlocked.Add(ref _size, number * content.Length);
+        Interlocked.Add(ref _sizeOnDisk, number * content.SizeOnDisk);
         Interlocked.Add(ref _count, number);
     }
 }

@@ -30,6 +30,6 @@ internal sealed class DigestCheck(Digest digest) : IDisposable
     {
         "sha256:" => HashAlgorithmName.SHA256,
         "sha512:" => HashAlgorithmName.SHA512,
-        _ => throw new ArgumentException($"{digest} is of an algorithm that nobody registered.", nameof(digest)),
+        _ => throw new ArgumentException($"{digest} has an algorithm that is not registered.", nameof(digest)),
     };
 }

@@ -1,4 +1,5 @@
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 using Microsoft.Win32.SafeHandles;
 
@@ -22,6 +23,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
     private volatile OpenDirectory? _open;
     private volatile bool _isScanned;
     private bool _isLate;
+    private Task<bool>? _makingRoom;
     private string? _whyClosed = "it was not opened";
 
     public DirectoryStore(IOptions<CacheOptions> options, CacheMetrics metrics, TimeProvider time, ILogger<DirectoryStore> logger)
@@ -63,9 +65,7 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
             held = directory.TryLock() ?? throw new IOException("another process uses it");
             directory.EmptyComing();
             var journal = new IndexJournal(directory, Links, _time, _logger);
-            // When the directory is opened late, a tag may have been forgotten meanwhile: it must not come back.
-            var isLate = _isLate;
-            journal.Load(line => !isLate || line is LinkLine or EvictedLine);
+            journal.Load(_isLate ? IsTrueStill : _ => true);
             Links.Changed = journal.Add;
             _open = new OpenDirectory(directory, held, journal);
             _logger.Opened(directory.Path, Links.Count);
@@ -118,7 +118,11 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
 
     public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => new(Holds(digest));
 
-    public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) => new(Begin(digest, length ?? 0));
+    public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken)
+    {
+        var reserved = length is null ? 0 : DiskSpace.Of(length.Value);
+        return Begin(digest, reserved, out var isUsedUp) is { } writer ? new(writer) : isUsedUp ? BeginAgainAsync(digest, reserved) : default;
+    }
 
     /// <summary>Evicts the least recently used content, as much as is necessary.</summary>
     /// <returns>How many contents were evicted.</returns>
@@ -128,26 +132,23 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
             return 0;
 
         var wanted = Budget.TakeWanted();
-        var (excess, evicted, freed) = (Budget.Excess(open.Directory, wanted), new HashSet<Digest>(), 0L);
-        foreach (var content in excess > 0 ? Contents.LeastRecentlyUsedFirst() : [])
-        {
-            if (freed >= excess)
-                break;
-            if (!TryEvict(open, content))
-                continue;
-            freed += content.Length;
-            evicted.Add(content.Digest);
-        }
-
-        Links.Forget(evicted);
-        if (evicted.Count > 0)
-        {
-            _metrics.Evicted(evicted.Count);
-            _logger.Evicted(evicted.Count, freed >> 20);
-        }
-
+        var evicted = Evict(open, Budget.Excess(open.Directory, wanted));
         Budget.Judge(open.Directory, wanted);
-        return evicted.Count;
+        return evicted;
+    }
+
+    /// <summary>
+    /// A write has found no room for so many bytes, whatever the disk says of itself: older content gives way at once, away from who waits for
+    /// it, and once for all who find none at the same time.
+    /// </summary>
+    /// <returns>Whether something gave way, so that it is worth trying again.</returns>
+    internal Task<bool> MakeRoomAsync(long bytes)
+    {
+        lock (_publishing)
+        {
+            return _makingRoom is { IsCompleted: false } ? _makingRoom
+                : _makingRoom = Task.Run(() => _open is { } open && _isScanned && Evict(open, Budget.ExcessAfterFailure(open.Directory, bytes)) > 0);
+        }
     }
 
     /// <summary>Sets the times of files that differ from the last use by this much.</summary>
@@ -213,10 +214,23 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
         return content;
     }
 
+    /// <summary>When the directory is opened late, a tag or a link may have been forgotten meanwhile: it must not come back.</summary>
+    private bool IsTrueStill(JournalLine line) =>
+        line is UnlinkLine or ForgottenRepositoryLine or EvictedLine || (line is LinkLine link && !Links.WasForgottenUntold(link.Repository));
+
     private bool Holds(Digest digest) => Find(digest) is not null;
 
-    private DirectoryWriter? Begin(Digest digest, long reserved)
+    private async ValueTask<CacheWriter?> BeginAgainAsync(Digest digest, long reserved)
     {
+        if (await MakeRoomAsync(reserved) && Begin(digest, reserved, out var isUsedUp) is var writer && !isUsedUp)
+            return writer;
+        Budget.WriteFailed(new IOException("there is no room for another file"));
+        return null;
+    }
+
+    private DirectoryWriter? Begin(Digest digest, long reserved, out bool isUsedUp)
+    {
+        isUsedUp = false;
         if (_open is not { } open || !Budget.TryReserve(open.Directory, reserved))
             return null;
         try
@@ -226,7 +240,9 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             Budget.Ended(reserved, reserved);
-            Budget.WriteFailed(exception);
+            isUsedUp = FullDisk.IsCauseOf(exception);
+            if (!isUsedUp)
+                Budget.WriteFailed(exception);
             return null;
         }
     }
@@ -310,6 +326,34 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
             handle.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Evicts what was not used for the longest time, until so much has given way.</summary>
+    private int Evict(OpenDirectory open, (long Bytes, long Files) excess)
+    {
+        var (evicted, freed) = (new HashSet<Digest>(), 0L);
+        foreach (var content in excess is { Bytes: <= 0, Files: <= 0 } ? [] : Contents.LeastRecentlyUsedFirst())
+        {
+            if (freed >= excess.Bytes && evicted.Count >= excess.Files)
+                break;
+            if (!TryEvict(open, content))
+                continue;
+            freed += content.SizeOnDisk;
+            evicted.Add(content.Digest);
+        }
+
+        if (evicted.Count == 0)
+            return 0;
+        Links.Forget(evicted);
+        foreach (var folder in evicted.Select(open.Directory.FolderOf).Distinct(StringComparer.Ordinal))
+        {
+            lock (_publishing)
+                CacheDirectory.RemoveIfEmpty(folder);
+        }
+
+        _metrics.Evicted(evicted.Count);
+        _logger.Evicted(evicted.Count, freed >> 20);
+        return evicted.Count;
     }
 
     private bool TryEvict(OpenDirectory open, KeptContent content)

@@ -53,8 +53,11 @@ internal sealed class DirectoryWriter : CacheWriter
         }
         catch (IOException exception)
         {
-            _store.Budget.WriteFailed(exception);
-            throw;
+            if (!await TryAgainAsync(exception, bytes, cancellationToken))
+            {
+                _store.Budget.WriteFailed(exception);
+                throw;
+            }
         }
 
         _store.Budget.Written(bytes.Length);
@@ -82,7 +85,7 @@ internal sealed class DirectoryWriter : CacheWriter
         try
         {
             await Task.Run(() => RandomAccess.FlushToDisk(_handle), cancellationToken);
-            _published = _store.Publish(_directory, _path, _digest, _length);
+            await PublishOnceOrTwiceAsync();
             _store.Budget.Ended(_reserved, _reserved - _length);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -108,6 +111,37 @@ internal sealed class DirectoryWriter : CacheWriter
         Delete();
         _store.Budget.Ended(_reserved, _reserved - _length);
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A disk that is used up gets room, and the same write once more.</summary>
+    private async ValueTask<bool> TryAgainAsync(IOException failure, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        if (!FullDisk.IsCauseOf(failure) || !await _store.MakeRoomAsync(bytes.Length))
+            return false;
+        try
+        {
+            await RandomAccess.WriteAsync(_handle, bytes, _length, cancellationToken);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Its folder may need room as well.</summary>
+    private async Task PublishOnceOrTwiceAsync()
+    {
+        try
+        {
+            _published = _store.Publish(_directory, _path, _digest, _length);
+        }
+        catch (IOException exception) when (FullDisk.IsCauseOf(exception))
+        {
+            if (!await _store.MakeRoomAsync(DiskSpace.Block))
+                throw;
+            _published = _store.Publish(_directory, _path, _digest, _length);
+        }
     }
 
     private FileStream Create()

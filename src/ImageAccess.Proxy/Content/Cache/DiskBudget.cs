@@ -3,8 +3,8 @@ using System.Threading.Channels;
 namespace ImageAccess.Proxy.Content.Cache;
 
 /// <summary>
-/// How much may be written: up to the configured size, while the disk has room, and not right after a write has failed. Room is reserved
-/// before bytes are written to it.
+/// How much may be written: up to the configured size, while the disk has room for bytes and for files, and not right after a write has
+/// failed. Sizes are what files take up on disk. Room is reserved before bytes are written to it.
 /// </summary>
 internal sealed class DiskBudget(long maximumSize, ContentIndex contents, CacheMetrics metrics, TimeProvider time, ILogger logger)
 {
@@ -12,6 +12,10 @@ internal sealed class DiskBudget(long maximumSize, ContentIndex contents, CacheM
     public static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(10);
 
     private const long LargestReserve = 64L * 1024 * 1024;
+    private const long LargestReserveOfFiles = 1000;
+
+    /// <summary>A file, and the folder that it may need.</summary>
+    private const long FilesForOne = 2;
 
     private readonly Channel<bool> _roomWanted = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private volatile string? _trouble;
@@ -26,7 +30,7 @@ internal sealed class DiskBudget(long maximumSize, ContentIndex contents, CacheM
     /// <summary>Tells when older content has to give way.</summary>
     public ChannelReader<bool> RoomWanted => _roomWanted.Reader;
 
-    private bool IsExceeded => contents.Size + Interlocked.Read(ref _coming) > maximumSize;
+    private bool IsExceeded => contents.SizeOnDisk + Interlocked.Read(ref _coming) > maximumSize;
 
     private bool IsPaused => Interlocked.Read(ref _pausedUntil) > time.GetUtcNow().UtcTicks;
 
@@ -92,24 +96,36 @@ internal sealed class DiskBudget(long maximumSize, ContentIndex contents, CacheM
     /// <summary>The room that was wanted since this was last called.</summary>
     public long TakeWanted() => Interlocked.Exchange(ref _wanted, 0);
 
-    /// <summary>How many bytes have to give way: down to a twentieth below what would be enough, so that this is not done for every content.</summary>
-    public long Excess(CacheDirectory directory, long wanted)
+    /// <summary>How much has to give way: down to a twentieth below what would be enough, so that this is not done for every content.</summary>
+    public (long Bytes, long Files) Excess(CacheDirectory directory, long wanted)
     {
-        var (size, coming) = (contents.Size, Interlocked.Read(ref _coming));
+        var (size, coming) = (contents.SizeOnDisk, Interlocked.Read(ref _coming));
         var aboveMaximum = size + coming > maximumSize ? size + coming - (maximumSize / 20 * 19) : 0;
         var available = Available(directory);
-        var need = wanted <= size + available ? wanted : 0;
-        var shortOfDisk = available < need ? need - available + (size / 20) : 0;
-        return Math.Max(aboveMaximum, shortOfDisk);
+        var need = wanted <= size + available.Bytes ? wanted : 0;
+        var shortOfDisk = available.Bytes < need ? need - available.Bytes + (size / 20) : 0;
+        return (Math.Max(aboveMaximum, shortOfDisk), available.Files < FilesForOne ? FilesForOne - available.Files + (contents.Count / 20) : 0);
+    }
+
+    /// <summary>
+    /// How much has to give way after a write has found no room for so many bytes. Where the disk has that many, it is short of files, or a quota
+    /// is used up: then a twentieth of all contents.
+    /// </summary>
+    public (long Bytes, long Files) ExcessAfterFailure(CacheDirectory directory, long bytes)
+    {
+        var (size, missing) = (contents.SizeOnDisk, bytes - Read(directory).FreeBytes);
+        return missing <= 0 ? (0, Math.Max(1, contents.Count / 20)) : missing <= size ? (missing + (size / 20), 0) : (0, 0);
     }
 
     /// <summary>Whether new content is kept from now on: after older content gave way.</summary>
     public void Judge(CacheDirectory directory, long wanted)
     {
         var available = Available(directory);
-        if (available < 0)
+        if (available.Bytes < 0)
             BeInTrouble("the disk is full");
-        else if (_trouble is not null && available >= wanted && !IsPaused && Interlocked.Exchange(ref _trouble, null) is not null)
+        else if (available.Files < FilesForOne)
+            BeInTrouble("the disk has no room for more files (inodes)");
+        else if (_trouble is not null && available.Bytes >= wanted && !IsPaused && Interlocked.Exchange(ref _trouble, null) is not null)
             logger.RoomAgain();
     }
 
@@ -123,23 +139,31 @@ internal sealed class DiskBudget(long maximumSize, ContentIndex contents, CacheM
     {
         if (Interlocked.Read(ref _coming) + length > maximumSize || IsPaused)
             return false;
-        if (Available(directory) >= length)
+        var available = Available(directory);
+        if (available.Bytes >= length && available.Files >= FilesForOne)
             return true;
         WantRoom(length);
         return false;
     }
 
     /// <summary>What may still be written, beside a reserve and what is promised to those that write.</summary>
-    private long Available(CacheDirectory directory)
+    private (long Bytes, long Files) Available(CacheDirectory directory)
+    {
+        var disk = Read(directory);
+        return (
+            disk.FreeBytes - Math.Min(LargestReserve, disk.AllBytes / 20) - Math.Max(0, Interlocked.Read(ref _unwritten)),
+            disk.AllFiles == 0 ? long.MaxValue : disk.FreeFiles - Math.Min(LargestReserveOfFiles, disk.AllFiles / 20));
+    }
+
+    private static DiskSpace Read(CacheDirectory directory)
     {
         try
         {
-            var (free, all) = directory.Space();
-            return free - Math.Min(LargestReserve, all / 20) - Math.Max(0, Interlocked.Read(ref _unwritten));
+            return directory.Space();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return long.MaxValue / 2; // nobody can tell: writing will
+            return new DiskSpace(long.MaxValue / 2, 0, 0, 0); // nobody can tell: writing will
         }
     }
 

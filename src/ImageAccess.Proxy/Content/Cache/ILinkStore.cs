@@ -17,27 +17,40 @@ public interface ILinkStore
 
     /// <summary>Upstream has answered 200 for this digest in this repository, to a caller's own token.</summary>
     /// <param name="mediaType">A manifest's media type, as upstream said it; null for a blob.</param>
-    ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType);
+    /// <param name="seenAt">When it answered.</param>
+    ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType, DateTimeOffset seenAt);
 
     /// <summary>The repository has it no longer, as far as is known.</summary>
-    ValueTask UnlinkAsync(RepositoryName repository, Digest digest);
+    /// <returns>By what it had it; null where it had not.</returns>
+    ValueTask<ContentLink?> UnlinkAsync(RepositoryName repository, Digest digest);
 
     /// <param name="accept">The accepted media types, in the one form in which they are compared.</param>
     ValueTask RecordTagAsync(RepositoryName repository, Tag tag, string accept, KnownTag known);
 
     /// <summary>For all accepted media types.</summary>
-    ValueTask ForgetTagAsync(RepositoryName repository, Tag tag);
+    /// <returns>What the tag pointed to.</returns>
+    ValueTask<IReadOnlyList<Digest>> ForgetTagAsync(RepositoryName repository, Tag tag);
+
+    /// <summary>Everything that is known of a repository.</summary>
+    /// <returns>How many links and how many tags there were.</returns>
+    ValueTask<(int Links, int Tags)> ForgetRepositoryAsync(RepositoryName repository);
 }
 
 /// <summary>What a tag pointed to, and when upstream last said so.</summary>
 public sealed record KnownTag(Digest Digest, DateTimeOffset SeenAt);
 
-/// <summary>The proof that upstream itself has answered for this digest in a repository. Only a link store makes one, for a permit of that repository.</summary>
+/// <summary>The proof that upstream itself has answered for this digest in a repository. Only a link store makes one to serve by, for a permit of that repository.</summary>
 public sealed class ContentLink
 {
-    internal ContentLink(Digest digest, string? mediaType) => (Digest, MediaType) = (digest, mediaType);
+    internal ContentLink(Digest digest, string? mediaType, DateTimeOffset seenAt) => (Digest, MediaType, SeenAt, ToldAt) = (digest, mediaType, seenAt, seenAt);
 
     public Digest Digest { get; }
+
+    /// <summary>When upstream last answered.</summary>
+    public DateTimeOffset SeenAt { get; }
+
+    /// <summary>The same, as a store has written it down.</summary>
+    internal DateTimeOffset ToldAt { get; init; }
 
     /// <summary>A manifest's media type, as upstream said it; null for a blob.</summary>
     public string? MediaType { get; }

@@ -70,7 +70,7 @@ internal sealed class IndexJournal(CacheDirectory directory, LinkIndex links, Ti
         var unreadable = 0;
         try
         {
-            links.Apply(Read(directory, () => unreadable++).Where(counts));
+            links.Apply(Read(directory, () => unreadable++).Where(counts), time.GetUtcNow());
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -96,8 +96,8 @@ internal sealed class IndexJournal(CacheDirectory directory, LinkIndex links, Ti
         await Task.Yield();
         do
         {
-            if (!Write() && !_pending.Reader.Completion.IsCompleted)
-                await Task.Delay(RetryAfter, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            while (!Write() && !_pending.Reader.Completion.IsCompleted && !cancellationToken.IsCancellationRequested)
+                await Task.Delay(RetryAfter, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // no line comes meanwhile
         }
         while (await _pending.Reader.WaitToReadAsync(cancellationToken));
     }

@@ -26,11 +26,14 @@ internal abstract record JournalLine
     {
         var text = line switch
         {
+            LinkLine { SeenAt: { } seenAt } link => string.Create(CultureInfo.InvariantCulture,
+                $"link\t{link.Repository}\t{link.Digest}\t{link.MediaType}\t{seenAt.ToUnixTimeMilliseconds()}\t"),
             LinkLine link => $"link\t{link.Repository}\t{link.Digest}\t{link.MediaType}\t",
             TagLine tag => string.Create(CultureInfo.InvariantCulture,
                 $"tag\t{tag.Repository}\t{tag.Tag}\t{tag.Known.Digest}\t{tag.Known.SeenAt.ToUnixTimeMilliseconds()}\t{tag.Accept}\t"),
             ForgottenTagLine tag => $"forget\t{tag.Repository}\t{tag.Tag}\t",
             UnlinkLine link => $"unlink\t{link.Repository}\t{link.Digest}\t",
+            ForgottenRepositoryLine gone => $"forgotten\t{gone.Repository}\t",
             EvictedLine evicted => $"evicted\t{evicted.Digest}\t",
             _ => throw new ArgumentOutOfRangeException(nameof(line)),
         };
@@ -56,21 +59,31 @@ internal abstract record JournalLine
         {
             case ["link", var repository, var digest, var mediaType]
                 when Name(repository, names) is { } name && Digest.TryParse(digest, out var linked):
-                return new LinkLine(name, linked, mediaType.Length == 0 ? null : mediaType);
+                return new LinkLine(name, linked, mediaType.Length == 0 ? null : mediaType, null);
+            case ["link", var repository, var digest, var mediaType, var seenAt]
+                when Name(repository, names) is { } name && Digest.TryParse(digest, out var linked) && Time(seenAt) is { } time:
+                return new LinkLine(name, linked, mediaType.Length == 0 ? null : mediaType, time);
             case ["tag", var repository, var tag, var digest, var seenAt, var accept]
                 when Name(repository, names) is { } name && Tag.TryParse(tag, out var known) && Digest.TryParse(digest, out var last)
-                    && long.TryParse(seenAt, NumberStyles.None, CultureInfo.InvariantCulture, out var time) && time < 253_402_300_800_000:
-                return new TagLine(name, known.Value, accept, new KnownTag(last, DateTimeOffset.FromUnixTimeMilliseconds(time)));
+                    && Time(seenAt) is { } time:
+                return new TagLine(name, known.Value, accept, new KnownTag(last, time));
             case ["forget", var repository, var tag] when Name(repository, names) is { } name && Tag.TryParse(tag, out var known):
                 return new ForgottenTagLine(name, known.Value);
             case ["unlink", var repository, var digest] when Name(repository, names) is { } name && Digest.TryParse(digest, out var unlinked):
                 return new UnlinkLine(name, unlinked);
+            case ["forgotten", var repository] when Name(repository, names) is { } name:
+                return new ForgottenRepositoryLine(name);
             case ["evicted", var digest] when Digest.TryParse(digest, out var gone):
                 return new EvictedLine(gone);
             default:
                 return null;
         }
     }
+
+    private static DateTimeOffset? Time(string text) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var time) && time < 253_402_300_800_000
+            ? DateTimeOffset.FromUnixTimeMilliseconds(time)
+            : null;
 
     private static RepositoryName? Name(string text, Dictionary<string, RepositoryName> names)
     {
@@ -90,12 +103,15 @@ internal abstract record JournalLine
     }
 }
 
-internal sealed record LinkLine(RepositoryName Repository, Digest Digest, string? MediaType) : JournalLine;
+/// <param name="SeenAt">When upstream last answered; null in lines of versions that did not write it.</param>
+internal sealed record LinkLine(RepositoryName Repository, Digest Digest, string? MediaType, DateTimeOffset? SeenAt) : JournalLine;
 
 internal sealed record UnlinkLine(RepositoryName Repository, Digest Digest) : JournalLine;
 
 internal sealed record TagLine(RepositoryName Repository, string Tag, string Accept, KnownTag Known) : JournalLine;
 
 internal sealed record ForgottenTagLine(RepositoryName Repository, string Tag) : JournalLine;
+
+internal sealed record ForgottenRepositoryLine(RepositoryName Repository) : JournalLine;
 
 internal sealed record EvictedLine(Digest Digest) : JournalLine;

@@ -21,7 +21,11 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
     /// <summary>When a tag is seen again unchanged, the journal is told at most this often.</summary>
     public static readonly TimeSpan TellAgain = TimeSpan.FromMinutes(1);
 
+    /// <summary>When a link is seen again, the journal is told at most this often: there is one for each blob.</summary>
+    public static readonly TimeSpan TellLinkAgain = TimeSpan.FromDays(1);
+
     private readonly Lock _changing = new();
+    private readonly HashSet<RepositoryName> _forgottenUntold = [];
     private readonly ConcurrentDictionary<LinkKey, ContentLink> _links = new();
     private readonly ConcurrentDictionary<TagKey, ImmutableArray<TagForm>> _tags = new();
     private int _linkCount;
@@ -39,32 +43,28 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
     public ValueTask<KnownTag?> FindTagAsync(Permit permit, Tag tag, string accept, CancellationToken cancellationToken) =>
         new(FindTag(new TagKey(permit.Repository, tag.Value), accept));
 
-    public ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType)
+    public ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType, DateTimeOffset seenAt)
     {
         var key = new LinkKey(repository, digest);
-        if (_links.TryGetValue(key, out var known) && (mediaType is null || known.MediaType == mediaType))
-            return default; // a manifest stays one, whoever asks for it as a blob
-        if (mediaType is not null && (mediaType.Length == 0 || !JournalLine.IsField(mediaType)))
+        if (_links.TryGetValue(key, out var known) && (mediaType is null || known.MediaType == mediaType) && seenAt - known.SeenAt < TellAgain)
+            return default;
+        if (seenAt < DateTimeOffset.UnixEpoch || (mediaType is not null && (mediaType.Length == 0 || !JournalLine.IsField(mediaType))))
             return default;
 
         lock (_changing)
-        {
-            AddLink(key, mediaType);
-            Changed?.Invoke(new LinkLine(repository, digest, mediaType));
-        }
-
+            Link(key, mediaType, seenAt);
         return default;
     }
 
-    public ValueTask UnlinkAsync(RepositoryName repository, Digest digest)
+    public ValueTask<ContentLink?> UnlinkAsync(RepositoryName repository, Digest digest)
     {
         lock (_changing)
         {
-            if (RemoveLink(new LinkKey(repository, digest)))
-                Changed?.Invoke(new UnlinkLine(repository, digest));
+            var link = RemoveLink(new LinkKey(repository, digest));
+            if (link is not null || Changed is null)
+                TellForgotten(repository, new UnlinkLine(repository, digest));
+            return new(link);
         }
-
-        return default;
     }
 
     public ValueTask RecordTagAsync(RepositoryName repository, Tag tag, string accept, KnownTag known)
@@ -81,15 +81,33 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
         return default;
     }
 
-    public ValueTask ForgetTagAsync(RepositoryName repository, Tag tag)
+    public ValueTask<IReadOnlyList<Digest>> ForgetTagAsync(RepositoryName repository, Tag tag)
     {
         lock (_changing)
         {
-            if (RemoveTag(new TagKey(repository, tag.Value)))
+            var forms = RemoveTag(new TagKey(repository, tag.Value));
+            if (!forms.IsEmpty)
                 Changed?.Invoke(new ForgottenTagLine(repository, tag.Value));
+            return new([.. forms.Select(form => form.Known.Digest).Distinct()]);
         }
+    }
 
-        return default;
+    public ValueTask<(int Links, int Tags)> ForgetRepositoryAsync(RepositoryName repository)
+    {
+        lock (_changing)
+        {
+            var forgotten = RemoveRepository(repository);
+            if (forgotten != default || Changed is null)
+                TellForgotten(repository, new ForgottenRepositoryLine(repository));
+            return new(forgotten);
+        }
+    }
+
+    /// <summary>Whether something of a repository was forgotten before there was a journal to tell. An older journal does not know that.</summary>
+    public bool WasForgottenUntold(RepositoryName repository)
+    {
+        lock (_changing)
+            return _forgottenUntold.Contains(repository);
     }
 
     /// <summary>Removes all links to evicted content.</summary>
@@ -99,14 +117,15 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
             return;
         lock (_changing)
         {
-            RemoveLinks(evicted.Contains);
+            RemoveLinks(key => evicted.Contains(key.Digest));
             foreach (var digest in evicted)
                 Changed?.Invoke(new EvictedLine(digest));
         }
     }
 
     /// <summary>Applies the lines of a journal. Nothing else may change the index meanwhile.</summary>
-    public void Apply(IEnumerable<JournalLine> lines)
+    /// <param name="now">When links were seen whose line does not say so, as formerly none did; none was seen later.</param>
+    public void Apply(IEnumerable<JournalLine> lines, DateTimeOffset now)
     {
         var (order, linkedAt, evictedAt) = (0, new Dictionary<LinkKey, int>(), new Dictionary<Digest, int>());
         lock (_changing)
@@ -118,11 +137,14 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
                 switch (line)
                 {
                     case LinkLine link:
-                        AddLink(new LinkKey(link.Repository, link.Digest), link.MediaType);
+                        AddLink(new LinkKey(link.Repository, link.Digest), new ContentLink(link.Digest, link.MediaType, link.SeenAt < now ? link.SeenAt.Value : now));
                         linkedAt[new LinkKey(link.Repository, link.Digest)] = order;
                         break;
                     case UnlinkLine link:
                         RemoveLink(new LinkKey(link.Repository, link.Digest));
+                        break;
+                    case ForgottenRepositoryLine gone:
+                        RemoveRepository(gone.Repository);
                         break;
                     case TagLine tag:
                         AddTag(new TagKey(tag.Repository, tag.Tag), tag.Accept, tag.Known);
@@ -154,7 +176,7 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
             within();
             return
             [
-                .. _links.Select(pair => new LinkLine(pair.Key.Repository, pair.Key.Digest, pair.Value.MediaType)),
+                .. _links.Select(pair => new LinkLine(pair.Key.Repository, pair.Key.Digest, pair.Value.MediaType, pair.Value.SeenAt)),
                 .. _tags.SelectMany(pair => pair.Value.Select(form => new TagLine(pair.Key.Repository, pair.Key.Tag, form.Accept, form.Known))),
             ];
         }
@@ -173,9 +195,30 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
         return null;
     }
 
-    private void AddLink(LinkKey key, string? mediaType)
+    private void Link(LinkKey key, string? mediaType, DateTimeOffset seenAt)
     {
-        var link = new ContentLink(key.Digest, mediaType);
+        var known = _links.GetValueOrDefault(key);
+        var link = new ContentLink(key.Digest, mediaType ?? known?.MediaType, seenAt); // a manifest stays one, whoever asks for it as a blob
+        if (known is not null && known.MediaType == link.MediaType && (seenAt - known.ToldAt).Duration() < TellLinkAgain)
+        {
+            AddLink(key, new ContentLink(key.Digest, link.MediaType, seenAt) { ToldAt = known.ToldAt });
+            return;
+        }
+
+        AddLink(key, link);
+        Changed?.Invoke(new LinkLine(key.Repository, key.Digest, link.MediaType, seenAt));
+    }
+
+    private void TellForgotten(RepositoryName repository, JournalLine line)
+    {
+        if (Changed is { } tell)
+            tell(line);
+        else
+            _forgottenUntold.Add(repository);
+    }
+
+    private void AddLink(LinkKey key, ContentLink link)
+    {
         if (_links.TryAdd(key, link))
             _linkCount++;
         else
@@ -183,26 +226,41 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
 
         if (_linkCount > _linksAtNextLook)
         {
-            RemoveLinks(digest => !holds(digest) && !digest.Equals(key.Digest));
+            RemoveLinks(old => !holds(old.Digest) && !old.Digest.Equals(key.Digest));
             _linksAtNextLook = _linkCount + MaximumLinksToNothing;
         }
     }
 
-    private bool RemoveLink(LinkKey key)
+    private ContentLink? RemoveLink(LinkKey key)
     {
-        if (!_links.TryRemove(key, out _))
-            return false;
-        _linkCount--;
-        return true;
+        if (_links.TryRemove(key, out var link))
+            _linkCount--;
+        return link;
     }
 
-    private void RemoveLinks(Predicate<Digest> isOld)
+    /// <returns>How many.</returns>
+    private int RemoveLinks(Predicate<LinkKey> isOld)
     {
+        var before = _linkCount;
         foreach (var (key, _) in _links)
         {
-            if (isOld(key.Digest))
+            if (isOld(key))
                 RemoveLink(key);
         }
+
+        return before - _linkCount;
+    }
+
+    private (int Links, int Tags) RemoveRepository(RepositoryName repository)
+    {
+        var tags = 0;
+        foreach (var (key, _) in _tags)
+        {
+            if (key.Repository.Equals(repository) && !RemoveTag(key).IsEmpty)
+                tags++;
+        }
+
+        return (RemoveLinks(key => key.Repository.Equals(repository)), tags);
     }
 
     /// <returns>Whether the journal should be told.</returns>
@@ -228,12 +286,13 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
         return true;
     }
 
-    private bool RemoveTag(TagKey key)
+    /// <returns>What it pointed to; empty where that was not known.</returns>
+    private ImmutableArray<TagForm> RemoveTag(TagKey key)
     {
         if (!_tags.TryRemove(key, out var forms))
-            return false;
+            return [];
         _tagCount -= forms.Length;
-        return true;
+        return forms;
     }
 
     /// <summary>Removes the tenth that has not been seen for the longest time.</summary>

@@ -16,11 +16,13 @@ internal sealed class NoStore : IContentStore, ILinkStore
 
     public ValueTask<KnownTag?> FindTagAsync(Permit permit, Tag tag, string accept, CancellationToken cancellationToken) => default;
 
-    public ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType) => default;
+    public ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType, DateTimeOffset seenAt) => default;
 
-    public ValueTask UnlinkAsync(RepositoryName repository, Digest digest) => default;
+    public ValueTask<ContentLink?> UnlinkAsync(RepositoryName repository, Digest digest) => default;
 
     public ValueTask RecordTagAsync(RepositoryName repository, Tag tag, string accept, KnownTag known) => default;
 
-    public ValueTask ForgetTagAsync(RepositoryName repository, Tag tag) => default;
+    public ValueTask<IReadOnlyList<Digest>> ForgetTagAsync(RepositoryName repository, Tag tag) => new([]);
+
+    public ValueTask<(int Links, int Tags)> ForgetRepositoryAsync(RepositoryName repository) => default;
 }

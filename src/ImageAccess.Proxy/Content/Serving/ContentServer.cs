@@ -38,6 +38,10 @@ public sealed class ContentServer
         {
             return ContentAnswer.Failed(exception.Error);
         }
+        catch (BlockedException exception)
+        {
+            return ContentAnswer.Of(exception.Digest);
+        }
     }
 }
 
@@ -51,6 +55,11 @@ public sealed record ContentAnswer(int? UpstreamStatus, string Source, RegistryE
 
     /// <summary>The tag points elsewhere than when it was last seen: from where, and to where.</summary>
     public (Digest From, Digest To)? Moved { get; init; }
+
+    /// <summary>The digest that a tag or a manifest led to and that is blocked: the client has been sent nothing.</summary>
+    public Digest? Blocked { get; init; }
+
+    internal static ContentAnswer Of(Digest blocked) => Fresh with { Blocked = blocked };
 
     /// <param name="status">What upstream itself answered.</param>
     internal static ContentAnswer Of(int status) => new(status, ContentMetrics.WireName(ContentSource.Upstream), null);

@@ -13,10 +13,15 @@ public static class ContentSetup
         services.AddSingleton<ContentMetrics>();
         services.AddSingleton<Fills>();
         services.AddHostedService(provider => provider.GetRequiredService<Fills>());
-        services.AddSingleton<AcceptForms>();
+        services.AddSingleton<FillReader>();
+        services.AddSingleton<PartialReads>();
+        services.AddSingleton<BlobFetch>();
+        services.AddSingleton<ContentRelay>();
+        services.AddSingleton<ContentLinks>();
         services.AddSingleton<ManifestLinks>();
+        services.AddSingleton<Forgetting>();
         services.AddSingleton<ManifestFetch>();
-        services.AddSingleton<TagRevalidation>();
+        services.AddSingleton<Revalidation>();
         services.AddSingleton<ManifestServer>();
         services.AddSingleton<BlobServer>();
         services.AddSingleton(provider => new ContentServer(

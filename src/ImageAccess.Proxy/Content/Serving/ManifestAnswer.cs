@@ -10,31 +10,30 @@ internal static class ManifestAnswer
     public static async ValueTask WriteAsync(ClientRequest client, CachedContent content)
     {
         if (content.Bytes is { } bytes)
+        {
             await WriteAsync(client, content.Digest, content.MediaType!, bytes);
-        else if (WriteHead(client, content.Digest, content.MediaType!, content.Length))
-            await BlobPart.Of(null, content.Length).SendAsync(client, content);
+            return;
+        }
+
+        var part = ContentPart.Of(ContentRange.Of(client, content.Digest), content.Length);
+        if (part.Prepare(client, content.Digest, content.MediaType!))
+            await part.SendAsync(client, content);
+    }
+
+    /// <summary>All of a manifest that is not in memory.</summary>
+    public static async ValueTask<ReadOnlyMemory<byte>> ReadAsync(CachedContent content, CancellationToken cancellationToken)
+    {
+        var bytes = new byte[Math.Min(content.Length, ManifestRequest.MaximumSize)];
+        var length = 0;
+        while (length < bytes.Length && await content.ReadAsync(bytes.AsMemory(length), length, cancellationToken) is > 0 and var read)
+            length += read;
+        return bytes.AsMemory(0, length);
     }
 
     public static async ValueTask WriteAsync(ClientRequest client, Digest digest, string mediaType, ReadOnlyMemory<byte> bytes)
     {
-        if (WriteHead(client, digest, mediaType, bytes.Length))
-            await client.Http.Response.BodyWriter.WriteAsync(bytes, client.Aborted);
-    }
-
-    /// <returns>Whether a body follows.</returns>
-    private static bool WriteHead(ClientRequest client, Digest digest, string mediaType, long length)
-    {
-        var response = client.Http.Response;
-        Validators.Write(response, digest);
-        if (Validators.IsUnchanged(client, digest))
-        {
-            response.StatusCode = StatusCodes.Status304NotModified;
-            return false;
-        }
-
-        response.StatusCode = StatusCodes.Status200OK;
-        response.ContentType = mediaType;
-        response.ContentLength = length;
-        return !client.IsHead;
+        var part = ContentPart.Of(ContentRange.Of(client, digest), bytes.Length);
+        if (part.Prepare(client, digest, mediaType))
+            await client.Http.Response.BodyWriter.WriteAsync(bytes[(int)part.Start..(int)part.End!.Value], client.Aborted);
     }
 }

@@ -7,13 +7,14 @@ namespace ImageAccess.Proxy.Content.Serving;
 /// Turns upstream's answers for manifests into links and tags. Writes to a tag are counted, so that an answer that was asked for before a
 /// write is not believed after it.
 /// </summary>
-internal sealed class ManifestLinks(ILinkStore links, TimeProvider time)
+internal sealed class ManifestLinks(ILinkStore links, ContentLinks contents, TimeProvider time)
 {
     /// <summary>Shared by all tags: a counter that counts for another tag as well only costs a request.</summary>
     private readonly long[] _writes = new long[4096];
 
-    /// <summary>How often the tag was written to. To be read before upstream is asked.</summary>
-    public long WritesOf(ManifestRequest request) => request.Reference.Tag is { } tag ? Volatile.Read(ref _writes[Place(request.Repository, tag)]) : 0;
+    /// <summary>How often the tag was written to, or something of its repository was forgotten. To be read before upstream is asked.</summary>
+    public long WritesOf(ManifestRequest request) => contents.ForgetsOf(request.Repository)
+        + (request.Reference.Tag is { } tag ? Volatile.Read(ref _writes[Place(request.Repository, tag)]) : 0);
 
     /// <summary>Upstream has named this digest in this repository to a caller's own token.</summary>
     /// <param name="writes">What <see cref="WritesOf"/> was before upstream was asked.</param>
@@ -21,23 +22,32 @@ internal sealed class ManifestLinks(ILinkStore links, TimeProvider time)
     {
         if (mediaType is null)
             return;
-        await links.LinkAsync(request.Repository, digest, mediaType);
-        if (question is not null && WritesOf(request) == writes)
-            await links.RecordTagAsync(request.Repository, question.Tag, question.Accept, new KnownTag(digest, time.GetUtcNow()));
+        var forgets = contents.ForgetsOf(request.Repository);
+        if (WritesOf(request) != writes)
+            return;
+        await contents.LearnAsync(request.Repository, digest, mediaType, forgets);
+        if (question is null)
+            return;
+        await links.RecordTagAsync(request.Repository, question.Tag, question.Accept, new KnownTag(digest, time.GetUtcNow()));
+        if (WritesOf(request) != writes)
+            await links.ForgetTagAsync(request.Repository, question.Tag);
     }
 
-    /// <summary>The tag or the manifest is being written to, or was deleted.</summary>
+    /// <summary>The tags or the manifest are being written to, or were deleted.</summary>
     public async ValueTask ForgetAsync(ManifestRequest request)
     {
-        if (request.Reference.Tag is { } tag)
-        {
-            Interlocked.Increment(ref _writes[Place(request.Repository, tag)]);
-            await links.ForgetTagAsync(request.Repository, tag);
-        }
+        if (request.Reference.Tag is { } named)
+            await ForgetAsync(request.Repository, named);
         else if (request.Method == "DELETE")
-        {
             await links.UnlinkAsync(request.Repository, request.Reference.Digest!);
-        }
+        foreach (var tag in request.Tags)
+            await ForgetAsync(request.Repository, tag);
+    }
+
+    private async ValueTask ForgetAsync(RepositoryName repository, Tag tag)
+    {
+        Interlocked.Increment(ref _writes[Place(repository, tag)]);
+        await links.ForgetTagAsync(repository, tag);
     }
 
     private int Place(RepositoryName repository, Tag tag) => (int)((uint)HashCode.Combine(repository.Value, tag.Value) % (uint)_writes.Length);

@@ -14,14 +14,12 @@ internal sealed class ManifestServer(
     ILinkStore links,
     ManifestLinks learnt,
     ManifestFetch fetch,
-    TagRevalidation revalidation,
-    UpstreamRelay relay,
+    Revalidation revalidation,
     UpstreamWrites writes,
     AcceptForms accepts,
     ContentMetrics metrics,
     IOptions<ContentOptions> options,
-    TimeProvider time,
-    ILogger<ManifestServer> logger)
+    TimeProvider time)
 {
     /// <summary>The word for manifests in metrics.</summary>
     public const string Kind = "manifest";
@@ -45,10 +43,15 @@ internal sealed class ManifestServer(
 
     private async ValueTask<ContentAnswer> ServeDigestAsync(ClientRequest client, ManifestRequest request, Digest digest)
     {
-        using (var content = await OpenAsync(client, digest))
+        var link = await FindAsync(client, digest);
+        using (var content = await contents.OpenAsync(link, client.Aborted))
         {
             if (content is not null)
-                return await SendAsync(client, content, ContentSource.Cache);
+            {
+                return options.Value.IsFresh(link!, time.GetUtcNow())
+                    ? await SendAsync(client, content, ContentSource.Cache)
+                    : await revalidation.AnswerAsync(client, request, link!, Sending(client, content));
+            }
         }
 
         return await fetch.AnswerAsync(client, request, null);
@@ -58,48 +61,45 @@ internal sealed class ManifestServer(
     {
         var accept = accepts.Of(client.Headers.Accept);
         var known = await links.FindTagAsync(client.Permit, tag, accept, client.Aborted);
-        using var content = known is null ? null : await OpenAsync(client, known.Digest);
+        var link = known is null ? null : await FindAsync(client, known.Digest);
+        using var content = await contents.OpenAsync(link, client.Aborted);
         if (content is null)
             return await fetch.AnswerAsync(client, request, new TagQuestion(tag, accept, known?.Digest));
 
-        var age = time.GetUtcNow() - known!.SeenAt;
-        if (age < options.Value.TagFreshness)
+        var now = time.GetUtcNow();
+        var age = now - known!.SeenAt;
+        if (age < options.Value.TagFreshness && options.Value.IsFresh(link!, now))
             return await SendAsync(client, content, ContentSource.Cache);
 
         var (question, mayBeStale) = (new TagQuestion(tag, accept, known.Digest), age < options.Value.StaleFor);
-        var answer = await revalidation.RunAsync(client, request, question, mayBeStale);
+        var answer = await revalidation.RunAsync(client, request, question, link!, mayBeStale);
         if (answer.Digest is { } digest)
             return digest.Equals(known.Digest) ? await SendAsync(client, content, ContentSource.Cache, 200) : await ServeMovedAsync(client, request, question, digest);
-        if (answer.MayBeStale && mayBeStale)
-            return await ServeStaleAsync(client, request, content, answer);
-        return answer.Failure is { } failure ? ContentAnswer.Failed(failure) : ContentAnswer.Of(await relay.ReadAsync(client, request));
+        client.Permit.Demand(known.Digest); // before anything is said of what is stale
+        return await revalidation.AnswerWithoutAsync(client, request, answer, mayBeStale, Sending(client, content));
     }
 
     private async ValueTask<ContentAnswer> ServeMovedAsync(ClientRequest client, ManifestRequest request, TagQuestion question, Digest digest)
     {
-        using var content = await OpenAsync(client, digest);
+        using var content = await contents.OpenAsync(await FindAsync(client, digest), client.Aborted);
         return content is null
             ? await fetch.AnswerAsync(client, request, question)
             : await SendAsync(client, content, ContentSource.Cache, 200) with { Moved = question.MovedTo(digest) };
     }
 
-    private ValueTask<ContentAnswer> ServeStaleAsync(ClientRequest client, ManifestRequest request, CachedContent content, TagAnswer answer)
-    {
-        logger.ServedStale(request.Repository.Value, request.Reference.Value, answer.Cause);
-        revalidation.ServedStale(answer.Cause);
-        client.Http.Response.Headers.Warning = "110 - \"Response is Stale\"";
-        return SendAsync(client, content, ContentSource.Stale, answer.Status);
-    }
+    /// <summary>By what the repository has what is known to be a manifest.</summary>
+    private async ValueTask<ContentLink?> FindAsync(ClientRequest client, Digest digest) =>
+        await links.FindAsync(client.Permit, digest, client.Aborted) is { MediaType: not null } link ? link : null;
 
-    /// <summary>What is kept and known to be a manifest.</summary>
-    private async ValueTask<CachedContent?> OpenAsync(ClientRequest client, Digest digest)
-    {
-        var link = await links.FindAsync(client.Permit, digest, client.Aborted);
-        return link?.MediaType is null ? null : await contents.OpenAsync(link, client.Aborted);
-    }
+    /// <summary>Apart, so that nothing is allocated for it where it is not needed.</summary>
+    private Func<ContentSource, int?, ValueTask<ContentAnswer>> Sending(ClientRequest client, CachedContent content) =>
+        (source, status) => SendAsync(client, content, source, status);
 
     private async ValueTask<ContentAnswer> SendAsync(ClientRequest client, CachedContent content, ContentSource source, int? upstreamStatus = null)
     {
+        client.Permit.Demand(content.Digest);
+        if (client.Permit.HasBlockedDigests)
+            client.Permit.DemandNamed((content.Bytes ?? await ManifestAnswer.ReadAsync(content, client.Aborted)).Span);
         metrics.Served(Kind, source);
         await ManifestAnswer.WriteAsync(client, content);
         return ContentAnswer.Kept(source, upstreamStatus);

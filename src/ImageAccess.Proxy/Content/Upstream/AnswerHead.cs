@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Foundation.DockerHub;
@@ -40,16 +41,16 @@ internal sealed class AnswerHead(string upstreamOrigin, ClientRequest client, Re
     {
         if (answer.Headers.NonValidated.TryGetValues("Location", out var location))
             headers.Location = client.Origin + OwnPath(location.ToString(), "Location");
-        if (answer.Headers.NonValidated.TryGetValues("Link", out var link))
-            headers.Link = OwnLink(link.ToString());
-        if (answer.Headers.NonValidated.TryGetValues("WWW-Authenticate", out var challenges))
-            headers.WWWAuthenticate = OwnChallenge(challenges.ToString());
+        if (request is ListRequest list && answer.Headers.NonValidated.TryGetValues("Link", out var links))
+            WriteNextPage(list, LinkHeader.NextOf(links), headers);
+        if (answer.Headers.NonValidated.TryGetValues("WWW-Authenticate", out var challenges) || answer.StatusCode == HttpStatusCode.Unauthorized)
+            headers.WWWAuthenticate = OwnChallenge(challenges).ToString();
     }
 
     /// <summary>The path of an address of this repository, one that this proxy would take, under the name that the client used; its query byte for byte.</summary>
     private string OwnPath(string address, string header)
     {
-        var path = address.StartsWith(upstreamOrigin + "/", StringComparison.OrdinalIgnoreCase) ? address[upstreamOrigin.Length..] : address;
+        var path = WithoutOrigin(address);
         var prefix = $"/v2/{request.Repository.Value}/";
         if (!path.StartsWith(prefix, StringComparison.Ordinal)
             || !RegistryRequest.TryParse("GET", path, out var led, out _)
@@ -59,18 +60,35 @@ internal sealed class AnswerHead(string upstreamOrigin, ClientRequest client, Re
         return $"/v2/{request.NameAsWritten}/{path[prefix.Length..]}";
     }
 
-    /// <summary><c>&lt;/v2/NAME/tags/list?last=…&gt;; rel="next"</c> (RFC 8288).</summary>
-    private string OwnLink(string link)
+    /// <summary>The link to a list's next page (RFC 8288). One that cannot be followed here is left out, and the client is told that the list goes on.</summary>
+    private void WriteNextPage(ListRequest list, IReadOnlyList<string> targets, IHeaderDictionary headers)
     {
-        var end = link.IndexOf('>', StringComparison.Ordinal);
-        if (link is not ['<', ..] || end < 0)
-            throw new UpstreamException("upstream's Link cannot be read");
-        return $"<{OwnPath(link[1..end], "Link")}>; rel=\"next\"";
+        if (targets.Select(target => list.NextPage(WithoutOrigin(target))).FirstOrDefault(page => page is not null) is { } next)
+            headers.Link = $"<{next}>; rel=\"next\"";
+        else if (targets.Count > 0)
+            headers.Append("Warning", "299 - \"this list goes on, but Docker Hub's link to its next page leads elsewhere\"");
     }
 
-    private string OwnChallenge(string header)
+    /// <summary>The path and query of an address of upstream; any other address as it is.</summary>
+    private string WithoutOrigin(string address)
     {
-        var own = Challenge.TryParse(header, out var challenge) ? challenge : new Challenge(client.Realm, "registry.docker.io");
-        return (own with { Realm = client.Realm }).ToString();
+        var authority = upstreamOrigin[upstreamOrigin.IndexOf("//", StringComparison.Ordinal)..];
+        string[] origins = [upstreamOrigin, $"{upstreamOrigin}:{new Uri(upstreamOrigin).Port}", authority];
+        return origins.FirstOrDefault(origin => address.StartsWith(origin + "/", StringComparison.OrdinalIgnoreCase)) is { } found ? address[found.Length..] : address;
+    }
+
+    /// <summary>
+    /// Upstream's challenge with this proxy's realm. What it does not say, or says in a form that clients of registries do not take, is as
+    /// this request needs it: a 401 without a challenge helps no client (RFC 9110, section 15.5.2).
+    /// </summary>
+    private Challenge OwnChallenge(HeaderStringValues values)
+    {
+        var theirs = values.Select(value => AllowedHeaders.IsPrintable(value) && Challenge.TryParse(value, out var challenge) ? challenge : null)
+            .FirstOrDefault(challenge => challenge is not null);
+        return new Challenge(client.Realm, theirs is { Service.Length: > 0 } ? theirs.Service : Challenge.DockerHubService)
+        {
+            Scope = theirs is { Scope.Length: > 0 } ? theirs.Scope : string.Join(' ', request.Scopes),
+            Error = theirs?.Error,
+        };
     }
 }

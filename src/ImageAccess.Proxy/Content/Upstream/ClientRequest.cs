@@ -6,7 +6,7 @@ namespace ImageAccess.Proxy.Content.Upstream;
 /// <param name="Http">The exchange with the client.</param>
 /// <param name="Permit">The proof that the policy allows it.</param>
 /// <param name="Origin">Scheme and authority under which the client reaches this proxy.</param>
-/// <param name="Realm">The token face that a challenge of upstream is turned to.</param>
+/// <param name="Realm">The address of the token endpoint that replaces the realm in a challenge of upstream.</param>
 internal sealed record ClientRequest(HttpContext Http, Permit Permit, string Origin, string Realm)
 {
     public bool IsHead => HttpMethods.IsHead(Http.Request.Method);

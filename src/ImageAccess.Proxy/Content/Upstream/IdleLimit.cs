@@ -1,19 +1,55 @@
 using System.Runtime.CompilerServices;
+using ImageAccess.Proxy.Foundation.DockerHub;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Content.Upstream;
 
-/// <summary>How long nothing may flow, neither from upstream nor to the client, before an exchange is given up.</summary>
+/// <summary>The one idle limit of all exchanges with upstream: <c>Upstream:IdleTimeout</c>.</summary>
+internal sealed class IdleLimits(IOptions<UpstreamOptions> options, UpstreamMetrics metrics, TimeProvider time)
+{
+    public TimeSpan Timeout { get; } = options.Value.IdleTimeout;
+
+    /// <param name="cancellationToken">What else ends the exchange.</param>
+    public IdleLimit Begin(CancellationToken cancellationToken) => new(this, time, cancellationToken);
+
+    /// <summary>Counts an exchange that is given up.</summary>
+    public StalledException Stalled(Stall stall, Exception cause)
+    {
+        var (word, what) = stall switch
+        {
+            Stall.Answer => ("answer", "upstream did not answer"),
+            Stall.Body => ("body", "upstream sent nothing"),
+            _ => ("client", "the client read nothing"),
+        };
+        metrics.Stalled(word);
+        return new StalledException($"{what} for {Timeout.TotalSeconds:0} seconds{(cause is UnansweredRequestException ? $" ({cause.Message})" : "")}", cause);
+    }
+}
+
+/// <summary>What did not come.</summary>
+internal enum Stall
+{
+    /// <summary>The head of upstream's answer.</summary>
+    Answer,
+
+    /// <summary>More of its body.</summary>
+    Body,
+
+    /// <summary>The client's reading.</summary>
+    Client,
+}
+
+/// <summary>How long nothing may flow, neither from upstream nor to the client, before one exchange is given up.</summary>
 internal sealed class IdleLimit : IDisposable
 {
-    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(100);
-
+    private readonly IdleLimits _limits;
     private readonly CancellationTokenSource _idle;
     private readonly CancellationTokenSource _either;
 
-    /// <param name="cancellationToken">What else ends the exchange.</param>
-    public IdleLimit(TimeProvider time, CancellationToken cancellationToken)
+    public IdleLimit(IdleLimits limits, TimeProvider time, CancellationToken cancellationToken)
     {
-        _idle = new CancellationTokenSource(Timeout, time);
+        _limits = limits;
+        _idle = new CancellationTokenSource(limits.Timeout, time);
         _either = CancellationTokenSource.CreateLinkedTokenSource(_idle.Token, cancellationToken);
     }
 
@@ -22,7 +58,12 @@ internal sealed class IdleLimit : IDisposable
     public bool IsReached => _idle.IsCancellationRequested;
 
     /// <summary>Something has flowed.</summary>
-    public void Restart() => _idle.CancelAfter(Timeout);
+    public void Restart() => _idle.CancelAfter(_limits.Timeout);
+
+    /// <summary>Nothing is meant to flow, until <see cref="Restart"/>.</summary>
+    public void Pause() => _idle.CancelAfter(Timeout.InfiniteTimeSpan);
+
+    public StalledException Stalled(Stall stall, Exception cause) => _limits.Stalled(stall, cause);
 
     /// <summary>Reads what upstream sends next; 0 at the end.</summary>
     /// <exception cref="StalledException">Upstream sends nothing.</exception>
@@ -37,12 +78,9 @@ internal sealed class IdleLimit : IDisposable
         }
         catch (OperationCanceledException exception) when (IsReached)
         {
-            throw Stalled("upstream sent nothing", exception);
+            throw Stalled(Stall.Body, exception);
         }
     }
-
-    /// <param name="what">Who did not do what: "upstream sent nothing".</param>
-    public static StalledException Stalled(string what, Exception cause) => new($"{what} for {Timeout.TotalSeconds:0} seconds", cause);
 
     public void Dispose()
     {

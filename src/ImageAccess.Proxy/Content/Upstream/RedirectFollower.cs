@@ -1,5 +1,4 @@
 using System.Net;
-using ImageAccess.Proxy.Foundation.DockerHub;
 
 namespace ImageAccess.Proxy.Content.Upstream;
 
@@ -7,7 +6,7 @@ namespace ImageAccess.Proxy.Content.Upstream;
 /// Sends a request to the registry and follows the redirects of a blob on the client's behalf, to the listed hosts alone.
 /// Nothing of the client goes there but its range: no credential, no other header.
 /// </summary>
-internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageInvoker redirects, RedirectHosts hosts) : HttpMessageHandler
+internal sealed class RedirectFollower(HttpMessageHandler registry, RedirectTargets targets) : DelegatingHandler(registry)
 {
     /// <summary>How many redirects one request may take.</summary>
     private const int MaximumHops = 5;
@@ -17,7 +16,7 @@ internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageI
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var response = await registry.SendAsync(request, cancellationToken);
+        var response = await base.SendAsync(request, cancellationToken);
         if (!IsRedirect(response.StatusCode))
             return response;
 
@@ -25,40 +24,21 @@ internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageI
         if (!request.Options.TryGetValue(MayFollow, out var follow) || !follow)
             throw new UpstreamException($"upstream answered {(int)response.StatusCode}, a redirect, where none is expected");
 
-        var target = Next(request.RequestUri!, first);
+        var target = targets.Next(request.RequestUri!, first);
         for (var hop = 1; ; hop++)
         {
-            var answer = await redirects.SendAsync(RequestTo(request, target), cancellationToken);
+            var answer = await targets.AskAsync(request, target, cancellationToken);
             if (!IsRedirect(answer.StatusCode))
                 return Accept(answer, first);
 
             using (answer)
-                target = Next(target, answer);
+                target = targets.Next(target, answer);
             if (hop == MaximumHops)
                 throw new UpstreamException($"upstream redirects more than {MaximumHops} times");
         }
     }
 
     private static bool IsRedirect(HttpStatusCode status) => (int)status is 301 or 302 or 303 or 307 or 308;
-
-    private Uri Next(Uri current, HttpResponseMessage response)
-    {
-        if (response.Headers.Location is not { } location)
-            throw new UpstreamException("upstream redirects without saying where to");
-
-        var target = location.IsAbsoluteUri ? location : new Uri(current, location);
-        return hosts.Allows(target)
-            ? target
-            : throw new UpstreamException($"upstream redirects to {target.Scheme}://{target.IdnHost}:{target.Port}, which Upstream:RedirectHosts does not list");
-    }
-
-    private static HttpRequestMessage RequestTo(HttpRequestMessage request, Uri target)
-    {
-        var next = new HttpRequestMessage(request.Method, target) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        next.Headers.UserAgent.Add(UpstreamConnections.OwnUserAgent);
-        next.Headers.Range = request.Headers.Range;
-        return next;
-    }
 
     /// <summary>Content, or a range that it does not have. Any other status is about the signed address, which does not concern the client.</summary>
     private static HttpResponseMessage Accept(HttpResponseMessage answer, HttpResponseMessage redirect)
@@ -73,16 +53,5 @@ internal sealed class RedirectFollower(HttpMessageInvoker registry, HttpMessageI
         if (!answer.Headers.Contains(Digest) && redirect.Headers.TryGetValues(Digest, out var digest))
             answer.Headers.TryAddWithoutValidation(Digest, digest);
         return answer;
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            registry.Dispose();
-            redirects.Dispose();
-        }
-
-        base.Dispose(disposing);
     }
 }

@@ -1,9 +1,10 @@
 using System.Net;
-using System.Net.Http.Headers;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
+using RangeHeaderValue = System.Net.Http.Headers.RangeHeaderValue;
 
 namespace ImageAccess.Proxy.Content.Upstream;
 
@@ -11,36 +12,50 @@ namespace ImageAccess.Proxy.Content.Upstream;
 internal sealed class UpstreamRegistry : IDisposable
 {
     private const string Kind = "registry";
+    private const string Key = "Upstream:Registry";
 
+    private readonly UpstreamConnections _connections;
+    private readonly RedirectTargets _redirects;
     private readonly UpstreamMetrics _metrics;
     private readonly UpstreamHealth _health;
-    private readonly TimeProvider _time;
+    private readonly IdleLimits _limits;
+    private readonly AcceptForms _accepts;
     private readonly ILogger<UpstreamRegistry> _logger;
+    private readonly HttpMessageInvoker _connection;
 
     public UpstreamRegistry(
         UpstreamConnections connections,
+        RedirectTargets redirects,
         IOptions<UpstreamOptions> options,
         UpstreamMetrics metrics,
         UpstreamHealth health,
-        TimeProvider time,
+        IdleLimits limits,
+        AcceptForms accepts,
         ILogger<UpstreamRegistry> logger)
     {
-        (_metrics, _health, _time, _logger) = (metrics, health, time, logger);
+        (_connections, _redirects, _metrics, _health, _limits, _accepts, _logger) = (connections, redirects, metrics, health, limits, accepts, logger);
         Origin = options.Value.Registry.GetLeftPart(UriPartial.Authority);
-        Connection = new HttpMessageInvoker(new RedirectFollower(
-            new HttpMessageInvoker(connections.ToDockerHub()), new HttpMessageInvoker(connections.ToRedirects()), connections.RedirectHosts));
+        _connection = new HttpMessageInvoker(new RedirectFollower(connections.ToDockerHub(Kind, Key), redirects));
     }
 
     /// <summary>Scheme and authority.</summary>
     public string Origin { get; }
 
-    /// <summary>Sends a request that was made ready by <see cref="Address"/>.</summary>
-    public HttpMessageInvoker Connection { get; }
-
-    /// <summary>Upstream's answer to what the client asks, as soon as its head is there: with the client's own conditions and range.</summary>
+    /// <summary>
+    /// Upstream's answer to what the client asks, as soon as its head is there. The client's own conditions and range are sent for lists
+    /// alone: those of a manifest or a blob are about the entity-tag that it has here. What the client accepts is sent for manifests, in the
+    /// form by which their answers are shared, and for lists; no blob depends on it.
+    /// </summary>
+    /// <param name="range">Which bytes of a blob are wanted; null for all.</param>
     /// <exception cref="UpstreamFailedException">There is no answer, or none that may be passed on.</exception>
-    public Task<HttpResponseMessage> ReadAsync(ClientRequest client, RepositoryRequest request) =>
-        SendAsync(request, client.IsHead ? HttpMethod.Head : HttpMethod.Get, client.Permit, client.Headers, AllowedHeaders.Request, from: null, client.Aborted);
+    public Task<HttpResponseMessage> ReadAsync(ClientRequest client, RepositoryRequest request, RangeHeaderValue? range = null) => SendAsync(
+        request,
+        client.IsHead ? HttpMethod.Head : HttpMethod.Get,
+        client.Permit,
+        client.Headers,
+        request is ManifestRequest or BlobRequest ? AllowedHeaders.Fetch : AllowedHeaders.Request,
+        range,
+        client.Aborted);
 
     /// <summary>
     /// Upstream's answer, as soon as its head is there, for a caller that keeps the content: without the client's conditions and range.
@@ -53,7 +68,11 @@ internal sealed class UpstreamRegistry : IDisposable
     /// <exception cref="UpstreamFailedException">There is no answer, or none that may be passed on.</exception>
     public Task<HttpResponseMessage> FetchAsync(
         RepositoryRequest request, HttpMethod method, Permit permit, IHeaderDictionary client, long? from, CancellationToken cancellationToken) =>
-        SendAsync(request, method, permit, client, AllowedHeaders.Fetch, from, cancellationToken);
+        SendAsync(request, method, permit, client, AllowedHeaders.Fetch, from is null ? null : new RangeHeaderValue(from, null), cancellationToken);
+
+    /// <summary>A connection for one upload, or another request that cannot be sent twice, made ready by <see cref="Address"/>.</summary>
+    public HttpMessageInvoker ConnectFor(Upload upload) =>
+        new(new RedirectFollower(upload.SendBy(_connections.ToDockerHubOnce(Key, upload.Watch)), _redirects));
 
     /// <summary>Where a request goes: rebuilt from the parse; a blob's redirects may be followed.</summary>
     public void Address(HttpRequestMessage message, RepositoryRequest request, Permit permit)
@@ -69,6 +88,20 @@ internal sealed class UpstreamRegistry : IDisposable
             throw new UpstreamFailedException(RegistryError.Unsupported($"the header {unfit} holds characters that are not ASCII"), new UpstreamException(unfit));
     }
 
+    /// <exception cref="UpstreamException">Another server has answered in the registry's place.</exception>
+    public void DemandRegistry(HttpResponseMessage answer)
+    {
+        if (answer.RequestMessage?.RequestUri?.GetLeftPart(UriPartial.Authority) != Origin || !RegistryMark.IsForeign(answer))
+            return;
+        using (answer)
+            throw new UpstreamException($"another server answers in the place of Docker Hub's registry ({(int)answer.StatusCode}, {answer.Content.Headers.ContentType?.MediaType})", Sender(answer));
+    }
+
+    /// <summary>Who sent an answer, and the key to look at.</summary>
+    public string Sender(HttpResponseMessage answer) => answer.RequestMessage?.RequestUri is { } address
+        ? $" ({NetworkFailure.HostOf(address)}; look at {(address.GetLeftPart(UriPartial.Authority) == Origin ? Key : RedirectTargets.Key)})"
+        : "";
+
     /// <summary>Upstream has answered, with whatever status; null where it has not.</summary>
     public void Answered(int? status)
     {
@@ -80,15 +113,15 @@ internal sealed class UpstreamRegistry : IDisposable
     /// <summary>Upstream has not answered, or its answer cannot be passed on whole.</summary>
     public void Failed(string method, RepositoryRequest request, UpstreamFailedException failure, bool hasAnswered)
     {
-        _logger.UpstreamFailed(method, request.Repository.Value, failure.Cause);
+        _logger.UpstreamFailed(method, request.Repository.Value, request.Subject, failure.Cause);
         if (!hasAnswered && failure.Error.Status >= 500)
-            _health.Failed(Kind, failure.Error.Message);
+            _health.Failed(Kind, failure.Cause);
     }
 
-    public void Dispose() => Connection.Dispose();
+    public void Dispose() => _connection.Dispose();
 
     private async Task<HttpResponseMessage> SendAsync(
-        RepositoryRequest request, HttpMethod method, Permit permit, IHeaderDictionary client, IEnumerable<string> names, long? from, CancellationToken cancellationToken)
+        RepositoryRequest request, HttpMethod method, Permit permit, IHeaderDictionary client, IEnumerable<string> names, RangeHeaderValue? range, CancellationToken cancellationToken)
     {
         DemandFit(client);
         using var ask = new HttpRequestMessage { Method = method, Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
@@ -99,19 +132,22 @@ internal sealed class UpstreamRegistry : IDisposable
                 ask.Headers.TryAddWithoutValidation(name, (IEnumerable<string>)values!);
         }
 
-        if (from is { } first)
-            ask.Headers.Range = new RangeHeaderValue(first, null);
-        using var limit = new IdleLimit(_time, cancellationToken);
+        if (request is ManifestRequest && _accepts.Of(client.Accept) is { Length: > 0 } accept)
+            ask.Headers.TryAddWithoutValidation(HeaderNames.Accept, accept);
+        if (range is not null)
+            ask.Headers.Range = range;
+        using var limit = _limits.Begin(cancellationToken);
         int? status = null;
         try
         {
-            var answer = await Connection.SendAsync(ask, limit.Token);
+            var answer = await _connection.SendAsync(ask, limit.Token);
+            DemandRegistry(answer);
             status = (int)answer.StatusCode;
             return answer;
         }
         catch (Exception exception) when (exception is HttpRequestException or UpstreamException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            var failure = new UpstreamFailedException(limit.IsReached ? IdleLimit.Stalled("upstream did not answer", exception) : exception);
+            var failure = new UpstreamFailedException(limit.IsReached ? limit.Stalled(Stall.Answer, exception) : exception, where: "");
             Failed(method.Method, request, failure, hasAnswered: false);
             throw failure;
         }

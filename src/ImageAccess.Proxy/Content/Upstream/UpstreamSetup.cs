@@ -6,6 +6,9 @@ public static class UpstreamSetup
     public static IServiceCollection AddUpstream(this IServiceCollection services)
     {
         services.AddHttpForwarder();
+        services.AddSingleton<AcceptForms>();
+        services.AddSingleton<IdleLimits>();
+        services.AddSingleton<RedirectTargets>();
         services.AddSingleton<UpstreamRegistry>();
         services.AddSingleton<UpstreamRelay>();
         services.AddSingleton<UpstreamWrites>();

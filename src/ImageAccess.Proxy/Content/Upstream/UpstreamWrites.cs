@@ -5,12 +5,15 @@ using Yarp.ReverseProxy.Forwarder;
 
 namespace ImageAccess.Proxy.Content.Upstream;
 
-/// <summary>Pushes and deletions go through YARP's forwarder, which streams a request's body while it waits for the answer.</summary>
-internal sealed class UpstreamWrites(UpstreamRegistry upstream, UpstreamRelay relay, IHttpForwarder forwarder)
+/// <summary>
+/// Pushes and deletions go through YARP's forwarder, which streams a request's body. None can be sent twice, so each has a connection of its
+/// own; and each is answered as soon as upstream answers, whatever of its body is still under way.
+/// </summary>
+internal sealed class UpstreamWrites(UpstreamRegistry upstream, UpstreamRelay relay, IHttpForwarder forwarder, IdleLimits limits)
 {
-    private static readonly ForwarderRequestConfig Config = new()
+    private readonly ForwarderRequestConfig _config = new()
     {
-        ActivityTimeout = IdleLimit.Timeout,
+        ActivityTimeout = limits.Timeout,
         Version = HttpVersion.Version11,
         VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         AllowResponseBuffering = false,
@@ -22,8 +25,10 @@ internal sealed class UpstreamWrites(UpstreamRegistry upstream, UpstreamRelay re
     public async Task<int> ForwardAsync(ClientRequest client, RepositoryRequest request)
     {
         UpstreamRegistry.DemandFit(client.Headers);
-        var exchange = new Exchange(upstream, relay, client, request);
-        var error = await forwarder.SendAsync(client.Http, upstream.Origin, upstream.Connection, Config, exchange, client.Aborted);
+        using var upload = new Upload();
+        using var connection = upstream.ConnectFor(upload);
+        var exchange = new Exchange(upstream, relay, client, request, upload);
+        var error = await forwarder.SendAsync(client.Http, upstream.Origin, connection, _config, exchange, client.Aborted);
         upstream.Answered(exchange.Status);
         if (error == ForwarderError.None)
             return exchange.Status!.Value;
@@ -33,9 +38,9 @@ internal sealed class UpstreamWrites(UpstreamRegistry upstream, UpstreamRelay re
             throw known;
         var failure = error switch
         {
-            ForwarderError.RequestTimedOut => new UpstreamFailedException(IdleLimit.Stalled("upstream did not answer", cause)),
+            ForwarderError.RequestTimedOut => new UpstreamFailedException(limits.Stalled(Stall.Answer, cause), where: ""),
             ForwarderError.RequestBodyClient => new UpstreamFailedException(RegistryError.Unsupported("the request's body could not be read"), cause),
-            _ => new UpstreamFailedException(cause),
+            _ => new UpstreamFailedException(cause, where: ""),
         };
         if (!client.Aborted.IsCancellationRequested)
             upstream.Failed(request.Method, request, failure, hasAnswered: exchange.Status is not null);
@@ -43,7 +48,7 @@ internal sealed class UpstreamWrites(UpstreamRegistry upstream, UpstreamRelay re
     }
 
     /// <summary>One request: rebuilt from the parse with the allowed headers alone; its answer is passed on as every other is.</summary>
-    private sealed class Exchange(UpstreamRegistry upstream, UpstreamRelay relay, ClientRequest client, RepositoryRequest request) : HttpTransformer
+    private sealed class Exchange(UpstreamRegistry upstream, UpstreamRelay relay, ClientRequest client, RepositoryRequest request, Upload upload) : HttpTransformer
     {
         /// <summary>Upstream's status, once it has answered.</summary>
         public int? Status { get; private set; }
@@ -67,7 +72,10 @@ internal sealed class UpstreamWrites(UpstreamRegistry upstream, UpstreamRelay re
         {
             if (proxyResponse is null)
                 return false;
+            upstream.DemandRegistry(proxyResponse);
             Status = (int)proxyResponse.StatusCode;
+            if (upload.IsCut)
+                httpContext.Response.Headers.Connection = "close"; // the client may stop sending
             await relay.AnswerAsync(client, request, proxyResponse);
             return false;
         }

@@ -274,6 +274,69 @@ public abstract class CacheStoreConformance
         Assert.Null(await Store.OpenAsync(Permit(Nginx), Sha256(others)));
     }
 
+    [Fact]
+    public async Task A_link_tells_when_upstream_last_answered()
+    {
+        var (digest, noon) = (Sha256(Bytes(10)), DateTimeOffset.UnixEpoch.AddYears(57));
+        await Store.LinkAsync(Repository(Nginx), digest, Manifest, noon);
+        Assert.Equal(noon, (await Store.FindAsync(Permit(Nginx), digest))!.SeenAt);
+
+        await Store.LinkAsync(Repository(Nginx), digest, Manifest, noon.AddDays(3));
+        await Store.LinkAsync(Repository("acme/app"), digest, Manifest, noon.AddDays(9));
+        Assert.Equal(noon.AddDays(3), (await Store.FindAsync(Permit(Nginx), digest))!.SeenAt);
+
+        // As a blob it is seen as well, and stays a manifest; an answer that comes late turns no clock back.
+        await Store.LinkAsync(Repository(Nginx), digest, null, noon.AddDays(5));
+        await Store.LinkAsync(Repository(Nginx), digest, Manifest, noon.AddDays(4));
+        var link = (await Store.FindAsync(Permit(Nginx), digest))!;
+        Assert.Equal((noon.AddDays(5), Manifest), (link.SeenAt, link.MediaType));
+    }
+
+    [Fact]
+    public async Task What_is_unlinked_is_told_and_opens_nothing_any_more()
+    {
+        var bytes = Bytes(100);
+        var digest = await Store.KeepAsync(Nginx, bytes, Manifest);
+        await Store.LinkAsync(Repository("acme/app"), digest, null);
+        Assert.Equal(Manifest, (await Store.UnlinkAsync(Repository(Nginx), digest))!.MediaType);
+        Assert.Null(await Store.UnlinkAsync(Repository(Nginx), digest));
+        Assert.Null(await Store.OpenAsync(Permit(Nginx), digest));
+        Assert.Equal(bytes, await Store.ReadAsync("acme/app", digest));
+    }
+
+    [Fact]
+    public async Task A_repository_is_forgotten_alone_and_whole()
+    {
+        var (first, second, now) = (await Store.KeepAsync("acme/app", Bytes(100), Manifest), await Store.KeepAsync("acme/app", Bytes(100)), DateTimeOffset.UnixEpoch.AddYears(57));
+        await Store.LinkAsync(Repository("acme/app2"), second, null);
+        foreach (var tag in new[] { "a", "b" })
+        {
+            foreach (var accept in new[] { "x", "y", "z" })
+                await Store.RecordTagAsync(Repository("acme/app"), Tag(tag), accept, new KnownTag(first, now));
+            await Store.RecordTagAsync(Repository("acme/app2"), Tag(tag), "x", new KnownTag(first, now));
+        }
+
+        Assert.Equal((2, 2), await Store.ForgetRepositoryAsync(Repository("acme/app")));
+        Assert.Equal((0, 0), await Store.ForgetRepositoryAsync(Repository("acme/app")));
+        Assert.Null(await Store.OpenAsync(Permit("acme/app"), first));
+        Assert.Null(await Store.OpenAsync(Permit("acme/app"), second));
+        Assert.Null(await Store.FindTagAsync(Permit("acme/app"), Tag("a"), "y"));
+        Assert.NotNull(await Store.ReadAsync("acme/app2", second));
+        Assert.NotNull(await Store.FindTagAsync(Permit("acme/app2"), Tag("b"), "x"));
+        Assert.Equal(3, LinkCount);
+    }
+
+    [Fact]
+    public async Task A_tag_that_is_forgotten_tells_what_it_pointed_to()
+    {
+        var (old, @new, now) = (Sha256(Bytes(10)), Sha256(Bytes(10)), DateTimeOffset.UnixEpoch.AddYears(57));
+        await Store.RecordTagAsync(Repository(Nginx), Tag("latest"), "a", new KnownTag(old, now));
+        await Store.RecordTagAsync(Repository(Nginx), Tag("latest"), "b", new KnownTag(@new, now));
+        await Store.RecordTagAsync(Repository(Nginx), Tag("latest"), "c", new KnownTag(@new, now));
+        Assert.Equal(new HashSet<Digest> { old, @new }, (await Store.ForgetTagAsync(Repository(Nginx), Tag("latest"))).ToHashSet());
+        Assert.Empty(await Store.ForgetTagAsync(Repository(Nginx), Tag("latest")));
+    }
+
     /// <summary>It could not be written into a header again, or into the journal.</summary>
     [Theory]
     [InlineData("text/html\r\nSet-Cookie: x=y")]

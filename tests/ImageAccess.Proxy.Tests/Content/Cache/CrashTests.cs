@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Content.Cache;
+using ImageAccess.Proxy.Tests.Foundation.Database;
 using static ImageAccess.Proxy.Tests.Content.Cache.CacheRoom;
 
 namespace ImageAccess.Proxy.Tests.Content.Cache;
@@ -33,7 +34,7 @@ public sealed class CrashTests : IDisposable
             foreach (var content in room.Store.Contents.All.ToList())
             {
                 // The last links may be lost; what is served to those that come anew must be right as well.
-                var link = new LinkLine(Repository("acme/again"), content.Digest, null);
+                var link = new LinkLine(Repository("acme/again"), content.Digest, null, null);
                 await room.Kept.LinkAsync(link.Repository, link.Digest, link.MediaType);
                 served += await VerifyAsync(room.Kept, link);
             }
@@ -85,6 +86,12 @@ internal static class CrashingFill
 
     public static async Task Main(string[] args)
     {
+        if (args[0] == CrashingWrite.Argument)
+        {
+            await CrashingWrite.RunAsync(args[1..]);
+            return;
+        }
+
         await using var room = CacheRoom.Open(args[0], MaximumSize);
         var evicting = Task.Run(async () =>
         {

@@ -285,7 +285,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
             Assert.Equal(time.GetUtcNow().UtcDateTime, File.GetLastWriteTimeUtc(room.PathOf(used)));
         }
 
-        await using var again = CacheRoom.Open(Cache, maximumSize: 150, time: time);
+        await using var again = CacheRoom.Open(Cache, maximumSize: 6000, time: time);
         Assert.Equal(1, again.Store.MakeRoom());
         Assert.True(await again.Kept.HoldsAsync(used));
         Assert.False(await again.Kept.HoldsAsync(old));
@@ -333,6 +333,121 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
         Assert.Empty(third.Log.At(LogLevel.Warning));
     }
 
+    /// <summary>No further change is needed for it: what could not be written is written when it can be.</summary>
+    [Theory]
+    [InlineData("index.new", "index.new/x")]
+    [InlineData("index.new", "index.new/a/b")]
+    [InlineData("index", "index/x")]
+    public async Task A_journal_that_could_not_be_written_is_written_as_soon_as_it_can_be(string inTheWay, string folder)
+    {
+        var time = new ManualTime(Noon);
+        Directory.CreateDirectory(Path.Combine(Cache, folder));
+        await using (var room = CacheRoom.Open(Cache, time: time))
+        {
+            await room.Kept.LinkAsync(Repository(App), Sha256([1]), Manifest);
+            await Eventually.TrueAsync(() => room.Store.Concern is not null);
+            Assert.StartsWith("links and tags cannot be written: ", room.Store.Concern, StringComparison.Ordinal);
+            Directory.Delete(Path.Combine(Cache, inTheWay), recursive: true);
+            await Eventually.TrueAsync(() =>
+            {
+                time.Advance(IndexJournal.RetryAfter);
+                return room.Store.Concern is null;
+            });
+            Assert.Single(await File.ReadAllLinesAsync(IndexFile));
+        }
+    }
+
+    [Fact]
+    public async Task What_was_forgotten_stays_forgotten_after_a_restart()
+    {
+        var (kept, gone, now) = (Sha256([1]), Sha256([2]), new KnownTag(Sha256([1]), Noon));
+        await using (var room = CacheRoom.Open(Cache))
+        {
+            await room.Kept.LinkAsync(Repository(App), kept, null);
+            await Eventually.TrueAsync(() => File.Exists(IndexFile));
+            await room.Kept.LinkAsync(Repository(App), gone, Manifest);
+            await room.Kept.LinkAsync(Repository("acme/other"), gone, Manifest);
+            await room.Kept.RecordTagAsync(Repository(App), Tag("latest"), "a", now);
+            await room.Kept.ForgetRepositoryAsync(Repository(App));
+            await room.Kept.LinkAsync(Repository(App), kept, null);
+        }
+
+        for (var restart = 0; restart < 2; restart++)
+        {
+            await using var again = CacheRoom.Open(Cache);
+            Assert.True(await again.Kept.IsLinkedAsync(Repository(App), kept));
+            Assert.False(await again.Kept.IsLinkedAsync(Repository(App), gone));
+            Assert.True(await again.Kept.IsLinkedAsync(Repository("acme/other"), gone));
+            Assert.Null(await again.Kept.FindTagAsync(Permit(App), Tag("latest"), "a"));
+            Assert.Empty(again.Log.At(LogLevel.Warning));
+        }
+    }
+
+    /// <summary>The directory is used by another process at first; what is forgotten meanwhile does not come back with its journal.</summary>
+    [Theory]
+    [InlineData("repository")]
+    [InlineData("digest")]
+    public async Task What_was_forgotten_before_the_directory_could_be_opened_does_not_come_back(string what)
+    {
+        var (digest, unlinked) = (Sha256([1]), Sha256([2]));
+        var first = CacheRoom.Open(Cache);
+        foreach (var repository in new[] { App, "acme/other" })
+            await first.Kept.LinkAsync(Repository(repository), digest, null);
+        await first.Kept.LinkAsync(Repository("acme/other"), unlinked, null);
+        await first.Kept.UnlinkAsync(Repository("acme/other"), unlinked);
+        await using var second = CacheRoom.Closed(Cache);
+        Assert.False(second.Store.TryOpen());
+        if (what == "repository")
+            await second.Kept.ForgetRepositoryAsync(Repository(App));
+        else
+            await second.Kept.UnlinkAsync(Repository(App), digest);
+
+        await first.DisposeAsync();
+        Assert.True(second.Store.TryOpen());
+        Assert.False(await second.Kept.IsLinkedAsync(Repository(App), digest));
+        Assert.True(await second.Kept.IsLinkedAsync(Repository("acme/other"), digest));
+        Assert.False(await second.Kept.IsLinkedAsync(Repository("acme/other"), unlinked));
+        second.StartJournal();
+    }
+
+    [Fact]
+    public async Task A_link_of_a_version_that_wrote_no_time_counts_from_the_first_start_on()
+    {
+        var (digest, time) = (Sha256([1]), new ManualTime(Noon));
+        var lines = new ArrayBufferWriter<byte>();
+        JournalLine.Write(lines, new LinkLine(Repository(App), digest, Manifest, null));
+        JournalLine.Write(lines, new LinkLine(Repository("acme/other"), digest, null, null));
+        JournalLine.Write(lines, new LinkLine(Repository("acme/future"), digest, null, Noon.AddYears(1)));
+        new CacheDirectory(Cache).Create();
+        await File.WriteAllBytesAsync(IndexFile, lines.WrittenMemory);
+        Assert.StartsWith($"link\t{App}\t{digest}\t{Manifest}\t", (await File.ReadAllLinesAsync(IndexFile))[0], StringComparison.Ordinal);
+
+        for (var restart = 0; restart < 3; restart++)
+        {
+            await using var room = CacheRoom.Open(Cache, time: time);
+            foreach (var repository in new[] { App, "acme/other", "acme/future" })
+                Assert.Equal(Noon, (await room.Kept.FindAsync(Permit(repository), digest))!.SeenAt);
+            Assert.Equal(Manifest, (await room.Kept.FindAsync(Permit(App), digest))!.MediaType);
+            Assert.Empty(room.Log.At(LogLevel.Warning));
+            time.Advance(TimeSpan.FromDays(10));
+        }
+    }
+
+    [Fact]
+    public async Task A_link_that_was_only_seen_again_is_written_once_a_day()
+    {
+        await using (var room = CacheRoom.Open(Cache, time: new ManualTime(Noon.AddDays(30))))
+        {
+            for (var hour = 0; hour < 24 * 20; hour++)
+                await room.Kept.LinkAsync(Repository(App), Sha256([1]), Manifest, Noon.AddHours(hour));
+            Assert.Equal(Noon.AddHours(479), (await room.Kept.FindAsync(Permit(App), Sha256([1])))!.SeenAt);
+        }
+
+        Assert.InRange((await File.ReadAllLinesAsync(IndexFile)).Length, 1, 21);
+        await using var again = CacheRoom.Open(Cache, time: new ManualTime(Noon.AddDays(30)));
+        Assert.InRange((await again.Kept.FindAsync(Permit(App), Sha256([1])))!.SeenAt, Noon.AddHours(455), Noon.AddHours(479));
+    }
+
     [Fact]
     public async Task A_tag_that_was_only_seen_again_is_written_once_a_minute()
     {
@@ -375,7 +490,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
             Directory.CreateDirectory(Path.Combine(Cache, "content/sha256", $"{shard:x2}"));
         Parallel.For(0, Number, number => File.WriteAllBytes(directory.PathOf(Sha256(BitConverter.GetBytes(number))), BitConverter.GetBytes(number)));
         for (var number = 0; number < Number; number++)
-            JournalLine.Write(lines, new LinkLine(Repository($"acme/app{number % 500}"), Sha256(BitConverter.GetBytes(number)), Manifest));
+            JournalLine.Write(lines, new LinkLine(Repository($"acme/app{number % 500}"), Sha256(BitConverter.GetBytes(number)), Manifest, Noon));
 
         await File.WriteAllBytesAsync(IndexFile, lines.WrittenMemory);
         var clock = Stopwatch.StartNew();
@@ -433,7 +548,7 @@ public sealed class DirectoryStoreTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Sizes_and_evictions_are_measured()
     {
-        await using var room = CacheRoom.Open(Cache, maximumSize: 1000);
+        await using var room = CacheRoom.Open(Cache, maximumSize: 6000);
         using var evicted = new Counted(room.Meters, "imageaccess.cache.evicted");
         using var full = new Counted(room.Meters, "imageaccess.cache.full");
         using var size = new Counted(room.Meters, "imageaccess.cache.size");

@@ -39,13 +39,21 @@ internal sealed class KeptContents(IContentStore contents, ILinkStore links)
     public async Task<bool> IsLinkedAsync(RepositoryName repository, Digest digest) =>
         await links.FindAsync(CacheRoom.Permit(repository.Value), digest, default) is not null;
 
-    public ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType) => links.LinkAsync(repository, digest, mediaType);
+    /// <param name="seenAt">Null for now.</param>
+    public ValueTask LinkAsync(RepositoryName repository, Digest digest, string? mediaType, DateTimeOffset? seenAt = null) =>
+        links.LinkAsync(repository, digest, mediaType, seenAt ?? TimeProvider.System.GetUtcNow());
+
+    public ValueTask<ContentLink?> FindAsync(Permit permit, Digest digest) => links.FindAsync(permit, digest, default);
+
+    public ValueTask<ContentLink?> UnlinkAsync(RepositoryName repository, Digest digest) => links.UnlinkAsync(repository, digest);
+
+    public ValueTask<(int Links, int Tags)> ForgetRepositoryAsync(RepositoryName repository) => links.ForgetRepositoryAsync(repository);
 
     public ValueTask<KnownTag?> FindTagAsync(Permit permit, Tag tag, string accept) => links.FindTagAsync(permit, tag, accept, default);
 
     public ValueTask RecordTagAsync(RepositoryName repository, Tag tag, string accept, KnownTag known) => links.RecordTagAsync(repository, tag, accept, known);
 
-    public ValueTask ForgetTagAsync(RepositoryName repository, Tag tag) => links.ForgetTagAsync(repository, tag);
+    public ValueTask<IReadOnlyList<Digest>> ForgetTagAsync(RepositoryName repository, Tag tag) => links.ForgetTagAsync(repository, tag);
 }
 
 internal static class CachedContentReading

@@ -151,6 +151,25 @@ public sealed class PullThroughTests : IAsyncLifetime
         Assert.Equal(404, (await pull()).Status);
     }
 
+    [Theory]
+    [InlineData("?tag=latest", "latest")]
+    [InlineData("?tag=v9&tag=latest&tag=stable&ns=docker.io", "v9, latest, stable")]
+    [InlineData("?tag=1.0&tag=l%61test", "1.0, latest")]
+    public async Task A_push_by_digest_forgets_every_tag_that_it_names(string query, string made)
+    {
+        var token = await _world.TokenAsync("bob", "repository:acme/app:pull,push");
+        var before = await _world.AskAsync("GET", "/v2/acme/app/manifests/latest", token);
+        var pushed = before.Body.Replace("{\"schemaVersion\":2", "{\"schemaVersion\": 2", StringComparison.Ordinal);
+        var digest = FakeRegistry.DigestOf(System.Text.Encoding.ASCII.GetBytes(pushed));
+        var put = await _world.SendRawAsync(
+            $"PUT /v2/acme/app/manifests/{digest}{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n"
+            + $"Content-Type: {before.Header("Content-Type")}\r\nContent-Length: {pushed.Length}\r\n\r\n{pushed}");
+
+        Assert.Equal((201, made), (put.Status, put.Header("OCI-Tag")));
+        foreach (var tag in made.Split(", "))
+            Assert.Equal(pushed, (await _world.AskAsync("GET", $"/v2/acme/app/manifests/{tag}", token)).Body);
+    }
+
     /// <summary>A revalidation that was asked before the push, and answered after it, is not believed.</summary>
     [Fact]
     public async Task A_revalidation_under_way_does_not_bring_back_what_a_push_replaced()
@@ -191,6 +210,30 @@ public sealed class PullThroughTests : IAsyncLifetime
 
         Assert.All(await Task.WhenAll(asking), answer => Assert.Equal(200, answer.Status));
         Assert.InRange(Asked().Count, 1, 3); // who came after the answer asks nothing; who came in between, once more
+    }
+
+    /// <summary>What Docker Hub says of the caller who asked is for nobody else who gets the same manifest.</summary>
+    [Theory]
+    [InlineData("Docker-RateLimit-Source", "192.0.2.7")]
+    [InlineData("RateLimit-Remaining", "12;w=21600")]
+    [InlineData("X-RateLimit-Reset", "1790000000")]
+    [InlineData("Retry-After", "7")]
+    public async Task Who_shares_a_fetch_is_not_told_of_its_callers_limits(string header, string value)
+    {
+        var release = new TaskCompletionSource();
+        _world.Hub.Faults.Add(Face.Registry, Fault.Custom(async (http, answer) =>
+        {
+            await release.Task.WaitAsync(http.RequestAborted);
+            http.Response.Headers[header] = value;
+            await answer();
+        }));
+        var asking = Enumerable.Range(0, 10).Select(async _ => await _world.AskAsync("GET", Manifest, await _world.PullTokenAsync(null, "library/nginx"))).ToList();
+        await _world.AskedAsync(Face.Registry);
+        release.SetResult();
+
+        var answers = await Task.WhenAll(asking);
+        Assert.All(answers, answer => Assert.Equal(200, answer.Status));
+        Assert.Equal(Asked().Count, answers.Count(answer => answer.Header(header) is not null)); // who came after the first answer asks nothing, or once more
     }
 
     [Theory]

@@ -1,0 +1,133 @@
+using System.Text.Json;
+using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Content.Cache;
+
+namespace ImageAccess.Proxy.Content.Serving;
+
+/// <summary>
+/// Forgets what a repository has here, because it was taken down: it is served from here again only after upstream has answered for it again.
+/// The bytes stay, for other repositories and until they are evicted.
+/// </summary>
+internal sealed class Forgetting(ILinkStore links, IContentStore contents, ContentLinks learnt)
+{
+    private static readonly string[] Kinds = ["config", "layers", "blobs", "fsLayers", "manifests"];
+
+    /// <summary>
+    /// All of a repository; or one tag or digest of it, with everything that its manifest names, also where the repository has the manifest
+    /// itself no longer. It cannot be broken off: what has begun is done, and told.
+    /// </summary>
+    /// <returns>What was forgotten; null where nothing is known here by this tag or digest.</returns>
+    public async Task<Forgotten?> RunAsync(RepositoryName repository, Tag? tag, Digest? digest)
+    {
+        learnt.DisbelieveEarlierAnswers(repository);
+        if (tag is null && digest is null)
+        {
+            var all = await links.ForgetRepositoryAsync(repository);
+            return new Forgotten(all.Links, all.Tags, Unread: 0);
+        }
+
+        var pending = new Queue<(Digest Digest, bool IsManifest)>();
+        foreach (var pointedTo in tag is null ? [] : await links.ForgetTagAsync(repository, tag))
+            pending.Enqueue((pointedTo, true));
+        var tags = pending.Count > 0 ? 1 : 0;
+        if (digest is not null)
+            pending.Enqueue((digest, false));
+        var (seen, forgotten, unread) = (new HashSet<(Digest, bool)>(), 0, 0);
+        while (pending.TryDequeue(out var next))
+        {
+            if (!seen.Add(next))
+                continue;
+            var link = await links.UnlinkAsync(repository, next.Digest);
+            forgotten += link is null ? 0 : 1;
+            var isManifest = next.IsManifest || link?.MediaType is not null;
+            if (!isManifest && !next.Digest.Equals(digest))
+                continue;
+            var named = await NamedAsync(next.Digest);
+            unread += isManifest && named is null ? 1 : 0;
+            foreach (var further in named ?? [])
+                pending.Enqueue(further);
+        }
+
+        return forgotten + tags > 0 || (digest is not null && await contents.HoldsAsync(digest, CancellationToken.None))
+            ? new Forgotten(forgotten, tags, unread)
+            : null;
+    }
+
+    /// <summary>What a manifest names: the images of an index, the configuration and the layers of an image. Null where it cannot be read.</summary>
+    private async Task<IReadOnlyList<(Digest Digest, bool IsManifest)>?> NamedAsync(Digest digest)
+    {
+        try
+        {
+            // Nobody is served by this link: it opens what is kept, so that as much as possible is forgotten.
+            using var content = await contents.OpenAsync(new ContentLink(digest, mediaType: null, DateTimeOffset.UnixEpoch), CancellationToken.None);
+            if (content is null || content.Length > ManifestRequest.MaximumSize)
+                return null;
+            var bytes = new byte[content.Length];
+            for (var read = 0; read < bytes.Length;)
+            {
+                if (await content.ReadAsync(bytes.AsMemory(read), read, CancellationToken.None) is not (> 0 and var more))
+                    return null;
+                read += more;
+            }
+
+            using var manifest = JsonDocument.Parse(bytes);
+            return [.. Named(manifest.RootElement)];
+        }
+        catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static IEnumerable<(Digest Digest, bool IsManifest)> Named(JsonElement manifest) =>
+        from member in MembersOf(manifest)
+        let kind = Kinds.FirstOrDefault(name => IsCalled(member, name))
+        where kind is not null
+        from descriptor in member.Value.ValueKind == JsonValueKind.Array ? [.. member.Value.EnumerateArray()] : new[] { member.Value }
+        from named in MembersOf(descriptor)
+        where IsCalled(named, "digest") || IsCalled(named, "blobSum")
+        let digest = DigestOf(named.Value)
+        where digest is not null
+        select (digest, kind == "manifests");
+
+    private static IEnumerable<JsonProperty> MembersOf(JsonElement element) =>
+        element.ValueKind == JsonValueKind.Object ? element.EnumerateObject() : Enumerable.Empty<JsonProperty>();
+
+    /// <summary>In any case, as many clients read it. What is no text has no name that a client could look for.</summary>
+    private static bool IsCalled(JsonProperty member, string name)
+    {
+        try
+        {
+            return member.Name.Equals(name, StringComparison.OrdinalIgnoreCase);
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    private static Digest? DigestOf(JsonElement value)
+    {
+        try
+        {
+            return value.ValueKind == JsonValueKind.String && Digest.TryParse(value.GetString(), out var digest) ? digest : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null; // no text, so no digest
+        }
+    }
+}
+
+/// <summary>What was forgotten, and what could not be.</summary>
+/// <param name="Links">How many digests.</param>
+/// <param name="Tags">How many tags.</param>
+/// <param name="Unread">Manifests that are not kept or cannot be read: what they name is not known, and was not forgotten.</param>
+internal sealed record Forgotten(int Links, int Tags, int Unread);
+
+/// <summary>What was forgotten of an image, as the admin listener says it.</summary>
+internal sealed record ForgottenImage(string Image, int Links, int Tags, int Unread)
+{
+    /// <summary>Where the admin listener takes a DELETE.</summary>
+    public const string Path = "/api/v1/cache";
+}
