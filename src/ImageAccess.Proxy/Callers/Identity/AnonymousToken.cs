@@ -16,7 +16,7 @@ internal sealed class AnonymousToken : IDisposable
 
     public AnonymousToken(UpstreamConnections connections, IOptions<UpstreamOptions> options, UpstreamMetrics metrics, TimeProvider time)
     {
-        _exchange = new DocumentExchange("token", "the token service", connections, metrics, health: null, time);
+        _exchange = new DocumentExchange("token", "the token service", "Upstream:Auth", connections, metrics, health: null, time);
         TokenService = options.Value.Auth;
         _address = new Uri(TokenService.AbsoluteUri.TrimEnd('/') + Query);
     }

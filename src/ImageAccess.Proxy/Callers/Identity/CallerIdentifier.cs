@@ -43,6 +43,9 @@ public sealed class CallerIdentifier
             _organizations = new OrganizationClaim(place);
     }
 
+    /// <inheritdoc cref="TokenKeys.FreshTokensRefused"/>
+    public string? FreshTokensRefused => _keys.FreshTokensRefused;
+
     /// <param name="authorization">Every value of the request's <c>Authorization</c> header, as received.</param>
     /// <param name="cancellationToken">Ends the wait for a key, not the fetch of it that others share.</param>
     public ValueTask<Identification> IdentifyAsync(StringValues authorization, CancellationToken cancellationToken)

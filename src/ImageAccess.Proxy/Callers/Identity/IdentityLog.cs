@@ -15,10 +15,10 @@ internal static partial class IdentityLog
     [LoggerMessage(4, LogLevel.Debug, "Token refused: {Flaw}")]
     public static partial void TokenRefused(this ILogger logger, TokenFlaw flaw);
 
-    [LoggerMessage(5, LogLevel.Debug, "Key of a token just received not taken: {Cause}")]
+    [LoggerMessage(5, LogLevel.Debug, "The key of a new token is not accepted: {Cause}")]
     public static partial void KeyNotTaken(this ILogger logger, string cause);
 
-    [LoggerMessage(6, LogLevel.Information, "Took the kept verification key {Fingerprint} of {TokenService}: good until {Until:u}, or longer once the token service signs with it")]
+    [LoggerMessage(6, LogLevel.Information, "The kept verification key {Fingerprint} of {TokenService} is used until {Until:u}, or longer once the token service signs with it")]
     public static partial void KeyWasKept(this ILogger logger, Fingerprint fingerprint, Uri tokenService, DateTimeOffset until);
 
     [LoggerMessage(7, LogLevel.Warning, "The verification keys kept in {Path} are not used: {Cause}")]
@@ -26,4 +26,7 @@ internal static partial class IdentityLog
 
     [LoggerMessage(8, LogLevel.Warning, "The verification keys cannot be written to {Path}: {Cause}; after a restart they must be learnt again")]
     public static partial void KeysNotKept(this ILogger logger, string path, string cause);
+
+    [LoggerMessage(9, LogLevel.Warning, "The trusted keys stay as they were: {Path} {Problem}")]
+    public static partial void TrustedKeysRefused(this ILogger logger, string path, string problem);
 }

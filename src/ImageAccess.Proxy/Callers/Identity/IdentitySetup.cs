@@ -1,4 +1,5 @@
 using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 
@@ -26,6 +27,8 @@ public static class IdentitySetup
         services.AddSingleton<AnonymousToken>();
         services.AddSingleton<TokenKeys>();
         services.AddHostedService(provider => provider.GetRequiredService<TokenKeys>());
+        services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<TokenKeys>());
+        services.AddSingleton<IKept>(provider => provider.GetRequiredService<TokenKeys>());
         services.AddSingleton(provider => new CallerIdentifier(
             provider.GetRequiredService<TokenKeys>(),
             provider.GetRequiredService<IOptions<IdentityOptions>>(),

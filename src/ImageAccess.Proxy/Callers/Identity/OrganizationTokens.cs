@@ -19,7 +19,7 @@ public sealed class OrganizationTokens(TimeProvider time)
     private readonly TokenMemory<object> _issued = new(Capacity);
     private readonly TokenMemory<object> _refreshing = new(Capacity);
 
-    /// <summary>Whether a secret at the token face is an organization access token, or a refresh token that came of one.</summary>
+    /// <summary>Whether a secret in a token request is an organization access token, or a refresh token that came of one.</summary>
     public bool Covers(string secret)
     {
         if (secret.StartsWith(SecretPrefix, StringComparison.Ordinal))

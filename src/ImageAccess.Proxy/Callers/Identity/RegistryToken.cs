@@ -13,7 +13,9 @@ namespace ImageAccess.Proxy.Callers.Identity;
 /// </summary>
 internal sealed class RegistryToken
 {
-    public const int MaximumLength = 16 * 1024;
+    /// <summary>In characters. A token that grants a hundred repositories has about 20 KiB.</summary>
+    public const int MaximumLength = 64 * 1024;
+
     public const string Rs256 = "RS256";
     public const string Es256 = "ES256";
 

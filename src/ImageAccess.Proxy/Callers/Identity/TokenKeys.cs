@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Callers.Identity;
@@ -6,7 +7,7 @@ namespace ImageAccess.Proxy.Callers.Identity;
 /// The keys that tokens are verified with: those of the configuration, or learnt keys. A key is learnt when the token service signs
 /// a token with it that it issued to us over a connection of our own. Learnt keys are kept for the next start.
 /// </summary>
-internal sealed class TokenKeys : IHostedService
+internal sealed class TokenKeys : IHostedService, IReloadable, IKept
 {
     /// <summary>How often tokens that no known key verifies may cause a fetch.</summary>
     public static readonly TimeSpan RefreshInterval = TimeSpan.FromMinutes(1);
@@ -14,9 +15,13 @@ internal sealed class TokenKeys : IHostedService
     /// <summary>How soon a failed first fetch may be tried again.</summary>
     public static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long Docker Hub's tokens live.</summary>
+    public static readonly TimeSpan TokenLifetime = TimeSpan.FromMinutes(5);
+
     /// <summary>The shortest time between two writes of the keys: a token service may sign with two keys in turn.</summary>
     public static readonly TimeSpan KeepInterval = TimeSpan.FromMinutes(1);
 
+    private readonly string? _trusted;
     private readonly AnonymousToken _source;
     private readonly IdentityMetrics _metrics;
     private readonly ILogger _logger;
@@ -28,6 +33,8 @@ internal sealed class TokenKeys : IHostedService
 
     private volatile KeySet _current;
     private volatile string? _trouble;
+    private volatile FreshFlaw? _freshFlaw;
+    private volatile bool _isLastRefused;
     private Task? _fetch;
     private long? _lastFetch;
     private KeySet? _written;
@@ -45,7 +52,8 @@ internal sealed class TokenKeys : IHostedService
         _metrics = metrics;
         _logger = logger;
         _time = time;
-        _learns = string.IsNullOrEmpty(options.Value.TrustedKeys);
+        _trusted = options.Value.TrustedKeys is { Length: > 0 } path ? path : null;
+        _learns = _trusted is null;
         _current = KeySet.Of([]);
         if (_learns)
         {
@@ -54,12 +62,12 @@ internal sealed class TokenKeys : IHostedService
             return;
         }
 
-        if (!TrustedKeyFile.TryRead(options.Value.TrustedKeys!, out var trusted, out var problem))
+        if (!TrustedKeyFile.TryRead(_trusted!, out var trusted, out var problem))
         {
             throw new OptionsValidationException(
                 nameof(IdentityOptions),
                 typeof(IdentityOptions),
-                [$"Identity:TrustedKeys: {options.Value.TrustedKeys} {problem}"]);
+                [$"Identity:TrustedKeys: {_trusted} {problem}"]);
         }
 
         _current = KeySet.Of(trusted);
@@ -67,8 +75,14 @@ internal sealed class TokenKeys : IHostedService
 
     public KeySet Current => _current;
 
-    /// <summary>Why there is no key, in one sentence; null when there is one or none has been needed yet.</summary>
-    public string? Trouble => _current.IsEmptyAt(_time.GetUtcNow()) ? _trouble : null;
+    /// <summary>Why there is no key, or why the last new token is refused, in one sentence; null when all is well or no key has been needed yet.</summary>
+    public string? Trouble => _current.IsEmptyAt(_time.GetUtcNow()) ? _trouble : _isLastRefused ? FreshTokensRefused : null;
+
+    /// <summary>
+    /// Why tokens are refused here that the token service has just issued, in a few words; null while they are not. It holds for as long as
+    /// such a token lives: who has one can get no better one.
+    /// </summary>
+    public string? FreshTokensRefused => _freshFlaw is { } flaw && _time.GetElapsedTime(flaw.Seen) < TokenLifetime ? flaw.Cause : null;
 
     /// <summary>Reads the kept keys before the first request.</summary>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -83,6 +97,8 @@ internal sealed class TokenKeys : IHostedService
         Keep(always: true);
         return Task.CompletedTask;
     }
+
+    void IKept.Keep() => Keep(always: true);
 
     /// <summary>
     /// Asks the token service for its key, because none of the keys that were tried verifies the token. The keys stay the same when it
@@ -113,22 +129,55 @@ internal sealed class TokenKeys : IHostedService
     /// <returns>Why it was not taken, in one sentence; null when it was.</returns>
     public string? LearnFrom(string text)
     {
+        var now = _time.GetUtcNow();
+        var isRead = RegistryToken.TryRead(text, organizations: null, out var token, out var flaw);
+        if (isRead)
+            flaw = token!.Claims.FlawAt(now);
+        var own = flaw == TokenFlaw.None && _learns && TokenKey.TryFromOwnLeaf(token!, out var leaf) ? leaf : null;
+        if (flaw == TokenFlaw.None && own is null && !_current.GoodAt(now).Any(key => TokenSignature.IsMadeWith(token!, key)))
+            flaw = TokenFlaw.Signature;
+        Note(flaw);
         if (!_learns)
             return null;
-        if (!RegistryToken.TryRead(text, organizations: null, out var token, out var flaw))
+        if (!isRead)
             return $"the token service's token is not one of the registry's ({IdentityMetrics.NameOf(flaw)})";
-
-        var now = _time.GetUtcNow();
-        flaw = token.Claims.FlawAt(now);
         if (flaw is TokenFlaw.Expired or TokenFlaw.NotYetValid)
             return $"the token service's token is {IdentityMetrics.NameOf(flaw).Replace('_', ' ')} by this host's clock";
-        if (flaw != TokenFlaw.None)
+        if (flaw is not (TokenFlaw.None or TokenFlaw.Signature))
             return $"the token service's token is not one of the registry's ({IdentityMetrics.NameOf(flaw)})";
-        if (!TokenKey.TryFromOwnLeaf(token, out var key))
+        if (own is null)
             return "the token service's token is not signed with the certificate that it brings";
 
-        Take(key, now);
+        Take(own, now);
         return null;
+    }
+
+    /// <summary>A flaw of a token that has just been issued. A client chooses the audience, and no other flaw.</summary>
+    private void Note(TokenFlaw flaw)
+    {
+        var cause = flaw switch
+        {
+            TokenFlaw.None or TokenFlaw.Audience or TokenFlaw.TooLong => null,
+            TokenFlaw.Expired or TokenFlaw.NotYetValid => "the proxy's clock differs from Docker Hub's, tell its administrator",
+            TokenFlaw.Signature => "the proxy does not know the key of Docker Hub's tokens, tell its administrator",
+            _ => "the proxy cannot read the tokens of Docker Hub, tell its administrator",
+        };
+        if (flaw != TokenFlaw.Audience)
+            _isLastRefused = cause is not null;
+        if (cause is not null)
+            _freshFlaw = new FreshFlaw(cause, _time.GetTimestamp());
+    }
+
+    /// <summary>The keys of the configuration alone: learnt ones are in no file that somebody else writes.</summary>
+    string? IReloadable.Reload()
+    {
+        if (_trusted is null)
+            return null;
+        if (!TrustedKeyFile.TryRead(_trusted, out var trusted, out var problem))
+            _logger.TrustedKeysRefused(_trusted, problem);
+        else if (!_current.Known.Select(known => known.Key.Fingerprint).SequenceEqual(trusted.Select(key => key.Fingerprint)))
+            _current = KeySet.Of(trusted);
+        return $"the trusted keys {_trusted}; {_current.Known.Count} verify tokens";
     }
 
     private void Take(TokenKey key, DateTimeOffset now)
@@ -173,10 +222,14 @@ internal sealed class TokenKeys : IHostedService
         }
     }
 
-    /// <summary>Writes the keys unless they are written already; a caller who comes during a write does not wait for it.</summary>
+    /// <summary>Writes the keys unless they are written already; a caller who comes during a write waits for it only where it must not be the last one.</summary>
     private void Keep(bool always)
     {
-        if (_kept is null || !_keeping.TryEnter())
+        if (_kept is null)
+            return;
+        if (always)
+            _keeping.Enter();
+        else if (!_keeping.TryEnter())
             return;
         try
         {
@@ -224,4 +277,7 @@ internal sealed class TokenKeys : IHostedService
                 _lastFetch = _time.GetTimestamp();
         }
     }
+
+    /// <summary>Why a token was refused that had just been issued, and when.</summary>
+    private sealed record FreshFlaw(string Cause, long Seen);
 }

@@ -1,4 +1,6 @@
+using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Callers.Members;
@@ -28,6 +30,8 @@ public sealed class DirectoryOptions
     internal bool IsOn => Organizations.Count > 0;
 
     internal string KeptPath => Path.Combine(DataDirectory, "members.json");
+
+    internal string AccountsPath => Path.Combine(DataDirectory, "accounts.json");
 }
 
 /// <param name="upstream">For the Hub API's address, which the secret is sent to.</param>
@@ -54,7 +58,7 @@ internal sealed class DirectoryOptionsValidation(IOptions<UpstreamOptions> upstr
             yield break;
         }
 
-        foreach (var organization in options.Organizations.Where(o => !IsName(o)))
+        foreach (var organization in options.Organizations.Where(o => !AccountName.IsNamespace(o)))
             yield return $"Identity:Directory:Organization: '{organization}' is not the name of an organization on Docker Hub";
         if (string.IsNullOrEmpty(options.Username))
         {
@@ -85,43 +89,15 @@ internal sealed class DirectoryOptionsValidation(IOptions<UpstreamOptions> upstr
         if (options.DataDirectory.Length == 0)
             yield return "Data:Directory: name a directory";
     }
-
-    private static bool IsName(string text) =>
-        text.Length < 256 && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
 }
 
 /// <summary>The access token that member lists are read with. It goes into one request's body and nowhere else.</summary>
 internal static class DirectorySecret
 {
-    private const int MaximumSize = 4096;
-
     /// <summary>The secret, or null and why there is none: a sentence without any part of it.</summary>
     public static string? Read(DirectoryOptions options, out string problem)
     {
         problem = "";
-        if (string.IsNullOrEmpty(options.SecretFile))
-            return options.Secret;
-
-        try
-        {
-            using var file = File.OpenHandle(options.SecretFile);
-            var buffer = new byte[MaximumSize + 1];
-            var length = RandomAccess.Read(file, buffer, 0);
-            var secret = System.Text.Encoding.UTF8.GetString(buffer, 0, length).Trim();
-            if (length <= MaximumSize && secret.Length > 0 && !secret.Any(char.IsControl))
-                return secret;
-            problem = $"{options.SecretFile} does not hold one access token";
-            return null;
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            problem = $"{options.SecretFile} is not there";
-            return null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
-        {
-            problem = $"{options.SecretFile} cannot be read";
-            return null;
-        }
+        return string.IsNullOrEmpty(options.SecretFile) ? options.Secret : SecretFile.Read(options.SecretFile, "access token", out problem);
     }
 }

@@ -141,10 +141,10 @@ internal sealed class HubMemberSource : IMemberSource
 
     /// <summary>The token goes to the Hub API alone, and to nothing of it but this list.</summary>
     private Uri Follow(string next, string path, string organization) =>
-        Uri.TryCreate(_hub.Address, next, out var page)
+        HandedOutAddress.Resolve(_hub.Address, next) is { } page
         && page.GetLeftPart(UriPartial.Authority) == _hub.Address.GetLeftPart(UriPartial.Authority)
         && page.AbsolutePath.TrimEnd('/') == path
-        && page.Fragment.Length == 0
+        && !next.Contains('#', StringComparison.Ordinal)
             ? page
             : throw new DirectoryException($"the next page of the member list of {organization} is elsewhere: it is not followed");
 
@@ -190,7 +190,7 @@ internal sealed class HubMemberSource : IMemberSource
                 || Text(entry, "username") is not { Length: > 0 and <= MaximumText } name)
                 throw NotAList("holds a member without id or user name");
 
-            var member = new MemberRecord(MemberRecord.IdOf(id), name.ToLowerInvariant(), role);
+            var member = new MemberRecord(Caller.AccountOf(id), name.ToLowerInvariant(), role);
             if (!_byName.TryGetValue(member.Username, out var twice) || (twice.Id == member.Id && role < twice.Role))
                 _byName[member.Username] = member; // once more on the next page, when somebody joined meanwhile
             else if (twice.Id != member.Id)

@@ -18,11 +18,7 @@ internal sealed record MemberList(string Organization, DateTimeOffset ReadAt, IR
 /// <param name="Id">Docker Hub's id of the account, in lower case, without dashes.</param>
 /// <param name="Username">In lower case.</param>
 /// <param name="Role">Never none.</param>
-internal sealed record MemberRecord(string Id, string Username, OrganizationRole Role)
-{
-    /// <summary>A token's <c>sub</c> as a member list writes it.</summary>
-    public static string IdOf(string subject) => subject.Replace("-", "", StringComparison.Ordinal).ToLowerInvariant();
-}
+internal sealed record MemberRecord(string Id, string Username, OrganizationRole Role);
 
 /// <summary>A source could not answer; the message says why, in words fit for a log: no secret, nothing of the answer.</summary>
 internal sealed class DirectoryException(string message) : Exception(message)

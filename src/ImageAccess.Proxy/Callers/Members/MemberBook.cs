@@ -11,8 +11,7 @@ internal sealed record Account(string Username, string Id, IReadOnlyList<Members
 
 /// <summary>A user name went from one account to another.</summary>
 /// <param name="At">When. A list that was read before grants nothing to the new account.</param>
-/// <param name="PolicyVersion">The policy that was in force: its lists mean the former account. Only a later version can name the new one.</param>
-internal sealed record Takeover(string Username, string FormerId, string Id, DateTimeOffset At, string PolicyVersion);
+internal sealed record Takeover(string Username, string FormerId, string Id, DateTimeOffset At);
 
 /// <summary>Who is who, and who belongs where: an immutable snapshot of the lists that were read last.</summary>
 internal sealed class MemberBook
@@ -61,12 +60,26 @@ internal sealed class MemberBook
     /// <summary>The account of this id, as long as a list names it.</summary>
     public Account? WithId(string id) => _byId.GetValueOrDefault(id);
 
+    /// <summary>Whether the organization's list was read and grants nothing to this account; null is one that no list names.</summary>
+    public bool Lacks(Account? account, string organization)
+    {
+        if (!Lists.ContainsKey(organization))
+            return false;
+        for (var i = 0; i < account?.Memberships.Count; i++)
+        {
+            if (account.Memberships[i].Organization == organization)
+                return false;
+        }
+
+        return true;
+    }
+
     /// <summary>How this account came by this name, if it was another one's.</summary>
     public Takeover? TakeoverOf(string username, string id) =>
         _takeovers.GetValueOrDefault((username, id));
 
     /// <summary>With a newer list of one organization, and what it shows of names that changed hands.</summary>
-    public MemberBook With(MemberList list, string policyVersion, out IReadOnlyList<Takeover> noticed)
+    public MemberBook With(MemberList list, out IReadOnlyList<Takeover> noticed)
     {
         var found = new List<Takeover>();
         var takeovers = _takeovers.ToBuilder();
@@ -74,7 +87,7 @@ internal sealed class MemberBook
         {
             if (Named(member.Username) is not { } known || known.Id == member.Id || TakeoverOf(member.Username, member.Id) is not null)
                 continue;
-            var takeover = new Takeover(member.Username, known.Id, member.Id, list.ReadAt, policyVersion);
+            var takeover = new Takeover(member.Username, known.Id, member.Id, list.ReadAt);
             takeovers.Remove((known.Username, known.Id)); // should it have the name once more, that is told anew
             takeovers[(takeover.Username, takeover.Id)] = takeover;
             found.Add(takeover);

@@ -1,3 +1,5 @@
+using ImageAccess.Proxy.Foundation.Files;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Callers.Members;
@@ -21,12 +23,18 @@ public static class MembersSetup
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<DirectoryOptions>, DirectoryOptionsValidation>();
         services.AddSingleton<IMemberSource, HubMemberSource>();
+        services.AddSingleton<NamedAccounts>();
+        services.AddSingleton<NamedAccountsUpkeep>();
+        services.AddHostedService(provider => provider.GetRequiredService<NamedAccountsUpkeep>());
         services.AddSingleton<MembershipDirectory>();
+        services.AddSingleton<AbsentOwnerWarnings>();
         services.AddSingleton<MembershipMetrics>();
         services.AddSingleton<MembershipRefresh>();
         services.AddHostedService(provider => provider.GetRequiredService<MembershipRefresh>());
+        services.AddSingleton<IKept>(provider => provider.GetRequiredService<MembershipRefresh>());
         if (configuration.GetSection(DirectoryOptions.Section + ":Organization").Exists())
             services.AddHealthChecks().AddCheck<MembershipHealth>("members");
+        services.AddHealthChecks().Add(new HealthCheckRegistration("accounts", provider => provider.GetRequiredService<NamedAccountsUpkeep>(), null, null));
         return services;
     }
 }

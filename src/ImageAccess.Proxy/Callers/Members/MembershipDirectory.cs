@@ -6,8 +6,12 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Callers.Members;
 
 /// <summary>What Docker Hub's member lists say of a caller. It is asked for every request and never waits.</summary>
-public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, AuditTrail trail, TimeProvider time, ILogger<MembershipDirectory> logger)
+public sealed class MembershipDirectory(
+    IOptions<DirectoryOptions> options, NamedAccounts accounts, AuditTrail trail, TimeProvider time, ILogger<MembershipDirectory> logger)
 {
+    /// <summary>How many changes of one list are logged one by one.</summary>
+    private const int MaximumTold = 20;
+
     private readonly Lock _gate = new();
     private readonly Channel<bool> _strangers =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -28,29 +32,42 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Audi
     /// where they disagree nothing is granted, and a name that was another account's is not that account.
     /// </summary>
     /// <param name="caller">As the verified token has it.</param>
-    /// <param name="policyVersion">Of the policy that the caller is about to be judged by.</param>
-    public Caller Describe(Caller caller, string policyVersion)
+    /// <param name="policy">The policy that the caller is about to be judged by.</param>
+    public Caller Describe(Caller caller, Policy policy)
     {
-        if (caller.Subject is not { } subject || !options.Value.IsOn)
+        var isGranted = caller.Name is { } username && policy.NamesPerson(username);
+        if (caller.Account is not { } id || !(isGranted || options.Value.IsOn))
             return caller;
 
         var book = _book;
-        var id = MemberRecord.IdOf(subject);
         var named = caller.Name is { } name ? book.Named(name) : null;
         var account = book.WithId(id);
-        if (account is null || (caller.Name is not null && named != account))
+        var isKnown = account is not null && (caller.Name is null || named == account);
+        if (!isKnown && options.Value.IsOn)
             _strangers.Writer.TryWrite(true);
-        if (named is not null && named.Id != id)
-        {
-            if (book.TakeoverOf(named.Username, named.Id)?.FormerId == id)
-                return caller.WithNameSuspended(); // the last tokens of the account that had the name
-            var takeover = book.TakeoverOf(named.Username, id) ?? Notice(named.Username, id, policyVersion);
-            return takeover?.PolicyVersion == policyVersion ? caller.WithNameSuspended() : caller;
-        }
+        if (named is not null && book.TakeoverOf(named.Username, named.Id)?.FormerId == id)
+            return caller.WithNameSuspended(); // the last tokens of the account that had the name
 
-        if (book.TakeoverOf(caller.Name ?? account?.Username ?? "", id)?.PolicyVersion == policyVersion)
+        var takeover = caller.Name is null ? null : book.TakeoverOf(caller.Name, id);
+        if (takeover is null && named is not null && named.Id != id)
+            takeover = Notice(named.Username, id);
+        if (isGranted && !Holds(caller.Name!, id, named?.Id, policy, isTold: takeover is not null))
             caller = caller.WithNameSuspended();
-        return account is null || (caller.Name is not null && named != account) ? caller : caller.With(Current(account, book));
+        if (isGranted)
+            caller = WithAbsences(caller, isKnown ? account : null, policy, book);
+        return isKnown ? caller.With(Current(account!, book)) : caller;
+    }
+
+    /// <summary>The caller whom a name stands for, where no token says which account it is.</summary>
+    public Caller DescribeHolder(Caller caller, Policy policy)
+    {
+        if (caller.Name is not { } name)
+            return caller;
+        var book = _book;
+        if (book.Named(name) is { } account)
+            return Describe(Caller.SignedIn(name, account.Id, caller.Memberships), policy);
+        var isSuspended = accounts.Flaw is not null && policy.AccountOf(name) is null;
+        return WithAbsences(isSuspended ? caller.WithNameSuspended() : caller, account: null, policy, book);
     }
 
     /// <summary>Begins with what was kept on disk.</summary>
@@ -58,23 +75,30 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Audi
     {
         lock (_gate)
             _book = kept;
+        if (accounts.IsNew)
+            accounts.Begin(kept.Takeovers);
     }
 
     /// <summary>A list has been read.</summary>
-    internal void Take(MemberList list, string policyVersion)
+    internal void Take(MemberList list)
     {
         lock (_gate)
         {
-            Replace(_book.With(list, policyVersion, out var noticed));
+            Replace(_book.With(list, out var noticed));
+            accounts.Begin(noticed);
+            foreach (var takeover in noticed.Take(MaximumTold))
+                logger.NameTakenOver(takeover.Username, takeover.FormerId, takeover.Id);
             foreach (var takeover in noticed)
-                Tell(takeover);
+                trail.RecordAccountChange(takeover.Username, takeover.FormerId, takeover.Id);
+            if (noticed.Count > MaximumTold)
+                logger.NamesTakenOver(noticed.Count - MaximumTold, list.Organization);
         }
     }
 
     internal bool IsStale(MemberList list) => time.GetUtcNow() - list.ReadAt > options.Value.StaleFor;
 
     /// <summary>A token shows what no list has shown yet; said once.</summary>
-    private Takeover? Notice(string username, string id, string policyVersion)
+    private Takeover? Notice(string username, string id)
     {
         lock (_gate)
         {
@@ -82,11 +106,20 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Audi
                 return null; // a list came between
             if (_book.TakeoverOf(username, id) is { } already)
                 return already;
-            var takeover = new Takeover(username, known.Id, id, time.GetUtcNow(), policyVersion);
+            var takeover = new Takeover(username, known.Id, id, time.GetUtcNow());
             Replace(_book.With(takeover));
-            Tell(takeover);
+            Tell(username, takeover.FormerId, id);
             return takeover;
         }
+    }
+
+    /// <summary>Whether the policy means this account by the name; said once where it does not.</summary>
+    private bool Holds(string name, string id, string? listed, Policy policy, bool isTold)
+    {
+        var holds = accounts.Holds(name, id, listed, policy, out var former);
+        if (former is not null && !isTold)
+            Tell(name, former, id);
+        return holds;
     }
 
     private void Replace(MemberBook book)
@@ -95,10 +128,25 @@ public sealed class MembershipDirectory(IOptions<DirectoryOptions> options, Audi
         _version++;
     }
 
-    private void Tell(Takeover takeover)
+    private void Tell(string username, string formerId, string id)
     {
-        logger.NameTakenOver(takeover.Username, takeover.FormerId, takeover.Id);
-        trail.RecordAccountChange(takeover.Username, takeover.FormerId, takeover.Id);
+        logger.NameTakenOver(username, formerId, id);
+        trail.RecordAccountChange(username, formerId, id);
+    }
+
+    /// <summary>
+    /// The caller, absent from each organization that the policy calls him an owner of, and whose list does not name the account. A list
+    /// says so however old it is: while none can be read, nobody who left becomes an owner again.
+    /// </summary>
+    private static Caller WithAbsences(Caller caller, Account? account, Policy policy, MemberBook book)
+    {
+        foreach (var organization in policy.OwnedBy(caller.Name!))
+        {
+            if (book.Lacks(account, organization))
+                caller = caller.With([new Membership(organization, OrganizationRole.None)]);
+        }
+
+        return caller;
     }
 
     /// <summary>Owners by a list that is too old are members.</summary>

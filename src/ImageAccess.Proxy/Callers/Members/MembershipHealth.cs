@@ -1,11 +1,16 @@
+using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Callers.Members;
 
-/// <summary>Degraded while a list is missing, older than a day or refused to us, or cannot be kept; always with the cause.</summary>
+/// <summary>
+/// Degraded while a list is missing, older than a day or refused to us, or cannot be kept, and while the policy has owners whom a list does
+/// not name; always with the cause.
+/// </summary>
 internal sealed class MembershipHealth(
-    MembershipDirectory directory, MembershipRefresh refresh, IOptions<DirectoryOptions> options, TimeProvider time) : IHealthCheck
+    MembershipDirectory directory, MembershipRefresh refresh, IPolicyStore policies, IOptions<DirectoryOptions> options, TimeProvider time)
+    : IHealthCheck
 {
     public static readonly TimeSpan Old = TimeSpan.FromDays(1);
 
@@ -31,6 +36,9 @@ internal sealed class MembershipHealth(
                 concerns.Add($"the member list of {organization} is {Words(age)} old{Because(cause)}");
         }
 
+        var absent = policies.State is { } state ? AbsentOwners.Find(state.Policy, directory.Book) : [];
+        concerns.AddRange(absent.Select(owners =>
+            $"the policy has owners of {owners.Organization} who are not on its member list and count as members: {owners}"));
         if (refresh.KeepingTrouble is { } trouble)
             concerns.Add($"the member lists would not outlive a restart: {trouble}");
         return Task.FromResult(concerns.Count > 0

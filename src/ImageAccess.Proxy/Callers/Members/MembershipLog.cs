@@ -15,8 +15,8 @@ internal static partial class MembershipLog
     [LoggerMessage(
         4,
         LogLevel.Warning,
-        "The user name {Username} went from account {FormerId} to account {Id}: "
-        + "what was granted to the former one is suspended until the next policy or member list names it")]
+        "The user name {Username} belongs to account {FormerId}, and a token or member list shows it with account {Id}: what the policy grants to "
+        + "the name is not for the other account. If it is the right one, write it into the policy, as {{ \"name\": …, \"account\": … }} in place of the name")]
     public static partial void NameTakenOver(this ILogger logger, string username, string formerId, string id);
 
     [LoggerMessage(5, LogLevel.Error, "The kept member lists cannot be used: {Path}: {Cause}")]
@@ -24,4 +24,25 @@ internal static partial class MembershipLog
 
     [LoggerMessage(6, LogLevel.Error, "The member lists could not be kept in {Path}: {Cause}; trying again")]
     public static partial void NotKept(this ILogger logger, string path, string cause);
+
+    [LoggerMessage(
+        7,
+        LogLevel.Error,
+        "{Path} {Cause}: it says which account each user name of the policy stands for, so owners and members without an account in the policy "
+        + "are granted nothing. Restore it, or delete it to begin anew with the accounts that are seen next")]
+    public static partial void AccountsUnusable(this ILogger logger, string path, string cause);
+
+    [LoggerMessage(8, LogLevel.Error, "The accounts of the policy's user names could not be kept in {Path}: {Cause}; trying again")]
+    public static partial void AccountsNotKept(this ILogger logger, string path, string cause);
+
+    [LoggerMessage(
+        10,
+        LogLevel.Warning,
+        "The member list of {Organization}, read at {ReadAt:u}, does not name owners of the policy, who count as members: {Owners}. Remove them from "
+        + "the policy's owners; whoever is to be an owner without being on the list is written as {{ \"name\": …, \"external\": true }}")]
+    public static partial void OwnersAbsent(this ILogger logger, string organization, DateTimeOffset readAt, AbsentOwners owners);
+
+    [LoggerMessage(
+        9, LogLevel.Warning, "{Count} user names more belong to other accounts by the member list of {Organization}: the audit trail has each of them")]
+    public static partial void NamesTakenOver(this ILogger logger, int count, string organization);
 }

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Callers.Members;
@@ -11,12 +11,12 @@ namespace ImageAccess.Proxy.Callers.Members;
 internal sealed class MembershipRefresh(
     IMemberSource source,
     MembershipDirectory directory,
+    AbsentOwnerWarnings absentOwners,
     MembershipMetrics metrics,
     IOptions<DirectoryOptions> options,
-    IPolicyStore policies,
     IHostApplicationLifetime lifetime,
     TimeProvider time,
-    ILogger<MembershipRefresh> logger) : BackgroundService
+    ILogger<MembershipRefresh> logger) : BackgroundService, IKept
 {
     /// <summary>How often unknown callers may cause a reading, and how soon a failed one is tried again.</summary>
     public static readonly TimeSpan AtMostEvery = TimeSpan.FromMinutes(1);
@@ -24,6 +24,7 @@ internal sealed class MembershipRefresh(
     private readonly ConcurrentDictionary<string, DirectoryException> _troubles = new(StringComparer.Ordinal);
     private readonly KeptMembers _kept = new(options.Value.KeptPath);
     private readonly SemaphoreSlim _reading = new(1);
+    private readonly Lock _keeping = new();
     private volatile string? _keepingTrouble;
     private int _keptVersion;
 
@@ -42,15 +43,18 @@ internal sealed class MembershipRefresh(
     public override Task StartAsync(CancellationToken cancellationToken)
     {
         if (Settings.IsOn)
+        {
             ReadKept();
+            absentOwners.Watch();
+        }
+
         return base.StartAsync(cancellationToken);
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        if (Settings.IsOn)
-            Keep(); // what tokens have shown since
+        Keep(); // what tokens have shown since
     }
 
     public override void Dispose()
@@ -111,6 +115,7 @@ internal sealed class MembershipRefresh(
         }
 
         Keep();
+        absentOwners.Look();
         var now = time.GetUtcNow();
         return retryAt is { } until ? new Timing(until, until) : new Timing(now + wait, now + AtMostEvery);
     }
@@ -118,7 +123,7 @@ internal sealed class MembershipRefresh(
     private void Take(MemberList list)
     {
         var isFirst = !directory.Book.Lists.ContainsKey(list.Organization);
-        directory.Take(list, policies.Current.Version);
+        directory.Take(list);
         metrics.Read();
         if (_troubles.TryRemove(list.Organization, out _) || isFirst)
             logger.MembersRead(list.Organization, list.Members.Count);
@@ -151,11 +156,17 @@ internal sealed class MembershipRefresh(
         }
     }
 
-    private void Keep()
+    public void Keep()
     {
-        var version = directory.Version;
-        if (version == _keptVersion)
-            return;
+        lock (_keeping)
+        {
+            if (Settings.IsOn && directory.Version is var version && version != _keptVersion)
+                Write(version);
+        }
+    }
+
+    private void Write(int version)
+    {
         try
         {
             _kept.Write(directory.Book);

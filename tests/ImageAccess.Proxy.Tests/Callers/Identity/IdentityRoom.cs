@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Tests.Callers.Members;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -73,6 +76,7 @@ internal sealed class IdentityRoom : IAsyncDisposable
         services.AddSingleton<TimeProvider>(time);
         services.AddLogging(l => l.SetMinimumLevel(LogLevel.Trace).AddProvider(logs));
         var configuration = Configure([("Upstream:Auth", server.Address.ToString()), .. settings]);
+        services.AddSingleton<IPolicyStore>(new SettablePolicy { Current = Policy.Off });
         services.AddDockerHub(configuration).AddIdentity(configuration);
         var room = new IdentityRoom(server, services.BuildServiceProvider(validateScopes: true), time, logs);
         await room.Keys.StartAsync(CancellationToken.None);
@@ -95,7 +99,7 @@ internal sealed class IdentityRoom : IAsyncDisposable
 
     public async Task<HealthReportEntry> CheckHealthAsync()
     {
-        var report = await _provider.GetRequiredService<HealthCheckService>().CheckHealthAsync();
+        var report = await _provider.GetRequiredService<HealthCheckService>().CheckHealthAsync(check => check.Name == "identity");
         return report.Entries["identity"];
     }
 

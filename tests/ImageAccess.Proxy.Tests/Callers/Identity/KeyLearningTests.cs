@@ -55,8 +55,8 @@ public sealed class KeyLearningTests
             s => s.AnswerText(200, "application/json", "{\"token\":\"x\"}")),
         ["oversized"] = (TooLarge, s => s.AnswerText(200, "application/json", new string(' ', 65 * 1024) + "{}")),
         ["endless"] = (TooLarge, s => s.Answer = StreamEndlessly),
-        ["cut off"] = ("the token service's answer broke off", s => s.Answer = Abort),
-        ["cut off in the middle"] = ("the token service's answer broke off", s => s.Answer = AbortInTheMiddle),
+        ["cut off"] = ("the token service gave no whole answer (HOST: the answer broke off, Connection reset by peer; look at Upstream:Auth)", s => s.Answer = Abort),
+        ["cut off in the middle"] = ("the token service gave no whole answer (HOST: the answer broke off, Connection reset by peer; look at Upstream:Auth)", s => s.Answer = AbortInTheMiddle),
         ["an old token"] = (
             "the token service's token is expired by this host's clock",
             s => s.AnswerToken(() => TokenForge.Docker.Token(DateTimeOffset.UnixEpoch))),
@@ -298,14 +298,15 @@ public sealed class KeyLearningTests
         fail(room.Server);
 
         Assert.IsType<Identification.Unavailable>(await room.IdentifyAsync(TokenForge.Docker.Token(room.Now)));
+        var asked = room.Server.Requests; // a second time where the connection was reset
         var health = await room.CheckHealthAsync();
         Assert.Equal(HealthStatus.Degraded, health.Status);
-        Assert.Equal($"no token can be verified: {cause}", health.Description);
+        Assert.Equal($"no token can be verified: {cause.Replace("HOST", room.Server.Address.Authority, StringComparison.Ordinal)}", health.Description);
 
         room.Server.Answer = recovered;
         room.Time.Advance(TimeSpan.FromSeconds(2.9));
         Assert.IsType<Identification.Unavailable>(await room.IdentifyAsync(TokenForge.Docker.Token(room.Now)));
-        Assert.Equal(1, room.Server.Requests); // not so soon
+        Assert.Equal(asked, room.Server.Requests); // not so soon
 
         room.Time.Advance(TimeSpan.FromSeconds(0.1));
         Assert.IsType<Identification.Verified>(await room.IdentifyAsync(TokenForge.Docker.Token(room.Now)));
@@ -326,7 +327,7 @@ public sealed class KeyLearningTests
         room.Time.Advance(TimeSpan.FromSeconds(0.1));
 
         Assert.IsType<Identification.Unavailable>(await waiting);
-        Assert.Equal("no token can be verified: the token service did not answer within 5 s", (await room.CheckHealthAsync()).Description);
+        Assert.Equal($"no token can be verified: the token service did not answer within 5 s ({room.Server.Address.Authority}; look at Upstream:Auth)", (await room.CheckHealthAsync()).Description);
 
         room.Server.Answer = recovered;
         room.Time.Advance(TimeSpan.FromSeconds(3));
@@ -342,7 +343,7 @@ public sealed class KeyLearningTests
 
         Assert.IsType<Identification.Unavailable>(await room.IdentifyAsync(TokenForge.Docker.Token(room.Now)));
         Assert.Equal(
-            "no token can be verified: the token service cannot be reached (ConnectionRefused)",
+            $"no token can be verified: the token service cannot be reached ({socket.LocalEndPoint}: no connection, Connection refused; look at Upstream:Auth, Upstream:Proxy and the firewall)",
             (await room.CheckHealthAsync()).Description);
     }
 

@@ -119,7 +119,7 @@ public sealed class MembershipCaseTests
         return document.ToJsonString();
     }
 
-    /// <summary>A token from the proxy's token face, a pull with it, and what the audit says of it.</summary>
+    /// <summary>A token from the proxy's token endpoint, a pull with it, and what the audit says of it.</summary>
     private static async Task<string> PullAsync(Surroundings here, string caller, string repository, int before)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"/token?service=registry.docker.io&scope=repository:{repository}:pull");

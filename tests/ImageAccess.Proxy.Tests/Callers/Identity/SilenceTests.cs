@@ -82,7 +82,7 @@ public sealed class SilenceTests
 
         Assert.IsType<Identification.Unavailable>(await asking);
         Assert.Equal(
-            "no token can be verified: the token service's answer cannot be read",
+            $"no token can be verified: the token service gave no whole answer ({listener.LocalEndpoint}: the answer cannot be read; look at Upstream:Auth)",
             (await room.CheckHealthAsync()).Description);
         Assert.DoesNotContain(room.Logs.Lines, l => l.Contains("canary", StringComparison.Ordinal));
     }

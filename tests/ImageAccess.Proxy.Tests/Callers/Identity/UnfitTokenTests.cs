@@ -73,7 +73,7 @@ public sealed class UnfitTokenTests
         ["nbf after all time"] = Claims(TokenFlaw.NotYetValid, c => c["nbf"] = long.MaxValue),
         ["nbf as string"] = Claims(TokenFlaw.Malformed, c => c["nbf"] = "0"),
 
-        ["oversized"] = Claims(TokenFlaw.TooLong, c => c["pad"] = new string('x', 16 * 1024)),
+        ["oversized"] = Claims(TokenFlaw.TooLong, c => c["pad"] = new string('x', 64 * 1024)),
         ["empty"] = (TokenFlaw.Malformed, () => ""),
         ["one word"] = (TokenFlaw.Malformed, () => "token"),
         ["two dots"] = (TokenFlaw.Malformed, () => ".."),

@@ -23,7 +23,7 @@ internal sealed class DirectoryRoom : IAsyncDisposable
 
     private readonly TemporaryDirectory _directory = new();
     private readonly (string Key, string Value)[] _settings;
-    private readonly Policies _policies = new() { Current = PolicyNamed("first") };
+    private readonly SettablePolicy _policies = new() { Current = PolicyWith("\"alice\"") };
     private IHost _host;
 
     private DirectoryRoom(FakeHub hub, ManualTime time, (string Key, string Value)[] settings)
@@ -40,14 +40,16 @@ internal sealed class DirectoryRoom : IAsyncDisposable
 
     public LogLines Logs { get; } = new();
 
-    /// <summary>Which policy is in force: another one for each name that it is set to.</summary>
-    public string PolicyVersion
+    /// <summary>The policy in force: alice owns acme, and bob is a member, by its own lists.</summary>
+    public Policy Policy
     {
-        get => _policies.Current.Version;
-        set => _policies.Current = PolicyNamed(value);
+        get => _policies.Current;
+        set => _policies.Current = value;
     }
 
     public string KeptFile => _directory["members.json"];
+
+    public string AccountsFile => _directory["accounts.json"];
 
     public MembershipDirectory Directory => _host.Services.GetRequiredService<MembershipDirectory>();
 
@@ -83,11 +85,11 @@ internal sealed class DirectoryRoom : IAsyncDisposable
     public Task<Timing> ReadAsync() => Refresh.ReadAllAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(100));
 
     /// <summary>The caller as a token of this account names him, and what the lists add.</summary>
-    public Caller Describe(string username, string? id = null) => Directory.Describe(CallerOf(username, id), PolicyVersion);
+    public Caller Describe(string username, string? id = null) => Directory.Describe(CallerOf(username, id), Policy);
 
     /// <summary>The next name that went to another account, as the audit trail was told; null when there is none.</summary>
     internal AccountEvent? NextChange() =>
-        _host.Services.GetRequiredService<PendingEvents>().Reader.TryRead(out var change) ? Assert.IsType<AccountEvent>(change) : null;
+        _host.Services.GetRequiredService<PendingEvents>().TryTake(out var change) ? Assert.IsType<AccountEvent>(change) : null;
 
     /// <summary>What the lists say the account is to acme.</summary>
     public OrganizationRole RoleOf(string username, string? id = null) => Describe(username, id).Memberships
@@ -95,6 +97,10 @@ internal sealed class DirectoryRoom : IAsyncDisposable
         .Select(membership => membership.Role)
         .DefaultIfEmpty(OrganizationRole.None)
         .Max();
+
+    /// <summary>A policy whose owners are these, as JSON, and whose member is bob.</summary>
+    public static Policy PolicyWith(string owners, string help = "ask") =>
+        PolicyFixture.Compile($$"""{ "organizations": [ { "name": "acme", "owners": [ {{owners}} ], "members": [ "bob" ], "help": "{{help}}" } ] }""");
 
     public static Caller CallerOf(string username, string? id = null) =>
         Caller.SignedIn(username, id ?? Guid.ParseExact(new FakeMember(username, "Member").Id, "N").ToString("D"));
@@ -141,15 +147,5 @@ internal sealed class DirectoryRoom : IAsyncDisposable
         ]);
         builder.Services.AddDockerHub(configuration).AddIdentity(configuration);
         return builder.Build();
-    }
-
-    private static Policy PolicyNamed(string name) =>
-        PolicyFixture.Compile($$"""{ "organizations": [ { "name": "{{name.Replace(' ', '-')}}" } ] }""");
-
-    private sealed class Policies : IPolicyStore
-    {
-        public required Policy Current { get; set; }
-
-        public PolicyState State => new(Current, Start, null);
     }
 }

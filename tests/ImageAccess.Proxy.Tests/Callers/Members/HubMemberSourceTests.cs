@@ -61,8 +61,8 @@ public sealed class HubMemberSourceTests : IAsyncLifetime
             faults.Add(call, "malformed", $"the Hub API's answer is not JSON (200 for {what})");
             faults.Add(call, "html", $"the Hub API's answer is not JSON (200 for {what})");
             faults.Add(call, "empty", $"the Hub API's answer is not JSON (200 for {what})");
-            faults.Add(call, "truncated", $"the Hub API's answer broke off for {what}");
-            faults.Add(call, "reset", $"the Hub API's answer broke off for {what}");
+            faults.Add(call, "truncated", $"the Hub API gave no whole answer (HOST: the answer broke off; look at Upstream:Hub) for {what}");
+            faults.Add(call, "reset", $"the Hub API gave no whole answer (HOST: the answer broke off, Connection reset by peer; look at Upstream:Hub) for {what}");
             faults.Add(call, "endless", $"the Hub API's answer is larger than 1024 KiB for {what}");
             faults.Add(call, "500", $"the Hub API answered 500 for {what}");
             faults.Add(call, "308", $"the Hub API answered 308 for {what}");
@@ -89,6 +89,7 @@ public sealed class HubMemberSourceTests : IAsyncLifetime
     [MemberData(nameof(Faults))]
     public async Task Whatever_is_wrong_is_said_and_the_last_good_list_stays(string call, string fault, string cause)
     {
+        cause = cause.Replace("HOST", _room.Hub.Hub.Authority, StringComparison.Ordinal);
         await _room.ReadAsync();
         using (_room.Hub.Faults.Add(Face.Hub, call, FaultOf(fault)))
             await _room.ReadAsync();
@@ -123,7 +124,7 @@ public sealed class HubMemberSourceTests : IAsyncLifetime
     {
         await using var room = await DirectoryRoom.OpenAsync(("Upstream:Hub", "http://127.0.0.1:1"));
         await room.ReadAsync();
-        Assert.Equal("the Hub API cannot be reached (ConnectionRefused) for the sign-in", room.Refresh.TroubleWith("acme"));
+        Assert.Equal("the Hub API cannot be reached (127.0.0.1:1: no connection, Connection refused; look at Upstream:Hub, Upstream:Proxy and the firewall) for the sign-in", room.Refresh.TroubleWith("acme"));
     }
 
     [Theory]
@@ -148,6 +149,31 @@ public sealed class HubMemberSourceTests : IAsyncLifetime
         Assert.Equal("the next page of the member list of acme is elsewhere: it is not followed", _room.Refresh.TroubleWith("acme"));
         Assert.Equal(2, _room.Hub.Requests.All.Count); // the sign-in and the first page
         Assert.Equal(OrganizationRole.None, _room.RoleOf("carol"));
+    }
+
+    [Theory]
+    [InlineData(SignIn)]
+    [InlineData("page=1")]
+    [InlineData("page=2")]
+    public async Task A_connection_that_is_reset_while_it_is_kept_costs_nothing(string call)
+    {
+        for (var i = 0; i < 150; i++)
+            _room.Acme.AddMember($"member{i:d3}");
+        await _room.ReadAsync();
+        using var reset = _room.Hub.Faults.Add(Face.Hub, call, Fault.CloseConnection(), times: 1);
+        await _room.ReadAsync();
+        Assert.Equal((1, null), (reset.Hits, _room.Refresh.TroubleWith("acme")));
+    }
+
+    /// <summary>Where the next page is, is the Hub API's own word: it goes back byte for byte.</summary>
+    [Theory]
+    [InlineData("?cursor=a%7Eb%2F%2f+c~")]
+    [InlineData("?page=2&after=%41;x=(y)'z'")]
+    public async Task A_next_page_is_asked_byte_for_byte(string query)
+    {
+        using (_room.Hub.Faults.Add(Face.Hub, "page=1", Fault.Status(200, Page([new FakeMember("carol", "Owner")], $"http://{_room.Hub.Hub.Authority}{List}{query}"))))
+            await _room.ReadAsync();
+        Assert.Equal(List + query, _room.Asked(List)[^1].RawTarget);
     }
 
     [Fact]
@@ -206,7 +232,7 @@ public sealed class HubMemberSourceTests : IAsyncLifetime
         var caller = DirectoryRoom.CallerOf("member50000");
         watch.Restart();
         for (var i = 0; i < 10_000; i++)
-            _room.Directory.Describe(caller, "first");
+            _room.Directory.Describe(caller, _room.Policy);
         Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(2));
     }
 

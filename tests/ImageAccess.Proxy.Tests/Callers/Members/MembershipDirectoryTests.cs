@@ -1,6 +1,5 @@
 using ImageAccess.Core.Policies;
 using ImageAccess.FakeHubs;
-using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Audit;
 
 namespace ImageAccess.Proxy.Tests.Callers.Members;
@@ -33,18 +32,18 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
     [Fact]
     public void A_token_without_a_user_name_is_found_by_its_subject()
     {
-        var described = _room.Directory.Describe(Caller.SignedIn(null, DirectoryRoom.CallerOf("alice").Subject!), "first");
+        var described = _room.Directory.Describe(Caller.SignedIn(null, DirectoryRoom.CallerOf("alice").Subject!), _room.Policy);
         Assert.Equal([new Membership("acme", OrganizationRole.Owner)], described.Memberships);
     }
 
     [Fact]
-    public void Nobody_is_described_as_anybody() => Assert.Same(Caller.Anonymous, _room.Directory.Describe(Caller.Anonymous, "first"));
+    public void Nobody_is_described_as_anybody() => Assert.Same(Caller.Anonymous, _room.Directory.Describe(Caller.Anonymous, _room.Policy));
 
     [Fact]
     public void The_tokens_own_claims_stay()
     {
         var claimed = new Membership("beta", OrganizationRole.Member);
-        var described = _room.Directory.Describe(Caller.SignedIn("alice", DirectoryRoom.CallerOf("alice").Subject!, [claimed]), "first");
+        var described = _room.Directory.Describe(Caller.SignedIn("alice", DirectoryRoom.CallerOf("alice").Subject!, [claimed]), _room.Policy);
         Assert.Equal([claimed, new Membership("acme", OrganizationRole.Owner)], described.Memberships);
     }
 
@@ -58,14 +57,18 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
     }
 
     [Fact]
-    public void A_name_that_a_token_shows_in_other_hands_is_suspended_until_another_policy()
+    public void A_name_that_a_token_shows_in_other_hands_is_suspended_until_the_policy_has_its_account()
     {
         Assert.True(_room.Describe("alice", Stranger).IsNameSuspended);
         Assert.False(_room.Describe("alice").IsNameSuspended); // the former account, while its tokens last
         Assert.Equal(OrganizationRole.Owner, _room.RoleOf("alice"));
 
-        _room.PolicyVersion = "second";
+        _room.Policy = DirectoryRoom.PolicyWith("\"alice\"", help: "a change that says nothing of alice");
+        Assert.True(_room.Describe("alice", Stranger).IsNameSuspended);
+
+        _room.Policy = DirectoryRoom.PolicyWith($$"""{ "name": "alice", "account": "{{Stranger}}" }""");
         Assert.False(_room.Describe("alice", Stranger).IsNameSuspended);
+        Assert.True(_room.Describe("alice").IsNameSuspended);
         Assert.Equal(OrganizationRole.None, _room.RoleOf("alice", Stranger)); // the list still means the former one
     }
 
@@ -78,16 +81,16 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
         await _room.ReadAsync();
         _room.Describe("alice", Stranger);
 
-        var former = MemberRecord.IdOf(DirectoryRoom.CallerOf("alice").Subject!);
+        var former = DirectoryRoom.CallerOf("alice").Account!;
         var change = Assert.IsType<AccountEvent>(_room.NextChange());
         Assert.Equal(("alice", former, Stranger), (change.Caller, change.FormerAccount, change.Account));
         Assert.Null(_room.NextChange());
-        var line = Assert.Single(_room.Logs.Lines, line => line.Contains("went from account", StringComparison.Ordinal));
-        Assert.StartsWith($"Warning The user name alice went from account {former} to account {Stranger}", line, StringComparison.Ordinal);
+        var line = Assert.Single(_room.Logs.Lines, line => line.Contains("belongs to account", StringComparison.Ordinal));
+        Assert.StartsWith($"Warning The user name alice belongs to account {former}, and a token or member list shows it with account {Stranger}: ", line, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task What_a_list_shows_in_other_hands_is_suspended_until_a_later_list_and_another_policy()
+    public async Task What_a_list_shows_in_other_hands_is_suspended_until_a_later_list_and_its_account_in_the_policy()
     {
         _room.Acme.AddMember(new FakeMember("alice", "Owner") { Id = Stranger });
         await _room.ReadAsync();
@@ -102,7 +105,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
         Assert.Equal(OrganizationRole.Owner, _room.RoleOf("alice", Stranger));
         Assert.True(_room.Describe("alice", Stranger).IsNameSuspended); // the policy's own lists are another grant
 
-        _room.PolicyVersion = "second";
+        _room.Policy = DirectoryRoom.PolicyWith($$"""{ "name": "alice", "account": "{{Stranger}}" }""");
         Assert.False(_room.Describe("alice", Stranger).IsNameSuspended);
         Assert.True(_room.Describe("alice").IsNameSuspended);
         Assert.Null(_room.NextChange());
@@ -111,14 +114,15 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
     [Fact]
     public async Task A_name_that_goes_back_and_forth_is_suspended_each_time()
     {
-        foreach (var (round, id) in new[] { Stranger, MemberRecord.IdOf(DirectoryRoom.CallerOf("alice").Subject!), Stranger }.Index())
+        foreach (var (round, id) in new[] { Stranger, DirectoryRoom.CallerOf("alice").Account!, Stranger }.Index())
         {
-            _room.PolicyVersion = $"policy {round}";
             _room.Acme.AddMember(new FakeMember("alice", "Owner") { Id = id });
             await _room.ReadAsync();
             Assert.True(_room.Describe("alice", id).IsNameSuspended);
             Assert.Equal(OrganizationRole.None, _room.RoleOf("alice", id));
             Assert.Equal(id, _room.NextChange()!.Account);
+            _room.Policy = DirectoryRoom.PolicyWith($$"""{ "name": "alice", "account": "{{id}}" }""", help: $"round {round}");
+            Assert.False(_room.Describe("alice", id).IsNameSuspended);
             _room.Time.Advance(TimeSpan.FromMinutes(5));
         }
     }
@@ -137,7 +141,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
     public async Task Who_is_renamed_is_who_he_was()
     {
         _room.Acme.RemoveMember("alice");
-        _room.Acme.AddMember(new FakeMember("alicia", "Owner") { Id = MemberRecord.IdOf(DirectoryRoom.CallerOf("alice").Subject!) });
+        _room.Acme.AddMember(new FakeMember("alicia", "Owner") { Id = DirectoryRoom.CallerOf("alice").Account! });
         await _room.ReadAsync();
         Assert.Equal(OrganizationRole.Owner, _room.RoleOf("alicia", DirectoryRoom.CallerOf("alice").Subject));
         Assert.Equal(OrganizationRole.None, _room.RoleOf("alice"));

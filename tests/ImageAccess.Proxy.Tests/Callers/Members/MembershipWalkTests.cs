@@ -42,7 +42,30 @@ public sealed class MembershipWalkTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_takes_an_owners_name_is_no_owner_until_another_policy_says_so_and_the_audit_tells()
+    public async Task An_owner_is_judged_as_a_member_where_the_policy_says_so_whoever_calls_her_an_owner()
+    {
+        var token = await _here.PullTokenAsync("alice", "someuser/custom-image");
+        Assert.Equal(200, (await _here.AskAsync("GET", Community, token)).Status);
+
+        await _here.WritePolicyAsync(Surroundings.Policy.Replace(
+            "\"organizations\"", "\"callers\": { \"owners\": \"judged\" }, \"organizations\"", StringComparison.Ordinal));
+        _here.Hub.Requests.Clear();
+        var denied = await _here.AskAsync("GET", Community, token);
+        Assert.Equal((403, "image access denied: community images not allowed (ask in #platform)"), (denied.Status, denied.Message));
+        Assert.Empty(_here.Hub.Requests.Of(Face.Registry));
+        Assert.Equal(200, (await _here.AskAsync("GET", "/v2/library/nginx/manifests/latest", await _here.PullTokenAsync("alice", "library/nginx"))).Status);
+        var recorded = (await _here.AuditAsync(3))[1];
+        Assert.Equal(("deny", "community"), (recorded.GetProperty("outcome").GetString(), recorded.GetProperty("rule").GetString()));
+        Assert.Equal(["owner of acme"], recorded.GetProperty("memberships").EnumerateArray().Select(membership => membership.GetString()));
+
+        await _here.WritePolicyAsync(Surroundings.Policy);
+        Assert.Equal(200, (await _here.AskAsync("GET", Community, token)).Status);
+        Assert.Equal(["owners are exempt"], (await _here.AuditAsync(5)).Where(line => line.TryGetProperty("opens", out _))
+            .SelectMany(line => line.GetProperty("opens").EnumerateArray()).Select(opened => opened.GetString()));
+    }
+
+    [Fact]
+    public async Task Who_takes_an_owners_name_is_no_owner_until_the_policy_has_the_account_and_the_audit_tells()
     {
         _here.Hub.Namespaces.Find("acme")!.RemoveMember("alice");
         await ReadAsync();
@@ -60,12 +83,57 @@ public sealed class MembershipWalkTests : IAsyncLifetime
         Assert.Equal(Stranger, change.GetProperty("account").GetString());
         Assert.Equal(new FakeMember("alice", "Owner").Id, change.GetProperty("formerAccount").GetString());
 
-        var file = Path.Combine(Path.GetDirectoryName(_here.AuditFile)!, "policy.json");
-        await File.WriteAllTextAsync(file, Surroundings.Policy.Replace("ask in #platform", "ask alice", StringComparison.Ordinal));
-        var status = 403;
-        for (var tries = 0; status != 200 && tries < 200; tries++, await Task.Delay(50))
-            status = (await _here.AskAsync("GET", Community, token)).Status;
-        Assert.Equal(200, status);
+        // A change that says nothing of alice is no word about her account.
+        var silent = Surroundings.Policy.Replace("ask in #platform", "ask alice", StringComparison.Ordinal);
+        await _here.WritePolicyAsync(silent);
+        Assert.Equal(403, (await _here.AskAsync("GET", Community, token)).Status);
+
+        // Its account alone makes nobody an owner who is not on the member list.
+        var confirmed = $$"""{ "name": "alice", "account": "{{Stranger}}" }""";
+        await _here.WritePolicyAsync(silent.Replace("\"alice\"", confirmed, StringComparison.Ordinal));
+        Assert.Equal(403, (await _here.AskAsync("GET", Community, token)).Status);
+
+        await _here.WritePolicyAsync(silent.Replace(
+            "\"alice\"", confirmed.Replace(" }", ", \"external\": true }", StringComparison.Ordinal), StringComparison.Ordinal));
+        Assert.Equal(200, (await _here.AskAsync("GET", Community, token)).Status);
+    }
+
+    [Fact]
+    public async Task An_owner_who_left_the_member_list_is_judged_as_a_member_unless_external_and_it_is_told()
+    {
+        var token = await _here.PullTokenAsync("alice", "someuser/custom-image");
+        Assert.Equal(200, (await _here.AskAsync("GET", Community, token)).Status);
+        _here.Hub.Namespaces.Find("acme")!.RemoveMember("alice");
+        await ReadAsync();
+        _here.Hub.Requests.Clear();
+
+        var denied = await _here.AskAsync("GET", Community, token);
+        Assert.Equal((403, "image access denied: community images not allowed (ask in #platform)"), (denied.Status, denied.Message));
+        Assert.Empty(_here.Hub.Requests.Of(Face.Registry));
+        var recorded = (await _here.AuditAsync(2))[1];
+        Assert.Equal("community", recorded.GetProperty("rule").GetString());
+        Assert.Equal(["absent from acme"], recorded.GetProperty("memberships").EnumerateArray().Select(membership => membership.GetString()));
+        Assert.Equal("the policy has owners of acme who are not on its member list and count as members: alice", await ConcernAsync());
+        Assert.Single(_here.Log.Lines, line => line.Contains("does not name owners of the policy, who count as members: alice", StringComparison.Ordinal));
+        using var admin = Surroundings.NewClient(_here.Admin);
+        var check = await admin.GetStringAsync(new Uri("/check?image=someuser/custom-image&as=alice", UriKind.Relative));
+        Assert.Equal("deny", JsonSerializer.Deserialize<JsonElement>(check).GetProperty("image").GetProperty("verdict").GetString());
+
+        // Without Docker Hub, and after a restart, she does not become one again.
+        using (_here.Hub.Faults.Add(Face.Hub, "/v2/orgs", Fault.CloseConnection()))
+        {
+            await _here.RestartAsync();
+            await ReadAsync();
+            Assert.Equal(403, (await _here.AskAsync("GET", Community, token)).Status);
+        }
+
+        await _here.WritePolicyAsync(Surroundings.Policy.Replace("\"alice\"", "{ \"name\": \"alice\", \"external\": true }", StringComparison.Ordinal));
+        Assert.Equal(200, (await _here.AskAsync("GET", Community, token)).Status);
+        Assert.Null(await ConcernAsync());
+
+        // A policy that names somebody else who is not on the list is told of at once, not with the next list.
+        await _here.WritePolicyAsync(Surroundings.Policy.Replace("\"alice\"", "\"carol\"", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => _here.Log.Lines.Any(line => line.Contains("count as members: carol. ", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -98,6 +166,13 @@ public sealed class MembershipWalkTests : IAsyncLifetime
             file => Assert.DoesNotContain("dckr_pat_", File.ReadAllText(file), StringComparison.Ordinal));
         Assert.All(_here.Hub.Requests.All, request => Assert.Equal(
             request.RawTarget == "/v2/auth/token", (request.Body ?? "").Contains(Secret, StringComparison.Ordinal)));
+    }
+
+    private async Task<string?> ConcernAsync()
+    {
+        using var admin = Surroundings.NewClient(_here.Admin);
+        var ready = JsonSerializer.Deserialize<JsonElement>(await admin.GetStringAsync(new Uri("/readyz", UriKind.Relative)));
+        return ready.GetProperty("degraded").TryGetProperty("members", out var concern) ? concern.GetString() : null;
     }
 
     private Task<Timing> ReadAsync() =>
