@@ -27,8 +27,8 @@ internal static partial class CatalogLog
     [LoggerMessage(9, LogLevel.Information, "The catalog file {Path} agrees with the pins in force again")]
     public static partial void PinsRecovered(this ILogger logger, string path);
 
-    [LoggerMessage(10, LogLevel.Error, "The accepted pins could not be kept in {Path}: a restart may not find them; trying again")]
-    public static partial void PinsNotKept(this ILogger logger, Exception exception, string path);
+    [LoggerMessage(10, LogLevel.Error, "The accepted pins could not be kept in {Path}: {Cause}; a restart may not find them; trying again")]
+    public static partial void PinsNotKept(this ILogger logger, string path, string cause);
 
     [LoggerMessage(11, LogLevel.Information, "{Count} namespaces are known from {Path}")]
     public static partial void RecordsRead(this ILogger logger, int count, string path);
@@ -39,6 +39,6 @@ internal static partial class CatalogLog
     [LoggerMessage(13, LogLevel.Warning, "{Path} cannot be used: {Cause}; its namespaces will be asked for again")]
     public static partial void RecordsUnusable(this ILogger logger, string path, string cause);
 
-    [LoggerMessage(14, LogLevel.Error, "The records of namespaces cannot be written to {Path}; trying again")]
-    public static partial void RecordsNotKept(this ILogger logger, Exception exception, string path);
+    [LoggerMessage(14, LogLevel.Error, "The records of namespaces cannot be written to {Path}: {Cause}; trying again")]
+    public static partial void RecordsNotKept(this ILogger logger, string path, string cause);
 }

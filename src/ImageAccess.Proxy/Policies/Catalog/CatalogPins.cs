@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
@@ -67,7 +68,7 @@ public sealed class CatalogPins
         }
         catch (JsonException exception)
         {
-            found.Add($"line {exception.LineNumber + 1}, column {exception.BytePositionInLine + 1}: not valid JSON");
+            found.Add(JsonMistake.Describe(utf8.Span.StartsWith(Encoding.UTF8.Preamble) ? utf8.Span[3..] : utf8.Span, exception));
         }
         catch (Exception exception) when (exception is DecoderFallbackException or InvalidOperationException)
         {
@@ -93,8 +94,8 @@ public sealed class CatalogPins
                 var name = member.Name;
                 if (name == RepositoryName.Library)
                     problems.Add($"{name}: holds the official images and nothing else; it cannot be pinned");
-                else if (name != Others && !RepositoryName.IsComponent(name))
-                    problems.Add($"{name}: not a Docker Hub namespace: lower-case letters and digits, with - _ . between them (or * for all others)");
+                else if (name != Others && !AccountName.IsNamespace(name))
+                    problems.Add($"{name}: not a Docker Hub namespace: {AccountName.NamespaceRule} (or * for all others)");
                 if (!pins.TryAdd(name, ReadPin(name, member.Value)))
                     problems.Add($"{name}: comes twice");
             }
@@ -140,7 +141,7 @@ public sealed class CatalogPins
                 case "community":
                     return NamespaceBadge.None;
                 case "official":
-                    problems.Add($"{place}: official images are those of library alone; approve others in the policy's allowlist");
+                    problems.Add($"{place}: only the repositories of library are official images; approve others in the policy's allowlist");
                     break;
                 case "organization":
                     problems.Add($"{place}: an organization's namespaces are those that the policy gives it");

@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
@@ -19,11 +20,14 @@ public static class CatalogSetup
         // In the order in which they are asked.
         services.AddSingleton<FileCatalogSource>();
         services.AddSingleton<ICatalogSource>(provider => provider.GetRequiredService<FileCatalogSource>());
+        services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<FileCatalogSource>());
         if (configuration.GetValue("Catalog:Hub", defaultValue: true))
             services.AddSingleton<ICatalogSource, HubCatalogSource>();
 
         services.AddSingleton<PublisherCatalog>();
-        services.AddHostedService<CatalogUpkeep>();
+        services.AddSingleton<CatalogUpkeep>();
+        services.AddHostedService(provider => provider.GetRequiredService<CatalogUpkeep>());
+        services.AddSingleton<IKept>(provider => provider.GetRequiredService<CatalogUpkeep>());
         services.AddHealthChecks().AddCheck<CatalogHealth>("catalog");
         return services;
     }

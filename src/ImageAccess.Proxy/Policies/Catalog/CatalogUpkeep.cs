@@ -1,3 +1,5 @@
+using ImageAccess.Proxy.Foundation.Files;
+
 namespace ImageAccess.Proxy.Policies.Catalog;
 
 /// <summary>
@@ -5,13 +7,13 @@ namespace ImageAccess.Proxy.Policies.Catalog;
 /// and asks again for namespaces in use before their records are out of date.
 /// </summary>
 internal sealed class CatalogUpkeep(
-    FileCatalogSource pins, NamespaceFile file, NamespaceMemory memory, PublisherCatalog catalog, TimeProvider time) : BackgroundService
+    FileCatalogSource pins, NamespaceFile file, NamespaceMemory memory, PublisherCatalog catalog, TimeProvider time) : BackgroundService, IKept
 {
     public static readonly TimeSpan FilePeriod = TimeSpan.FromMilliseconds(500);
     public static readonly TimeSpan RefreshPeriod = TimeSpan.FromMinutes(1);
 
-    /// <summary>Questions of one round of refreshing.</summary>
-    private const int MaximumRefreshed = 50;
+    /// <summary>Questions of one round of refreshing: with those of callers they stay below the Hub API's limit.</summary>
+    private const int MaximumRefreshed = 30;
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -23,8 +25,10 @@ internal sealed class CatalogUpkeep(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        file.Save(memory);
+        Keep();
     }
+
+    public void Keep() => file.Save(memory);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(LookAfterFilesAsync(stoppingToken), RefreshAsync(stoppingToken));
 
@@ -34,7 +38,7 @@ internal sealed class CatalogUpkeep(
         while (await timer.WaitForNextTickAsync(cancellationToken))
         {
             pins.Refresh();
-            file.Save(memory);
+            Keep();
         }
     }
 

@@ -1,5 +1,6 @@
 using ImageAccess.Core.Classification;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
@@ -8,15 +9,15 @@ namespace ImageAccess.Proxy.Policies.Catalog;
 /// Categories pinned by hand, which nobody contradicts. A file that cannot be used, or that vanished, is refused and what
 /// was accepted last stays, also over a restart.
 /// </summary>
-public sealed class FileCatalogSource : ICatalogSource
+public sealed class FileCatalogSource : ICatalogSource, IReloadable
 {
     private readonly CatalogOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly WatchedFile<ParsedFile<CatalogPins>> _file;
+    private readonly KeptCopy _copy;
+    private readonly Lock _gate = new();
     private volatile Snapshot _current = new(CatalogPins.None, DateTimeOffset.MinValue);
-    private bool _keepAgain;
-    private volatile string? _notKept;
 
     public FileCatalogSource(IOptions<CatalogOptions> options, TimeProvider time, ILogger<FileCatalogSource> logger)
     {
@@ -25,12 +26,15 @@ public sealed class FileCatalogSource : ICatalogSource
         _logger = logger;
         var file = new WholeFile(_options.PinsPath, CatalogPins.MaximumSize);
         _file = new WatchedFile<ParsedFile<CatalogPins>>(file, CatalogPins.Parse) { IsOptional = _options.File is null };
+        _copy = new KeptCopy(_options.PinsCopyPath, logger.PinsNotKept);
     }
 
     public CatalogPins Current => _current.Pins;
 
     /// <summary>Why this is not what was written last; null when all is well.</summary>
-    public string? Concern => _file.Refusal is { } refusal ? $"{_options.PinsPath} {refusal.Flaw}" : _notKept;
+    public string? Concern => _file.Refusal is { } refusal ? $"{_options.PinsPath} {refusal.Flaw}"
+        : _copy.Failure is { } cause ? $"the pinned namespaces could not be kept for a restart: {cause}"
+        : null;
 
     public NamespaceRecord? Find(string @namespace)
     {
@@ -38,7 +42,7 @@ public sealed class FileCatalogSource : ICatalogSource
         return current.Pins.Find(@namespace) is { } pin ? new NamespaceRecord(@namespace, pin.Badge, "file", current.Since) : null;
     }
 
-    public Task<CatalogAnswer?> AskAsync(string @namespace, string caller, CancellationToken cancellationToken) => Task.FromResult<CatalogAnswer?>(null);
+    public Task<CatalogAnswer?> AskAsync(string @namespace, ClientShare caller, CancellationToken cancellationToken) => Task.FromResult<CatalogAnswer?>(null);
 
     /// <summary>Puts the first pins in force.</summary>
     /// <exception cref="OptionsValidationException">There are none that can be used, and there should be.</exception>
@@ -47,18 +51,36 @@ public sealed class FileCatalogSource : ICatalogSource
         if (_file.Restore(new WholeFile(_options.PinsCopyPath, CatalogPins.MaximumSize).Read()).Value is { } kept)
             _current = new Snapshot(kept, _time.GetUtcNow());
 
-        Refresh();
+        var change = _file.Look();
         if (_file.Current is null && _file.Refusal is { } refusal)
         {
             var failures = refusal.Problems.Select(problem => $"Catalog:File: {_options.PinsPath}: {problem}").DefaultIfEmpty($"Catalog:File: {Concern}");
             throw new OptionsValidationException(nameof(CatalogOptions), typeof(CatalogOptions), failures);
         }
+
+        Take(change);
     }
 
     /// <summary>Reads the file again; what it says is in force when this returns, unless it was refused.</summary>
     public void Refresh()
     {
-        switch (_file.Look())
+        lock (_gate)
+        {
+            Take(_file.Look());
+            if (_copy.Failure is not null)
+                Keep();
+        }
+    }
+
+    string? IReloadable.Reload()
+    {
+        Refresh();
+        return _file.Current is null && _file.Refusal is null ? null : $"the catalog file {_options.PinsPath}; {Current.Count} namespaces are pinned";
+    }
+
+    private void Take(FileChange change)
+    {
+        switch (change)
         {
             case FileChange.Accepted:
                 Accept(_file.Current!.Value!);
@@ -70,9 +92,6 @@ public sealed class FileCatalogSource : ICatalogSource
                 _logger.PinsRecovered(_options.PinsPath);
                 break;
         }
-
-        if (_keepAgain)
-            Keep();
     }
 
     private void Accept(CatalogPins pins)
@@ -89,20 +108,7 @@ public sealed class FileCatalogSource : ICatalogSource
             _logger.PinProblem(_options.PinsPath, problem);
     }
 
-    private void Keep()
-    {
-        try
-        {
-            AtomicFile.Write(_options.PinsCopyPath, _file.Current!.Bytes!);
-            (_keepAgain, _notKept) = (false, null);
-        }
-        catch (IOException exception)
-        {
-            if (!_keepAgain)
-                _logger.PinsNotKept(exception, _options.PinsCopyPath);
-            (_keepAgain, _notKept) = (true, $"the pinned namespaces could not be kept for a restart: {exception.Message}");
-        }
-    }
+    private void Keep() => _copy.Keep(_file.Current!.Bytes!);
 
     private sealed record Snapshot(CatalogPins Pins, DateTimeOffset Since);
 }

@@ -38,7 +38,7 @@ public sealed class HubCatalogSource : ICatalogSource
     private readonly CatalogMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly FairSlots _slots = new(MaximumRequests, MaximumWaiting);
+    private readonly FairSlots _slots = new(MaximumRequests, MaximumWaiting, QuestionAllowance.UnderWay);
     private readonly CircuitBreakerStateProvider _circuit = new();
     private readonly ResiliencePipeline<CatalogAnswer> _question;
     private volatile string _brokenBy = "";
@@ -80,7 +80,7 @@ public sealed class HubCatalogSource : ICatalogSource
 
     public NamespaceRecord? Find(string @namespace) => null;
 
-    public async Task<CatalogAnswer?> AskAsync(string @namespace, string caller, CancellationToken cancellationToken)
+    public async Task<CatalogAnswer?> AskAsync(string @namespace, ClientShare caller, CancellationToken cancellationToken)
     {
         try
         {
@@ -96,7 +96,8 @@ public sealed class HubCatalogSource : ICatalogSource
         }
         catch (TimeoutRejectedException exception)
         {
-            throw new CatalogException($"{Subject} did not answer within {QuestionTimeout.TotalSeconds} s for {@namespace}", exception);
+            throw new CatalogException(
+                $"{Subject} did not answer within {QuestionTimeout.TotalSeconds} s ({NetworkFailure.HostOf(_hub.Address)}; look at Upstream:Hub) for {@namespace}", exception);
         }
         catch (TooManyWaitingException exception)
         {
@@ -104,7 +105,7 @@ public sealed class HubCatalogSource : ICatalogSource
         }
     }
 
-    private async Task<CatalogAnswer> TryAsync(string @namespace, string caller, CancellationToken cancellationToken)
+    private async Task<CatalogAnswer> TryAsync(string @namespace, ClientShare caller, CancellationToken cancellationToken)
     {
         _hub.ThrowIfBackingOff(); // nobody waits for a slot in vain
         using var slot = await _slots.EnterAsync(caller, cancellationToken);
@@ -132,7 +133,7 @@ public sealed class HubCatalogSource : ICatalogSource
         {
             HttpStatusCode.OK => Answer(@namespace, ReadBadge(answer.Body, @namespace), KeepOrganization),
             HttpStatusCode.PermanentRedirect or HttpStatusCode.MovedPermanently when LeadsToUser(answer, @namespace) => NoBadge(),
-            HttpStatusCode.NotFound when answer.MediaType != "text/html" => NoBadge(), // a page is somebody else's word
+            HttpStatusCode.NotFound when answer.MediaType != "text/html" => NoBadge() with { Exists = false }, // a page is somebody else's word
             var status => throw new CatalogException($"{Subject} answered {(int)status} for {@namespace}") { IsTransient = (int)status >= 500 },
         };
 

@@ -1,4 +1,5 @@
 using ImageAccess.Core.Classification;
+using ImageAccess.Proxy.Foundation.Limits;
 
 namespace ImageAccess.Proxy.Policies.Catalog;
 
@@ -12,11 +13,15 @@ public interface ICatalogSource
     /// <param name="namespace">The namespace.</param>
     /// <param name="caller">On whose behalf: callers wait in turns.</param>
     /// <exception cref="CatalogException">The source could not answer.</exception>
-    Task<CatalogAnswer?> AskAsync(string @namespace, string caller, CancellationToken cancellationToken);
+    Task<CatalogAnswer?> AskAsync(string @namespace, ClientShare caller, CancellationToken cancellationToken);
 }
 
 /// <summary>A record, and its time to live.</summary>
-public sealed record CatalogAnswer(NamespaceRecord Record, DateTimeOffset FreshUntil);
+public sealed record CatalogAnswer(NamespaceRecord Record, DateTimeOffset FreshUntil)
+{
+    /// <summary>False where the source has said that there is no such namespace.</summary>
+    public bool Exists { get; init; } = true;
+}
 
 /// <summary>A source could not answer; the message says why, in words fit for a log.</summary>
 public sealed class CatalogException(string message, Exception? cause = null) : Exception(message, cause)

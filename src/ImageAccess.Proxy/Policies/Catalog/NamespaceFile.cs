@@ -18,6 +18,7 @@ internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvid
     /// <summary>Lines that no longer count, for each that does, before the file is written anew; and some for nothing.</summary>
     private const int Surplus = 1000;
 
+    private readonly Lock _saving = new();
     private int _lines;
     private bool _mustRewrite;
 
@@ -71,6 +72,12 @@ internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvid
     /// <summary>Writes what came in since the last time.</summary>
     public void Save(NamespaceMemory memory)
     {
+        lock (_saving)
+            SaveUnsaved(memory);
+    }
+
+    private void SaveUnsaved(NamespaceMemory memory)
+    {
         var unsaved = memory.TakeUnsaved();
         if (unsaved.Count == 0 && !_mustRewrite)
             return;
@@ -88,7 +95,7 @@ internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvid
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             if (Concern is null)
-                logger.RecordsNotKept(exception, FilePath);
+                logger.RecordsNotKept(FilePath, exception.Message);
             Concern = $"what is known of namespaces cannot be kept: {exception.Message}";
             _mustRewrite = true; // half a line may be there, and these lines are not
         }

@@ -12,19 +12,11 @@ namespace ImageAccess.Proxy.Policies.Catalog;
 /// </summary>
 public sealed class PublisherCatalog : IDisposable
 {
-    /// <summary>Questions that one caller may cause in a minute.</summary>
-    public const int QuestionsPerMinute = 20;
-
     /// <summary>So that the HEAD and the GET of one pull pay for a failure once.</summary>
     public static readonly TimeSpan KeepFailure = TimeSpan.FromSeconds(5);
 
-    private const int MaximumCallers = 10_000;
-
     /// <summary>Failures that are remembered. Those beyond are asked again, and that has its own bounds.</summary>
     private const int MaximumFailures = 10_000;
-
-    /// <summary>The caller of questions that no request caused.</summary>
-    private const string OwnQuestions = "refresh";
 
     private readonly ICatalogSource[] _sources;
     private readonly NamespaceMemory _memory;
@@ -32,7 +24,7 @@ public sealed class PublisherCatalog : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly TimeSpan _staleFor;
-    private readonly CallerAllowance _allowance;
+    private readonly QuestionAllowance _allowance;
     private readonly MemoryCache _failures;
     private readonly ConcurrentDictionary<string, Lazy<Task<Finding>>> _flights = new(StringComparer.Ordinal);
     private volatile CatalogTrouble? _trouble;
@@ -41,6 +33,7 @@ public sealed class PublisherCatalog : IDisposable
         IEnumerable<ICatalogSource> sources,
         NamespaceMemory memory,
         CatalogMetrics metrics,
+        LimitMetrics limits,
         IOptions<CatalogOptions> options,
         TimeProvider time,
         ILogger<PublisherCatalog> logger)
@@ -51,7 +44,7 @@ public sealed class PublisherCatalog : IDisposable
         _time = time;
         _logger = logger;
         _staleFor = options.Value.StaleFor;
-        _allowance = new CallerAllowance(QuestionsPerMinute, TimeSpan.FromMinutes(1), MaximumCallers, time);
+        _allowance = new QuestionAllowance(time, limits);
         _failures = new MemoryCache(new MemoryCacheOptions { SizeLimit = MaximumFailures, Clock = new CacheClock(time) });
         metrics.Watch(memory);
     }
@@ -61,8 +54,8 @@ public sealed class PublisherCatalog : IDisposable
 
     /// <summary>Completes at once when the namespace is pinned or remembered.</summary>
     /// <param name="namespace">The namespace.</param>
-    /// <param name="caller">Who asks, by a name of any kind that tells callers apart.</param>
-    public ValueTask<PublisherFacts> FindAsync(string @namespace, string caller, CancellationToken cancellationToken)
+    /// <param name="payer">On whose behalf.</param>
+    public ValueTask<PublisherFacts> FindAsync(string @namespace, CatalogPayer payer, CancellationToken cancellationToken)
     {
         foreach (var source in _sources)
         {
@@ -82,9 +75,9 @@ public sealed class PublisherCatalog : IDisposable
         {
             if (HasJustFailed(@namespace))
                 return Conclude(LastKnown(@namespace, LookupResult.Unavailable));
-            if (!_allowance.TryTake(caller))
+            if (!_allowance.TryTake(payer, @namespace, out var underWay))
                 return Conclude(LastKnown(@namespace, LookupResult.Refused));
-            flight = Board(@namespace, caller, isRefresh: false);
+            flight = Board(@namespace, payer, underWay);
         }
 
         return JoinAsync(flight.Value, cancellationToken);
@@ -101,24 +94,32 @@ public sealed class PublisherCatalog : IDisposable
             names = [trouble.Namespace, .. names]; // to see whether it has ended
         foreach (var name in names.Take(maximum).ToList())
         {
-            var finding = await Board(name, OwnQuestions, isRefresh: true).Value.WaitAsync(cancellationToken);
+            var finding = await Board(name, CatalogPayer.Refresh, underWay: null).Value.WaitAsync(cancellationToken);
             if (finding.Result != LookupResult.Asked)
                 return;
         }
     }
 
-    private Lazy<Task<Finding>> Board(string @namespace, string caller, bool isRefresh) => _flights.GetOrAdd(
-        @namespace, name => new Lazy<Task<Finding>>(() => AskAsync(name, caller, isRefresh)));
+    /// <param name="underWay">Disposed with the end of the question; null where no caller asks, but the refresh.</param>
+    private Lazy<Task<Finding>> Board(string @namespace, CatalogPayer payer, IDisposable? underWay)
+    {
+        var own = new Lazy<Task<Finding>>(() => AskAsync(@namespace, payer, underWay));
+        var flight = _flights.GetOrAdd(@namespace, own);
+        if (flight != own)
+            underWay?.Dispose(); // somebody else has begun at the same moment
+        return flight;
+    }
 
     private async ValueTask<PublisherFacts> JoinAsync(Task<Finding> flight, CancellationToken cancellationToken) =>
         await Conclude(await flight.WaitAsync(cancellationToken));
 
-    private async Task<Finding> AskAsync(string @namespace, string caller, bool isRefresh)
+    private async Task<Finding> AskAsync(string @namespace, CatalogPayer payer, IDisposable? underWay)
     {
         try
         {
             // Another flight may have landed between the caller's look and this one.
             var now = _time.GetUtcNow();
+            var isRefresh = underWay is null;
             if (!isRefresh && _memory.Find(@namespace) is { } landed && landed.IsFresh(now))
                 return new Finding(landed.Facts, LookupResult.Asked);
             if (!isRefresh && HasJustFailed(@namespace))
@@ -126,8 +127,11 @@ public sealed class PublisherCatalog : IDisposable
 
             foreach (var source in _sources)
             {
-                if (await source.AskAsync(@namespace, caller, CancellationToken.None) is { } answer)
-                    return Learn(answer);
+                if (await source.AskAsync(@namespace, payer.ShareFor(@namespace), CancellationToken.None) is not { } answer)
+                    continue;
+                if (!answer.Exists)
+                    _allowance.Failed(payer, @namespace);
+                return Learn(answer);
             }
 
             return LastKnown(@namespace, LookupResult.Unavailable);
@@ -139,6 +143,7 @@ public sealed class PublisherCatalog : IDisposable
         finally
         {
             _flights.TryRemove(@namespace, out _);
+            underWay?.Dispose();
         }
     }
 

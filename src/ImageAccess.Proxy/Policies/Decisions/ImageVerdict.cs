@@ -9,7 +9,7 @@ internal sealed record ImageVerdict
 {
     public const string Outside = "outside";
 
-    /// <summary>Offline, what is known does not suffice for a decision.</summary>
+    /// <summary>Offline, the answer depends on a publisher who is not known here.</summary>
     public const string Unknown = "unknown";
 
     /// <summary>As people write it.</summary>
@@ -32,9 +32,12 @@ internal sealed record ImageVerdict
     /// <summary>The message that a client would read in the error's body, or a remark about the verdict.</summary>
     public string? Text { get; init; }
 
+    /// <summary>Of a denial: the last day on which the allowlist approved the image; null when it never did.</summary>
+    public DateOnly? ApprovalEnded { get; init; }
+
     public IReadOnlyList<string> Organizations { get; init; } = [];
 
-    public bool IsRefused => Verdict is "deny" or Unknown;
+    public bool IsRefused => Verdict == "deny";
 
     public static ImageVerdict Of(ImageName image, AccessDecision decision, RepositoryClassification classification, DateTimeOffset now) => new()
     {
@@ -45,12 +48,8 @@ internal sealed record ImageVerdict
         Category = classification.Category.ToWireName(),
         CategorySource = classification.Source,
         CategoryAgeSeconds = classification.ReadAt is { } read ? (long)Math.Max(0, (now - read).TotalSeconds) : null,
-        Text = decision switch
-        {
-            { Message: null } => null,
-            { Outcome: AccessOutcome.Observe } => decision.Message,
-            _ => DenialText.Explain(decision.Message, decision.Help),
-        },
+        Text = decision.Message is null ? null : DenialText.Of(decision).ToString(),
+        ApprovalEnded = decision.ApprovalEnded,
         Organizations = decision.Organizations,
     };
 

@@ -22,48 +22,48 @@ internal sealed class Judge(PolicyView view, PublisherCatalog catalog, CatalogPa
     /// Decides a request. The catalog is asked only when a rule needs it. The request waits for the catalog only when it would be denied
     /// otherwise; where every organization that needs the answer only observes, the answer comes later.
     /// </summary>
-    public async ValueTask<Judgement> DecideAsync(RepositoryName repository, CancellationToken cancellationToken)
+    public async ValueTask<Judgement> DecideAsync(Asked asked, CancellationToken cancellationToken)
     {
-        var decision = view.Decide(repository, PublisherFacts.NotAsked);
+        var decision = view.Decide(asked, PublisherFacts.NotAsked);
         if (!decision.NeedsPublisher)
             return new Judgement(decision, null);
         if (decision.Permit is null)
-            return new Judgement(view.Decide(repository, await FindPublisherAsync(repository, cancellationToken)), null);
+            return new Judgement(view.Decide(asked, await FindPublisherAsync(asked.Repository, cancellationToken)), null);
 
-        var publisher = FindPublisherAsync(repository, CancellationToken.None);
+        var publisher = FindPublisherAsync(asked.Repository, CancellationToken.None);
         return publisher.IsCompletedSuccessfully
-            ? new Judgement(view.Decide(repository, await publisher), null)
-            : new Judgement(decision, DecideLaterAsync(repository, publisher));
+            ? new Judgement(view.Decide(asked, await publisher), null)
+            : new Judgement(decision, DecideLaterAsync(asked, publisher));
     }
 
     /// <summary>Decides a request, and gives its permit alone; null for a denial.</summary>
-    public async ValueTask<Permit?> FindPermitAsync(RepositoryName repository, CancellationToken cancellationToken) =>
-        (await DecideAsync(repository, cancellationToken)).Decision.Permit;
+    public async ValueTask<Permit?> FindPermitAsync(Asked asked, CancellationToken cancellationToken) =>
+        (await DecideAsync(asked, cancellationToken)).Decision.Permit;
 
     /// <summary>
     /// Explains a decision to a person, who wants to know the category as well: the catalog is asked even when no rule needs it, and is
     /// always waited for.
     /// </summary>
-    public async ValueTask<Explanation> ExplainAsync(RepositoryName repository, CancellationToken cancellationToken)
+    public async ValueTask<Explanation> ExplainAsync(Asked asked, CancellationToken cancellationToken)
     {
-        var decision = view.Decide(repository, PublisherFacts.NotAsked);
+        var decision = view.Decide(asked, PublisherFacts.NotAsked);
         if (decision.Classification.Category != RepositoryCategory.Unknown)
             return new Explanation(decision, decision.Classification);
-        if (repository.IsOfficial)
+        if (asked.Repository.IsOfficial)
             return new Explanation(decision, RepositoryClassification.Official);
 
-        var publisher = await FindPublisherAsync(repository, cancellationToken);
-        decision = view.Decide(repository, publisher);
+        var publisher = await FindPublisherAsync(asked.Repository, cancellationToken);
+        decision = view.Decide(asked, publisher);
         return decision.Classification.Category != RepositoryCategory.Unknown
             ? new Explanation(decision, decision.Classification)
-            : new Explanation(decision, RepositoryClassifier.Classify(repository, NoNamespaces, publisher));
+            : new Explanation(decision, RepositoryClassifier.Classify(asked.Repository, NoNamespaces, publisher));
     }
 
     private ValueTask<PublisherFacts> FindPublisherAsync(RepositoryName repository, CancellationToken cancellationToken) =>
-        catalog.FindAsync(repository.Namespace, payer.NameFor(repository.Namespace), cancellationToken);
+        catalog.FindAsync(repository.Namespace, payer, cancellationToken);
 
-    private async Task<AccessDecision> DecideLaterAsync(RepositoryName repository, ValueTask<PublisherFacts> publisher) =>
-        view.Decide(repository, await publisher);
+    private async Task<AccessDecision> DecideLaterAsync(Asked asked, ValueTask<PublisherFacts> publisher) =>
+        view.Decide(asked, await publisher);
 }
 
 /// <summary>The decision on a request.</summary>
@@ -71,11 +71,11 @@ internal sealed class Judge(PolicyView view, PublisherCatalog catalog, CatalogPa
 /// <param name="Later">Where an organization only observes and the publisher is not known yet: what the decision will turn out to have been.</param>
 internal sealed record Judgement(AccessDecision Decision, Task<AccessDecision>? Later)
 {
-    /// <summary>The message of a denial that is only observed, as far as it is known by now.</summary>
+    /// <summary>The text of a denial that is only observed, as far as it is known by now.</summary>
     public async ValueTask<string?> WarningAsync()
     {
         var known = Later is null ? Decision : Later.IsCompletedSuccessfully ? await Later : null;
-        return known is { Outcome: AccessOutcome.Observe } ? known.Message : null;
+        return known is { Outcome: AccessOutcome.Observe } ? DenialText.Of(known).ToString() : null;
     }
 }
 

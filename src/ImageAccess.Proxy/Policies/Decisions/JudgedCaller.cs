@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
@@ -6,14 +7,12 @@ namespace ImageAccess.Proxy.Policies.Decisions;
 /// <summary>The caller for whom a person checks an image: an anonymous one, a user, a plain member of an organization, or a user who is a member too.</summary>
 internal sealed record JudgedCaller(string? User, string? Organization)
 {
-    private const int MaximumLength = 255;
-
     /// <summary>Finds the caller in a policy, whose own lists say what the user is.</summary>
     public bool TryResolve(Policy policy, [NotNullWhen(true)] out Caller? caller, out string problem)
     {
         caller = null;
         problem = "";
-        if (User is { } user && (user.Length is 0 or > MaximumLength || user.Any(char.IsControl)))
+        if (User is { } user && !AccountName.IsUser(user.ToLowerInvariant()))
             problem = "that is no user name";
         else if (Organization is { } organization && policy.Organizations.All(known => known.Name != organization))
             problem = policy.Organizations.Count == 0

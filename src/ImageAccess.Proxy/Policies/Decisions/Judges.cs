@@ -1,5 +1,4 @@
 using System.Net;
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Policies.Catalog;
@@ -19,7 +18,7 @@ public sealed class Judges(IPolicyStore policies, MembershipDirectory directory,
     internal Judge For(VerifiedToken token, IPAddress? address)
     {
         var policy = policies.Current;
-        var caller = directory.Describe(token.Caller, policy.Version);
+        var caller = directory.Describe(token.Caller, policy);
         return new Judge(new PolicyView(policy, caller, Today), catalog, CatalogPayer.Client(caller, address));
     }
 
@@ -29,14 +28,7 @@ public sealed class Judges(IPolicyStore policies, MembershipDirectory directory,
     {
         var policy = policies.State?.Policy ?? throw new NoVerdictException("no policy is in force yet", isTemporary: true);
         return judged.TryResolve(policy, out var caller, out var problem)
-            ? new Judge(new PolicyView(policy, Describe(caller, policy), Today), catalog, CatalogPayer.Namespace)
+            ? new Judge(new PolicyView(policy, directory.DescribeHolder(caller, policy), Today), catalog, CatalogPayer.Namespace)
             : throw new NoVerdictException($"{judged}: {problem}", isTemporary: false);
     }
-
-    /// <summary>
-    /// No token names the account: it is the one that the member lists know by this name. Of a name that they do not know they say nothing.
-    /// </summary>
-    private Caller Describe(Caller caller, Policy policy) => caller.Name is { } name && directory.Book.Named(name) is { } account
-        ? directory.Describe(Caller.SignedIn(name, account.Id, caller.Memberships), policy.Version)
-        : caller;
 }

@@ -10,24 +10,24 @@ namespace ImageAccess.Proxy.Policies.Decisions;
 /// </summary>
 internal readonly record struct PolicyView(Policy Policy, Caller Caller, DateOnly Today)
 {
-    /// <param name="repository">What the caller asks for.</param>
+    /// <param name="asked">What the caller asks for.</param>
     /// <param name="publisher">What is known of its publisher.</param>
-    public AccessDecision Decide(RepositoryName repository, PublisherFacts publisher) =>
-        PolicyEngine.Decide(Policy, Caller, repository, publisher, Today);
+    public AccessDecision Decide(Asked asked, PublisherFacts publisher) =>
+        PolicyEngine.Decide(Policy, Caller, asked, publisher, Today);
 
     /// <summary>For where no catalog can be asked: when the answer depends on a publisher who is not known, both answers that it may be.</summary>
-    /// <param name="repository">What the caller asks for.</param>
+    /// <param name="asked">What the caller asks for.</param>
     /// <param name="known">What is known of its publisher without a catalog; <see cref="PublisherFacts.NotAsked"/> for nothing.</param>
-    public Forecast Foresee(RepositoryName repository, PublisherFacts known)
+    public Forecast Foresee(Asked asked, PublisherFacts known)
     {
-        var decision = Decide(repository, known);
+        var decision = Decide(asked, known);
         return decision.NeedsPublisher
-            ? new Forecast(decision, Assume(repository, NamespaceBadge.VerifiedPublisher), Assume(repository, NamespaceBadge.None))
+            ? new Forecast(decision, Assume(asked, NamespaceBadge.VerifiedPublisher), Assume(asked, NamespaceBadge.None))
             : new Forecast(decision, null, null);
     }
 
-    private AccessDecision Assume(RepositoryName repository, NamespaceBadge badge) =>
-        Decide(repository, PublisherFacts.Known(new NamespaceRecord(repository.Namespace, badge, "assumed", DateTimeOffset.UnixEpoch)));
+    private AccessDecision Assume(Asked asked, NamespaceBadge badge) =>
+        Decide(asked, PublisherFacts.Known(new NamespaceRecord(asked.Repository.Namespace, badge, "assumed", DateTimeOffset.UnixEpoch)));
 }
 
 /// <summary>What the policy engine says without a catalog.</summary>

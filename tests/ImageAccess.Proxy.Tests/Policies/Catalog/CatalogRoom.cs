@@ -1,8 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using System.Net;
 using ImageAccess.Core.Classification;
+using ImageAccess.Core.Policies;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Catalog;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -71,7 +74,7 @@ internal sealed class CatalogRoom : IAsyncDisposable
         services.AddMetrics();
         services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Debug).AddFilter("System.Net.Http", LogLevel.None).AddFilter("Microsoft", LogLevel.None).AddProvider(log));
         var settled = new ConfigurationBuilder().AddInMemoryCollection(configuration).Build();
-        services.AddDockerHub(settled).AddCatalog(settled);
+        services.AddLimits(settled).AddDockerHub(settled).AddCatalog(settled);
         return new CatalogRoom(services.BuildServiceProvider(validateScopes: true), time, log);
     }
 
@@ -90,7 +93,12 @@ internal sealed class CatalogRoom : IAsyncDisposable
 
     /// <summary>What one caller is told, as text: the badge and its source, or that it is unavailable.</summary>
     public async Task<string> FindAsync(string @namespace, string caller = "user alice") =>
-        Text(await Catalog.FindAsync(@namespace, caller, CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+        Text(await Catalog.FindAsync(@namespace, Payer(caller), CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+
+    /// <param name="caller"><c>user alice</c>, or an address.</param>
+    public static CatalogPayer Payer(string caller) => IPAddress.TryParse(caller, out var address)
+        ? CatalogPayer.Client(Caller.Anonymous, address)
+        : CatalogPayer.Client(Caller.SignedIn(caller, caller), null);
 
     /// <summary>The same, while the room's clock runs; and how long it took by that clock.</summary>
     public async Task<(string Answer, TimeSpan Took)> FindInTimeAsync(string @namespace, string caller = "user alice")

@@ -1,5 +1,6 @@
 using System.Text;
 using ImageAccess.Proxy.Policies.Catalog;
+using ImageAccess.Proxy.Tests.Foundation.Files;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -45,11 +46,11 @@ public sealed class FileCatalogSourceTests : IAsyncLifetime
         await using var room = await _here.OpenAsync();
         Assert.Equal("VerifiedPublisher by hub", await room.FindAsync("bitnami"));
         await File.WriteAllTextAsync(Document, Pins);
-        room.Pins.Refresh();
+        room.Pins.RefreshTwice();
         Assert.Equal("None by file", await room.FindAsync("bitnami"));
 
         await File.WriteAllTextAsync(Document, "{}");
-        room.Pins.Refresh();
+        room.Pins.RefreshTwice();
         Assert.Equal("VerifiedPublisher by hub", await room.FindAsync("bitnami"));
     }
 
@@ -132,7 +133,7 @@ public sealed class FileCatalogSourceTests : IAsyncLifetime
                 break;
         }
 
-        room.Pins.Refresh();
+        room.Pins.RefreshTwice();
         Assert.Equal(2, room.Pins.Current.Count);
 
         void Lay(string name, string text)
@@ -155,8 +156,8 @@ public sealed class FileCatalogSourceTests : IAsyncLifetime
             File.Delete(Document);
             if (bad is not null)
                 await File.WriteAllTextAsync(Document, bad);
-            room.Pins.Refresh();
-            room.Pins.Refresh();
+            room.Pins.RefreshTwice();
+            room.Pins.RefreshTwice();
 
             Assert.Equal("VerifiedPublisher by file", await room.FindAsync("partner"));
             Assert.StartsWith(Document, await room.ConcernAsync(), StringComparison.Ordinal);
@@ -168,7 +169,7 @@ public sealed class FileCatalogSourceTests : IAsyncLifetime
         Assert.NotNull(await restarted.ConcernAsync());
 
         await File.WriteAllTextAsync(Document, Pins);
-        restarted.Pins.Refresh();
+        restarted.Pins.RefreshTwice();
         Assert.Null(await restarted.ConcernAsync());
     }
 
@@ -200,7 +201,7 @@ public sealed class FileCatalogSourceTests : IAsyncLifetime
     {
         await using var room = await _here.OpenAsync();
         await File.WriteAllTextAsync(Document, "{}".PadRight(5 * 1024 * 1024));
-        room.Pins.Refresh();
+        room.Pins.RefreshTwice();
         Assert.Equal($"{Document} is larger than 4 MiB", await room.ConcernAsync());
     }
 
@@ -225,8 +226,8 @@ public sealed class FileCatalogSourceTests : IAsyncLifetime
         Assert.Equal(
             [
                 "library: holds the official images and nothing else; it cannot be pinned",
-                "library.category: official images are those of library alone; approve others in the policy's allowlist",
-                "Upper: not a Docker Hub namespace: lower-case letters and digits, with - _ . between them (or * for all others)",
+                "library.category: only the repositories of library are official images; approve others in the policy's allowlist",
+                "Upper: not a Docker Hub namespace: lower-case letters and digits, with - _ between them (or * for all others)",
                 "acme.category: an organization's namespaces are those that the policy gives it",
                 "acme.resaon: unknown member; known here: category, reason",
                 "a.category: must be \"verified-publisher\" or \"community\"",
@@ -242,7 +243,7 @@ public sealed class FileCatalogSourceTests : IAsyncLifetime
 
     [Theory]
     [InlineData("[]", "must be an object: namespaces, and for each its category and reason")]
-    [InlineData("{ \"a\" }", "line 1, column 7: not valid JSON")]
+    [InlineData("{ \"a\" }", "line 1, column 7: not valid JSON: a colon is expected between a name and its value")]
     [InlineData("{ \"\\ud800\": {} }", "not valid text: UTF-8 is needed, and escapes that are whole characters")]
     public void What_is_no_such_document_is_told(string document, string problem)
     {

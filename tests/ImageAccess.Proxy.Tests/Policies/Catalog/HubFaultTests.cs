@@ -33,8 +33,8 @@ public sealed class HubFaultTests : IAsyncLifetime
         { "success without content", () => Fault.Status(204), 1, "answered 204" },
         { "an error", () => Fault.Status(500), 3, "answered 500" },
         { "a gateway's error", () => Fault.Status(502, "<html>bad gateway</html>", "text/html"), 3, "answered 502" },
-        { "a closed connection", Fault.CloseConnection, 3, "the Hub API's answer broke off" },
-        { "half an answer", () => Fault.Truncate(20), 3, "the Hub API's answer broke off" },
+        { "a closed connection", Fault.CloseConnection, 6, "the Hub API gave no whole answer (127.0.0.1:" },
+        { "half an answer", () => Fault.Truncate(20), 3, "the Hub API gave no whole answer (127.0.0.1:" },
     };
 
     public async Task InitializeAsync()
@@ -115,7 +115,7 @@ public sealed class HubFaultTests : IAsyncLifetime
         Assert.Equal("unavailable", answer);
         Assert.InRange(took, TimeSpan.FromSeconds(4.9), TimeSpan.FromSeconds(5.1));
         Assert.InRange(_here.Asked, 2, 3);
-        Assert.Equal("the Hub API did not answer within 5 s for bitnami", await _room.ConcernAsync());
+        Assert.Matches("^the Hub API did not answer within 5 s \\(127.0.0.1:[0-9]+; look at Upstream:Hub\\) for bitnami$", await _room.ConcernAsync());
 
         (answer, took) = await _room.FindInTimeAsync("bitnami");
         Assert.Equal(("unavailable", TimeSpan.Zero), (answer, took));
@@ -150,7 +150,7 @@ public sealed class HubFaultTests : IAsyncLifetime
         var (answer, took) = await _room.FindInTimeAsync("three");
         Assert.Equal(("unavailable", TimeSpan.Zero), (answer, took));
         Assert.Equal(asked, _here.Asked);
-        Assert.Matches("^the Hub API fails repeatedly and is not asked for 15 s; the last failure: the Hub API did not answer within 2 s for (one|two)$", await _room.ConcernAsync());
+        Assert.Matches("^the Hub API fails repeatedly and is not asked for 15 s; the last failure: the Hub API did not answer within 2 s \\(127.0.0.1:[0-9]+; look at Upstream:Hub\\) for (one|two)$", await _room.ConcernAsync());
 
         fault.Dispose();
         _here.Time.Advance(HubCatalogSource.BreakDuration);

@@ -79,7 +79,7 @@ public sealed class PublisherCatalogTests : IAsyncLifetime
         var release = new TaskCompletionSource();
         _here.Hub.Faults.Add(Face.Hub, Fault.HoldUntil(release.Task));
         using var leaving = new CancellationTokenSource();
-        var gone = room.Catalog.FindAsync("bitnami", "user alice", leaving.Token).AsTask();
+        var gone = room.Catalog.FindAsync("bitnami", CatalogRoom.Payer("user alice"), leaving.Token).AsTask();
         var stays = room.FindAsync("bitnami", "user bob");
 
         await leaving.CancelAsync();
@@ -136,14 +136,14 @@ public sealed class PublisherCatalogTests : IAsyncLifetime
     {
         await using var room = _here.Build();
         await room.FindAsync("bitnami", "user bob");
-        for (var i = 0; i < PublisherCatalog.QuestionsPerMinute; i++)
+        for (var i = 0; i < QuestionAllowance.OfUser; i++)
             Assert.Equal("None by hub", await room.FindAsync($"name{i}", "user mallory"));
 
         Assert.Equal("unavailable", await room.FindAsync("another", "user mallory"));
         Assert.Equal("None by hub", await room.FindAsync("name3", "user mallory"));
         Assert.Equal("VerifiedPublisher by hub", await room.FindAsync("bitnami", "user mallory"));
         Assert.Equal("None by hub", await room.FindAsync("another", "user bob"));
-        Assert.Equal(PublisherCatalog.QuestionsPerMinute + 2, _here.Asked);
+        Assert.Equal(QuestionAllowance.OfUser + 2, _here.Asked);
         Assert.Equal(1, room.Measurements["lookups source=none result=refused"]);
         Assert.Null(await room.ConcernAsync());
 
@@ -157,10 +157,10 @@ public sealed class PublisherCatalogTests : IAsyncLifetime
         await using var room = _here.Build();
         await room.FindAsync("bitnami");
         _here.Time.Advance(TimeSpan.FromDays(2));
-        for (var i = 0; i < PublisherCatalog.QuestionsPerMinute; i++)
+        for (var i = 0; i < QuestionAllowance.OfUser; i++)
             await room.FindAsync($"name{i}", "user mallory");
         Assert.Equal("VerifiedPublisher by hub", await room.FindAsync("bitnami", "user mallory"));
-        Assert.Equal(1 + PublisherCatalog.QuestionsPerMinute, _here.Asked);
+        Assert.Equal(1 + QuestionAllowance.OfUser, _here.Asked);
     }
 
     [Fact]

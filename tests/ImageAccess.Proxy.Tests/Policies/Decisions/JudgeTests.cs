@@ -85,8 +85,8 @@ public sealed class JudgeTests : IAsyncLifetime
     [InlineData(false, "community")]
     public async Task The_payer_says_whose_allowance_is_used_up(bool isClient, string rule)
     {
-        var judge = JudgeBy(Enforcing, isClient ? CatalogPayer.Client(Caller.Anonymous, null) : CatalogPayer.Namespace);
-        for (var i = 0; i < PublisherCatalog.QuestionsPerMinute; i++)
+        var judge = JudgeBy(Enforcing, isClient ? CatalogPayer.Client(Caller.SignedIn("carol", "id of carol"), null) : CatalogPayer.Namespace);
+        for (var i = 0; i < QuestionAllowance.OfUser; i++)
             await judge.ExplainAsync(Name($"name{i}/app"), CancellationToken.None);
 
         Assert.Equal(rule, (await judge.ExplainAsync(Name("another/app"), CancellationToken.None)).Decision.Rule);
