@@ -1,0 +1,232 @@
+using System.Text.Json;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Files;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Policies.Store;
+
+/// <summary>
+/// Brings each version of the policy that comes into force into the database: in their order, and once. What waits to be written is kept in a
+/// file as well, so that neither an outage of the database nor a restart loses it. Replicas see the same changes of the same document: each
+/// remembers the row that it has come to, and takes a later row of the same version for its own.
+/// </summary>
+internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, DatabaseState database, TimeProvider time, ILogger<PolicyHistory> logger)
+    : IDatabaseWriter
+{
+    /// <summary>Versions that wait; beyond it the oldest is given up.</summary>
+    public const int MaximumWaiting = 64;
+
+    private const string FoundAtStart = "in force at the start";
+
+    private readonly Lock _gate = new();
+    private HistoryProgress _kept = new(null, []);
+    private (Policy Policy, byte[] Document)? _inForce;
+    private bool _isCompared;
+    private bool _isUnkept;
+
+    /// <summary>Also once after the start: the database may be another than before.</summary>
+    public bool IsWaiting
+    {
+        get
+        {
+            lock (_gate)
+                return !_isCompared || _isUnkept || _kept.Waiting.Count > 0;
+        }
+    }
+
+    /// <summary>Sees each policy that comes into force, from the first on.</summary>
+    public void Follow(FilePolicyStore store)
+    {
+        var reading = new WholeFile(options.Value.HistoryPath, HistoryProgress.MaximumSize).Read();
+        if (!reading.IsMissing)
+            Read(reading);
+        store.WhenChanged(policy => Add(policy, store.Document));
+    }
+
+    public async Task WriteAsync(SqlDatabase database, CancellationToken cancellationToken)
+    {
+        HistoryProgress progress;
+        PolicyVersionRow? inForce;
+        lock (_gate)
+            (progress, inForce) = (_kept, _inForce is { } now && now.Policy.Version != Policy.Off.Version ? Row(now.Policy, now.Document, null, FoundAtStart) : null);
+
+        var reached = progress.Written;
+        await database.WriteAsync(
+            async context => reached = await new PolicyVersions(context).AddAsync(progress, inForce, cancellationToken),
+            cancellationToken);
+
+        lock (_gate)
+        {
+            _isCompared = true;
+            if (_isUnkept || progress.Waiting.Count > 0 || reached != _kept.Written)
+                Keep(new HistoryProgress(reached, [.. _kept.Waiting.Except(progress.Waiting)]));
+        }
+    }
+
+    private void Add(Policy policy, byte[] document)
+    {
+        lock (_gate)
+        {
+            var before = _inForce?.Policy;
+            _inForce = (policy, document);
+            if (policy.Version == Policy.Off.Version || policy.Version == _kept.LastVersion)
+                return;
+
+            var row = Row(policy, document, _kept.LastVersion, before is null ? FoundAtStart : $"{options.Value.DocumentPath} changed");
+            if (before is not null && before.Version != Policy.Off.Version)
+            {
+                var today = DateOnly.FromDateTime(row.Since.UtcDateTime);
+                row = row with { Opens = [.. PolicyChanges.Opens(before, policy, today)], TakesBack = [.. PolicyChanges.Opens(policy, before, today)] };
+            }
+
+            if (_kept.Waiting.Count == MaximumWaiting)
+                logger.HistoryMisses(_kept.Waiting[0].Version, MaximumWaiting);
+            Keep(_kept with { Waiting = [.. _kept.Waiting.TakeLast(MaximumWaiting - 1), row] });
+        }
+
+        database.Wake();
+    }
+
+    private PolicyVersionRow Row(Policy policy, byte[] document, string? before, string why) => new()
+    {
+        Id = Guid.NewGuid().ToString("N"),
+        Version = policy.Version,
+        PreviousVersion = before,
+        Since = time.GetUtcNow(),
+        Document = document,
+        Why = why,
+    };
+
+    private void Read(FileReading reading)
+    {
+        try
+        {
+            _kept = HistoryProgress.Parse(reading.Bytes ?? throw new IOException(reading.Failure));
+        }
+        catch (IOException exception)
+        {
+            logger.HistoryUnusable(options.Value.HistoryPath, exception.Message);
+        }
+    }
+
+    private void Keep(HistoryProgress progress)
+    {
+        _kept = progress;
+        try
+        {
+            AtomicFile.Write(options.Value.HistoryPath, progress.Write);
+            _isUnkept = false;
+        }
+        catch (IOException exception)
+        {
+            if (!_isUnkept)
+                logger.HistoryNotKept(options.Value.HistoryPath, exception.Message);
+            _isUnkept = true;
+        }
+    }
+}
+
+/// <summary>A row of the history.</summary>
+internal sealed record WrittenVersion(string Id, string Version);
+
+/// <summary>How far a process has come with the history.</summary>
+/// <param name="Written">The row of the last version that it has brought there, or found there; null before the first.</param>
+/// <param name="Waiting">Those that are not there yet, in their order.</param>
+internal sealed record HistoryProgress(WrittenVersion? Written, IReadOnlyList<PolicyVersionRow> Waiting)
+{
+    public const long MaximumSize = 256L * 1024 * 1024;
+
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
+    public string? LastVersion => Waiting is [.., var last] ? last.Version : Written?.Version;
+
+    /// <exception cref="IOException">It is not what was written.</exception>
+    public static HistoryProgress Parse(ReadOnlyMemory<byte> content)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<HistoryProgress>(content.Span, Json) ?? throw new IOException("holds nothing");
+        }
+        catch (JsonException exception)
+        {
+            throw new IOException("is not what was written", exception);
+        }
+    }
+
+    public void Write(Stream file) => JsonSerializer.Serialize(file, this, Json);
+}
+
+/// <summary>The table of the policy's history.</summary>
+internal sealed class PolicyVersions(DatabaseContext context)
+{
+    /// <summary>What one answer may hold; a document is read by itself.</summary>
+    public const int MaximumListed = 1000;
+
+    /// <summary>Adds what another process has not added before, in a transaction that lets nobody else write.</summary>
+    /// <returns>The row that the process has come to.</returns>
+    public async Task<WrittenVersion?> AddAsync(HistoryProgress progress, PolicyVersionRow? inForce, CancellationToken cancellationToken)
+    {
+        var reached = progress.Written is { } written
+            ? await context.PolicyVersions.Where(row => row.Id == written.Id).Select(row => new Place(row.Sequence, row.Id, row.Version)).FirstOrDefaultAsync(cancellationToken)
+            : null;
+        var after = reached?.Sequence ?? await BeforeLastAsync(progress.Waiting.Count, cancellationToken);
+
+        // Nothing waits, and the database does not know what is in force: it is new, or another one than before.
+        IReadOnlyList<PolicyVersionRow> rows = progress.Waiting.Count == 0 && reached is null && inForce is not null ? [inForce] : progress.Waiting;
+        foreach (var row in rows)
+        {
+            reached = await FindAsync(row.Version, after, cancellationToken) ?? await AddAsync(row, cancellationToken);
+            after = reached.Sequence;
+        }
+
+        return reached is null ? null : new WrittenVersion(reached.Id, reached.Version);
+    }
+
+    /// <summary>The newest, the newest of all first; without their documents.</summary>
+    public Task<List<PolicyVersionRow>> ListAsync(int count, CancellationToken cancellationToken) => context.PolicyVersions
+        .OrderByDescending(row => row.Sequence)
+        .Take(Math.Min(count, MaximumListed))
+        .Select(row => new PolicyVersionRow
+        {
+            Sequence = row.Sequence,
+            Id = row.Id,
+            Version = row.Version,
+            PreviousVersion = row.PreviousVersion,
+            Since = row.Since,
+            Who = row.Who,
+            Why = row.Why,
+            Opens = row.Opens,
+            TakesBack = row.TakesBack,
+            Document = Array.Empty<byte>(),
+        })
+        .ToListAsync(cancellationToken);
+
+    /// <summary>The newest row of a version, with its document.</summary>
+    public Task<PolicyVersionRow?> FindAsync(string version, CancellationToken cancellationToken) =>
+        context.PolicyVersions.AsNoTracking().Where(row => row.Version == version).OrderByDescending(row => row.Sequence).FirstOrDefaultAsync(cancellationToken);
+
+    /// <summary>A process that is new to the database may have seen what its last rows tell: so many of them as wait here.</summary>
+    private Task<long> BeforeLastAsync(int waiting, CancellationToken cancellationToken) => context.PolicyVersions
+        .OrderByDescending(row => row.Sequence)
+        .Skip(Math.Max(1, waiting))
+        .Select(row => row.Sequence)
+        .FirstOrDefaultAsync(cancellationToken);
+
+    private Task<Place?> FindAsync(string version, long after, CancellationToken cancellationToken) => context.PolicyVersions
+        .Where(row => row.Sequence > after && row.Version == version)
+        .OrderBy(row => row.Sequence)
+        .Select(row => new Place(row.Sequence, row.Id, row.Version))
+        .FirstOrDefaultAsync(cancellationToken);
+
+    private async Task<Place> AddAsync(PolicyVersionRow row, CancellationToken cancellationToken)
+    {
+        var added = row with { Sequence = 0 };
+        context.PolicyVersions.Add(added);
+        await context.SaveChangesAsync(cancellationToken);
+        return new Place(added.Sequence, added.Id, added.Version);
+    }
+
+    private sealed record Place(long Sequence, string Id, string Version);
+}
