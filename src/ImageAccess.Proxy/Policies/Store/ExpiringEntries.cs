@@ -40,6 +40,9 @@ internal static class ExpiringEntries
 /// <summary>Logs once a day which approvals end soon.</summary>
 internal sealed class ExpiryWarnings(IPolicyStore store, TimeProvider time, ILogger<ExpiryWarnings> logger)
 {
+    /// <summary>How many are told one by one, the soonest.</summary>
+    private const int MaximumTold = 20;
+
     private readonly HashSet<ExpiringEntry> _said = [];
     private DateOnly _day;
     private Policy? _seen;
@@ -54,7 +57,10 @@ internal sealed class ExpiryWarnings(IPolicyStore store, TimeProvider time, ILog
         if (today != _day)
             _said.Clear();
         (_day, _seen) = (today, policy);
-        foreach (var entry in ExpiringEntries.Find(policy, today).Where(_said.Add))
+        var soon = ExpiringEntries.Find(policy, today).Where(_said.Add).ToList();
+        if (soon.Count > MaximumTold)
+            logger.ExpiringMore(soon.Count - MaximumTold, ExpiringEntries.Warning);
+        foreach (var entry in soon.Take(MaximumTold))
             logger.Expiring(entry.Repository, entry.Organization, entry.Expires, entry.Expires.DayNumber - today.DayNumber);
     }
 }

@@ -6,21 +6,25 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Policies.Store;
 
 /// <summary>
-/// The policy of a file. A document that cannot be used is refused and the last accepted one stays, also over a restart;
+/// The policy of a file, and the blocks beside it. A document that cannot be used is refused and the last accepted one stays, also over a restart;
 /// only an installation that never had a policy starts with image access off.
 /// </summary>
-public sealed class FilePolicyStore : IPolicyStore
+public sealed class FilePolicyStore : IPolicyStore, IReloadable
 {
+    /// <summary>How much of what a change opens is logged one by one; the audit trail has all.</summary>
+    private const int MaximumTold = 20;
+
     private readonly PolicyStoreOptions _options;
     private readonly AuditTrail _trail;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly WatchedFile<ParsedFile<Policy>> _document;
+    private readonly KeptCopy _copy;
+    private readonly BlocksFile _blocks;
     private readonly Lock _gate = new();
 
     private volatile PolicyState? _state;
-    private bool _keepAgain;
-    private string? _copyConcern;
+    private Action<Policy>? _whenChanged;
 
     public FilePolicyStore(IOptions<PolicyStoreOptions> options, AuditTrail trail, TimeProvider time, ILogger<FilePolicyStore> logger)
     {
@@ -30,13 +34,24 @@ public sealed class FilePolicyStore : IPolicyStore
         _logger = logger;
         var file = new WholeFile(_options.DocumentPath, _options.MaximumSize);
         _document = new WatchedFile<ParsedFile<Policy>>(file, PolicyOnDisk.Parse) { IsOptional = !_options.IsExplicit };
+        _copy = new KeptCopy(_options.CopyPath, logger.NotKept);
+        _blocks = new BlocksFile(_options, trail, logger);
     }
 
     public Policy Current => _state?.Policy ?? throw new InvalidOperationException("No policy is in force yet.");
 
     public PolicyState? State => _state;
 
+    /// <summary>The bytes of the policy in force; none while there has been no document.</summary>
+    internal byte[] Document => _document.Current?.Bytes ?? [];
+
     private DateOnly Today => DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime);
+
+    public void WhenChanged(Action<Policy> act)
+    {
+        lock (_gate)
+            _whenChanged += act;
+    }
 
     /// <summary>Puts the first policy into force.</summary>
     /// <exception cref="OptionsValidationException">There is no usable policy, and there must be one.</exception>
@@ -44,6 +59,7 @@ public sealed class FilePolicyStore : IPolicyStore
     {
         lock (_gate)
         {
+            _blocks.Open();
             var kept = _document.Restore(new WholeFile(_options.CopyPath, _options.MaximumSize).Read());
             if (kept.Value is { } policy)
                 Enforce(policy);
@@ -71,10 +87,19 @@ public sealed class FilePolicyStore : IPolicyStore
             if (_state is null)
                 throw new InvalidOperationException("The store is not open.");
 
+            _blocks.Look();
+            Enforce(Current);
             Take(_document.Look());
-            if (_keepAgain)
+            if (_copy.Failure is not null)
                 Keep();
         }
+    }
+
+    string IReloadable.Reload()
+    {
+        Refresh();
+        var blocks = Current.Blocks.Count == 0 ? "" : $"; blocks in force: {Current.Blocks.Count}";
+        return $"the policy document {_options.DocumentPath}; {(Current.IsEnabled ? $"policy {Current.Version} is in force" : "image access is off")}{blocks}";
     }
 
     private void Take(FileChange change)
@@ -102,8 +127,10 @@ public sealed class FilePolicyStore : IPolicyStore
 
         var opens = PolicyChanges.Opens(before, after, Today);
         _logger.Accepted(after.Version, _options.DocumentPath, before.Version);
-        foreach (var opened in opens)
+        foreach (var opened in opens.Take(MaximumTold))
             _logger.Opened(after.Version, opened);
+        if (opens.Count > MaximumTold)
+            _logger.OpenedMore(after.Version, opens.Count - MaximumTold);
         if (opens.Count > 0)
             _trail.RecordPolicyChange(before.Version, after.Version, opens);
     }
@@ -119,33 +146,20 @@ public sealed class FilePolicyStore : IPolicyStore
 
     private void Keep()
     {
-        try
-        {
-            AtomicFile.Write(_options.CopyPath, _document.Current!.Bytes!);
-            _keepAgain = false;
-            _copyConcern = null;
-        }
-        catch (IOException exception)
-        {
-            if (!_keepAgain)
-                _logger.NotKept(exception, _options.CopyPath);
-            _keepAgain = true;
-            _copyConcern = $"policy {Current.Version} could not be kept for a restart: {exception.Message}";
-        }
-
+        _copy.Keep(_document.Current!.Bytes!);
         Enforce(Current);
     }
 
     private void Enforce(Policy policy)
     {
-        var since = _state is { } state && ReferenceEquals(state.Policy, policy) ? state.Since : _time.GetUtcNow();
+        var isSame = ReferenceEquals(_state?.Policy.Document, policy.Document);
+        var since = isSame ? _state!.Since : _time.GetUtcNow();
         var refused = _document.Refusal is { } refusal ? $"{_options.DocumentPath} {refusal.Flaw}; {StaysInForce(policy)}" : null;
-        var concern = (refused, _copyConcern) switch
-        {
-            ({ } document, { } copy) => $"{document}; {copy}",
-            _ => refused ?? _copyConcern,
-        };
-        _state = new PolicyState(policy, since, concern);
+        var notKept = _copy.Failure is { } cause ? $"policy {policy.Version} could not be kept for a restart: {cause}" : null;
+        var concerns = string.Join("; ", new[] { refused, notKept, _blocks.Concern }.OfType<string>());
+        _state = new PolicyState(policy.With(_blocks.Current), since, concerns.Length == 0 ? null : concerns);
+        if (!isSame)
+            _whenChanged?.Invoke(policy);
     }
 
     private string StaysInForce(Policy policy) =>

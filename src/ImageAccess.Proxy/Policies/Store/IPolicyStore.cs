@@ -10,6 +10,9 @@ public interface IPolicyStore
 
     /// <summary>The policy in force and what is wrong with it; null until there is one.</summary>
     PolicyState? State { get; }
+
+    /// <summary>Does something each time that another policy has come into force.</summary>
+    void WhenChanged(Action<Policy> act);
 }
 
 /// <summary>The policy in force.</summary>

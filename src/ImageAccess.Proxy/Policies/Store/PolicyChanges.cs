@@ -21,6 +21,8 @@ public static class PolicyChanges
         var opens = new List<string>();
         if (!after.IsEnabled)
             opens.Add("image access is off");
+        if (after.Document.Company && !before.Document.Company)
+            opens.Add("company: the images of every organization are allowed to everybody");
 
         AddCallers(opens, before.Document.Callers, after.Document.Callers);
         foreach (var later in after.Document.Organizations)
@@ -35,6 +37,8 @@ public static class PolicyChanges
             opens.Add($"organization {earlier.Name} removed");
 
         AddTokenAccounts(opens, before, after);
+        foreach (var (name, account) in after.Document.Accounts.Where(named => before.AccountOf(named.Name) != named.Account))
+            opens.Add($"{Plain(name)} is account {account}");
         return opens;
     }
 
@@ -46,6 +50,8 @@ public static class PolicyChanges
             opens.Add("outsiders are no longer denied");
         if (before.DenyOrganizationTokens && !after.DenyOrganizationTokens)
             opens.Add("organization access tokens are no longer denied");
+        if (before.JudgeOwners && !after.JudgeOwners)
+            opens.Add("owners are exempt");
     }
 
     private static void AddOrganization(List<string> opens, Pair pair)
@@ -101,8 +107,11 @@ public static class PolicyChanges
             else if (becomes == OrganizationRole.Member && was == OrganizationRole.None && pair.JoiningOpens)
                 add($"member {Plain(name)} added");
             else if (becomes == OrganizationRole.None && pair.LeavingOpens)
-                add($"{Plain(name)} removed: the rules of other organizations alone may hold");
+                add($"{Plain(name)} removed: perhaps only the rules of other organizations apply");
         }
+
+        foreach (var name in pair.Later.ExternalOwners.Except(pair.Earlier.ExternalOwners))
+            add($"owner {Plain(name)} is external: an owner also where the member list does not name the account");
     }
 
     /// <summary>A token that no longer counts as an organization access token is no longer denied as one.</summary>

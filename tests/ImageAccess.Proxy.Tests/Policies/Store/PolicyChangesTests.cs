@@ -59,9 +59,19 @@ public sealed class PolicyChangesTests
         { "members: [ 'alice' ]", "owners: [ 'alice' ]", "organization acme: owner alice added" },
         { "owners: [ 'alice' ]", "members: [ 'alice' ]", "" },
         { "owners: [ 'alice' ]", "", "" },
+        {
+            "owners: [ 'alice' ]", "owners: [ { name: 'alice', external: true } ]",
+            "organization acme: owner alice is external: an owner also where the member list does not name the account"
+        },
+        {
+            "", "owners: [ { name: 'alice', external: true } ]",
+            "organization acme: owner alice added; organization acme: owner alice is external: an owner also where the member list does not name the account"
+        },
+        { "owners: [ { name: 'alice', external: true } ]", "owners: [ 'alice' ]", "" },
+        { "owners: [ { name: 'alice', external: true } ]", "owners: [ { name: 'alice', external: false } ]", "" },
+        { "owners: [ { name: 'alice', external: true } ]", "", "" },
         { "", "members: [ 'bob' ]", "" },
         { "", "help: 'ask'", "" },
-        { "", "owners: [ 'x\\r\\ny' ]", @"organization acme: owner x\r\ny added" },
     };
 
     /// <summary>Whole documents.</summary>
@@ -71,6 +81,14 @@ public sealed class PolicyChangesTests
         { "callers: { outsiders: 'deny' }, @acme", "@acme", "outsiders are no longer denied" },
         { "@acme", "callers: { organizationTokens: 'member' }, @acme", "organization access tokens are no longer denied" },
         { "@acme", "callers: { anonymous: 'deny', outsiders: 'deny' }, @acme", "" },
+        { "callers: { owners: 'judged' }, @acme", "@acme", "owners are exempt" },
+        { "callers: { owners: 'judged' }, @acme", "callers: { owners: 'exempt' }, @acme", "owners are exempt" },
+        { "@acme", "callers: { owners: 'judged' }, @acme", "" },
+        { "callers: { owners: 'exempt' }, @acme", "@acme", "" },
+        {
+            "callers: { owners: 'judged' }, @acme", "callers: { owners: 'judged' }, organizations: [ { name: 'acme', enabled: true, owners: [ 'alice' ] } ]",
+            "organization acme: owner alice added"
+        },
         {
             "callers: { outsiders: 'deny' }, @acme", "callers: { outsiders: 'deny' }, organizations: [ { name: 'acme', enabled: true, members: [ 'bob' ] } ]",
             "organization acme: member bob added"
@@ -85,11 +103,21 @@ public sealed class PolicyChangesTests
         },
         {
             "organizations: [ { name: 'acme', enabled: true, members: [ 'bob' ] }, { name: 'beta' } ]", "@both",
-            "organization acme: bob removed: the rules of other organizations alone may hold"
+            "organization acme: bob removed: perhaps only the rules of other organizations apply"
         },
         {
             "@both", "organizations: [ { name: 'acme', enabled: true }, { name: 'beta', owners: [ 'eve' ], namespaces: [ 'beta', 'evil' ] } ]",
             "organization beta: namespace evil added; organization beta: owner eve added"
+        },
+        { "@both", "company: true, @both", "company: the images of every organization are allowed to everybody" },
+        { "@acme", "company: true, @acme", "company: the images of every organization are allowed to everybody" }, // the next organization is told as one
+        { "company: true, @both", "@both", "" },
+        { "company: true, @both", "company: true, @both", "" },
+        { "company: true, organizations: []", "company: true, @both", "" },
+        { "company: true, @acme", "company: true, @both", "organization beta added" },
+        {
+            "company: true, @both", "company: true, organizations: [ { name: 'acme', enabled: true }, { name: 'beta', namespaces: [ 'beta', 'labs' ] } ]",
+            "organization beta: namespace labs added"
         },
         { "defaultOrganization: 'acme', @both", "defaultOrganization: 'beta', @both", "" },
     };

@@ -1,6 +1,7 @@
 using System.Text;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
 using Microsoft.Extensions.Options;
@@ -27,11 +28,15 @@ public sealed class PolicyFixture : IDisposable
 
     public LogLines<FilePolicyStore> Log { get; } = new();
 
+    internal LogLines<PolicyHistory> HistoryLog { get; } = new();
+
     public AuditFixture Audit { get; } = new();
 
     public string Data => _directory["data"];
 
     public string Document => Path.Combine(_directory["etc"], "policy.json");
+
+    public string HistoryFile => Path.Combine(Data, "policy.history.json");
 
     public string Copy => Path.Combine(Data, "policy.accepted.json");
 
@@ -59,8 +64,12 @@ public sealed class PolicyFixture : IDisposable
     public FilePolicyStore NotStarted(string? file, long maximumSize = 64 * 1024) => new(
         Options.Create(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }), Audit.Trail, Time, Log);
 
+    /// <summary>The history's writer over the same data directory.</summary>
+    internal PolicyHistory History(DatabaseState? database = null) =>
+        new(Options.Create(new PolicyStoreOptions { File = Document, DataDirectory = Data }), database ?? new DatabaseState(), Time, HistoryLog);
+
     /// <summary>The next change that the audit trail was told of; null when there is none.</summary>
-    internal PolicyEvent? NextChange() => Audit.Pending.Reader.TryRead(out var change) ? Assert.IsType<PolicyEvent>(change) : null;
+    internal PolicyEvent? NextChange() => Audit.Pending.TryTake(out var change) ? Assert.IsType<PolicyEvent>(change) : null;
 
     public void Dispose()
     {

@@ -1,4 +1,5 @@
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -53,7 +54,7 @@ public sealed class PolicyStoreSetupTests : IDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Configuration.AddInMemoryCollection(settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value)));
-        builder.Services.AddLogging().AddAudit(builder.Configuration).AddPolicyStore(builder.Configuration);
+        builder.Services.AddLogging().AddAudit(builder.Configuration).AddPolicyStore(builder.Configuration).AddDatabase(builder.Configuration);
         return builder.Build();
     }
 }

@@ -1,5 +1,6 @@
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Tests.Foundation.Files;
 using Microsoft.Extensions.Logging;
 
 namespace ImageAccess.Proxy.Tests.Policies.Store;
@@ -20,7 +21,7 @@ public sealed class ReloadTests : IDisposable
 
         change(store);
 
-        store.Refresh();
+        store.RefreshTwice();
         Assert.NotEqual(PolicyFixture.VersionOf(PolicyFixture.Strict), store.Current.Version);
         Assert.True(store.Current.Organizations[0].AllowsCommunity);
         Assert.Null(store.State!.Concern);
@@ -31,7 +32,7 @@ public sealed class ReloadTests : IDisposable
     {
         File.WriteAllText(_fixture.Document, PolicyFixture.Strict);
         var store = _fixture.NotStarted(_fixture.Document);
-        using var watcher = new PolicyWatcher(store, new ExpiryWarnings(store, _fixture.Time, new LogLines<ExpiryWarnings>()), _fixture.Time);
+        using var watcher = new PolicyWatcher(store, _fixture.History(), new ExpiryWarnings(store, _fixture.Time, new LogLines<ExpiryWarnings>()), _fixture.Time);
         await watcher.StartAsync(CancellationToken.None);
         Assert.Equal(PolicyFixture.VersionOf(PolicyFixture.Strict), store.Current.Version);
         await Eventually.TrueAsync(() => _fixture.Time.PendingTimers == 1);
@@ -52,23 +53,23 @@ public sealed class ReloadTests : IDisposable
         _fixture.Log.Clear();
 
         File.WriteAllText(_fixture.Document, PolicyFixture.Lax[..30]);
-        store.Refresh();
-        store.Refresh();
+        store.RefreshTwice();
+        store.RefreshTwice();
 
         var version = PolicyFixture.VersionOf(PolicyFixture.Strict);
         Assert.Equal(version, store.Current.Version);
         Assert.Equal(
             [
                 $"The policy document {_fixture.Document} is refused; policy {version}, accepted earlier, stays in force",
-                $"{_fixture.Document}: line 1, column 31: not valid JSON",
+                $"{_fixture.Document}: line 1, column 31: not valid JSON: the document ends here; a closing }} or ] is expected",
             ],
             _fixture.Log.At(LogLevel.Error));
         Assert.Equal(
-            $"{_fixture.Document} is refused: line 1, column 31: not valid JSON; policy {version}, accepted earlier, stays in force",
+            $"{_fixture.Document} is refused: line 1, column 31: not valid JSON: the document ends here; a closing }} or ] is expected; policy {version}, accepted earlier, stays in force",
             store.State!.Concern);
 
         File.WriteAllText(_fixture.Document, PolicyFixture.Lax);
-        store.Refresh();
+        store.RefreshTwice();
         Assert.Equal(PolicyFixture.VersionOf(PolicyFixture.Lax), store.Current.Version);
         Assert.Null(store.State!.Concern);
     }
@@ -81,7 +82,7 @@ public sealed class ReloadTests : IDisposable
         _fixture.Log.Clear();
 
         File.WriteAllText(_fixture.Document, """{ "organizations": [ { "name": "acme", "mode": "watch", "enabled": 1 } ] }""");
-        store.Refresh();
+        store.RefreshTwice();
 
         Assert.Equal(3, _fixture.Log.At(LogLevel.Error).Count);
         Assert.Contains($"{_fixture.Document}: organizations[0].enabled: must be true or false", _fixture.Log.All);
@@ -89,8 +90,65 @@ public sealed class ReloadTests : IDisposable
 
         _fixture.Log.Clear();
         File.WriteAllText(_fixture.Document, """{ "organization": [] }""");
-        store.Refresh();
+        store.RefreshTwice();
         Assert.Equal(2, _fixture.Log.At(LogLevel.Error).Count);
+    }
+
+    /// <summary>Whatever makes a document large: the lines of a change do not grow with it.</summary>
+    [Theory]
+    [InlineData("allowlist", "{{ \"repository\": \"name{0}/app\" }}", "organization acme: name0/app approved, without expiry")]
+    [InlineData("namespaces", "\"name{0}\"", "organization acme: namespace name0 added")]
+    [InlineData("owners", "\"name{0}\"", "organization acme: owner name0 added")]
+    [InlineData("allowlist", "{{ \"repository\": \"name{0}/app\", \"expires\": \"2026-06-03\" }}", "organization acme: name0/app approved, through 2026-06-03")]
+    public void A_large_change_logs_a_summary_and_the_audit_has_all(string member, string entry, string first)
+    {
+        const int Count = 10_000;
+        File.WriteAllText(_fixture.Document, PolicyFixture.Strict);
+        var store = _fixture.NotStarted(_fixture.Document, maximumSize: 1024 * 1024);
+        store.Open();
+        var expiry = new LogLines<ExpiryWarnings>();
+        var warnings = new ExpiryWarnings(store, _fixture.Time, expiry);
+        _fixture.Log.Clear();
+
+        var entries = string.Join(',', Enumerable.Range(0, Count).Select(i => string.Format(System.Globalization.CultureInfo.InvariantCulture, entry, i)));
+        File.WriteAllText(_fixture.Document, $$"""{ "organizations": [ { "name": "acme", "enabled": true, "{{member}}": [ {{entries}} ] } ] }""");
+        store.Refresh();
+        warnings.Look();
+
+        var version = store.Current.Version;
+        var told = _fixture.Log.At(LogLevel.Warning);
+        Assert.Equal(21, told.Count);
+        Assert.Equal($"Policy {version} opens: {first}", told[0]);
+        Assert.Equal($"Policy {version} opens {Count - 20} things more: the audit trail has all, and imageaccess policy diff names them", told[20]);
+        Assert.Equal(Count, _fixture.NextChange()!.Opens.Count);
+        if (entry.Contains("expires", StringComparison.Ordinal))
+        {
+            Assert.Equal(21, expiry.All.Count);
+            Assert.Equal("9980 allowlist entries more end within 14 days: imageaccess policy validate names them", expiry.All[0]);
+        }
+
+        File.WriteAllText(_fixture.Document, $$"""{ "organizations": [ { "name": "acme", "{{member}}": [ {{string.Join(',', Enumerable.Repeat("7", Count))}} ] } ] }""");
+        store.RefreshTwice();
+        Assert.Equal(22, _fixture.Log.At(LogLevel.Error).Count);
+        Assert.Equal($"{_fixture.Document}: and {Count - 20} more", _fixture.Log.At(LogLevel.Error)[21]);
+    }
+
+    [Fact]
+    public void A_document_that_is_seen_in_the_middle_of_being_written_is_no_line_of_the_log()
+    {
+        var store = _fixture.Start(null); // no policy yet
+        _fixture.Log.Clear();
+        var place = Path.Combine(_fixture.Data, "policy.json");
+        foreach (var (document, half) in new[] { (PolicyFixture.Strict, ""), (PolicyFixture.Lax, PolicyFixture.Lax[..20]), (PolicyFixture.Strict, "{}") })
+        {
+            File.WriteAllText(place, half);
+            store.Refresh();
+            File.WriteAllText(place, document);
+            store.Refresh();
+            Assert.Equal(PolicyFixture.VersionOf(document), store.Current.Version);
+        }
+
+        Assert.Empty(_fixture.Log.At(LogLevel.Error));
     }
 
     [Fact]
@@ -101,7 +159,7 @@ public sealed class ReloadTests : IDisposable
         _fixture.Log.Clear();
 
         File.WriteAllText(_fixture.Document, $$"""{ "a\r\nerror: forged\u001b[2J{{new string('x', 5000)}}": 1 }""");
-        store.Refresh();
+        store.RefreshTwice();
 
         var line = _fixture.Log.At(LogLevel.Error)[1];
         Assert.DoesNotContain(line, char.IsControl);
@@ -116,10 +174,10 @@ public sealed class ReloadTests : IDisposable
         _fixture.Log.Clear();
 
         File.WriteAllText(_fixture.Document, "{" + string.Join(',', Enumerable.Range(0, 1000).Select(i => $"\"m{i}\":1")) + "}");
-        store.Refresh();
+        store.RefreshTwice();
 
-        Assert.Equal(102, _fixture.Log.At(LogLevel.Error).Count);
-        Assert.Contains($"{_fixture.Document}: and 900 more", _fixture.Log.All);
+        Assert.Equal(22, _fixture.Log.At(LogLevel.Error).Count);
+        Assert.Contains($"{_fixture.Document}: and 980 more", _fixture.Log.All);
     }
 
     [Fact]
@@ -131,22 +189,22 @@ public sealed class ReloadTests : IDisposable
         _fixture.Log.Clear();
 
         File.Delete(_fixture.Document);
-        store.Refresh();
-        store.Refresh();
+        store.RefreshTwice();
+        store.RefreshTwice();
 
         Assert.Equal(version, store.Current.Version);
         Assert.Equal($"{_fixture.Document} does not exist; policy {version}, accepted earlier, stays in force", store.State!.Concern);
         Assert.Single(_fixture.Log.At(LogLevel.Error));
 
         File.WriteAllText(_fixture.Document, PolicyFixture.Strict);
-        store.Refresh();
+        store.RefreshTwice();
         Assert.Null(store.State!.Concern);
         Assert.Single(_fixture.Log.At(LogLevel.Information));
     }
 
     [Theory]
     [InlineData("directory", "cannot be read")]
-    [InlineData("link", "is a link to nothing")]
+    [InlineData("link", "is a link to a file that does not exist")]
     [InlineData("large", "is larger than 64 KiB")]
     public void What_cannot_be_read_leaves_the_policy(string what, string cause)
     {
@@ -168,7 +226,7 @@ public sealed class ReloadTests : IDisposable
                 break;
         }
 
-        store.Refresh();
+        store.RefreshTwice();
 
         Assert.Equal(version, store.Current.Version);
         Assert.Contains(cause, store.State!.Concern, StringComparison.Ordinal);
@@ -187,7 +245,7 @@ public sealed class ReloadTests : IDisposable
         var store = _fixture.Start();
 
         File.WriteAllText(_fixture.Document, document);
-        store.Refresh();
+        store.RefreshTwice();
 
         Assert.Equal(PolicyFixture.VersionOf(PolicyFixture.Strict), store.Current.Version);
         Assert.Contains("is refused", store.State!.Concern, StringComparison.Ordinal);
@@ -208,7 +266,7 @@ public sealed class ReloadTests : IDisposable
         var snapshot = store.Current;
 
         File.WriteAllText(_fixture.Document, PolicyFixture.Lax);
-        store.Refresh();
+        store.RefreshTwice();
 
         Assert.False(snapshot.Organizations[0].AllowsCommunity);
         Assert.NotSame(snapshot, store.Current);
@@ -223,8 +281,8 @@ public sealed class ReloadTests : IDisposable
         Assert.Contains($"Policy {store.Current.Version} of {_fixture.Document} is in force (before: none)", _fixture.Log.At(LogLevel.Information));
 
         File.WriteAllText(_fixture.Document, PolicyFixture.Lax);
-        store.Refresh();
-        store.Refresh();
+        store.RefreshTwice();
+        store.RefreshTwice();
 
         var change = Assert.IsType<PolicyEvent>(_fixture.NextChange());
         Assert.Equal(
@@ -245,15 +303,15 @@ public sealed class ReloadTests : IDisposable
         _fixture.Log.Clear();
 
         File.WriteAllText(_fixture.Document, PolicyFixture.Lax);
-        store.Refresh();
-        store.Refresh();
+        store.RefreshTwice();
+        store.RefreshTwice();
 
         Assert.Equal(PolicyFixture.VersionOf(PolicyFixture.Lax), store.Current.Version);
         Assert.Contains("could not be kept for a restart", store.State!.Concern, StringComparison.Ordinal);
         Assert.Single(_fixture.Log.At(LogLevel.Error));
 
         File.Delete(_fixture.Data);
-        store.Refresh();
+        store.RefreshTwice();
         Assert.Null(store.State!.Concern);
         Assert.Equal(PolicyFixture.Lax, File.ReadAllText(_fixture.Copy));
     }
@@ -315,7 +373,7 @@ public sealed class ReloadTests : IDisposable
                 return store =>
                 {
                     File.Delete(path);
-                    store.Refresh();
+                    store.RefreshTwice();
                     Assert.NotNull(store.State!.Concern);
                     File.WriteAllText(path, PolicyFixture.Lax);
                 };

@@ -1,5 +1,6 @@
 using System.Runtime.Versioning;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Tests.Foundation.Files;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -29,7 +30,7 @@ public sealed class StartTests : IDisposable
     {
         var store = _fixture.Start(file: null);
         File.WriteAllText(DefaultDocument, PolicyFixture.Strict);
-        store.Refresh();
+        store.RefreshTwice();
         Assert.True(store.Current.IsEnabled);
     }
 
@@ -38,12 +39,12 @@ public sealed class StartTests : IDisposable
     {
         var store = _fixture.Start(file: null);
         File.WriteAllText(DefaultDocument, Bad);
-        store.Refresh();
+        store.RefreshTwice();
         Assert.Same(Policy.Off, store.Current);
         Assert.EndsWith("image access stays off", store.State!.Concern, StringComparison.Ordinal);
 
         File.Delete(DefaultDocument);
-        store.Refresh();
+        store.RefreshTwice();
         Assert.Null(store.State!.Concern);
     }
 
@@ -130,7 +131,7 @@ public sealed class StartTests : IDisposable
         Assert.Null(_fixture.NextChange());
 
         File.WriteAllText(path, PolicyFixture.Strict);
-        store.Refresh();
+        store.RefreshTwice();
         Assert.Null(store.State!.Concern);
     }
 

@@ -1,0 +1,155 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Files;
+
+namespace ImageAccess.Proxy.Policies.Store;
+
+/// <summary>
+/// What the file of the blocks says: those in force, and the last ones that were lifted. The running program reads in it what was changed
+/// since it last looked, however often that was, and whoever changed it.
+/// </summary>
+internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<LiftedBlock> Lifted)
+{
+    /// <summary>How many lifted blocks are kept.</summary>
+    public const int MaximumLifted = 1000;
+
+    /// <summary>The characters of a reason.</summary>
+    public const int MaximumReason = 200;
+
+    /// <summary>The characters of the name of who did it.</summary>
+    public const int MaximumName = 64;
+
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        WriteIndented = true,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+        AllowDuplicateProperties = false,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    };
+
+    public static BlockDocument Empty { get; } = new([], []);
+
+    public static ParsedFile<BlockDocument> Parse(FileReading reading) => new(reading, Read);
+
+    /// <summary>What is wrong with a text that people write, to follow its name in a sentence; null when nothing is.</summary>
+    public static string? FaultOf(string text, int maximumLength) =>
+        text.Length == 0 || text.Length > maximumLength ? string.Create(CultureInfo.InvariantCulture, $"must have 1 to {maximumLength} characters")
+        : text.EnumerateRunes().Any(IsUnseen) ? "has characters that cannot be seen, as line ends or marks of direction"
+        : null;
+
+    public BlockDocument Add(BlockPattern pattern, string reason, string by, DateTimeOffset at) =>
+        this with { Blocks = [.. Blocks, new Block(LastId + 1, pattern, reason, by, at)] };
+
+    public BlockDocument Lift(Block block, string reason, string by, DateTimeOffset at) => new(
+        [.. Blocks.Where(other => other != block)],
+        [.. Lifted.Append(new LiftedBlock(block, reason, by, at)).TakeLast(MaximumLifted)]);
+
+    /// <summary>Those in force.</summary>
+    public Blocks ToBlocks() => Blocks.Count == 0 ? Core.Policies.Blocks.None : new Blocks(Blocks);
+
+    public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(
+        new Written([.. Blocks.Select(EntryOf)], [.. Lifted.Select(lifted => EntryOf(lifted.Block) with { Lifted = new Lifting(lifted.Reason, lifted.By, lifted.At) })]), Json);
+
+    /// <summary>It is never lower than before: what was lifted last stays.</summary>
+    private long LastId => Blocks.Select(block => block.Id).Concat(Lifted.Select(lifted => lifted.Block.Id)).DefaultIfEmpty().Max();
+
+    private static BlockDocument? Read(ReadOnlyMemory<byte> content, out IReadOnlyList<string> problems)
+    {
+        var found = new List<string>();
+        problems = found;
+        Written written;
+        try
+        {
+            written = JsonSerializer.Deserialize<Written>(content.Span, Json) ?? throw new JsonException("null", "$", null, null);
+        }
+        catch (JsonException exception)
+        {
+            found.Add(exception.InnerException is JsonException || exception.Path is null
+                ? JsonMistake.Describe(content.Span, exception)
+                : $"{exception.Path}: a block has an id, an image, a reason, by and at; one that was lifted also lifted, with a reason, by and at");
+            return null;
+        }
+
+        if (written.Blocks.Count > Core.Policies.Blocks.Maximum)
+            found.Add(string.Create(CultureInfo.InvariantCulture, $"blocks: there can be {Core.Policies.Blocks.Maximum:N0} blocks"));
+        if (written.Blocks.Concat(written.Lifted).Contains(null))
+            found.Add("a block that is null says nothing");
+        if (found.Count > 0)
+            return null;
+
+        var (ids, patterns) = (new HashSet<long>(), new HashSet<string>(StringComparer.Ordinal));
+        var blocks = written.Blocks.Select((entry, index) => BlockOf(entry!, $"blocks[{index}]")).ToList();
+        var lifted = written.Lifted.Select((entry, index) => LiftedOf(entry!, $"lifted[{index}]")).ToList();
+        return found.Count == 0 ? new BlockDocument(blocks, lifted) : null;
+
+        Block BlockOf(Entry entry, string path)
+        {
+            var block = Common(entry, path);
+            if (entry.Lifted is not null)
+                found.Add($"{path}.lifted: a block in force was not lifted");
+            if (block.Pattern is not null && !patterns.Add(block.Pattern.ToString()))
+                found.Add($"{path}.image: {block.Pattern} is blocked twice");
+            return block;
+        }
+
+        LiftedBlock LiftedOf(Entry entry, string path)
+        {
+            var lifting = entry.Lifted ?? new Lifting("", "", default);
+            if (entry.Lifted is null)
+                found.Add($"{path}: lifted is missing");
+            else
+                Check(lifting.Reason, lifting.By, $"{path}.lifted");
+            return new LiftedBlock(Common(entry, path), lifting.Reason, lifting.By, lifting.At);
+        }
+
+        Block Common(Entry entry, string path)
+        {
+            if (entry.Id <= 0 || !ids.Add(entry.Id))
+                found.Add($"{path}.id: must be a number above 0 that no other block has");
+            if (!BlockPattern.TryParse(entry.Image, out var pattern, out var problem))
+                found.Add($"{path}.image: '{entry.Image}' {problem}");
+            Check(entry.Reason, entry.By, path);
+            return new Block(entry.Id, pattern!, entry.Reason, entry.By, entry.At);
+        }
+
+        void Check(string reason, string by, string path)
+        {
+            if (FaultOf(reason, MaximumReason) is { } reasonFault)
+                found.Add($"{path}.reason: {reasonFault}");
+            if (FaultOf(by, MaximumName) is { } nameFault)
+                found.Add($"{path}.by: {nameFault}");
+        }
+    }
+
+    private static Entry EntryOf(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At);
+
+    /// <summary>Controls, line ends, marks of direction, and halves of surrogate pairs, which are read as a replacement.</summary>
+    private static bool IsUnseen(Rune rune) =>
+        rune == Rune.ReplacementChar || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format
+            or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
+
+    private sealed record Written(IReadOnlyList<Entry?> Blocks, IReadOnlyList<Entry?> Lifted);
+
+    private sealed record Entry(long Id, string Image, string Reason, string By, DateTimeOffset At)
+    {
+        public Lifting? Lifted { get; init; }
+    }
+
+    private sealed record Lifting(string Reason, string By, DateTimeOffset At);
+}
+
+/// <summary>A block that is in force no longer.</summary>
+/// <param name="Block">The block.</param>
+/// <param name="Reason">Why it was lifted.</param>
+/// <param name="By">Who lifted it.</param>
+/// <param name="At">When.</param>
+internal sealed record LiftedBlock(Block Block, string Reason, string By, DateTimeOffset At);
