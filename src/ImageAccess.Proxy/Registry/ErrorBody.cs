@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;
@@ -9,7 +10,7 @@ namespace ImageAccess.Proxy.Registry;
 internal static class ErrorBody
 {
     /// <summary>How many characters a reason phrase has at most. Kestrel itself sets no limit and sends line ends too.</summary>
-    private const int MaximumPhrase = 200;
+    public const int MaximumPhrase = 200;
 
     /// <summary>Each thread writes all its errors with the same two objects, because denials may come in large numbers.</summary>
     [ThreadStatic]
@@ -30,7 +31,7 @@ internal static class ErrorBody
     {
         _buffer ??= new ArrayBufferWriter<byte>(1024);
         _buffer.ResetWrittenCount();
-        _json ??= new Utf8JsonWriter(_buffer);
+        _json ??= new Utf8JsonWriter(_buffer, ReadableJson.Compact);
         _json.Reset(_buffer);
         Write(_json, code, message, detail);
         return WriteAsync(http, status, "application/json", _buffer.WrittenSpan.ToArray());
@@ -66,15 +67,14 @@ internal static class ErrorBody
             await http.Response.BodyWriter.WriteAsync(body, http.RequestAborted);
     }
 
-    /// <summary>Sets the reason phrase, the only part of a HEAD answer that people see: printable ASCII, cut so that the suffix fits.</summary>
-    public static void SetPhrase(HttpContext http, string message, string suffix = "")
+    /// <summary>Sets the reason phrase, the only part of a HEAD answer that most clients show: printable ASCII, cut so that the suffix fits.</summary>
+    public static void SetPhrase(HttpContext http, string message, string suffix = "") =>
+        http.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = Printable(message, MaximumPhrase - suffix.Length) + suffix;
+
+    /// <summary>The beginning of a text as an answer's head can have it: a question mark stands for what is not printable ASCII, line ends too.</summary>
+    public static string Printable(string text, int maximumLength) => string.Create(Math.Min(text.Length, maximumLength), text, static (span, text) =>
     {
-        var length = Math.Min(message.Length, MaximumPhrase - suffix.Length);
-        var phrase = string.Create(length, message, static (span, text) =>
-        {
-            for (var i = 0; i < span.Length; i++)
-                span[i] = text[i] is >= ' ' and <= '~' ? text[i] : '?';
-        });
-        http.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = phrase + suffix;
-    }
+        for (var i = 0; i < span.Length; i++)
+            span[i] = text[i] is >= ' ' and <= '~' ? text[i] : '?';
+    });
 }

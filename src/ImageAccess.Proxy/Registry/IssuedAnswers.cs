@@ -1,8 +1,6 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.Proxy.Callers.Identity;
@@ -34,7 +32,7 @@ public sealed class IssuedAnswers(TimeProvider time) : IDisposable
     /// <summary>Docker Hub's tokens live for five minutes. A token that claims to live for years is not repeated for years.</summary>
     private static readonly TimeSpan MaximumAge = TimeSpan.FromHours(1);
 
-    private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
+    private readonly KeyedHash _hash = new();
     private readonly MemoryCache _tokens = new(new MemoryCacheOptions { SizeLimit = MaximumBytes, TrackStatistics = true, Clock = new Clock(time) });
 
     /// <summary>How many tokens are kept, and how many bytes they take up.</summary>
@@ -94,31 +92,15 @@ public sealed class IssuedAnswers(TimeProvider time) : IDisposable
         return place is not null;
     }
 
-    private Fingerprint Hash(string secret) => Hash(["secret", secret]);
+    private Fingerprint Hash(string secret) => _hash.Of(["secret", secret]);
 
     /// <summary>The hash of everything that the token service gets: form, parameters in their order, credentials.</summary>
-    internal Fingerprint HashOf(TokenRequest request) => Hash(
+    internal Fingerprint HashOf(TokenRequest request) => _hash.Of(
     [
         request.AsForm ? "form" : "query",
         request.Basic?.Parameter ?? "",
         .. request.Parameters.SelectMany(parameter => new[] { parameter.Key, parameter.Value }),
     ]);
-
-    /// <summary>Hashes each part with its length before it, so that no two lists give the same bytes.</summary>
-    private Fingerprint Hash(IEnumerable<string> parts)
-    {
-        using var hash = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, _key);
-        Span<byte> length = stackalloc byte[sizeof(int)];
-        foreach (var part in parts)
-        {
-            var bytes = Encoding.UTF8.GetBytes(part);
-            BinaryPrimitives.WriteInt32BigEndian(length, bytes.Length);
-            hash.AppendData(length);
-            hash.AppendData(bytes);
-        }
-
-        return Fingerprint.Of(hash.GetHashAndReset());
-    }
 
     /// <summary>
     /// Writes the answer again, so that no client takes the token for valid longer than it is. Clients reckon in two ways: from

@@ -1,8 +1,10 @@
+using System.Runtime.CompilerServices;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Content.Serving;
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Decisions;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -16,9 +18,12 @@ public sealed class RegistryEndpoint(
     ContentServer content,
     RegistryAddresses addresses,
     DenialResponses denials,
+    OwnFaults faults,
     DecisionMetrics metrics,
     LateDecisions later,
-    TimeProvider time)
+    ClientLimits limits,
+    TimeProvider time,
+    ILogger<RegistryEndpoint> logger)
 {
     public async Task HandleAsync(HttpContext http)
     {
@@ -39,10 +44,39 @@ public sealed class RegistryEndpoint(
             return;
         }
 
-        var identification = await callers.IdentifyAsync(http.Request.Headers.Authorization, http.RequestAborted);
+        try
+        {
+            await WalkAsync(http, entry, address, request);
+        }
+        catch (Exception exception) when (
+            request is RepositoryRequest asked && entry.Decision is null && !http.RequestAborted.IsCancellationRequested && faults.Hold(address, asked.Asked))
+        {
+            logger.RequestFailed(exception);
+            await RefuseAsync(http, entry, address, asked, OwnFaults.Failed);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WalkAsync(HttpContext http, AuditEntry entry, RegistryAddress address, RegistryRequest request)
+    {
+        var authorization = http.Request.Headers.Authorization;
+        var identification = await callers.IdentifyAsync(authorization, http.RequestAborted);
+        if (request is RepositoryRequest unidentified && faults.CauseOf(address, unidentified.Asked, identification, authorization) is { } cause)
+        {
+            await RefuseAsync(http, entry, address, unidentified, cause);
+            return;
+        }
+
         if (identification is Identification.Unavailable)
         {
             await ErrorBody.WriteAsync(http, new RegistryError(503, "UNAVAILABLE", "tokens cannot be verified at the moment, try again"));
+            return;
+        }
+
+        if (identification is Identification.Invalid { Flaw: TokenFlaw.TooLong })
+        {
+            // No 401: the client would get the same token again, for ever.
+            await ErrorBody.WriteAsync(http, new RegistryError(431, "UNSUPPORTED", "the token is longer than 64 KiB: ask for fewer scopes at once"));
             return;
         }
 
@@ -59,9 +93,9 @@ public sealed class RegistryEndpoint(
         }
 
         var judge = judges.For(token, http.Connection.RemoteIpAddress);
-        (entry.Caller, entry.Request, entry.PolicyVersion) = (judge.Caller, asked, judge.Policy.Version);
+        (entry.WayIn, entry.Caller, entry.Request, entry.PolicyVersion) = (address.WayIn, judge.Caller, asked, judge.Policy.Version);
         var started = time.GetTimestamp();
-        var judgement = await judge.DecideAsync(asked.Repository, http.RequestAborted);
+        var judgement = await judge.DecideAsync(asked.Asked, http.RequestAborted);
         if (judgement.Decision.Permit is not { } permit)
         {
             Record(entry, judgement.Decision, started);
@@ -76,33 +110,66 @@ public sealed class RegistryEndpoint(
             return;
         }
 
+        // Only after the decision, for the same reason.
+        if (!limits.Requests.TryEnter(limits.ShareOf(http.Connection.RemoteIpAddress), out var slot))
+        {
+            await RefuseBusyAsync(http);
+            return;
+        }
+
+        using var underWay = slot;
         Record(entry, judgement.Decision, started);
-        if (asked is UploadStartRequest { Mount: { } mount } upload && await judge.FindPermitAsync(mount.From, http.RequestAborted) is { } source)
+        if (asked is UploadStartRequest { Mount: { } mount } upload && await judge.FindPermitAsync(mount.Asked, http.RequestAborted) is { } source)
             asked = source.Mount(upload);
         if (asked is ManifestRequest { Method: "PUT" })
             await RequestBody.ReadManifestAsync(http);
         if (judgement.Decision.Outcome == AccessOutcome.Observe)
-            http.Response.OnStarting(() => WarnAsync(http.Response, judgement));
+            http.Response.OnStarting(() => entry.Decision is { Outcome: AccessOutcome.Deny } ? Task.CompletedTask : WarnAsync(http.Response, judgement));
 
         var answer = await content.ServeAsync(http, asked, permit, address.Origin, address.Realm);
+        if (answer.Blocked is { } digest)
+        {
+            // The same judge: by the snapshot that blocked it.
+            var denial = (await judge.DecideAsync(new Asked(asked.Repository, Digest: digest), http.RequestAborted)).Decision;
+            entry.Decision = denial;
+            metrics.Decided(denial, time.GetElapsedTime(started));
+            await denials.WriteAsync(http, address, asked, denial, entry.Id, judge.Policy.Version);
+            return;
+        }
+
         (entry.UpstreamStatus, entry.Source) = (answer.UpstreamStatus, answer.Source);
         if (answer.Failure is { } failure && !http.Response.HasStarted)
             await ErrorBody.WriteAsync(http, failure);
         if (answer.Moved is var (from, to))
-            await trail.RecordMovedTagAsync(asked.Repository.Value, asked.Subject, from.Value, to.Value);
+            await trail.RecordMovedTagAsync(asked.Repository.Value, asked.Subject, from.Value, to.Value, entry.Gone);
         if (judgement.Later is { } decision)
             later.Add(entry, decision, started);
     }
 
+    private static Task RefuseBusyAsync(HttpContext http)
+    {
+        http.Response.Headers.RetryAfter = "5";
+        return RequestBody.RefuseAsync(http, new RegistryError(429, "TOOMANYREQUESTS", "too many pulls and pushes are under way at once, try again in 5 seconds"));
+    }
+
+    /// <summary>Denies what could not be decided.</summary>
+    private Task RefuseAsync(HttpContext http, AuditEntry entry, RegistryAddress address, RepositoryRequest request, string cause)
+    {
+        var (decision, version) = faults.Deny(cause);
+        (entry.WayIn, entry.Request, entry.PolicyVersion) = (address.WayIn, request, version);
+        Record(entry, decision, time.GetTimestamp());
+        return denials.WriteAsync(http, address, request, decision, entry.Id, version);
+    }
+
     private void Record(AuditEntry entry, AccessDecision decision, long started)
     {
-        entry.Decision = decision;
+        entry.Decide(decision);
         metrics.Decided(decision, time.GetElapsedTime(started));
     }
 
     private static async Task WarnAsync(HttpResponse response, Judgement judgement)
     {
         if (await judgement.WarningAsync() is { } message)
-            response.Headers.Warning = $"299 - \"{message}\"";
+            RegistryWarning.Add(response, message);
     }
 }

@@ -2,6 +2,7 @@ using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Connections.Ingress;
 using ImageAccess.Proxy.Foundation.DockerHub;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;
@@ -21,16 +22,19 @@ internal sealed class RegistryRouting(
 
     private async Task AnswerAsync(HttpContext http, InterceptedName? name)
     {
+        var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         try
         {
             if (RequestBody.IsAmbiguous(http.Request))
                 await RequestBody.RefuseAsync(http, RegistryError.Unsupported("a request has a Content-Length or the Transfer-Encoding chunked, and nothing besides"));
+            else if (target.Length > RegistryRequest.MaximumTarget)
+                await RequestBody.RefuseAsync(http, RegistryError.TargetTooLong);
             else if (via.IsIn(http.Request.Headers.Via))
                 await RefuseLoopAsync(http);
             else
-                await RouteAsync(http, name, http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget);
+                await RouteAsync(WithoutUpgrade(http), name, target);
         }
-        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        catch (Exception exception) when (HasLeft(http, exception))
         {
             // The client left; there is nobody to answer.
         }
@@ -49,6 +53,22 @@ internal sealed class RegistryRouting(
         }
     }
 
+    /// <summary>Reading a body may fail before the request is known to be aborted.</summary>
+    private static bool HasLeft(HttpContext http, Exception failure) =>
+        failure is ConnectionResetException or ConnectionAbortedException
+        || (failure is IOException or OperationCanceledException && http.RequestAborted.IsCancellationRequested);
+
+    /// <summary>
+    /// An offer to change the protocol is ignored, as a server may do (RFC 9110, section 7.8): the forwarder of writes would act on it by itself,
+    /// and send another method than the one that is judged here.
+    /// </summary>
+    private static HttpContext WithoutUpgrade(HttpContext http)
+    {
+        if (http.Request.Headers.Connection.Count > 0)
+            http.Features.Set<IHttpUpgradeFeature>(null);
+        return http;
+    }
+
     private Task RouteAsync(HttpContext http, InterceptedName? name, string target) => name switch
     {
         not null when !IsMeant(http.Request.Host, name.Host) =>
@@ -56,7 +76,7 @@ internal sealed class RegistryRouting(
         null or { Role: DockerHubRole.TokenService } when IsToken(target) => token.HandleAsync(http),
         { Role: DockerHubRole.Registry } when SearchEndpoint.Covers(target) => search.HandleAsync(http, target),
         null or { Role: DockerHubRole.Registry } => registry.HandleAsync(http),
-        _ => ErrorBody.WriteAsync(http, new RegistryError(404, "UNSUPPORTED", "here is /token alone")),
+        _ => ErrorBody.WriteAsync(http, new RegistryError(404, "UNSUPPORTED", "only /token is here")),
     };
 
     /// <summary>Refuses a request that this program sent to Docker Hub and that came back to it (RFC 5842, section 7.2).</summary>

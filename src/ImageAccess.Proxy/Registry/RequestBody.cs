@@ -7,8 +7,8 @@ namespace ImageAccess.Proxy.Registry;
 /// <summary>Which requests may have a body, and how large it may be.</summary>
 internal static class RequestBody
 {
-    /// <summary>The largest manifest that may be pushed, in bytes (OCI distribution specification v1.1, "Pushing Manifests").</summary>
-    public const long MaximumManifest = 4 * 1024 * 1024;
+    /// <summary>The largest body of one request that uploads, in bytes: far more than Docker Hub takes.</summary>
+    public const long MaximumUpload = 1024L * 1024 * 1024 * 1024;
 
     /// <summary>
     /// Whether two parsers may see the request's end in different places: it has a Content-Length beside a Transfer-Encoding, which Kestrel
@@ -28,23 +28,24 @@ internal static class RequestBody
 
     public static bool IsPresent(HttpContext http) => http.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true;
 
-    /// <summary>An upload has no size limit, a manifest has one, and no other request has a body.</summary>
+    /// <summary>An upload and a manifest have a size limit each, and no other request has a body.</summary>
     public static bool TryAccept(HttpContext http, RegistryRequest request, [NotNullWhen(false)] out RegistryError? error)
     {
         error = null;
         if (!IsPresent(http))
             return true;
 
-        var limit = http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>();
-        if (request is UploadStartRequest or UploadSessionRequest { Method: "PATCH" or "PUT" })
-            limit.MaxRequestBodySize = null;
-        else if (request is ManifestRequest { Method: "PUT" })
-            limit.MaxRequestBodySize = MaximumManifest;
-        else
+        var (maximum, text) = request switch
+        {
+            UploadStartRequest or UploadSessionRequest { Method: "PATCH" or "PUT" } => (MaximumUpload, "an upload has at most 1 TiB"),
+            ManifestRequest { Method: "PUT" } => (ManifestRequest.MaximumSize, "a manifest has at most 4 MiB"),
+            _ => (0, ""),
+        };
+        http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = maximum;
+        if (maximum == 0)
             error = RegistryError.Unsupported($"a {request.Method} of this endpoint has no body");
-
-        if (http.Request.ContentLength > limit.MaxRequestBodySize)
-            error = new RegistryError(413, "SIZE_INVALID", "a manifest has at most 4 MiB");
+        else if (http.Request.ContentLength > maximum)
+            error = new RegistryError(413, "SIZE_INVALID", text);
         return error is null;
     }
 

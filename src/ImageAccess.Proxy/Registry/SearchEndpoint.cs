@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Registry;
 /// <c>GET /v1/search</c>, which <c>docker search</c> asks: the only part of the old registry API that Docker Hub still answers. It tells
 /// names and gives no content, so the policy is not asked.
 /// </summary>
-public sealed class SearchEndpoint(UpstreamSearch search, ILogger<SearchEndpoint> logger)
+public sealed class SearchEndpoint(UpstreamSearch search, DockerHubSignIn signIn, ILogger<SearchEndpoint> logger)
 {
     private const string Path = "/v1/search";
 
@@ -22,7 +22,7 @@ public sealed class SearchEndpoint(UpstreamSearch search, ILogger<SearchEndpoint
     public async Task HandleAsync(HttpContext http, string target)
     {
         if (target != Path && !target.StartsWith(Path + "?", StringComparison.Ordinal))
-            await ErrorBody.WriteAsync(http, new RegistryError(404, "UNSUPPORTED", "of the registry API of version 1 there is /v1/search alone"));
+            await ErrorBody.WriteAsync(http, new RegistryError(404, "UNSUPPORTED", "of version 1 of the registry API only /v1/search is here"));
         else if (!HttpMethods.IsGet(http.Request.Method))
             await ErrorBody.WriteAsync(http, RegistryError.MethodNotAllowed("GET"));
         else if (RequestBody.IsPresent(http))
@@ -37,7 +37,16 @@ public sealed class SearchEndpoint(UpstreamSearch search, ILogger<SearchEndpoint
     {
         try
         {
-            var answer = await search.AskAsync(query, credentials, http.RequestAborted);
+            var (answer, refusal) = await signIn.AskAsync(
+                http, SignInCredentials.OfBasic(credentials), within: null, _ => search.AskAsync(query, credentials, http.RequestAborted), proves: false);
+            if (answer is null)
+            {
+                await refusal!.WriteAsync(http);
+                return;
+            }
+
+            foreach (var (name, value) in answer.Headers)
+                http.Response.Headers[name] = value;
             await ErrorBody.WriteAsync(http, (int)answer.Status, answer.ContentType ?? "application/json", answer.Body);
         }
         catch (UnansweredException exception)
@@ -67,6 +76,7 @@ public sealed class SearchEndpoint(UpstreamSearch search, ILogger<SearchEndpoint
     private static bool TryReadCredentials(StringValues authorization, out AuthenticationHeaderValue? credentials)
     {
         credentials = null;
-        return authorization.Count == 0 || (AuthenticationHeaderValue.TryParse(authorization, out credentials) && credentials.Scheme is "Basic" or "Bearer");
+        return authorization.Count == 0 || (AuthenticationHeaderValue.TryParse(authorization, out credentials)
+            && credentials.Scheme is "Basic" or "Bearer" && !OwnFaults.IsStandIn(credentials.Parameter));
     }
 }

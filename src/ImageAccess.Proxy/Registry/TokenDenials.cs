@@ -30,7 +30,7 @@ public sealed class TokenDenials(
 
         await using var entry = trail.Open(http);
         var judge = judges.For(verified, http.Connection.RemoteIpAddress);
-        (entry.Caller, entry.Repository, entry.PolicyVersion) = (judge.Caller, repositories[0], judge.Policy.Version);
+        (entry.WayIn, entry.Caller, entry.Repository, entry.PolicyVersion) = (address.WayIn, judge.Caller, repositories[0], judge.Policy.Version);
         var started = time.GetTimestamp();
         AccessDecision? denial = null;
         foreach (var repository in repositories)

@@ -17,14 +17,20 @@ public sealed class TokenEndpoint(
     CallerIdentifier callers,
     OrganizationTokens organizationTokens,
     TokenDenials denials,
+    DockerHubSignIn signIn,
+    RegistryAddresses addresses,
+    OwnFaults faults,
     UpstreamMetrics upstream,
     ILogger<TokenEndpoint> logger)
 {
-    /// <summary>The largest form of a token request, in bytes.</summary>
-    private const int MaximumForm = 64 * 1024;
+    /// <summary>The largest form of a token request, in bytes: as much as a query may measure.</summary>
+    private const int MaximumForm = RegistryRequest.MaximumTarget;
 
-    /// <summary>The timeout of the token service when its last answer can be repeated: clients themselves give up after 15 seconds.</summary>
+    /// <summary>How long a client waits, for its turn and for the token service together, when the last answer can be repeated: clients themselves give up after 15 seconds.</summary>
     private static readonly TimeSpan RepeatableTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>And when something stands in for a token: a client that gives up first asks Docker Hub.</summary>
+    private static readonly TimeSpan StandInTimeout = TimeSpan.FromSeconds(10);
 
     public async Task HandleAsync(HttpContext http)
     {
@@ -50,23 +56,36 @@ public sealed class TokenEndpoint(
 
         try
         {
-            TimeSpan? timeout = issuedBefore.Find(request) is null ? null : RepeatableTimeout;
-            await PassOnAsync(http, request, await tokens.AskAsync(request.Parameters, request.Basic, asForm, timeout, http.RequestAborted));
+            TimeSpan? within = issuedBefore.Find(request) is not null ? RepeatableTimeout : StandsIn(http, request) ? StandInTimeout : null;
+            var (answer, refusal) = await signIn.AskAsync(
+                http, request.Credentials(), within, left => tokens.AskAsync(request.Parameters, request.Basic, asForm, left, http.RequestAborted));
+            if (answer is not null)
+                await PassOnAsync(http, request, answer);
+            else if (!await TryInsteadAsync(http, request, refusal!))
+                await refusal!.WriteAsync(http);
         }
         catch (UnansweredException exception)
         {
             logger.TokenServiceFailed(exception.Cause);
-            if (!await TryReplaceAsync(http, request, exception.Answered))
+            if (!await TryReplaceAsync(http, request, exception.Answered) && !await TryStandInAsync(http, request, OwnFaults.NoToken))
                 await ErrorBody.WriteAsync(http, new RegistryError(exception.Status, "UNAVAILABLE", exception.Message));
+        }
+        catch (Exception exception) when (!http.Response.HasStarted && !http.RequestAborted.IsCancellationRequested)
+        {
+            logger.RequestFailed(exception);
+            if (!await TryStandInAsync(http, request, OwnFaults.NoToken))
+                await ErrorBody.WriteAsync(http, new RegistryError(500, "UNAVAILABLE", OwnFaults.Failed));
         }
     }
 
     private async Task PassOnAsync(HttpContext http, TokenRequest request, UpstreamDocument answer)
     {
         var status = (int)answer.Status;
-        if (status >= 500)
+        if (!SaysSomething(status))
             logger.TokenServiceFailed($"it answered {status}");
         if (status >= 400 && await TryReplaceAsync(http, request, status))
+            return;
+        if (!SaysSomething(status) && await TryStandInAsync(http, request, OwnFaults.NoToken))
             return;
 
         if (status == 200)
@@ -84,7 +103,7 @@ public sealed class TokenEndpoint(
 
     /// <summary>
     /// Answers with the token that was issued for the same request before, if there is one. The policy is asked again. No signing key is
-    /// learnt, because the token does not come from the token service now. A 4xx of the token service counts even when its body is
+    /// learnt, because the token does not come from the token service now. A refusal by the token service counts even when its body is
     /// incomplete: a credential that was revoked gets no token any more.
     /// </summary>
     /// <param name="http">The exchange with the client.</param>
@@ -92,8 +111,8 @@ public sealed class TokenEndpoint(
     /// <param name="status">What the token service answered, if it did.</param>
     private async Task<bool> TryReplaceAsync(HttpContext http, TokenRequest request, int? status)
     {
-        if (status is >= 400 and < 500)
-            issuedBefore.Forget(request, withSecret: status is 401 or 403);
+        if (status is { } said and >= 400 && SaysSomething(said))
+            issuedBefore.Forget(request, withSecret: said is 401 or 403);
         if (issuedBefore.Find(request) is not { } repeated)
             return false;
 
@@ -107,6 +126,27 @@ public sealed class TokenEndpoint(
         await ErrorBody.WriteAsync(http, 200, "application/json", repeated.Body);
         return true;
     }
+
+    /// <summary>Where nothing was asked. Who only waited in vain gets a token that was issued before; who failed to sign in too often does not.</summary>
+    private async Task<bool> TryInsteadAsync(HttpContext http, TokenRequest request, SignInRefusal refusal) => refusal.IsBusy
+        ? await TryReplaceAsync(http, request, status: null) || await TryStandInAsync(http, request, OwnFaults.TooManyWaiting)
+        : await TryStandInAsync(http, request, OwnFaults.TooManySignIns);
+
+    /// <summary>Whether a status says anything of the request: a limit that was met or a request that was not waited for is an outage, like 5xx.</summary>
+    private static bool SaysSomething(int status) => status is not (408 or 429) and < 500;
+
+    /// <summary>Answers with what stands in for a token, where the client would go to Docker Hub without one.</summary>
+    private async Task<bool> TryStandInAsync(HttpContext http, TokenRequest request, StandIn standIn)
+    {
+        if (!StandsIn(http, request))
+            return false;
+        http.Response.Headers.Warning = $"199 - \"{standIn.Reason}, this is no token: nothing can be pulled with it\"";
+        await ErrorBody.WriteAsync(http, 200, "application/json", standIn.Body);
+        return true;
+    }
+
+    private bool StandsIn(HttpContext http, TokenRequest request) =>
+        addresses.TryFind(http, out var address, out _) && faults.StandsIn(address, request, http.Request.Headers.UserAgent);
 
     private static async Task<string> ReadFormAsync(HttpContext http)
     {

@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net.Http.Headers;
-using System.Text;
 using ImageAccess.Core.Oci;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Primitives;
@@ -12,11 +11,15 @@ internal sealed record TokenRequest(
     IReadOnlyList<KeyValuePair<string, string>> Parameters, IReadOnlyList<Scope> Scopes, AuthenticationHeaderValue? Basic, bool AsForm)
 {
     private const string ScopeParameter = "scope";
+    private const string BasicScheme = "Basic";
 
     private static readonly string[] QueryParameters = ["service", "account", "client_id", "offline_token"];
 
     private static readonly string[] FormParameters =
         ["grant_type", "service", "client_id", "username", "password", "refresh_token", "access_type"];
+
+    /// <summary>Whether it is for a plugin, which dockerd installs by the library of containerd.</summary>
+    public bool IsForPlugin => Scopes.Any(scope => scope.Text.StartsWith("repository(plugin):", StringComparison.Ordinal));
 
     /// <summary>All credentials of the request: passwords, access tokens, refresh tokens.</summary>
     public IEnumerable<string> Secrets()
@@ -27,21 +30,19 @@ internal sealed record TokenRequest(
                 yield return value;
         }
 
-        if (ReadBasicSecret() is { } secret)
+        if (Basic?.Parameter is { } encoded && SignInCredentials.ReadBasic(encoded) is var (_, secret))
             yield return secret;
     }
 
-    /// <summary>The password of the Basic credentials; null also when they cannot be decoded, because the token service cannot decode them either.</summary>
-    private string? ReadBasicSecret()
+    /// <summary>With what the client signs in; null when it does not. Beside a refresh token Docker Hub does not look at a name: it says nothing.</summary>
+    public SignInCredentials? Credentials()
     {
-        if (Basic?.Parameter is not { } encoded)
-            return null;
-        var text = encoded.TrimEnd('=').Replace('-', '+').Replace('_', '/');
-        var bytes = new byte[text.Length];
-        return Convert.TryFromBase64String(text.PadRight((text.Length + 3) / 4 * 4, '='), bytes, out var length)
-            && Encoding.UTF8.GetString(bytes, 0, length).Split(':', 2) is [_, var secret]
-            ? secret
-            : null;
+        if (!AsForm)
+            return SignInCredentials.OfBasic(Basic);
+        var secrets = Secrets().ToList();
+        return secrets.Count == 0 ? null : new SignInCredentials(Value("grant_type") == "password" ? Value("username") ?? "" : "", secrets);
+
+        string? Value(string name) => Parameters.FirstOrDefault(parameter => parameter.Key == name).Value;
     }
 
     /// <param name="encoded">The query or the form, still encoded.</param>
@@ -71,17 +72,9 @@ internal sealed record TokenRequest(
     private static RegistryError? ReadParameters(
         string encoded, bool asForm, List<KeyValuePair<string, string>> parameters, List<Scope> scopes)
     {
-        Dictionary<string, StringValues> values;
-        try
-        {
-            using var reader = new FormReader(encoded) { ValueCountLimit = 64 };
-            values = reader.ReadForm();
-        }
-        catch (InvalidDataException)
-        {
-            return RegistryError.Unsupported("the token request has too many or too long parameters");
-        }
-
+        // The whole request has a limit, and Docker Hub sets none to its parts: a push may need a scope for each layer that it mounts.
+        using var reader = new FormReader(encoded) { ValueCountLimit = int.MaxValue, KeyLengthLimit = int.MaxValue, ValueLengthLimit = int.MaxValue };
+        var values = reader.ReadForm();
         foreach (var name in asForm ? FormParameters : QueryParameters)
         {
             var value = values.GetValueOrDefault(name);
@@ -121,10 +114,11 @@ internal sealed record TokenRequest(
         if (asForm || authorization.Count == 0)
             return null;
 
-        return AuthenticationHeaderValue.TryParse(authorization, out basic)
-            && basic is { Scheme: var scheme, Parameter.Length: > 0 } && scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase)
-            && basic.Parameter.All(c => char.IsAsciiLetterOrDigit(c) || c is '+' or '/' or '=' or '-' or '_')
-            ? null
-            : RegistryError.Unsupported("the token endpoint takes Basic credentials or none");
+        if (!AuthenticationHeaderValue.TryParse(authorization, out var sent)
+            || sent is not { Scheme: var scheme, Parameter: { Length: > 0 } credentials } || !scheme.Equals(BasicScheme, StringComparison.OrdinalIgnoreCase)
+            || !credentials.All(c => char.IsAsciiLetterOrDigit(c) || c is '+' or '/' or '=' or '-' or '_'))
+            return RegistryError.Unsupported("the token endpoint takes Basic credentials or none");
+        basic = new AuthenticationHeaderValue(BasicScheme, credentials); // in the one form by which its token is kept
+        return null;
     }
 }

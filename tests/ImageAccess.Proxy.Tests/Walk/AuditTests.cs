@@ -8,8 +8,8 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
 {
     private static readonly string[] Fields =
     [
-        "id", "time", "caller", "organizations", "client", "userAgent", "method", "repository", "reference", "category", "categorySource",
-        "categoryAgeSeconds", "rule", "outcome", "policyVersion", "upstreamStatus", "durationMs",
+        "id", "time", "caller", "organizations", "client", "wayIn", "userAgent", "method", "repository", "reference", "category", "categorySource",
+        "categoryAgeSeconds", "rule", "outcome", "policyVersion", "upstreamStatus", "durationMs", "pull",
     ];
 
     private Surroundings _surroundings = null!;
@@ -110,6 +110,92 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
         Assert.Equal(200, (await AskAsync("bob", "GET", "someuser/custom-image", "manifests/latest")).Status);
     }
 
+    [Theory]
+    [InlineData("GET", "someuser/custom-image", "manifests/latest", "community")]
+    [InlineData("HEAD", "bitnami/redis", "manifests/latest", "verified-publisher")]
+    [InlineData("PUT", "someuser/other", "manifests/latest", "community")]
+    [InlineData("GET", "bitnami/redis", "tags/list", "verified-publisher")]
+    public async Task Denials_of_a_minute_that_are_alike_have_one_id_and_a_line_that_counts_them(string method, string repository, string rest, string rule)
+    {
+        var time = new ManualTime(TimeProvider.System.GetUtcNow());
+        await using var here = await StartAsync(Surroundings.Policy, null, time);
+        var ids = new List<string?>();
+        for (var i = 0; i < 7; i++)
+            ids.Add((await AskAsync(here, "bob", method, repository, rest, $"oras/{i}")).Header("X-ImageAccess-Decision"));
+        ids.Add((await AskAsync(here, null, method, repository, rest)).Header("X-ImageAccess-Decision"));
+        Assert.Equal(2, ids.Distinct().Count());
+        Assert.Equal(2, (await here.AuditAsync(2)).Count);
+
+        time.Advance(TimeSpan.FromMinutes(1));
+
+        var closing = (await here.AuditAsync(3))[2];
+        Assert.Equal(
+            (ids[0], "bob", "127.0.0.1", "mirror", method, repository, rule, "deny", 6),
+            (Text(closing, "id"), Text(closing, "caller"), Text(closing, "client"), Text(closing, "wayIn"), Text(closing, "method"), Text(closing, "repository"),
+                Text(closing, "rule"), Text(closing, "outcome"), closing.GetProperty("count").GetInt32()));
+    }
+
+    [Fact]
+    public async Task A_client_that_invents_repositories_does_not_fill_the_trail_and_what_others_did_stays()
+    {
+        await using var here = await StartAsync(Surroundings.Policy, null, ("Audit:MaximumSize", "2097152"));
+        var mine = (await AskAsync(here, "bob", "GET", "someuser/custom-image", "manifests/latest")).Header("X-ImageAccess-Decision");
+        for (var i = 0; i < 400; i++)
+            await AskAsync(here, "carol", "GET", $"someuser/invented-{i}", "manifests/latest", new string('x', 3000));
+        await here.RestartAsync();
+
+        var lines = await here.AuditAsync(1);
+        Assert.InRange(lines.Count, 3, 80);
+        Assert.Equal(401, lines.Sum(line => line.TryGetProperty("count", out var count) ? count.GetInt32() : 1));
+        Assert.Equal(mine, Text(lines[0], "id"));
+    }
+
+    [Theory]
+    [InlineData("HEAD latest, GET index, GET image")] // docker with containerd
+    [InlineData("GET latest, GET image")] // docker without
+    [InlineData("GET index, GET image")] // podman, by digest
+    [InlineData("HEAD latest, HEAD latest, GET latest, GET image")] // who asks again
+    public async Task The_requests_of_one_pull_share_its_id_and_replay_counts_them_once(string order)
+    {
+        var requests = order.Split(", ");
+        await PullAsync("bob", requests);
+        await PullAsync("bob", requests);
+        await PullAsync("carol", requests);
+        var events = await _surroundings.AuditAsync(3 * requests.Length);
+
+        var pulls = events.Chunk(requests.Length).Select(chunk => Assert.Single(chunk.Select(audit => Text(audit, "pull")).Distinct())).ToList();
+        // Who begins with GET for a digest, and asks for the same again, cannot be told from one pull.
+        Assert.Equal(requests[0] == "GET index" ? 2 : 3, pulls.Distinct().Count());
+        Assert.Equal(pulls[0], Text(events[0], "id"));
+        var replayed = await Proxy.Tools.Verbs.AuditPulls.ReadAsync(_surroundings.AuditFile, null, TextWriter.Null, CancellationToken.None);
+        Assert.Equal(pulls.Distinct().Count(), replayed.Requests.Values.Sum());
+    }
+
+    [Fact]
+    public async Task Denied_pulls_are_counted_once_however_often_a_client_asks_for_each()
+    {
+        for (var i = 0; i < 3; i++)
+        {
+            await AskAsync("bob", "HEAD", "someuser/custom-image", "manifests/latest");
+            await AskAsync("bob", "GET", "someuser/custom-image", "manifests/latest");
+        }
+
+        await AskAsync("bob", "GET", "someuser/custom-image", "tags/list");
+        await _surroundings.RestartAsync();
+        var events = await _surroundings.AuditAsync(4);
+        Assert.Equal([2, 3], events.Where(audit => audit.TryGetProperty("count", out _)).Select(audit => audit.GetProperty("count").GetInt32()));
+        Assert.Equal([1], events.Where(audit => audit.TryGetProperty("pulls", out _)).Select(audit => audit.GetProperty("pulls").GetInt32()));
+        var replayed = await Proxy.Tools.Verbs.AuditPulls.ReadAsync(_surroundings.AuditFile, null, TextWriter.Null, CancellationToken.None);
+        Assert.Equal(3 + 1, replayed.Requests.Values.Single());
+    }
+
+    private async Task PullAsync(string user, string[] requests)
+    {
+        var image = _surroundings.Hub.Images.FindManifest("library/nginx", "latest")!;
+        foreach (var (method, what) in requests.Select(request => (request.Split(' ')[0], request.Split(' ')[1])))
+            await AskAsync(user, method, "library/nginx", $"manifests/{(what == "latest" ? what : image.Digest)}");
+    }
+
     private static string? Text(JsonElement audit, string name) => audit.GetProperty(name).GetString();
 
     private async Task<string> WrittenAsync()
@@ -118,15 +204,19 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
         return _surroundings.AuditFile;
     }
 
-    private async Task<RawAnswer> AskAsync(string? user, string method, string repository, string rest, string? userAgent = null)
+    private Task<RawAnswer> AskAsync(string? user, string method, string repository, string rest, string? userAgent = null) =>
+        AskAsync(_surroundings, user, method, repository, rest, userAgent);
+
+    private static async Task<RawAnswer> AskAsync(
+        Surroundings here, string? user, string method, string repository, string rest, string? userAgent = null)
     {
-        var token = _surroundings.Hub.Signer.IssueToken(draft =>
+        var token = here.Hub.Signer.IssueToken(draft =>
         {
             draft.Access = [new TokenAccess(repository, "pull", "push", "delete")];
             if (user is not null)
-                draft.For(_surroundings.Hub.Users.Find(user)!);
+                draft.For(here.Hub.Users.Find(user)!);
         });
-        return await _surroundings.AskAsync(method, $"/v2/{repository}/{rest}", token, userAgent);
+        return await here.AskAsync(method, $"/v2/{repository}/{rest}", token, userAgent);
     }
 }
 

@@ -6,6 +6,8 @@ namespace ImageAccess.Proxy.Tests.Walk;
 public abstract class CatalogFaultTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Target = "/v2/bitnami/redis/manifests/latest";
+    private const string Blob = "blobs/sha256:00000000000000000000000000000000000000000000000000000000000000aa";
+    private const string NoContent = "manifests/sha256:0000000000000000000000000000000000000000000000000000000000000000";
     private const string Unknown = "image access unavailable: the publisher of bitnami could not be verified, try again";
     private const string Policy =
         """
@@ -27,7 +29,7 @@ public abstract class CatalogFaultTests(string transport) : WalkTests(transport)
     /// <summary>What fails, how often one question asks, and for how many seconds nobody asks again.</summary>
     public static TheoryData<string, int, int> Faults => new()
     {
-        { "500", 3, 5 }, { "closed", 3, 5 }, { "truncated", 3, 5 }, { "429", 1, 60 }, { "302", 1, 5 },
+        { "500", 3, 5 }, { "closed", 6, 5 }, { "truncated", 3, 5 }, { "429", 1, 60 }, { "302", 1, 5 },
         { "garbage", 1, 5 }, { "another namespace", 1, 5 }, { "a list", 1, 5 }, { "endless", 1, 5 },
     };
 
@@ -48,17 +50,20 @@ public abstract class CatalogFaultTests(string transport) : WalkTests(transport)
             _ => Fault.EndlessBody("{\"x\":\""),
         });
 
+        var failed = DateTimeOffset.MaxValue;
         for (var ask = 0; ask < 2; ask++)
         {
             var answer = await AskAsync("GET", Target, "go-containerregistry/v0.20");
             Assert.Equal((503, Unknown, "UNAVAILABLE", Unknown), (answer.Status, answer.Phrase, answer.Code, answer.Message));
+            if (ask == 0)
+                failed = _time.GetUtcNow();
         }
 
         Assert.Equal(tries, armed.Hits); // the failure is remembered for the second
         Assert.Empty(_surroundings.Hub.Requests.Of(Face.Registry));
 
         armed.Dispose();
-        _time.Advance(TimeSpan.FromSeconds(quiet - 1));
+        _time.Advance(failed.AddSeconds(quiet - 1) - _time.GetUtcNow());
         Assert.Equal(503, (await _surroundings.AskAsync("GET", Target, _token)).Status);
         _time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(200, (await _surroundings.AskAsync("GET", Target, _token)).Status);
@@ -68,12 +73,33 @@ public abstract class CatalogFaultTests(string transport) : WalkTests(transport)
     [InlineData("docker/20.10.24 go/go1.19", "HEAD", "", 500, Unknown + " (no such process)")]
     [InlineData("containerd/1.7.2", "HEAD", "?ns=docker.io", 200, Unknown)]
     [InlineData("containerd/1.7.2", "GET", "?ns=docker.io", 403, Unknown)]
+    [InlineData("docker/29.7.0", "HEAD", "?ns=docker.io", 200, Unknown)]
+    [InlineData("docker/29.7.0", "GET", "?ns=docker.io", 403, Unknown)]
     [InlineData("containers/5.20.1", "GET", "", 200, "OK")]
+    [InlineData("cri-o/1.34.1", "GET", "", 200, "OK")]
     [InlineData("containers/5.20.1", "HEAD", "", 503, Unknown)]
     public async Task It_is_held_like_any_denial(string userAgent, string method, string query, int status, string phrase)
     {
         _surroundings.Hub.Faults.Add(Face.Hub, Fault.Status(500));
         var answer = await AskAsync(method, Target + query, userAgent);
+        Assert.Equal((status, phrase), (answer.Status, answer.Phrase));
+        Assert.Empty(_surroundings.Hub.Requests.Of(Face.Registry));
+    }
+
+    [Theory]
+    [InlineData("docker/29.7.0", "GET", "tags/list", 500, Unknown + " (no such process)")]
+    [InlineData("skopeo/1.22.0", "HEAD", Blob, 404, Unknown)]
+    [InlineData("cosign/v3.0.2 (linux; amd64) go-containerregistry/v0.20.6", "HEAD", Blob, 404, Unknown)]
+    [InlineData("oras/1.3.0", "HEAD", Blob, 503, Unknown)]
+    [InlineData("containers/5.20.1", "GET", NoContent, 403, Unknown)] // it ends a held pull: after 503 the client may try again
+    [InlineData("cri-o/1.34.1", "GET", NoContent, 403, Unknown)]
+    [InlineData("go-containerregistry/v0.20.6", "GET", NoContent, 503, Unknown)]
+    [InlineData("cri-o/1.34.1", "GET", Blob, 503, Unknown)]
+    [InlineData("go-containerregistry/v0.20.6", "GET", Blob, 503, Unknown)]
+    public async Task Other_requests_are_answered_like_any_denial(string userAgent, string method, string endpoint, int status, string phrase)
+    {
+        _surroundings.Hub.Faults.Add(Face.Hub, Fault.Status(500));
+        var answer = await AskAsync(method, $"/v2/bitnami/redis/{endpoint}", userAgent);
         Assert.Equal((status, phrase), (answer.Status, answer.Phrase));
         Assert.Empty(_surroundings.Hub.Requests.Of(Face.Registry));
     }
@@ -98,7 +124,7 @@ public abstract class CatalogFaultTests(string transport) : WalkTests(transport)
         _time.Advance(TimeSpan.FromSeconds(2));
 
         Assert.Equal((503, Unknown), await pending is var answer ? (answer.Status, answer.Phrase) : default);
-        Assert.Contains("the Hub API did not answer within 5 s for bitnami", _surroundings.Log.ToString(), StringComparison.Ordinal);
+        Assert.Contains($"the Hub API did not answer within 5 s ({_surroundings.Hub.Hub.Authority}; look at Upstream:Hub) for bitnami", _surroundings.Log.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

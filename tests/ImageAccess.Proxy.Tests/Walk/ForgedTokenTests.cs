@@ -42,7 +42,6 @@ public abstract class ForgedTokenTests(SharedSurroundings shared)
         ["exp as text"] = hub => Sign(hub, draft => draft.Claims["exp"] = "99999999999"),
         ["not yet valid"] = hub => Sign(hub, draft => draft.NotBefore = draft.IssuedAt.AddSeconds(70)),
         ["a critical extension"] = hub => Sign(hub, draft => (draft.Header["crit"], draft.Header["exp"]) = (new JsonArray("exp"), 1)),
-        ["oversized"] = hub => Sign(hub, draft => draft.Claims["padding"] = new string('a', 17 * 1024)),
         ["malformed"] = _ => "not.a.token",
         ["one part"] = _ => "token",
         ["four parts"] = hub => Sign(hub, _ => { }) + ".more",

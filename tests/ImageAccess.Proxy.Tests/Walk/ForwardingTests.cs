@@ -26,12 +26,12 @@ public abstract class ForwardingTests(string transport) : WalkTests(transport), 
             + "Accept: application/octet-stream\r\nRange: bytes=0-3\r\nUser-Agent: docker/28\r\nIf-None-Match: \"x\"\r\n"
             + "Cookie: a=b\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Host: evil.example.com\r\nX-Forwarded-Proto: https\r\nForwarded: for=10.0.0.1\r\nX-Real-Ip: 10.0.0.1\r\n"
             + "Accept-Encoding: gzip\r\nAccept-Language: de\r\nProxy-Authorization: Basic YTpi\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nUpgrade: h2c\r\nVia: 1.1 x\r\n"
-            + "Referer: http://x/\r\nOrigin: http://x\r\nIf-Range: \"x\"\r\nX-Anything: y\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nConnection: close, X-Anything\r\n\r\n");
+            + $"Referer: http://x/\r\nOrigin: http://x\r\nIf-Range: \"{layer}\"\r\nX-Anything: y\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nConnection: close, X-Anything\r\n\r\n");
 
         Assert.Equal(206, answer.Status);
         var asked = Assert.Single(_surroundings.Hub.Requests.Of(Face.Registry));
         Assert.Equal($"/v2/library/nginx/blobs/{layer}", asked.RawTarget);
-        Assert.Equal(["Accept", "Authorization", "Host", "If-None-Match", "Range", "User-Agent", "Via"], asked.Headers.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["Authorization", "Host", "Range", "User-Agent", "Via"], asked.Headers.Keys.Order(StringComparer.Ordinal));
         Assert.Equal((_surroundings.Hub.Registry.Authority, "docker/28"), (asked.Host, asked.Header("User-Agent")));
 
         var fetched = Assert.Single(_surroundings.Hub.Requests.Of(Face.Cdn));
@@ -43,6 +43,7 @@ public abstract class ForwardingTests(string transport) : WalkTests(transport), 
     [InlineData("?_state=a%2fB%2Bc+d~==&x=%E2%82%AC&y&z=%zz", "", "")]
     [InlineData("?_state=a%2fB%2Bc+d~==", "&digest=sha256%3ADIGEST", "&digest=sha256%3ADIGEST")]
     [InlineData("?_state=a%2fB%2Bc+d~==", "&digest=sha256:DIGEST", "&digest=sha256%3ADIGEST")]
+    [InlineData("?%zz=1&_state=a%3D%3D&%C3%A9=2", "", "")]
     [InlineData("?_state=a%3D%3D&ns2=x", "&ns=docker.io&digest=sha256:DIGEST", "&digest=sha256%3ADIGEST")]
     [InlineData("", "?digest=sha256:DIGEST", "?digest=sha256%3ADIGEST")]
     public async Task The_state_of_an_upload_goes_back_byte_for_byte(string state, string added, string sent)

@@ -55,7 +55,7 @@ public abstract class HostileRequestTests(SharedSurroundings shared)
         var chunked = "Transfer-Encoding: chunked\r\n";
         yield return ("Content-Length and Transfer-Encoding", new($"{Post}{Head}Content-Length: 5\r\n{chunked}\r\n0\r\n\r\n", 400, Unsupported));
         yield return ("Transfer-Encoding and Content-Length", new($"{Post}{Head}{chunked}Content-Length: 5\r\n\r\n0\r\n\r\n", 400, Unsupported));
-        yield return ("Content-Length and Transfer-Encoding at the token face", new($"{Token}{Head}Content-Length: 5\r\n{chunked}\r\n0\r\n\r\n", 400, Unsupported));
+        yield return ("Content-Length and Transfer-Encoding at the token endpoint", new($"{Token}{Head}Content-Length: 5\r\n{chunked}\r\n0\r\n\r\n", 400, Unsupported));
         yield return ("a request smuggled behind both", new(
             $"{Post}Host: HOST\r\nAuthorization: Bearer TOKEN\r\nContent-Length: 5\r\n{chunked}\r\n0\r\n\r\n{Get}{Head}\r\n", 400, Unsupported));
         yield return ("a request smuggled behind a body that is not read", new(
@@ -82,18 +82,20 @@ public abstract class HostileRequestTests(SharedSurroundings shared)
         yield return ("a header without a name", new($"{Get}{Head}: b\r\n\r\n", 400));
         yield return ("NUL in a header", new($"{Get}{Head}X-A: b\0c\r\n\r\n", 400));
         yield return ("NUL in a header's name", new($"{Get}{Head}X\0A: b\r\n\r\n", 400));
-        yield return ("a header of 40 KiB", new($"{Get}{Head}X-A: {new string('b', 40 * 1024)}\r\n\r\n", 431));
+        yield return ("a header of 129 KiB", new($"{Get}{Head}X-A: {new string('b', 129 * 1024)}\r\n\r\n", 431));
         yield return ("200 headers", new($"{Get}{Head}{string.Concat(Enumerable.Range(0, 200).Select(i => $"X-{i}: b\r\n"))}\r\n", 431));
         yield return ("an Accept in UTF-8", new($"{Get}{Head}Accept: \u00c3\u00a9\r\n\r\n", 400, Unsupported));
         yield return ("an Accept in Latin-1", new($"{Get}{Head}Accept: \u00e9\r\n\r\n", 400));
         yield return ("a User-Agent in UTF-8", new($"{Get}{Head}User-Agent: \u00c3\u00a9\r\n\r\n", 400, Unsupported));
         yield return ("a Range in UTF-8", new($"{Get}{Head}Range: bytes=\u00d9\u00a1-\r\n\r\n", 400, Unsupported));
         yield return ("a Content-Type in UTF-8", new($"{Put}{Head}Content-Type: \u00c3\u00a9\r\nContent-Length: 2\r\n\r\n{{}}", 400, Unsupported));
-        yield return ("a token of 17 KiB", new($"{Get}Host: HOST\r\nConnection: close\r\nAuthorization: Bearer {new string('a', 17 * 1024)}\r\n\r\n", 401, "UNAUTHORIZED"));
+        yield return ("a token of 63 KiB", new($"{Get}Host: HOST\r\nConnection: close\r\nAuthorization: Bearer {new string('a', 63 * 1024)}\r\n\r\n", 401, "UNAUTHORIZED"));
+        yield return ("a token of 65 KiB", new($"{Get}Host: HOST\r\nConnection: close\r\nAuthorization: Bearer {new string('a', 65 * 1024)}\r\n\r\n", 431, Unsupported));
+        yield return ("a token of 129 KiB", new($"{Get}Host: HOST\r\nConnection: close\r\nAuthorization: Bearer {new string('a', 129 * 1024)}\r\n\r\n", 431));
         yield return ("two Authorization headers", new($"{Get}{Head}Authorization: Bearer TOKEN\r\n\r\n", 401, "UNAUTHORIZED"));
         yield return ("two tokens in one header", new($"{Get}Host: HOST\r\nConnection: close\r\nAuthorization: Bearer TOKEN, Bearer TOKEN\r\n\r\n", 401, "UNAUTHORIZED"));
         yield return ("Basic at the registry", new($"{Get}Host: HOST\r\nConnection: close\r\nAuthorization: Basic YWxpY2U6eA==\r\n\r\n", 401, "UNAUTHORIZED"));
-        yield return ("two Authorization headers at the token face", new(
+        yield return ("two Authorization headers at the token endpoint", new(
             "GET /token?service=registry.docker.io HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nAuthorization: Basic YTpi\r\nAuthorization: Basic YTpi\r\n\r\n", 400, Unsupported));
         yield return ("a body on a GET", new($"{Get}{Head}Content-Length: 5\r\n\r\nhello", 400, Unsupported));
         yield return ("a chunked body on a GET", new($"{Get}{Head}{chunked}\r\n5\r\nhello\r\n0\r\n\r\n", 400, Unsupported));

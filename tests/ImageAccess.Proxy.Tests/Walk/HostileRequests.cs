@@ -36,7 +36,11 @@ public static class HostileRequests
     public static IEnumerable<(string Name, HostileRequest Request)> References()
     {
         foreach (var tag in new[] { ".latest", "-latest", "lat~est", "lat+est", "lat,est", "lat@est", "", new string('t', 129) })
-            yield return ($"tag {tag}", Get($"/v2/acme/app/manifests/{tag}", 400, "TAG_INVALID"));
+        {
+            yield return ($"tag {tag}", Get($"/v2/acme/app/manifests/{tag}", 404, "TAG_INVALID"));
+            yield return ($"HEAD tag {tag}", Ask("HEAD", $"/v2/acme/app/manifests/{tag}", 404));
+            yield return ($"DELETE tag {tag}", Ask("DELETE", $"/v2/acme/app/manifests/{tag}", 400, "TAG_INVALID"));
+        }
 
         foreach (var digest in new[]
                  {
@@ -44,7 +48,8 @@ public static class HostileRequests
                      "sha1:" + new string('a', 40), "sha512:" + Hex, "sha256:", ":" + Hex, "sha256::" + Hex, "lat:est",
                  })
         {
-            yield return ($"manifest {digest}", Get($"/v2/acme/app/manifests/{digest}", 400, "DIGEST_INVALID"));
+            yield return ($"manifest {digest}", Get($"/v2/acme/app/manifests/{digest}", 404, "DIGEST_INVALID"));
+            yield return ($"PUT manifest {digest}", Ask("PUT", $"/v2/acme/app/manifests/{digest}", 400, "DIGEST_INVALID"));
             yield return ($"blob {digest}", Get($"/v2/acme/app/blobs/{digest}", 400, "DIGEST_INVALID"));
         }
 
@@ -72,7 +77,7 @@ public static class HostileRequests
 
         foreach (var path in new[]
                  {
-                     "/V2/acme/app/manifests/latest", "/v1/acme/app/manifests/latest", "/v3/", "/", "/v2", "/v2/_catalog", "/v2/acme/_catalog", "/v2/acme/app", "/v2/acme/app/manifests",
+                     "/V2/acme/app/manifests/latest", "/v1/acme/app/manifests/latest", "/v3/", "/", "/V2", "/v2/_catalog", "/v2/acme/_catalog", "/v2/acme/app", "/v2/acme/app/manifests",
                      "/v2/acme/app/Manifests/latest", "/v2/acme/app/manifests/latest/", "/v2/acme/app/tags", "/v2/acme/app/tags/list/x", "/v2/acme/app/tags/latest", "/v2/manifests/latest",
                      "/v2/acme/app/blobs/uploads/a/b", "/v2/acme/app/blob/" + Blob, "/v2/acme/app/signatures/" + Blob, "/token/", "/tokens", "/Token", "/token/x", "/v2/token",
                      "/metrics", "/readyz", "/livez", "/ca.crt/", "/ca.crt?x", "/CA.crt", "/v1/search?q=x", "/v2/x?/../acme/app/manifests/latest",
@@ -88,11 +93,13 @@ public static class HostileRequests
         yield return ("path with a space", Get("/v2/acme/a pp/manifests/latest", 400));
         yield return ("absolute form", Get("http://HOST/v2/acme/app/manifests/latest", 400, Unsupported));
         yield return ("absolute form of another host", Get("http://registry-1.docker.io/v2/acme/app/manifests/latest", 400));
-        yield return ("absolute form of the token face", Get("http://HOST/token?service=registry.docker.io", 400, Unsupported));
+        yield return ("absolute form of the token endpoint", Get("http://HOST/token?service=registry.docker.io", 400, Unsupported));
         yield return ("asterisk form", Ask("OPTIONS", "*", 400, Unsupported));
         yield return ("CONNECT", Ask("CONNECT", "registry-1.docker.io:443", 400));
         yield return ("no leading slash", Get("v2/acme/app/manifests/latest", 400));
-        yield return ("target of 9 KiB", Get("/v2/acme/app/manifests/latest?x=" + new string('x', 9 * 1024), 414));
+        yield return ("target of 65 KiB", Get("/v2/acme/app/manifests/latest?x=" + new string('x', 65 * 1024), 414, Unsupported));
+        yield return ("token target of 65 KiB", Get("/token?service=registry.docker.io&x=" + new string('x', 65 * 1024), 414, Unsupported));
+        yield return ("target of 129 KiB", Get("/v2/acme/app/manifests/latest?x=" + new string('x', 129 * 1024), 414));
     }
 
     public static IEnumerable<(string Name, HostileRequest Request)> Methods()
@@ -105,7 +112,7 @@ public static class HostileRequests
                      ("DELETE", "/v2/acme/app/blobs/" + Blob, "GET, HEAD"), ("PUT", "/v2/acme/app/blobs/" + Blob, "GET, HEAD"), ("POST", "/v2/acme/app/tags/list", "GET"),
                      ("HEAD", "/v2/acme/app/tags/list", "GET"), ("DELETE", "/v2/acme/app/referrers/" + Blob, "GET"), ("GET", "/v2/acme/app/blobs/uploads/", "POST"),
                      ("PUT", "/v2/acme/app/blobs/uploads/", "POST"), ("POST", "/v2/acme/app/blobs/uploads/abc", "GET, PATCH, PUT, DELETE"),
-                     ("HEAD", "/v2/acme/app/blobs/uploads/abc", "GET, PATCH, PUT, DELETE"), ("POST", "/v2/", "GET, HEAD"), ("DELETE", "/v2/", "GET, HEAD"),
+                     ("HEAD", "/v2/acme/app/blobs/uploads/abc", "GET, PATCH, PUT, DELETE"), ("POST", "/v2/", "GET, HEAD"), ("DELETE", "/v2/", "GET, HEAD"), ("PUT", "/v2", "GET, HEAD"),
                      ("PUT", "/token", "GET, POST"), ("DELETE", "/token?service=registry.docker.io", "GET, POST"), ("HEAD", "/token", "GET, POST"),
                  })
         {
@@ -117,12 +124,10 @@ public static class HostileRequests
     {
         foreach (var (query, code) in new[]
                  {
-                     ("?ns=docker.io&ns=docker.io", Unsupported), ("?n=1&n=2", Unsupported), ("?last=a&last=b", Unsupported), ("?n=1&%6e=2", Unsupported),
-                     ("?ns=ghcr.io", Unsupported), ("?ns=", Unsupported), ("?ns", Unsupported), ("?ns=DOCKER.IO", Unsupported), ("?ns=docker.io%00", Unsupported),
-                     ("?ns=docker.io/evil", Unsupported), ("?ns=registry-1.docker.io", Unsupported), ("?n=%", Unsupported), ("?n=%1", Unsupported), ("?n=%zz", Unsupported),
-                     ("?n=%+1", Unsupported), ("?last=%00", "TAG_INVALID"), ("?last=%C3%A9", "TAG_INVALID"), ("?last=a%20b", "TAG_INVALID"), ("?n=-1", Unsupported), ("?n=+1", Unsupported),
-                     ("?n=1e3", Unsupported), ("?n=99999999999", Unsupported), ("?n=1%252", Unsupported), ("?n=%EF%BC%91", Unsupported), ("?n=", Unsupported), ("?last=", "TAG_INVALID"),
-                     ("?last=..%2Fx", "TAG_INVALID"), ("?last=a\"b", "TAG_INVALID"), ("?last=a#b", "TAG_INVALID"), ("?x=\\", Unsupported),
+                     ("?ns=docker.io&ns=docker.io", Unsupported), ("?ns=docker.io&n=1&n%73=docker.io", Unsupported), ("?ns=ghcr.io", Unsupported), ("?ns=", Unsupported),
+                     ("?ns", Unsupported), ("?ns=auth.docker.io", Unsupported), ("?ns=docker.io%00", Unsupported), ("?ns=docker.io/evil", Unsupported),
+                     ("?ns=registry-1.docker.io:80", Unsupported), ("?ns=%zz", Unsupported), ("?last=a\"b", Unsupported), ("?last=a#b", Unsupported), ("?last=<a>", Unsupported),
+                     ("?x=\\", Unsupported),
                  })
         {
             yield return ($"tags {query}", Get("/v2/acme/app/tags/list" + query, 400, code));
@@ -139,8 +144,10 @@ public static class HostileRequests
             yield return ($"upload {query}", Ask("POST", "/v2/acme/app/blobs/uploads/" + query, 400, code));
         }
 
-        yield return ("artifact type twice", Get($"/v2/acme/app/referrers/{Blob}?artifactType=a/b&artifactType=a/b", 400, Unsupported));
-        yield return ("artifact type that is none", Get($"/v2/acme/app/referrers/{Blob}?artifactType=ab", 400, Unsupported));
+        foreach (var query in new[] { "?tag=", "?tag=v1&tag=.v2", "?tag=a%2Fb", "?tag=v1%26tag", "?t%61g=v1,v2" })
+            yield return ($"push {query}", Ask("PUT", $"/v2/acme/app/manifests/{Blob}{query}", 400, "TAG_INVALID"));
+        yield return ("referrers of another registry", Get($"/v2/acme/app/referrers/{Blob}?artifactType=a/b&ns=quay.io", 400, Unsupported));
+        yield return ("referrers with a fragment", Get($"/v2/acme/app/referrers/{Blob}?artifactType=a/b#c", 400, Unsupported));
         yield return ("digest twice at an upload's end", Ask("PUT", $"/v2/acme/app/blobs/uploads/abc?_state=x&digest={Blob}&%64igest={Blob}", 400, Unsupported));
         yield return ("raw non-ASCII byte in a query", Get("/v2/acme/app/tags/list?last=\u00e9", 400));
     }

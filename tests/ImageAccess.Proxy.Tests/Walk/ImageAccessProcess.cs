@@ -18,8 +18,14 @@ public sealed class ImageAccessProcess : IAsyncDisposable
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public ImageAccessProcess(string directory, IReadOnlyList<string> arguments, params (string Name, string Value)[] environment)
+        : this(["dotnet"], directory, arguments, environment)
     {
-        var start = new ProcessStartInfo("dotnet")
+    }
+
+    /// <param name="command">What runs it: <c>dotnet</c>, with what comes before it.</param>
+    public ImageAccessProcess(IReadOnlyList<string> command, string directory, IReadOnlyList<string> arguments, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo(command[0], command.Skip(1))
         {
             WorkingDirectory = directory,
             RedirectStandardOutput = true,
@@ -39,19 +45,40 @@ public sealed class ImageAccessProcess : IAsyncDisposable
     }
 
     /// <summary>The most memory that it ever had resident, in bytes.</summary>
-    public long PeakMemory => long.Parse(
-        File.ReadLines($"/proc/{_process.Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
-        CultureInfo.InvariantCulture) * 1024;
+    public long PeakMemory => MemoryOf("VmHWM:");
+
+    /// <summary>The memory that it has resident at the moment, in bytes.</summary>
+    public long Memory => MemoryOf("VmRSS:");
+
+    /// <summary>In a shell with <c>ulimit -n</c>.</summary>
+    public static ImageAccessProcess WithDescriptors(int limit, string directory, params (string Name, string Value)[] environment) =>
+        new(["prlimit", string.Create(CultureInfo.InvariantCulture, $"--nofile={limit}"), "dotnet"], directory, [], environment);
+
+    /// <summary>Everything that it has said so far.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_gate)
+                return _output.ToString();
+        }
+    }
+
+    public bool HasEnded => _process.HasExited;
 
     /// <summary>SIGTERM, as a service manager sends it.</summary>
-    public void Terminate()
+    public void Terminate() => Signal("TERM");
+
+    public void Signal(string name)
     {
-        using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
+        using var kill = Process.Start("kill", [$"-{name}", $"{_process.Id}"]);
         kill.WaitForExit();
     }
 
     /// <summary>The first line of standard output, past or to come, that begins so.</summary>
-    public async Task<string> WaitForLineAsync(string start)
+    public Task<string> WaitForLineAsync(string start) => WaitForLineAsync(line => line.StartsWith(start, StringComparison.Ordinal));
+
+    public async Task<string> WaitForLineAsync(Func<string, bool> isMeant)
     {
         using var limit = new CancellationTokenSource(Limit);
         while (true)
@@ -59,12 +86,13 @@ public sealed class ImageAccessProcess : IAsyncDisposable
             Task changed;
             lock (_gate)
             {
-                if (_output.ToString().Split('\n').SkipLast(1).FirstOrDefault(line => line.StartsWith(start, StringComparison.Ordinal)) is { } found)
+                if (_output.ToString().Split('\n').SkipLast(1).FirstOrDefault(isMeant) is { } found)
                     return found;
                 changed = _changed.Task;
             }
 
-            await changed.WaitAsync(limit.Token);
+            if (await Task.WhenAny(changed, _reading).WaitAsync(limit.Token) == _reading && !changed.IsCompleted)
+                throw new InvalidOperationException($"It has ended without this line:\n{Output}\n{await _error}");
         }
     }
 
@@ -83,6 +111,10 @@ public sealed class ImageAccessProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
         _process.Dispose();
     }
+
+    private long MemoryOf(string line) => long.Parse(
+        File.ReadLines($"/proc/{_process.Id}/status").Single(all => all.StartsWith(line, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        CultureInfo.InvariantCulture) * 1024;
 
     private async Task ReadAsync()
     {

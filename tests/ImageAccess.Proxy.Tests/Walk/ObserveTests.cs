@@ -38,6 +38,15 @@ public abstract class ObserveTests(string transport) : WalkTests(transport), IAs
     }
 
     [Fact]
+    public async Task Upstreams_own_warning_stays_beside_it()
+    {
+        await LearnAsync("someuser");
+        _surroundings.Hub.Faults.Add(Face.Registry, Fault.WithHeader("Warning", "299 - \"this image is deprecated\""));
+        var answer = await PullAsync("bob", "someuser/custom-image", "GET");
+        Assert.Equal($"299 - \"this image is deprecated\", 299 - \"{Denied}\"", answer.Header("Warning"));
+    }
+
+    [Fact]
     public async Task What_is_allowed_has_no_warning()
     {
         await LearnAsync("bitnami");

@@ -41,6 +41,9 @@ public abstract class ProtocolTests(string transport) : WalkTests(transport), IA
     [Theory]
     [InlineData("GET", "/v2/", "")]
     [InlineData("HEAD", "/v2/", "")]
+    [InlineData("GET", "/v2", "")]
+    [InlineData("HEAD", "/v2", "")]
+    [InlineData("GET", "/v2?x=1", "")]
     [InlineData("GET", "/v2/acme/app/manifests/latest", $"Accept: {Accept}")]
     [InlineData("HEAD", "/v2/acme/app/manifests/latest", $"Accept: {Accept}")]
     [InlineData("GET", "/v2/acme/app/manifests/DIGEST", $"Accept: {Accept}")]
@@ -65,7 +68,11 @@ public abstract class ProtocolTests(string transport) : WalkTests(transport), IA
     [InlineData("GET", "/v2/acme/app/tags/list?n=2&last=1.1", "")]
     [InlineData("GET", "/v2/acme/app/tags/list?n=0", "")]
     [InlineData("GET", "/v2/acme/app/tags/list?n=1000", "")]
+    [InlineData("GET", "/v2/acme/app/tags/list?last=", "")]
+    [InlineData("GET", "/v2/acme/app/tags/list?n=-1", "")]
+    [InlineData("GET", "/v2/acme/app/tags/list?n=&last=a%2Fb", "")]
     [InlineData("GET", "/v2/acme/app/referrers/DIGEST", "")]
+    [InlineData("GET", "/v2/acme/app/referrers/DIGEST?artifactType=none&page=%3D", "")]
     [InlineData("GET", "/v2/acme/app/referrers/DIGEST?artifactType=application/vnd.example.signature", "")]
     [InlineData("GET", "/v2/acme/app/referrers/DIGEST?artifactType=application%2Fvnd.example.sbom%2Bjson", "")]
     [InlineData("GET", "/v2/acme/app/referrers/MISSING", "")]
@@ -130,7 +137,7 @@ public abstract class ProtocolTests(string transport) : WalkTests(transport), IA
         Assert.Equal(["1.25", "1.26", "latest", "stable"], seen);
         Assert.Equal(["</v2/nginx/tags/list?last=1.26&n=2>; rel=\"next\"", ""], links);
         Assert.Equal(
-            ["/v2/library/nginx/tags/list?n=2", "/v2/library/nginx/tags/list?n=2&last=1.26"],
+            ["/v2/library/nginx/tags/list?n=2", "/v2/library/nginx/tags/list?last=1.26&n=2"],
             _surroundings.Hub.Requests.Of(Face.Registry).Select(request => request.RawTarget));
     }
 
@@ -166,7 +173,6 @@ public abstract class ProtocolTests(string transport) : WalkTests(transport), IA
     [InlineData(500, """{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{}}]}""", "application/json")]
     [InlineData(503, "<html>maintenance</html>", "text/html")]
     [InlineData(403, """{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}""", "application/json")]
-    [InlineData(200, "<html>a captive portal</html>", "text/html")]
     public async Task What_upstream_says_is_passed_on_as_it_is(int status, string body, string mediaType)
     {
         _surroundings.Hub.Faults.Add(Face.Registry, Fault.Status(status, body, mediaType, ("Retry-After", "9"), ("X-Secret", "x"), ("Set-Cookie", "a=b")));
@@ -203,6 +209,8 @@ public abstract class ProtocolTests(string transport) : WalkTests(transport), IA
         await to.AskAsync("POST", $"{uploads}?digest={Uri.EscapeDataString(FakeRegistry.DigestOf(image.Blobs[0].Span))}", image.Blobs[0].ToArray());
         await to.AskAsync("PUT", $"/v2/{Repository}/manifests/v1", image.Manifest.ToArray(), ("Content-Type", image.MediaType));
         await to.AskAsync("PUT", $"/v2/{Repository}/manifests/{image.Digest}", image.Manifest.ToArray(), ("Content-Type", image.MediaType));
+        await to.AskAsync("PUT", $"/v2/{Repository}/manifests/{image.Digest}?tag=v3&tag=v3.1&tag=stable", image.Manifest.ToArray(), ("Content-Type", image.MediaType));
+        await to.AskAsync("GET", $"/v2/{Repository}/manifests/stable");
         await to.AskAsync("PUT", $"/v2/{Repository}/manifests/{Missing}", image.Manifest.ToArray(), ("Content-Type", image.MediaType));
         await to.AskAsync("PUT", $"/v2/{Repository}/manifests/v2", "not json"u8.ToArray(), ("Content-Type", image.MediaType));
         var referrer = Encoding.UTF8.GetBytes($$$"""{"schemaVersion":2,"artifactType":"a/b","subject":{"digest":"{{{image.Digest}}}"}}""");

@@ -81,6 +81,40 @@ public abstract class RedirectTests(string transport) : WalkTests(transport), IA
         Assert.Equal(Math.Min(furtherHops + 1, 5), _surroundings.Hub.Requests.Of(Face.Cdn).Count);
     }
 
+    /// <summary>A signature covers the address as it was written.</summary>
+    [Theory]
+    [InlineData("/%7Euser/~/%41%2f%2F?Signature=a%7Eb-_~%2B+c&x=%zz;y")]
+    [InlineData("/a/../b/./c//d;v=1,2?Expires=1&Key=a/../b")]
+    [InlineData("/x?a='b'(c)*!@:$")]
+    public async Task A_signed_address_is_asked_byte_for_byte(string target)
+    {
+        foreach (var (location, hops) in new[] { ($"http://127.0.0.1:CDNPORT{target}", 1), ($"//127.0.0.1:CDNPORT{target}", 1), ($"http://127.0.0.1:CDNPORT{target}#part", 1), ("http://127.0.0.1:CDNPORT/first", 2) })
+        {
+            _surroundings.Hub.Faults.Clear();
+            _surroundings.Hub.Requests.Clear();
+            _surroundings.Hub.Faults.Add(Face.Registry, Fault.Redirect(Fill(location)));
+            _surroundings.Hub.Faults.Add(Face.Cdn, "/first", Fault.Redirect(target));
+            _surroundings.Hub.Faults.Add(Face.Cdn, Fault.Status(200, "a layer of acme/app"));
+            Assert.Equal(200, (await PullAsync()).Status);
+
+            var asked = _surroundings.Hub.Requests.Of(Face.Cdn);
+            Assert.Equal((hops, target), (asked.Count, asked[^1].RawTarget));
+        }
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:CDNPORT\\@evil.example.com/x")]
+    [InlineData("http://127.0.0.1%2eexample.com:CDNPORT/x")]
+    [InlineData("http://127.0.0.1:CDNPORT/a b")]
+    [InlineData("http:127.0.0.1:CDNPORT/x")]
+    [InlineData("http://127.0.0.1:CDNPORT/x, http://evil.example.com/")]
+    public async Task An_address_that_can_be_read_in_two_ways_is_none(string location)
+    {
+        _surroundings.Hub.Faults.Add(Face.Registry, Fault.Redirect(Fill(location)));
+        Assert.Equal((502, "upstream redirects to what is no address"), await PullAsync() is var answer ? (answer.Status, answer.Message) : default);
+        Assert.Equal([Face.Registry], AskedBeyondKeys());
+    }
+
     [Fact]
     public async Task A_loop_ends()
     {
@@ -168,7 +202,7 @@ public abstract class RedirectTests(string transport) : WalkTests(transport), IA
         Assert.Equal(status == 200 ? 1 : 0, other.Hub.Requests.Of(Face.Cdn).Count);
         Assert.Equal(
             status != 200,
-            other.Log.ToString().Contains("The redirect host 127.0.0.1 resolves to an address that is not public.", StringComparison.Ordinal));
+            other.Log.ToString().Contains($"{other.Hub.Cdn.Authority}: it has an address that is not public, and is not listed by its own name; look at Upstream:RedirectHosts, ", StringComparison.Ordinal));
     }
 
     [Theory]

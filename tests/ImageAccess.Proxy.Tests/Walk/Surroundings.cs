@@ -5,6 +5,8 @@ using System.Text.Json;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Connections.Certificates;
 using ImageAccess.Proxy.Hosting;
+using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Tests.Policies.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -54,6 +56,9 @@ public sealed class Surroundings : IAsyncDisposable
     public HttpClient Client { get; private set; } = null!;
 
     public LogLines Log { get; } = new();
+
+    /// <summary>What a test registers over the rooms' own services; in force from the next start.</summary>
+    public Action<IServiceCollection>? Services { get; set; }
 
     /// <summary>The proxy's data directory.</summary>
     public string DataDirectory => _directory;
@@ -149,11 +154,27 @@ public sealed class Surroundings : IAsyncDisposable
         + (userAgent is null ? "" : $"User-Agent: {userAgent}\r\n")
         + "\r\n");
 
+    /// <summary>Writes the policy document, and waits until it is in force.</summary>
+    public async Task WritePolicyAsync(string document)
+    {
+        await File.WriteAllTextAsync(PolicyFile, document);
+        var version = PolicyFixture.VersionOf(document);
+        await Eventually.TrueAsync(() => Proxy.Services.GetRequiredService<IPolicyStore>().Current.Version == version);
+    }
+
     /// <summary>Another proxy after this one: on the same data directory, with the same clock and settings and these.</summary>
     public async Task RestartAsync(params (string Key, string Value)[] settings)
     {
         await StopProxyAsync();
         await StartProxyAsync(_start.Time, [.. _start.Settings, .. settings]);
+    }
+
+    /// <summary>The same, and something happens while none runs.</summary>
+    public async Task RestartAsync(Action between)
+    {
+        await StopProxyAsync();
+        between();
+        await StartProxyAsync(_start.Time, _start.Settings);
     }
 
     public async ValueTask DisposeAsync()
@@ -209,6 +230,7 @@ public sealed class Surroundings : IAsyncDisposable
             ["Upstream:RedirectHosts:0"] = Hub.Cdn.Authority,
             ["Data:Directory"] = _directory,
             ["Cache:Enabled"] = "false", // what each test asks of upstream is counted
+            ["Upstream:Probe"] = "false",
         };
         foreach (var (key, value) in settings)
             configuration[key] = value.Replace("CDNPORT", Hub.Cdn.Port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
@@ -220,6 +242,7 @@ public sealed class Surroundings : IAsyncDisposable
             builder =>
             {
                 builder.Services.AddSingleton(time);
+                Services?.Invoke(builder.Services);
                 builder.Logging.ClearProviders().AddProvider(Log).SetMinimumLevel(LogLevel.Trace);
             });
         await Proxy.StartAsync();
@@ -237,7 +260,7 @@ public sealed class Surroundings : IAsyncDisposable
     }
 }
 
-/// <summary>An answer as it came over the wire.</summary>
+/// <summary>An answer as it came over the wire, each byte a sign of its text.</summary>
 public sealed record RawAnswer(int Status, string Phrase, IReadOnlyDictionary<string, string> Headers, string Body)
 {
     public static RawAnswer Parse(string text)
@@ -262,7 +285,7 @@ public sealed record RawAnswer(int Status, string Phrase, IReadOnlyDictionary<st
     public string? Message => Error("message");
 
     private string? Error(string member) =>
-        Body.StartsWith('{') && JsonSerializer.Deserialize<JsonElement>(Body).TryGetProperty("errors", out var errors) ? errors[0].GetProperty(member).GetString() : null;
+        Body.StartsWith('{') && JsonSerializer.Deserialize<JsonElement>(Encoding.Latin1.GetBytes(Body)).TryGetProperty("errors", out var errors) ? errors[0].GetProperty(member).GetString() : null;
 }
 
 /// <summary>One <see cref="Surroundings"/> for all tests of a class whose requests do not disturb each other.</summary>

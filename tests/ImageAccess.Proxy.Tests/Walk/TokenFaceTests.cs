@@ -3,7 +3,7 @@ using ImageAccess.FakeHubs;
 
 namespace ImageAccess.Proxy.Tests.Walk;
 
-/// <summary>The token face: what reaches the token service, and what comes back.</summary>
+/// <summary>The token endpoint: what reaches the token service, and what comes back.</summary>
 public abstract class TokenFaceTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Basic = "Authorization: Basic Ym9iOmJvYnMtcGFzc3dvcmQ=\r\n"; // bob, bobs-password
@@ -34,6 +34,17 @@ public abstract class TokenFaceTests(string transport) : WalkTests(transport), I
         Assert.Equal(["Authorization", "Host", "User-Agent", "Via"], asked.Headers.Keys.Order(StringComparer.Ordinal));
     }
 
+    /// <summary>A token is kept by its credentials, however their scheme was written: so the token service gets it written in one way.</summary>
+    [Theory]
+    [InlineData("BASIC Ym9iOmJvYnMtcGFzc3dvcmQ=")]
+    [InlineData("bAsIc  Ym9iOmJvYnMtcGFzc3dvcmQ=")]
+    [InlineData("basic Ym9iOmJvYnMtcGFzc3dvcmQ= ")]
+    public async Task Credentials_reach_the_token_service_in_one_form(string authorization)
+    {
+        Assert.Equal(200, (await SendAsync($"GET /token?service=registry.docker.io HTTP/1.1\r\nAuthorization: {authorization}\r\n")).Status);
+        Assert.Equal("Basic Ym9iOmJvYnMtcGFzc3dvcmQ=", Assert.Single(_surroundings.Hub.Requests.All).Authorization);
+    }
+
     [Theory]
     [InlineData("grant_type=password&service=s&client_id=docker&username=bob&password=bobs-password&access_type=offline", "grant_type=password&service=s&client_id=docker&username=bob&password=bobs-password&access_type=offline")]
     [InlineData(
@@ -48,6 +59,78 @@ public abstract class TokenFaceTests(string transport) : WalkTests(transport), I
         var asked = Assert.Single(_surroundings.Hub.Requests.All);
         Assert.Equal((Face.Auth, "POST", "/token", sent), (asked.Face, asked.Method, asked.RawTarget, asked.Body));
         Assert.Null(asked.Authorization);
+    }
+
+    /// <summary>A push may need a scope for each layer that it mounts; the token service sets no number.</summary>
+    [Theory]
+    [InlineData("GET", 64)]
+    [InlineData("GET", 65)]
+    [InlineData("GET", 300)]
+    [InlineData("GET", 1000)]
+    [InlineData("POST", 64)]
+    [InlineData("POST", 1000)]
+    public async Task Scopes_have_no_number(string method, int count)
+    {
+        string[] scopes = [.. Enumerable.Range(1, count).Select(i => $"repository:acme/app-{i}:pull,push")];
+        var form = $"grant_type=password&username=bob&password=bobs-password&scope={Uri.EscapeDataString(string.Join(' ', scopes))}";
+        var answer = method == "GET"
+            ? await SendAsync($"GET /token?service=registry.docker.io&scope={string.Join("&scope=", scopes)} HTTP/1.1\r\n{Basic}")
+            : await SendAsync($"POST /token HTTP/1.1\r\n{Form}Content-Length: {form.Length}\r\n", form);
+
+        Assert.Equal(200, answer.Status);
+        var asked = Assert.Single(_surroundings.Hub.Requests.All);
+        var sent = Uri.UnescapeDataString(method == "GET" ? asked.Query : asked.Body!);
+        Assert.EndsWith(method == "GET" ? $"scope={string.Join("&scope=", scopes)}" : $"scope={string.Join('+', scopes)}", sent, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("client_id", 3_000)]
+    [InlineData("account", 50_000)]
+    [InlineData("evil", 50_000)]
+    public async Task Names_and_values_have_no_length_of_their_own(string name, int length)
+    {
+        var answer = await SendAsync($"GET /token?service=registry.docker.io&{name}={new string('v', length)}&{new string('n', 3_000)}=x HTTP/1.1\r\n");
+        Assert.Equal(200, answer.Status);
+        Assert.InRange(Assert.Single(_surroundings.Hub.Requests.All).RawTarget.Length, name == "evil" ? 10 : length, length + 100);
+    }
+
+    /// <summary>A limit that ended in a 401 would send the client for the same token again.</summary>
+    [Theory]
+    [InlineData(100)]
+    [InlineData(200)]
+    public async Task A_token_for_much_is_given_and_taken(int count)
+    {
+        var scopes = string.Concat(Enumerable.Range(1, count).Select(i => $"&scope=repository:acme/a-layer-of-another-image-{i}:pull"));
+        var given = await SendAsync($"GET /token?service=registry.docker.io&scope=repository:acme/app:pull,push{scopes} HTTP/1.1\r\n{Basic}");
+        var token = JsonNode.Parse(given.Body)!["token"]!.GetValue<string>();
+        Assert.InRange(token.Length, 100 * count, 64 * 1024);
+
+        Assert.Equal(200, (await _surroundings.AskAsync("GET", "/v2/acme/app/manifests/latest", token)).Status);
+        Assert.Equal(202, (await _surroundings.AskAsync("POST", "/v2/acme/app/blobs/uploads/", token)).Status);
+    }
+
+    [Fact]
+    public async Task A_token_that_is_too_long_is_told_so()
+    {
+        var token = _surroundings.Hub.Signer.IssueToken(draft => draft.For(_surroundings.Hub.Users.Find("bob")!).Access =
+            [new TokenAccess("acme/app", "pull"), .. Enumerable.Range(1, 700).Select(i => new TokenAccess($"acme/a-layer-of-another-image-{i}", "pull"))]);
+        Assert.InRange(token.Length, 64 * 1024, 100 * 1024);
+        foreach (var target in new[] { "/v2/", "/v2/acme/app/manifests/latest" })
+        {
+            var answer = await _surroundings.AskAsync("GET", target, token);
+            Assert.Equal((431, "UNSUPPORTED", "the token is longer than 64 KiB: ask for fewer scopes at once"), (answer.Status, answer.Code, answer.Message));
+            Assert.Null(answer.Header("WWW-Authenticate"));
+        }
+
+        Assert.Empty(_surroundings.Hub.Requests.Of(Face.Registry));
+    }
+
+    [Fact]
+    public async Task A_query_of_over_64_KiB_is_refused_in_our_words()
+    {
+        var answer = await SendAsync($"GET /token?service=registry.docker.io&account={new string('a', 64 * 1024)} HTTP/1.1\r\n");
+        Assert.Equal((414, "UNSUPPORTED", "the request target is longer than 64 KiB"), (answer.Status, answer.Code, answer.Message));
+        Assert.Empty(_surroundings.Hub.Requests.All);
     }
 
     [Fact]

@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace ImageAccess.Proxy.Tests.Walk;
 
-/// <summary>The token service cannot answer: what the token face repeats, to whom, and what it must not.</summary>
+/// <summary>The token service cannot answer: what the token endpoint repeats, to whom, and what it must not.</summary>
 public abstract class TokenOutageTests(string transport) : WalkTests(transport), IAsyncLifetime
 {
     private const string Nginx = "service=registry.docker.io&scope=repository:library/nginx:pull";
@@ -32,6 +32,8 @@ public abstract class TokenOutageTests(string transport) : WalkTests(transport),
     [InlineData("502")]
     [InlineData("503")]
     [InlineData("504")]
+    [InlineData("408")]
+    [InlineData("429")]
     public async Task The_token_given_before_is_given_again_and_pulls(string fault)
     {
         var before = await AskAsync("bob", "bobs-password", Nginx);
@@ -90,12 +92,42 @@ public abstract class TokenOutageTests(string transport) : WalkTests(transport),
         Assert.Equal(200, (await AskAsync("bob", "bobs-password", Nginx)).Status);
     }
 
-    [Fact]
-    public async Task Without_anything_to_repeat_an_answer_of_5xx_passes_as_it_is()
+    [Theory]
+    [InlineData(408)]
+    [InlineData(429)]
+    [InlineData(503)]
+    public async Task Without_anything_to_repeat_an_answer_that_is_none_passes_as_it_is(int status)
     {
-        _here.Hub.Faults.Add(Face.Auth, Fault.Status(503, "down\n", "text/plain", ("Retry-After", "7")));
+        _here.Hub.Faults.Add(Face.Auth, Fault.Status(status, "down\n", "text/plain", ("Retry-After", "7")));
         var answer = await AskAsync("bob", "bobs-password", Nginx);
-        Assert.Equal((503, "down\n", "7"), (answer.Status, answer.Body, answer.Header("Retry-After")));
+        Assert.Equal((status, "down\n", "7"), (answer.Status, answer.Body, answer.Header("Retry-After")));
+    }
+
+    /// <summary>Docker Hub limits by address: everybody behind the proxy meets the limit at once.</summary>
+    [Theory]
+    [InlineData("bob", "dckr_pat_bob")]
+    [InlineData("carol", "carols-password")]
+    [InlineData("acme", "dckr_oat_acme")]
+    public async Task A_limit_of_the_token_service_signs_nobody_out(string username, string password)
+    {
+        var form = $"grant_type=password&service=registry.docker.io&username={username}&password={password}&scope=repository:library/nginx:pull";
+        var before = Json(await AskAsync(username, password, Nginx))["token"]!.GetValue<string>();
+        var beforeByForm = Json(await PostAsync(form))["token"]!.GetValue<string>();
+        using (_here.Hub.Faults.Add(Face.Auth, Fault.Status(429, """{"details":"too many requests"}""", "application/json", ("Retry-After", "30"))))
+        {
+            for (var i = 0; i < 3; i++)
+            {
+                var (repeated, repeatedByForm) = (await AskAsync(username, password, Nginx), await PostAsync(form));
+                Assert.Equal((200, Warning, before), (repeated.Status, repeated.Header("Warning"), Json(repeated)["token"]!.GetValue<string>()));
+                Assert.Equal((200, Warning, beforeByForm), (repeatedByForm.Status, repeatedByForm.Header("Warning"), Json(repeatedByForm)["token"]!.GetValue<string>()));
+            }
+
+            using var admin = Surroundings.NewClient(_here.Admin);
+            Assert.Contains("\"upstream\": \"the token service answered 429\"", await admin.GetStringAsync("/readyz"), StringComparison.Ordinal);
+            Assert.Contains("The token service failed: it answered 429", _here.Log.ToString(), StringComparison.Ordinal);
+        }
+
+        Assert.Null((await AskAsync(username, password, Nginx)).Header("Warning"));
     }
 
     [Fact]
@@ -146,7 +178,6 @@ public abstract class TokenOutageTests(string transport) : WalkTests(transport),
     [InlineData(401)]
     [InlineData(403)]
     [InlineData(404)]
-    [InlineData(429)]
     public async Task A_refusal_is_passed_on_and_nothing_is_repeated_after_it(int status)
     {
         await AskAsync("bob", "bobs-password", Nginx);
@@ -288,7 +319,7 @@ public abstract class TokenOutageTests(string transport) : WalkTests(transport),
         Fail("close");
         var token = Json(await AskAsync("gamma", "dckr_oat_gamma", Nginx))["token"]!.GetValue<string>();
         var pulled = await _here.AskAsync("GET", "/v2/library/nginx/manifests/latest", token);
-        Assert.Equal((403, "image access denied: organization access tokens are not supported, use a personal access token"), (pulled.Status, pulled.Phrase));
+        Assert.Equal((403, "image access denied: organization access tokens are not supported, use a personal access token (ask in #platform)"), (pulled.Status, pulled.Phrase));
     }
 
     [Fact]

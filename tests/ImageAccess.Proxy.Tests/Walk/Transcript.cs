@@ -15,6 +15,9 @@ public sealed partial class Transcript(HttpClient client, string token, params U
         "Date", "Connection", "Transfer-Encoding", "Cache-Control", "Docker-Distribution-Api-Version",
     };
 
+    /// <summary>Of a blob: each content host has entity-tags of its own; through the proxy it is always the digest.</summary>
+    private static readonly HashSet<string> LeftOfBlobs = new(StringComparer.OrdinalIgnoreCase) { "ETag", "Docker-Content-Digest" };
+
     private readonly List<string> _lines = [];
 
     public IReadOnlyList<string> Lines => _lines;
@@ -59,7 +62,7 @@ public sealed partial class Transcript(HttpClient client, string token, params U
         var text = new StringBuilder($"{asked}\n{(int)answer.StatusCode} {answer.ReasonPhrase}\n");
         foreach (var (name, values) in answer.Headers.NonValidated.Concat(answer.Content.Headers.NonValidated).OrderBy(header => header.Key, StringComparer.OrdinalIgnoreCase))
         {
-            if (!Left.Contains(name))
+            if (!Left.Contains(name) && !(asked.Contains("/blobs/sha256:", StringComparison.Ordinal) && LeftOfBlobs.Contains(name)))
                 text.Append(name.ToUpperInvariant()).Append(": ").Append(values.ToString()).Append('\n');
         }
 
