@@ -1,6 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Net;
-using System.Text.Json;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Policies.Decisions;
 
@@ -25,9 +23,9 @@ internal sealed class CheckEndpoint(Checks checks) : IDisposable
     public async Task HandleAsync(HttpContext http)
     {
         http.Response.Headers.CacheControl = "no-store";
-        if (!IsOwnMachine(http))
+        if (!OwnMachine.Asks(http))
         {
-            await RefuseAsync(http, 403, "checks are answered on the machine of the proxy alone");
+            await RefuseAsync(http, 403, "checks are answered only on the machine of the proxy, and not through another proxy");
             return;
         }
 
@@ -60,25 +58,12 @@ internal sealed class CheckEndpoint(Checks checks) : IDisposable
         try
         {
             var answer = await checks.AnswerAsync(image, caller, http.RequestAborted);
-            await http.Response.WriteAsJsonAsync(answer, JsonSerializerOptions.Web, http.RequestAborted);
+            await http.Response.WriteJsonLineAsync(answer);
         }
         catch (NoVerdictException exception)
         {
             await RefuseAsync(http, exception.IsTemporary ? 503 : 400, exception.Message);
         }
-    }
-
-    /// <summary>
-    /// The connection comes from this machine and addresses it by number or as localhost: a web page whose own host name leads to
-    /// loopback would send that name.
-    /// </summary>
-    private static bool IsOwnMachine(HttpContext http)
-    {
-        var (remote, local) = (http.Connection.RemoteIpAddress, http.Connection.LocalIpAddress);
-        var host = http.Request.Host.Host.Trim('[', ']');
-        return remote is not null
-            && (IPAddress.IsLoopback(remote) || remote.Equals(local))
-            && (host == "localhost" || IPAddress.TryParse(host, out _));
     }
 
     private static bool TryRead(
@@ -103,6 +88,6 @@ internal sealed class CheckEndpoint(Checks checks) : IDisposable
     private static Task RefuseAsync(HttpContext http, int status, string error)
     {
         http.Response.StatusCode = status;
-        return http.Response.WriteAsJsonAsync(new CheckRefusal(error), JsonSerializerOptions.Web, http.RequestAborted);
+        return http.Response.WriteJsonLineAsync(new CheckRefusal(error));
     }
 }

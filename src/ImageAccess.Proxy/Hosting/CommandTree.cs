@@ -1,59 +1,58 @@
 using System.CommandLine;
-using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Tools.Doctor;
 using ImageAccess.Proxy.Tools.Engines;
 using ImageAccess.Proxy.Tools.Scanning;
 using ImageAccess.Proxy.Tools.Verbs;
-using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Hosting;
 
 /// <summary>The verbs of <c>imageaccess</c>; without one it serves.</summary>
 internal static class CommandTree
 {
+    /// <summary>Runs the program; what it returns is its exit code.</summary>
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var parsed = Build().Parse(arguments);
+        var invocation = new InvocationConfiguration();
+        if (parsed.CommandResult.Command is RootCommand)
+            invocation.ProcessTerminationTimeout = null; // the host takes the signals, and its time; a verb is cancelled and has two seconds
+        var code = await parsed.InvokeAsync(invocation);
+        return parsed.Errors.Count > 0 ? Math.Max(code, Verb.Misused) : code;
+    }
+
     public static RootCommand Build()
     {
         var file = new Option<string?>("--config") { Description = "The configuration file; imageaccess.json in the working directory by default.", HelpName = "FILE" };
         var root = new RootCommand("Enforces on the network which kinds of Docker Hub images may be used. Without a verb it serves.") { file };
-        root.SetAction((parsed, cancellationToken) => ServeAsync(parsed.GetValue(file), cancellationToken));
+        Verb.SetAction(root, (parsed, _) => ServeAsync(parsed.GetValue(file)));
         root.Subcommands.Add(CheckCommand.Build());
+        root.Subcommands.Add(HealthCommand.Build());
         root.Subcommands.Add(ScanCommand.Build());
         root.Subcommands.Add(PolicyCommands.Build());
+        root.Subcommands.Add(BlockCommands.Block());
+        root.Subcommands.Add(BlockCommands.Unblock());
         root.Subcommands.Add(CertificatesCommands.Build());
         root.Subcommands.Add(CacheCommands.Build());
+        root.Subcommands.Add(DatabaseCommands.Build());
         root.Subcommands.Add(ClientsCommand.Build());
         root.Subcommands.Add(DoctorCommand.Build());
         return root;
     }
 
-    private static async Task<int> ReportAsync(IEnumerable<string> failures)
+    private static async Task<int> ServeAsync(string? file)
     {
-        foreach (var failure in failures)
-            await Console.Error.WriteLineAsync($"imageaccess: {failure}");
-        return Verb.Misused;
-    }
-
-    private static async Task<int> ServeAsync(string? file, CancellationToken cancellationToken)
-    {
+        await using var app = ProxyHost.Build(Verb.Configuration(file));
         try
         {
-            await using var app = ProxyHost.Build(ConfigurationLoading.Load(file, Environment.GetEnvironmentVariables()));
-            await app.ListenAsync(cancellationToken);
-            await Console.Out.WriteLineAsync(StartupReport.Write(app.Services));
-            await app.WaitForShutdownAsync(cancellationToken);
-            return 0;
+            await app.ListenAsync();
         }
-        catch (OptionsValidationException exception)
+        catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
         {
-            return await ReportAsync(exception.Failures);
+            return app.Failure() is { } failure ? throw failure : Verb.Yes; // told to stop before it had started
         }
-        catch (AggregateException exception) when (exception.InnerExceptions.All(inner => inner is OptionsValidationException))
-        {
-            return await ReportAsync(exception.InnerExceptions.Cast<OptionsValidationException>().SelectMany(inner => inner.Failures));
-        }
-        catch (ListenException exception)
-        {
-            return await ReportAsync([exception.Message]);
-        }
+
+        await Console.Out.WriteLineAsync(StartupReport.Write(app.Services));
+        await app.WaitForShutdownAsync();
+        return app.Failure() is null ? Verb.Yes : Verb.No;
     }
 }

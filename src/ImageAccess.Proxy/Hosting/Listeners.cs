@@ -7,6 +7,7 @@ using ImageAccess.Proxy.Foundation.Configuration;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
 using ListenOptions = ImageAccess.Proxy.Foundation.Configuration.ListenOptions;
 
@@ -15,13 +16,14 @@ namespace ImageAccess.Proxy.Hosting;
 /// <summary>Kestrel's listeners and limits. Each connection carries which listener it came in by.</summary>
 internal static class Listeners
 {
-    private const int MaximumHeaders = 32 * 1024;
+    /// <summary>
+    /// What the web server takes of a request's line, and of its headers. It is twice what the endpoints take of a target and of a token, so
+    /// that they answer in their own words; beyond it the web server itself answers 414 or 431, without a body.
+    /// </summary>
+    private const int MaximumHead = 128 * 1024;
 
     /// <summary>What a request's body may measure unless its endpoint says otherwise.</summary>
     private const long MaximumBody = 4 * 1024 * 1024;
-
-    /// <summary>Of all listeners together: what is idle is closed long before so many are reached.</summary>
-    private const int MaximumConnections = 20_000;
 
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(15);
 
@@ -38,16 +40,18 @@ internal static class Listeners
     }
 
     /// <summary>Starts the program.</summary>
-    /// <exception cref="ListenException">A listener could not be opened.</exception>
-    public static async Task ListenAsync(this WebApplication app, CancellationToken cancellationToken)
+    /// <exception cref="OptionsValidationException">Listeners could not be opened; each failure names a key and its address.</exception>
+    public static async Task ListenAsync(this WebApplication app)
     {
         try
         {
-            await app.StartAsync(cancellationToken);
+            await app.StartAsync();
         }
         catch (Exception exception) when (exception is SocketException or IOException { InnerException: AddressInUseException })
         {
-            throw new ListenException($"{Name(app.Services.GetRequiredService<IOptions<ListenOptions>>().Value, exception)}: {exception.Message}", exception);
+            var faults = Faults(app.Services.GetRequiredService<IOptions<ListenOptions>>().Value).ToList();
+            var texts = faults.Select(fault => fault.Text).DefaultIfEmpty($"Listen: {exception.Message}");
+            throw faults.Exists(fault => fault.Error != SocketError.AddressNotAvailable) ? ConfigurationLoading.Failed(texts) : ConfigurationLoading.FailedForNow(texts);
         }
     }
 
@@ -60,29 +64,62 @@ internal static class Listeners
 
     public static bool CameInBy(this HttpContext http, Listener listener) => http.Features.Get<ListenerFeature>()?.Listener == listener;
 
-    /// <summary>The key whose port the failure names; where it names none, as without permission, all of them with their addresses.</summary>
-    private static string Name(ListenOptions options, Exception failure)
+    /// <summary>The failure itself does not say which listener it was: each is tried by itself.</summary>
+    private static IEnumerable<(string Text, SocketError Error)> Faults(ListenOptions options)
     {
-        var all = options.All().ToList();
-        var named = all.Where(one => failure.Message.Contains($":{ListenAddress.Parse(one.Address).Port}:", StringComparison.Ordinal)).Select(one => one.Key);
-        return string.Join(" or ", named.DefaultIfEmpty(string.Join(" or ", all.Select(one => $"{one.Key} {one.Address}"))));
+        var opened = new List<Socket>();
+        try
+        {
+            foreach (var (_, key, text) in options.All())
+            {
+                var address = ListenAddress.Parse(text);
+                if (Try(new IPEndPoint(address.Host ?? (Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any), address.Port), opened) is { } fault)
+                    yield return ($"{key}: {text}: {Why(fault)}", fault.SocketErrorCode);
+            }
+        }
+        finally
+        {
+            opened.ForEach(socket => socket.Dispose());
+        }
     }
+
+    /// <returns>Why nobody can listen there; null where it works.</returns>
+    private static SocketException? Try(IPEndPoint address, List<Socket> opened)
+    {
+        try
+        {
+            var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(address);
+            opened.Add(socket);
+            socket.Listen();
+            return null;
+        }
+        catch (SocketException exception)
+        {
+            return exception;
+        }
+    }
+
+    private static string Why(SocketException exception) => exception.SocketErrorCode switch
+    {
+        SocketError.AddressAlreadyInUse => "address already in use: stop the other program, or choose another port",
+        SocketError.AccessDenied => $"the user {Environment.UserName} may not listen there: ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        SocketError.AddressNotAvailable => "this machine has no such address",
+        _ => exception.Message,
+    };
 
     private static void Listen(KestrelServerOptions server, IOptions<ListenOptions> options)
     {
         server.AddServerHeader = false;
-        server.Limits.MaxConcurrentConnections = MaximumConnections;
         server.Limits.MaxRequestBodySize = MaximumBody;
-        server.Limits.MaxRequestHeadersTotalSize = MaximumHeaders;
+        server.Limits.MaxRequestLineSize = MaximumHead;
+        server.Limits.MaxRequestHeadersTotalSize = MaximumHead;
         server.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
         server.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(2);
         foreach (var (listener, key, text) in options.Value.All())
         {
             var address = ListenAddress.Parse(text);
-            if (address.Host is { } host)
-                server.Listen(host, address.Port, Configure);
-            else
-                server.ListenAnyIP(address.Port, Configure);
+            var any = Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
+            server.Listen(new ListenerEndPoint(listener, address.Host ?? any, address.Port), Configure);
 
             void Configure(Microsoft.AspNetCore.Server.Kestrel.Core.ListenOptions listen)
             {
@@ -90,10 +127,23 @@ internal static class Listeners
                 listen.Use(next => connection =>
                 {
                     connection.Features.Set(new ListenerFeature(listener));
-                    return next(connection);
+                    return ServeAsync(connection, next);
                 });
                 Secure(listen, listener, key, address.IsTls);
             }
+        }
+    }
+
+    /// <summary>A client that leaves is no error. Kestrel would write a stack trace for each that leaves before HTTP begins, a balancer's checks among them.</summary>
+    private static async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        try
+        {
+            await next(connection);
+        }
+        catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // It has left, or the program stops.
         }
     }
 
@@ -134,6 +184,3 @@ internal static class Listeners
 
     private sealed record ListenerFeature(Listener Listener);
 }
-
-/// <summary>A listener could not be opened; the message names its key and its address.</summary>
-internal sealed class ListenException(string message, Exception cause) : Exception(message, cause);

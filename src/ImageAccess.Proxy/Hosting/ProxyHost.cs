@@ -6,7 +6,9 @@ using ImageAccess.Proxy.Content.Serving;
 using ImageAccess.Proxy.Content.Upstream;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Configuration;
+using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
@@ -24,14 +26,17 @@ public static class ProxyHost
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Configuration.AddConfiguration(configuration);
-        AddLogging(builder.Logging);
+        var hasStarted = false;
+        AddLogging(builder.Logging, () => hasStarted);
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        GracefulStop.Add(builder.Services, builder.Configuration);
         builder.AddListeners();
 
         builder.Services
             .AddTelemetry(builder.Configuration)
+            .AddLimits(builder.Configuration)
             .AddAdminListener(builder.Configuration)
+            .AddDatabase(builder.Configuration)
             .AddAudit(builder.Configuration) // before every room that records: it stops after them
             .AddDockerHub(builder.Configuration)
             .AddCertificates(builder.Configuration)
@@ -46,7 +51,9 @@ public static class ProxyHost
             .AddRegistry(builder.Configuration);
         adjust?.Invoke(builder);
 
+        DataDirectory.Prepare(configuration);
         var app = builder.Build();
+        app.Lifetime.ApplicationStarted.Register(() => hasStarted = true);
         app.MapWhen(http => http.CameInBy(Listener.Admin), admin => admin.MapAdminListener());
         app.MapWhen(http => http.Features.Get<InterceptedName>() is not null, hub => hub.MapDockerHub());
         app.UseTrustedProxies();
@@ -55,7 +62,12 @@ public static class ProxyHost
         return app;
     }
 
-    private static void AddLogging(ILoggingBuilder logging)
+    /// <summary>Why a part that works in the background has failed, which stops the program; null where none has.</summary>
+    public static Exception? Failure(this WebApplication app) =>
+        app.Services.GetServices<IHostedService>().OfType<BackgroundService>().Select(part => part.ExecuteTask?.Exception).FirstOrDefault(failure => failure is not null);
+
+    /// <remarks>Why a start failed is told in a line for each fault; the framework would tell it first, with its own stack.</remarks>
+    private static void AddLogging(ILoggingBuilder logging, Func<bool> hasStarted)
     {
         logging.AddSimpleConsole(console =>
         {
@@ -64,9 +76,15 @@ public static class ProxyHost
             console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
             console.ColorBehavior = LoggerColorBehavior.Disabled;
         });
+        logging.ClearProviders(); // the console writes what is left of a kind of line
+        logging.Services.AddSingleton<ConsoleLoggerProvider>();
+        logging.Services.AddSingleton<ILoggerProvider, RepeatedLines>();
         logging.SetMinimumLevel(LogLevel.Information);
         logging.AddFilter("Microsoft", LogLevel.Warning);
+        foreach (var teller in new[] { "Microsoft.Extensions.Hosting.Internal.Host", "Microsoft.AspNetCore.Server.Kestrel" })
+            logging.AddFilter(teller, level => level >= LogLevel.Warning && hasStarted());
         logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None); // it says nothing that we do not, and makes an activity and a scope for each request
+        logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None); // at every poll; Readiness tells each change once
         logging.AddFilter("System.Net.Http", LogLevel.Warning);
         logging.AddFilter("Yarp", LogLevel.Critical); // we log upstream's failures ourselves
     }

@@ -1,5 +1,8 @@
+using System.Globalization;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.DockerHub;
+using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -11,6 +14,9 @@ namespace ImageAccess.Proxy.Hosting;
 /// <summary>What a person is told at the start: where it listens, whether image access is on, what to do next.</summary>
 internal static class StartupReport
 {
+    /// <summary>How many organizations are named.</summary>
+    private const int MaximumNamed = 10;
+
     public static string Write(IServiceProvider services)
     {
         var addresses = services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.ToList();
@@ -28,15 +34,21 @@ internal static class StartupReport
             _ => $"proxy    {one.Address}  for HTTPS_PROXY",
         }).ToList();
         lines.Add(policy.IsEnabled
-            ? $"policy   image access is ON: {string.Join(", ", policy.Organizations.Select(o => $"{o.Name} ({o.Mode(today)})"))}"
+            ? $"policy   image access is ON: {PrintableText.ListOf([.. policy.Organizations.Select(o => $"{o.Name} ({o.Mode(today)})")], MaximumNamed)}"
             : "policy   image access is OFF: every image is allowed until an organization in the policy file is enabled");
+        lines.Add(LimitsOf(services.GetRequiredService<IOptions<LimitOptions>>().Value));
         lines.Add("next     on clients: what `imageaccess clients ENGINE --mode mirror|gateway|forward-proxy` prints");
         if (ListenAddress.Parse(listen.Mirror) is { IsTls: false, IsLoopback: false })
             lines.Add("warning  plain http beyond loopback: classic dockerd sends Docker Hub credentials to a mirror in the clear");
+        lines.AddRange(services.GetRequiredService<TrustReport>().Concerns().Select(concern => $"warning  {concern}"));
         if (services.GetRequiredService<EgressReport>().Concern is { } concern)
             lines.Add($"warning  {concern}");
         return string.Join('\n', lines);
     }
+
+    private static string LimitsOf(LimitOptions limits) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"limits   {limits.Connections} connections ({limits.ConnectionsPerClient} for each client), {limits.Tunnels} tunnels ({limits.TunnelsPerClient}), {limits.Requests} pulls and pushes ({limits.RequestsPerClient}): of {limits.Machine.Descriptors} files and {limits.Machine.Memory / 1024 / 1024} MiB");
 
     /// <summary>The port that was bound, with the configured scheme: the server does not know about TLS.</summary>
     private static string Address(string wanted, string bound) =>
