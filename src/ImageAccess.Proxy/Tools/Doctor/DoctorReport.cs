@@ -59,7 +59,7 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
 
     /// <summary>When no route reached anybody, nothing is proved.</summary>
     private IEnumerable<string> AllNotes() => Findings.All(finding => finding.Verdict == RouteVerdict.NotReachable)
-        ? Notes.Append("no way led to anybody: this machine is cut off, and whether the policy holds was not seen")
+        ? Notes.Append("no way led to a server: this machine has no connection, so the policy was not tested")
         : Notes;
 
     private IEnumerable<Finding> Sorted() => Findings.OrderBy(finding => finding.Verdict);

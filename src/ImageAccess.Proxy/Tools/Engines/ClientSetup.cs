@@ -34,7 +34,7 @@ internal sealed record ClientCommand(string Run, string Undo)
 }
 
 /// <summary>What a client's machine must have.</summary>
-internal sealed class ClientSetup
+internal sealed record ClientSetup
 {
     public IReadOnlyList<ClientFile> Files { get; init; } = [];
 

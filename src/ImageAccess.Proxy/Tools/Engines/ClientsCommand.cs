@@ -3,7 +3,7 @@ using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Engines;
 
-/// <summary><c>imageaccess clients CLIENT --mode MODE</c>: what a client's machine must have to come by the proxy.</summary>
+/// <summary><c>imageaccess clients CLIENT --mode MODE</c>: what a client's machine needs to use the proxy.</summary>
 internal static class ClientsCommand
 {
     public static Command Build()
@@ -14,7 +14,7 @@ internal static class ClientsCommand
         mode.AcceptOnlyFromAmong("mirror", "gateway", "forward-proxy");
         var addresses = new Option<string[]>("--address")
         {
-            Description = "How clients reach the proxy, where its configuration does not say: a host; for the gateway an IP address, or two, of IPv4 and IPv6.",
+            Description = "How clients reach the proxy, where its configuration does not say: a host; for the gateway an IP address, or two, of IPv4 and IPv6. Without one: this machine.",
             HelpName = "HOST",
         };
         var authority = new Option<string?>("--ca")
@@ -30,7 +30,7 @@ internal static class ClientsCommand
         };
         var json = Verb.Json();
         var file = Verb.ConfigurationFile();
-        var command = new Command("clients", "Prints what a client's machine must have to come by the proxy, and how to undo it.")
+        var command = new Command("clients", "Prints what a client's machine needs to use the proxy, and how to undo it.")
         {
             client, mode, addresses, authority, user, directory, json, file,
         };
@@ -40,7 +40,10 @@ internal static class ClientsCommand
             var (name, way) = (parsed.GetValue(client)!, parsed.GetValue(mode)!);
             var reading = new WayInReader(
                 Verb.Configuration(parsed.GetValue(file)), parsed.GetValue(addresses) ?? [], parsed.GetValue(authority), parsed.GetValue(user));
-            var setup = reading.Read(way).SetUp(KnownEngines.All.Single(engine => engine.Name == name));
+            var wayIn = reading.Read(way);
+            var setup = wayIn.SetUp(KnownEngines.All.Single(engine => engine.Name == name));
+            if (wayIn.OnlyHere is { } onlyHere)
+                setup = setup with { Notes = [onlyHere, .. setup.Notes] };
             var written = parsed.GetValue(directory) is { } below ? ClientTree.Write(below, setup) : null;
             if (parsed.GetValue(json))
                 await Verb.WriteJsonAsync(output, setup.Facts(name, way));

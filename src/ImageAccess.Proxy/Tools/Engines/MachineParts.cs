@@ -19,6 +19,11 @@ internal static class MachineParts
     /// <summary>The system's trust store. Nothing else makes an engine trust Docker Hub's token service; <c>certs.d</c> does not.</summary>
     public static ClientFile Authority(string pem) => new(AuthorityPath, pem);
 
+    /// <summary>That of a mirror, where it has its own: in the system's trust store too, because a token is often fetched with that alone.</summary>
+    public static IEnumerable<ClientFile> AuthorityOf(MirrorWay way) => way.Authority is { } pem ? [Authority(pem)] : [];
+
+    public static IEnumerable<ClientCommand> TrustAuthorityOf(MirrorWay way) => way.Authority is null ? [] : TrustAuthority;
+
     public static IReadOnlyList<ClientCommand> TrustAuthority { get; } =
     [
         new("update-ca-certificates", "update-ca-certificates --fresh") { When = "Debian, Ubuntu, Alpine", Needs = "update-ca-certificates" },

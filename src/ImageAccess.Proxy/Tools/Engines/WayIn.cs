@@ -6,6 +6,9 @@ namespace ImageAccess.Proxy.Tools.Engines;
 /// <param name="Authority">The certificate authority that the client must trust, in PEM; null when it needs none.</param>
 internal abstract record WayIn(string? Authority)
 {
+    /// <summary>Where only clients on the proxy's own machine find it so: what to do for others.</summary>
+    public string? OnlyHere { get; init; }
+
     /// <summary>What a client's machine must have for this engine to come this way.</summary>
     public abstract ClientSetup SetUp(IEngine engine);
 }

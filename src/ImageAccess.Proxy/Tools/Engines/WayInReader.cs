@@ -39,36 +39,48 @@ internal sealed record WayInReader(IConfiguration Configuration, IReadOnlyList<s
         }
 
         var listener = Listener("Listen:Mirror", "http://127.0.0.1:5000");
-        var address = At(listener, SingleAddress() ?? HostOf(listener) ?? throw Missing("Listen:Mirror", listener, "PublicUrl"));
-        return new MirrorWay(address, listener.IsTls ? FindAuthority() : null);
+        var host = SingleAddress() ?? HostOf(listener);
+        return new MirrorWay(At(listener, host ?? Here(listener)), listener.IsTls ? FindAuthority() : null)
+        {
+            OnlyHere = host is null ? OnlyHere("Listen:Mirror", listener, ", or set PublicUrl") : null,
+        };
     }
 
     private GatewayWay Gateway()
     {
         RefuseUser();
         var listener = Listener("Listen:Gateway", "https://*:443");
-        IReadOnlyList<string> texts = Addresses.Count > 0 ? Addresses
-            : HostOf(listener) is { } host ? [host]
-            : throw Missing("Listen:Gateway", listener, null);
+        var host = Addresses.Count > 0 ? null : HostOf(listener);
+        var texts = Addresses.Count > 0 ? Addresses : [host ?? Here(listener)];
         var addresses = texts.Select(GatewayAddress).ToList();
         if (addresses.GroupBy(address => address.AddressFamily).Any(family => family.Count() > 1))
             throw new MisuseException("--address: the gateway has one address of IPv4 and one of IPv6 at most");
-        return new GatewayWay(addresses, listener.Port, FindAuthority() ?? throw NoAuthority());
+        return new GatewayWay(addresses, listener.Port, FindAuthority() ?? throw NoAuthority())
+        {
+            OnlyHere = Addresses.Count == 0 && host is null ? OnlyHere("Listen:Gateway", listener, "") + ". The proxy on that machine needs Upstream:Addresses" : null,
+        };
     }
 
     private ForwardProxyWay ForwardProxy()
     {
         var listener = Listener("Listen:ForwardProxy", "http://*:3128");
         var host = SingleAddress() ?? HostOf(listener)
-            ?? (Configuration["PublicUrl"] is { } url ? PublicUrl(url).Host : throw Missing("Listen:ForwardProxy", listener, "PublicUrl"));
+            ?? (Configuration["PublicUrl"] is { } url ? PublicUrl(url).Host : null);
         if (User is { } user && (user.Length == 0 || user.Contains(':', StringComparison.Ordinal) || user.Any(char.IsControl)))
             throw new MisuseException("--proxy-user: a name, without a password: write that into the file, where PASSWORD stands");
-        return new ForwardProxyWay(At(listener, host), User, FindAuthority() ?? throw NoAuthority());
+        return new ForwardProxyWay(At(listener, host ?? Here(listener)), User, FindAuthority() ?? throw NoAuthority())
+        {
+            OnlyHere = host is null ? OnlyHere("Listen:ForwardProxy", listener, ", or set PublicUrl") : null,
+        };
     }
 
-    private static MisuseException Missing(string key, ListenAddress listener, string? orKey) => new(
-        $"--address is missing: {key} is {Shown(listener)}, which does not say how clients reach it"
-        + (orKey is null ? "" : $"; or set {orKey}"));
+    private static string OnlyHere(string key, ListenAddress listener, string otherwise) =>
+        $"This is for clients on the proxy's own machine: {key} is {Shown(listener)}, which does not say how others reach it. For them name --address HOST{otherwise}"
+        + (listener.IsLoopback ? $", and let {key} listen where they come to" : "");
+
+    /// <summary>The listener as this machine reaches it.</summary>
+    private static string Here(ListenAddress listener) =>
+        Written(listener.Host is { } host && !IsAll(host) ? host : listener.Host is { AddressFamily: AddressFamily.InterNetworkV6 } ? IPAddress.IPv6Loopback : IPAddress.Loopback);
 
     private static string Shown(ListenAddress listener) => string.Create(
         CultureInfo.InvariantCulture, $"{SchemeOf(listener)}://{(listener.Host is { } host && !IsAll(host) ? Written(host) : "*")}:{listener.Port}");

@@ -15,12 +15,13 @@ internal static class ScanCommand
         var user = new Option<string?>("--as") { Description = "Judge as this Docker Hub user; without it, as an anonymous caller.", HelpName = "USER" };
         var organization = new Option<string?>("--organization") { Description = "Judge as a plain member of this organization.", HelpName = "ORG" };
         var offline = new Option<bool>("--offline") { Description = "Judge with the policy's file alone, without a running proxy and without Docker Hub." };
+        var strict = Verb.Strict();
         var json = Verb.Json();
         var file = Verb.ConfigurationFile();
 
         var command = new Command("scan", "Finds the images of Dockerfiles, Compose files and Kubernetes manifests, and tells whether they may be used. Exit code 1 when one is denied or cannot be told.")
         {
-            paths, arguments, exclude, user, organization, offline, json, file,
+            paths, arguments, exclude, user, organization, offline, strict, json, file,
         };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
@@ -42,7 +43,7 @@ internal static class ScanCommand
             var caller = new JudgedCaller(parsed.GetValue(user), parsed.GetValue(organization));
             var report = await ScanReport.JudgeAsync(found, judge, caller, progress, cancellationToken);
             await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, report) : report.PrintAsync(output));
-            return report.Images.Any(image => image.IsRefused) ? Verb.No : Verb.Yes;
+            return report.Images.Any(image => image.IsRefused || (parsed.GetValue(strict) && image.Verdict == ImageVerdict.Unknown)) ? Verb.No : Verb.Yes;
         });
         return command;
     }

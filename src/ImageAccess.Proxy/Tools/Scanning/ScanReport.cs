@@ -34,7 +34,7 @@ internal sealed record ScannedImage
     public string? Text { get; init; }
 
     /// <summary>An image that nobody can tell may be any: a pipeline must not pass on it.</summary>
-    public bool IsRefused => Verdict is "deny" or ImageVerdict.Unknown or Undetermined;
+    public bool IsRefused => Verdict is "deny" or Undetermined;
 }
 
 /// <summary>What a scan tells about its images.</summary>
@@ -106,7 +106,7 @@ internal sealed record ScanReport(
     {
         var kinds = new[]
         {
-            ("allow", "allowed"), ("observe", "only observed"), ("deny", "denied"), (ImageVerdict.Unknown, "unknown"),
+            ("allow", "allowed"), ("observe", "only observed"), ("deny", "denied"), (ImageVerdict.Unknown, "not known here"),
             (ScannedImage.Undetermined, "undetermined"), (ImageVerdict.Outside, "outside the policy"),
         };
         return string.Join(", ", kinds

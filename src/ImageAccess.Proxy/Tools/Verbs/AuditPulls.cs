@@ -5,6 +5,7 @@ using System.Text.Json;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Audit;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
@@ -13,7 +14,8 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <param name="Memberships">What a token or a directory said of the caller, in the trail's words.</param>
 /// <param name="Repository">The repository.</param>
 /// <param name="Outcome"><c>allow</c>, <c>observe</c> or <c>deny</c>.</param>
-internal sealed record Pull(string Caller, string Memberships, string Repository, string Outcome)
+/// <param name="Block">The number of the block that denied it; null where none did.</param>
+internal sealed record Pull(string Caller, string Memberships, string Repository, string Outcome, long? Block = null)
 {
     public Caller ToCaller() => Caller == "anonymous"
         ? Core.Policies.Caller.Anonymous
@@ -25,7 +27,7 @@ internal sealed record Pull(string Caller, string Memberships, string Repository
 }
 
 /// <summary>
-/// The pulls of an audit trail and of its rotated predecessor, each kind once with its count. Lines that are no events are counted; the
+/// The pulls of an audit trail and of its rotated predecessors, each kind once with its count. Lines that are no events are counted; the
 /// last line may be incomplete, because the proxy may be writing it.
 /// </summary>
 internal sealed class AuditPulls
@@ -47,6 +49,9 @@ internal sealed class AuditPulls
 
     public long Malformed { get; private set; }
 
+    /// <summary>Denials beyond a client's share of the trail: they are counted there, without a repository.</summary>
+    public long Unnamed { get; private set; }
+
     public DateTimeOffset? First { get; private set; }
 
     public DateTimeOffset? Last { get; private set; }
@@ -61,15 +66,13 @@ internal sealed class AuditPulls
         var pulls = new AuditPulls(since);
         try
         {
-            // The trail is opened first, so that it is read once even when it is rotated now.
-            await using var trail = Open(path);
-            await using var predecessor = File.Exists(path + ".1") ? Open(path + ".1") : null;
-            var total = trail.Length + (predecessor?.Length ?? 0);
+            var files = OpenAll(path);
+            var total = files.Sum(file => file.Length);
             var read = 0L;
             var told = 0L;
-            foreach (var file in new[] { IsSame(predecessor, trail) ? null : predecessor, trail })
+            foreach (var file in Enumerable.Reverse(files))
             {
-                if (file is not null)
+                await using (file)
                     await pulls.ReadAsync(file, TellAsync, cancellationToken);
             }
 
@@ -107,13 +110,36 @@ internal sealed class AuditPulls
         BufferSize = 0,
     });
 
-    private static bool IsSame(FileStream? one, FileStream other)
+    /// <summary>
+    /// The trail and its predecessors, the youngest first. They are opened in this order, so that none is missed when they are rotated
+    /// meanwhile; one that was opened under two names is read once.
+    /// </summary>
+    private static List<FileStream> OpenAll(string path)
     {
-        if (one is null)
-            return false;
-        var (first, second) = (new byte[512], new byte[512]);
-        var (count, otherCount) = (RandomAccess.Read(one.SafeFileHandle, first, 0), RandomAccess.Read(other.SafeFileHandle, second, 0));
-        return count > 0 && first.AsSpan(0, count).SequenceEqual(second.AsSpan(0, otherCount));
+        var files = new List<FileStream> { Open(path) };
+        var beginnings = new HashSet<string>(StringComparer.Ordinal);
+        beginnings.Add(BeginningOf(files[0]));
+        var numbers = RotatedFiles.PredecessorsOf(path).Select(file => file.Number).ToList();
+        foreach (var number in numbers.Append(numbers.LastOrDefault() + 1))
+        {
+            var predecessor = string.Create(CultureInfo.InvariantCulture, $"{path}.{number}");
+            if (!File.Exists(predecessor))
+                continue;
+            var file = Open(predecessor);
+            if (beginnings.Add(BeginningOf(file)))
+                files.Add(file);
+            else
+                file.Dispose();
+        }
+
+        return files;
+    }
+
+    /// <summary>It has an event's id, so no two files have the same.</summary>
+    private static string BeginningOf(FileStream file)
+    {
+        var bytes = new byte[512];
+        return Convert.ToHexString(bytes, 0, RandomAccess.Read(file.SafeFileHandle, bytes, 0));
     }
 
     private async Task ReadAsync(FileStream file, Func<long, ValueTask> tell, CancellationToken cancellationToken)
@@ -181,8 +207,17 @@ internal sealed class AuditPulls
     private void Take(JsonElement audit)
     {
         var time = audit.GetProperty("time").GetDateTimeOffset();
-        if (audit.TryGetProperty("event", out _) || (_since is { } since && time < since))
+        if (_since is { } since && time < since)
             return;
+        var count = audit.TryGetProperty("count", out var merged) ? merged.GetInt32() : 1;
+        if (count < 1)
+            throw new FormatException("no count");
+        if (audit.TryGetProperty("event", out var kind))
+        {
+            if (kind.GetString() == "denials")
+                Unnamed += count;
+            return;
+        }
 
         var outcome = audit.GetProperty("outcome").GetString();
         if (outcome is not ("allow" or "observe" or "deny"))
@@ -196,8 +231,11 @@ internal sealed class AuditPulls
             Shared(audit.GetProperty("caller").GetString() is { Length: > 0 } caller ? caller : "anonymous"),
             Shared(MembershipsOf(audit)),
             Shared(repository.Value),
-            Shared(outcome));
-        _requests[pull] = _requests.GetValueOrDefault(pull) + 1;
+            Shared(outcome),
+            audit.TryGetProperty("block", out var block) ? block.GetInt64() : null);
+        var begun = BegunBy(audit, count);
+        if (begun > 0)
+            _requests[pull] = _requests.GetValueOrDefault(pull) + begun;
         First = First is { } first && first < time ? first : time;
         Last = Last is { } last && last > time ? last : time;
         switch (audit.GetProperty("category").GetString())
@@ -214,6 +252,14 @@ internal sealed class AuditPulls
     /// <summary>A request that reads, or one that was denied its token before it could ask the registry.</summary>
     private static bool IsPull(JsonElement audit) =>
         audit.GetProperty("method").GetString() is "GET" or "HEAD" || audit.GetProperty("reference").ValueKind == JsonValueKind.Null;
+
+    /// <summary>Of the requests of one pull only the first counts; what is no part of a pull counts for itself.</summary>
+    private static int BegunBy(JsonElement audit, int count)
+    {
+        if (audit.TryGetProperty("count", out _))
+            return audit.TryGetProperty("pulls", out var pulls) ? pulls.GetInt32() : count;
+        return !audit.TryGetProperty("pull", out var pull) || pull.GetString() == audit.GetProperty("id").GetString() ? 1 : 0;
+    }
 
     private static string MembershipsOf(JsonElement audit)
     {

@@ -2,19 +2,25 @@ using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Content.Cache;
+using ImageAccess.Proxy.Content.Serving;
 using ImageAccess.Proxy.Foundation.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary><c>imageaccess cache …</c>: the content on disk. All verbs except <c>warm</c> read the directory and do not ask the running proxy.</summary>
+/// <summary>
+/// <c>imageaccess cache …</c>: the content on disk. All verbs except <c>warm</c> and <c>forget</c> read the directory and do not ask the running proxy.
+/// </summary>
 internal static class CacheCommands
 {
     private const int ShownRepositories = 10;
 
     private static readonly string[] Units = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-    public static Command Build() => new("cache", "Shows, verifies and prunes what is kept of Docker Hub's content, and keeps images before they are asked for.") { Show(), Verify(), Prune(), Warm() };
+    public static Command Build() => new("cache", "Shows, verifies, prunes and forgets what is kept of Docker Hub's content, and keeps images before they are asked for.")
+    {
+        Show(), Verify(), Prune(), Warm(), Forget(),
+    };
 
     /// <summary><c>1.5 GiB</c>.</summary>
     public static string Size(long bytes)
@@ -88,9 +94,7 @@ internal static class CacheCommands
         };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var names = CheckCommand.Parse(parsed.GetValue(images)!);
-            if (names.Where(name => name.Repository is null).Select(name => $"{name.Registry}/{name.Path} is not an image of Docker Hub").ToList() is { Count: > 0 } others)
-                throw new MisuseException(others);
+            var names = OfDockerHub(parsed.GetValue(images)!);
             var address = parsed.GetValue(mirror) is { } url
                 ? Uri.TryCreate(url, UriKind.Absolute, out var given) && given.Scheme is "http" or "https" ? given : throw new MisuseException($"--mirror: '{url}' is not an address, as http://127.0.0.1:5000")
                 : CacheWarming.MirrorOf(Verb.Configuration(parsed.GetValue(file)));
@@ -109,6 +113,66 @@ internal static class CacheCommands
             return kept == names.Count ? Verb.Yes : Verb.No;
         });
         return command;
+    }
+
+    private static Command Forget()
+    {
+        var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
+        var images = new Argument<string[]>("REPOSITORY[:TAG|@DIGEST]")
+        {
+            Description = "All of a repository, as acme/app; or what one tag or digest names: acme/app:1.0, acme/app@sha256:…",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var reason = new Option<string?>("--reason") { Description = "Why, for the audit trail.", HelpName = "TEXT" };
+        var command = new Command("forget", "Makes the running proxy serve nothing of an image until Docker Hub has answered for it again, as after a takedown.")
+        {
+            images, reason, json, file,
+        };
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            var names = OfDockerHub(parsed.GetValue(images)!);
+            using var proxy = RunningProxy.At(Verb.Configuration(parsed.GetValue(file)));
+            var (forgotten, problems) = (new List<ForgottenImage>(), new List<string>());
+            foreach (var name in names)
+            {
+                try
+                {
+                    forgotten.Add(await proxy.ForgetAsync(name, parsed.GetValue(reason), cancellationToken));
+                }
+                catch (MisuseException exception)
+                {
+                    problems.AddRange(exception.Problems); // the others are forgotten all the same
+                }
+            }
+
+            var output = parsed.InvocationConfiguration.Output;
+            if (forgotten.Count > 0 || problems.Count == 0)
+                await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, new { Forgotten = forgotten }) : PrintAsync(output, forgotten));
+            return problems.Count == 0 ? Verb.Yes : throw new MisuseException([.. problems.Distinct()]);
+        });
+        return command;
+    }
+
+    private static Task PrintAsync(TextWriter output, List<ForgottenImage> forgotten)
+    {
+        var table = new TextTable(">LINKS", ">TAGS", "FORGOTTEN");
+        foreach (var image in forgotten)
+        {
+            table.Add(image.Links.ToString("N0", CultureInfo.InvariantCulture), image.Tags.ToString("N0", CultureInfo.InvariantCulture), image.Image);
+            if (image.Unread > 0)
+                table.Note($"the layers of {TextTable.Count(image.Unread, "manifest")} could not be found: forget the whole repository to be sure");
+        }
+
+        return table.WriteAsync(output);
+    }
+
+    /// <exception cref="MisuseException">Some are no images, or none of Docker Hub.</exception>
+    private static List<ImageName> OfDockerHub(string[] texts)
+    {
+        var names = CheckCommand.Parse(texts);
+        return names.Where(name => name.Repository is null).Select(name => $"{name.Registry}/{name.Path} is not an image of Docker Hub").ToList() is { Count: > 0 } others
+            ? throw new MisuseException(others)
+            : names;
     }
 
     private static CacheOptions Options(string? file)
@@ -148,7 +212,7 @@ internal static class CacheCommands
     private static async Task<int> ShowAsync(TextWriter output, CacheOptions options, bool json)
     {
         var contents = Directory(options).FindAll().ToDictionary(content => content.Digest);
-        var (size, oldest, newest) = (contents.Values.Sum(content => content.Length),
+        var (size, onDisk, oldest, newest) = (contents.Values.Sum(content => content.Length), contents.Values.Sum(content => content.SizeOnDisk),
             contents.Values.MinBy(content => content.LastUse)?.LastUse, contents.Values.MaxBy(content => content.LastUse)?.LastUse);
         var repositories = Repositories(Directory(options), contents);
         if (json)
@@ -158,6 +222,7 @@ internal static class CacheCommands
                 Directory = options.DirectoryPath,
                 options.MaximumSize,
                 Size = size,
+                SizeOnDisk = onDisk,
                 Contents = contents.Count,
                 OldestUse = oldest?.ToString("O", CultureInfo.InvariantCulture),
                 NewestUse = newest?.ToString("O", CultureInfo.InvariantCulture),
@@ -167,7 +232,7 @@ internal static class CacheCommands
         }
 
         await output.WriteLineAsync(TextTable.Plain($"{"directory",-12}{Verb.Shown(options.DirectoryPath)}"));
-        await output.WriteLineAsync($"{"size",-12}{Size(size)} of {Size(options.MaximumSize)}");
+        await output.WriteLineAsync($"{"size",-12}{Size(size)}, on disk {Size(onDisk)} of {Size(options.MaximumSize)}");
         await output.WriteLineAsync($"{"contents",-12}{contents.Count.ToString("N0", CultureInfo.InvariantCulture)}");
         if (oldest is not null && newest is not null)
             await output.WriteLineAsync($"{"last used",-12}{Moment(oldest.Value)} to {Moment(newest.Value)}");
@@ -188,7 +253,7 @@ internal static class CacheCommands
     private static List<(string Name, long Size, int Contents)> Repositories(CacheDirectory directory, Dictionary<Digest, KeptContent> contents)
     {
         var links = new LinkIndex(contents.ContainsKey);
-        links.Apply(IndexJournal.Read(directory, unreadable: () => { }));
+        links.Apply(IndexJournal.Read(directory, unreadable: () => { }), TimeProvider.System.GetUtcNow());
         return [.. links.Snapshot(() => { }).OfType<LinkLine>()
             .Where(link => contents.ContainsKey(link.Digest))
             .GroupBy(link => link.Repository.Value, link => contents[link.Digest].Length)
@@ -201,13 +266,16 @@ internal static class CacheCommands
         using var held = directory.TryLock()
             ?? throw new MisuseException($"a running proxy uses {Verb.Shown(directory.Path)}: stop it first (it prunes by itself, to Cache:MaximumSize)");
         var contents = directory.FindAll().OrderBy(content => content.LastUse).ToList();
-        var (left, freed, removed) = (contents.Sum(content => content.Length), 0L, new HashSet<Digest>());
-        foreach (var content in contents.TakeWhile(content => left > to || content.LastUse < before))
+        var (size, onDisk, freed, removed) = (contents.Sum(content => content.Length), contents.Sum(content => content.SizeOnDisk), 0L, new HashSet<Digest>());
+        foreach (var content in contents.TakeWhile(content => onDisk > to || content.LastUse < before))
         {
             File.Delete(directory.PathOf(content.Digest));
-            (left, freed) = (left - content.Length, freed + content.Length);
+            CacheDirectory.RemoveIfEmpty(directory.FolderOf(content.Digest));
+            (onDisk, freed) = (onDisk - content.SizeOnDisk, freed + content.Length);
             removed.Add(content.Digest);
         }
+
+        var left = size - freed;
 
         if (await ForgetAsync(directory, removed) is { } concern)
             throw new MisuseException($"{TextTable.Count(removed.Count, "content")} removed, but {concern}");

@@ -16,13 +16,11 @@ internal sealed class CacheWarming(Uri mirror, string? platform, TimeProvider ti
         "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
         + "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 
-    private const int MaximumDocument = 4 * 1024 * 1024;
-
     private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(5) })
     {
         BaseAddress = mirror,
         Timeout = Timeout.InfiniteTimeSpan,
-        MaxResponseContentBufferSize = MaximumDocument,
+        MaxResponseContentBufferSize = ManifestRequest.MaximumSize,
         DefaultRequestHeaders = { { "User-Agent", "imageaccess" } },
     };
 
@@ -82,7 +80,7 @@ internal sealed class CacheWarming(Uri mirror, string? platform, TimeProvider ti
         JsonElement manifest;
         using (var answer = await GetAsync($"/v2/{repository}/manifests/{reference}", token, cancellationToken))
         {
-            await answer.Content.LoadIntoBufferAsync(MaximumDocument, cancellationToken);
+            await answer.Content.LoadIntoBufferAsync(ManifestRequest.MaximumSize, cancellationToken);
             manifest = await answer.Content.ReadFromJsonAsync<JsonElement>(cancellationToken);
         }
 

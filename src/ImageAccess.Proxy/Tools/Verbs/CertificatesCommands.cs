@@ -81,7 +81,7 @@ internal static class CertificatesCommands
         if (problems.Count > 0)
             throw new MisuseException(problems);
         if (plan.Mirror is null)
-            await output.WriteLineAsync("without PublicUrl nobody knows the mirror listener's name: it gets no certificate");
+            await output.WriteLineAsync("without PublicUrl the mirror listener's name is not known: it gets no certificate");
         await output.WriteLineAsync($"next   each client must trust {Verb.Shown(plan.Authority.Files.CertificatePath)}: imageaccess clients --help");
         return Verb.Yes;
     }

@@ -29,21 +29,22 @@ internal static class CheckCommand
         {
             Description = "Judge with the policy's file alone, without a running proxy and without Docker Hub.",
         };
+        var strict = Verb.Strict();
         var json = Verb.Json();
         var file = Verb.ConfigurationFile();
 
         var command = new Command(
             "check", "Tells whether images may be used, by which rule, and what a client would be told. Exit code 1 when one is denied.")
         {
-            images, user, organization, offline, json, file,
+            images, user, organization, offline, strict, json, file,
         };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var names = Parse(parsed.GetValue(images)!);
             var configuration = Verb.Configuration(parsed.GetValue(file));
-            using var judge = parsed.GetValue(offline) ? (IImageJudge)PolicyAlone.Open(configuration) : RunningProxy.At(configuration);
+            using var judge = parsed.GetValue(offline) ? (IImageJudge)PolicyAlone.Open(configuration) : RunningProxy.ForChecksAt(configuration);
             var caller = new JudgedCaller(parsed.GetValue(user), parsed.GetValue(organization));
-            return await RunAsync(parsed.InvocationConfiguration.Output, judge, caller, names, parsed.GetValue(json), cancellationToken);
+            return await RunAsync(parsed.InvocationConfiguration.Output, judge, caller, names, new Told(parsed.GetValue(json), parsed.GetValue(strict)), cancellationToken);
         });
         return command;
     }
@@ -53,7 +54,7 @@ internal static class CheckCommand
         IImageJudge judge,
         JudgedCaller caller,
         IReadOnlyList<ImageName> images,
-        bool json,
+        Told told,
         CancellationToken cancellationToken)
     {
         var answers = new List<CheckAnswer>();
@@ -62,11 +63,11 @@ internal static class CheckCommand
 
         var verdicts = answers.ConvertAll(answer => answer.Image);
         var last = answers[^1];
-        if (json)
+        if (told.AsJson)
             await Verb.WriteJsonAsync(output, new Facts(last.Caller, last.ImageAccess, last.PolicyVersion, judge.Source, verdicts));
         else
             await PrintAsync(output, $"as {last.Caller}, by policy {last.PolicyVersion} of {judge.Source}", verdicts);
-        return verdicts.Exists(verdict => verdict.IsRefused) ? Verb.No : Verb.Yes;
+        return verdicts.Exists(verdict => verdict.IsRefused || (told.IsStrict && verdict.Verdict == ImageVerdict.Unknown)) ? Verb.No : Verb.Yes;
     }
 
     /// <exception cref="MisuseException">Some texts are no images; it names all of them.</exception>
@@ -123,7 +124,7 @@ internal static class CheckCommand
         var kinds = new[]
         {
             ("allow", "allowed"), ("observe", "only observed"), ("deny", "denied"),
-            (ImageVerdict.Unknown, "unknown"), (ImageVerdict.Outside, "outside the policy"),
+            (ImageVerdict.Unknown, "not known here"), (ImageVerdict.Outside, "outside the policy"),
         };
         var counts = kinds
             .Select(kind => (Number: verdicts.Count(verdict => verdict.Verdict == kind.Item1), kind.Item2))
@@ -131,6 +132,11 @@ internal static class CheckCommand
             .Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.Number} {count.Item2}"));
         return $"{TextTable.Count(verdicts.Count, "image")}: {string.Join(", ", counts)}";
     }
+
+    /// <summary>How the answer is told.</summary>
+    /// <param name="AsJson">As one JSON document.</param>
+    /// <param name="IsStrict">The exit code refuses what is not known here.</param>
+    public sealed record Told(bool AsJson, bool IsStrict);
 
     private sealed record Facts(string Caller, bool ImageAccess, string PolicyVersion, string Source, IReadOnlyList<ImageVerdict> Images);
 }

@@ -10,7 +10,7 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <summary>
 /// Judges by the policy's file, for when no proxy runs. It knows only those publishers that an administrator has pinned.
 /// </summary>
-internal sealed class PolicyAlone(PolicyOnDisk found, PinsOnDisk pins, TimeProvider time) : IImageJudge
+internal sealed class PolicyAlone(PolicyOnDisk found, Blocks blocks, PinsOnDisk pins, TimeProvider time) : IImageJudge
 {
     public string Source => found switch
     {
@@ -21,10 +21,9 @@ internal sealed class PolicyAlone(PolicyOnDisk found, PinsOnDisk pins, TimeProvi
 
     public static PolicyAlone Open(IConfiguration configuration)
     {
-        var options = new PolicyStoreOptions { DataDirectory = configuration["Data:Directory"]! };
-        configuration.GetSection("Policy").Bind(options);
+        var options = PolicyStoreOptions.Of(configuration);
         var catalog = new CatalogOptions { File = configuration["Catalog:File"], DataDirectory = options.DataDirectory };
-        return new PolicyAlone(PolicyOnDisk.Find(options), new PinsOnDisk(catalog), TimeProvider.System);
+        return new PolicyAlone(PolicyOnDisk.Find(options), new BlocksOnDisk(options).Find().ToBlocks(), new PinsOnDisk(catalog), TimeProvider.System);
     }
 
     public Task<CheckAnswer> CheckAsync(ImageName image, JudgedCaller caller, CancellationToken cancellationToken)
@@ -44,12 +43,15 @@ internal sealed class PolicyAlone(PolicyOnDisk found, PinsOnDisk pins, TimeProvi
     {
         var now = time.GetUtcNow();
         var pinned = pins.Find(repository.Namespace) is { } pin ? PublisherFacts.Known(pin) : PublisherFacts.NotAsked;
-        var forecast = new PolicyView(found.Policy, caller, DateOnly.FromDateTime(now.UtcDateTime)).Foresee(repository, pinned);
+        var forecast = new PolicyView(found.Policy.With(blocks), caller, DateOnly.FromDateTime(now.UtcDateTime))
+            .Foresee(new Asked(repository, image.Tag, image.Digest), pinned);
         var verdict = ImageVerdict.Of(image, forecast.Decision, forecast.Decision.Classification, now);
         return forecast is not { IfVerified: { } verified, IfCommunity: { } community } ? verdict : verdict with
         {
             Verdict = Either(verified.Outcome, community.Outcome),
-            Text = $"who publishes {repository.Namespace} is not known offline: {Words(verified)} if a verified publisher, {Words(community)} if not",
+            Text = verified.Outcome == community.Outcome
+                ? $"{Words(verified)} whoever publishes {repository.Namespace}, which is not known here"
+                : $"not known here who publishes {repository.Namespace}: {Words(verified)} if a verified publisher, {Words(community)} if not",
         };
     }
 

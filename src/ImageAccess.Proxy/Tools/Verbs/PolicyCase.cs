@@ -16,6 +16,8 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 internal sealed partial record PolicyCase(
     int Line, string CallerText, Caller Caller, ImageName Image, PublisherFacts Publisher, DateOnly? Today, ExpectedAnswer Expected)
 {
+    private const string Absent = "absent from ";
+
     private static readonly string[] Rules =
         [.. typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!)];
 
@@ -86,7 +88,7 @@ internal sealed partial record PolicyCase(
         return wrong.Count == 0 ? Verb.Yes : Verb.No;
     }
 
-    /// <summary><c>anonymous</c>, <c>bob</c>, <c>bob (member of acme, owner of beta)</c>.</summary>
+    /// <summary><c>anonymous</c>, <c>bob</c>, <c>bob (member of acme, owner of beta, absent from gamma)</c>.</summary>
     public static Caller CallerOf(string text)
     {
         if (text == "anonymous")
@@ -102,7 +104,8 @@ internal sealed partial record PolicyCase(
     {
         ["owner", var organization] => new Membership(organization, OrganizationRole.Owner),
         ["member", var organization] => new Membership(organization, OrganizationRole.Member),
-        _ => throw new FormatException($"'{text}' is neither member of X nor owner of X"),
+        [var absent] when absent.StartsWith(Absent, StringComparison.Ordinal) => new Membership(absent[Absent.Length..], OrganizationRole.None),
+        _ => throw new FormatException($"'{text}' is none of: member of X, owner of X, absent from X"),
     };
 
     public static NamespaceBadge BadgeOf(string text) => text switch
@@ -148,7 +151,7 @@ internal sealed partial record PolicyCase(
     private static ExpectedAnswer ExpectedAnswerOf(string text)
     {
         if (text == ImageVerdict.Outside)
-            return new ExpectedAnswer(text, null, null, null, null);
+            return new ExpectedAnswer(text, null, null, null, null, null);
         var match = AnswerForm().Match(text);
         if (!match.Success)
             throw new FormatException($"'{text}' is no answer: allow official, deny community \"MESSAGE\", observe community, or outside");
@@ -156,7 +159,7 @@ internal sealed partial record PolicyCase(
             throw new FormatException($"no rule is named {match.Groups["rule"].Value}: {string.Join(", ", Rules)}");
         if (match.Groups["category"] is { Success: true } category && !Categories.Contains(category.Value))
             throw new FormatException($"no category is named {category.Value}: {string.Join(", ", Categories)}");
-        return new ExpectedAnswer(match.Groups["outcome"].Value, match.Groups["rule"].Value, Given("message"), Given("help"), Given("category"));
+        return new ExpectedAnswer(match.Groups["outcome"].Value, match.Groups["rule"].Value, Given("message"), DayOf(match.Groups["ended"].Value), Given("help"), Given("category"));
 
         string? Given(string group) => match.Groups[group].Success ? match.Groups[group].Value : null;
     }
@@ -166,11 +169,12 @@ internal sealed partial record PolicyCase(
     {
         if (Image.Repository is not { } repository)
             return ImageVerdict.Outside;
-        var decision = new PolicyView(policy, Caller, Today ?? today).Decide(repository, Publisher);
+        var decision = new PolicyView(policy, Caller, Today ?? today).Decide(new Asked(repository, Image.Tag, Image.Digest), Publisher);
         return new ExpectedAnswer(
             decision.Outcome.ToWireName(),
             decision.Rule,
             Expected.Message is null && IsExpected(decision) ? null : decision.Message,
+            Expected.ApprovalEnded is null ? null : decision.ApprovalEnded,
             Expected.Help is null ? null : decision.Help ?? "",
             Expected.Category is null ? null : decision.Classification.Category.ToWireName()).ToString();
     }
@@ -178,20 +182,21 @@ internal sealed partial record PolicyCase(
     private bool IsExpected(AccessDecision decision) => decision.Outcome.ToWireName() == Expected.Outcome && decision.Rule == Expected.Rule;
 
     [GeneratedRegex(
-        """\A(?<name>[^\s()|,][^()|,]*?)( \((?<membership>(member|owner) of [^(),]+)(, (?<membership>(member|owner) of [^(),]+))*\))?\z""",
+        """\A(?<name>[^\s()|,][^()|,]*?)( \((?<membership>(member of|owner of|absent from) [^(),]+)(, (?<membership>(member of|owner of|absent from) [^(),]+))*\))?\z""",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000)]
     private static partial Regex CallerForm();
 
     [GeneratedRegex(
-        """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( help "(?<help>[^"]+)")?( as (?<category>[a-z-]+))?\z""",
+        """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( approval ended (?<ended>[0-9-]+))?( help "(?<help>[^"]+)")?( as (?<category>[a-z-]+))?\z""",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000)]
     private static partial Regex AnswerForm();
 }
 
 /// <summary>The answer that a case expects; what is null may be anything.</summary>
-internal sealed record ExpectedAnswer(string Outcome, string? Rule, string? Message, string? Help, string? Category)
+internal sealed record ExpectedAnswer(
+    string Outcome, string? Rule, string? Message, DateOnly? ApprovalEnded, string? Help, string? Category)
 {
     public override string ToString()
     {
@@ -200,6 +205,8 @@ internal sealed record ExpectedAnswer(string Outcome, string? Rule, string? Mess
             text.Append(CultureInfo.InvariantCulture, $" {Rule}");
         if (Message is not null)
             text.Append(CultureInfo.InvariantCulture, $" \"{Message}\"");
+        if (ApprovalEnded is { } day)
+            text.Append(CultureInfo.InvariantCulture, $" approval ended {day:yyyy-MM-dd}");
         if (Help is not null)
             text.Append(CultureInfo.InvariantCulture, $" help \"{Help}\"");
         if (Category is not null)

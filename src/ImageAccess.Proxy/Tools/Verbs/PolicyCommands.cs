@@ -1,34 +1,42 @@
 using System.CommandLine;
 using System.Globalization;
+using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary><c>imageaccess policy …</c>: what a policy document says, before it is in force.</summary>
+/// <summary><c>imageaccess policy …</c>: what a policy document says, before it is in force, and which were.</summary>
 internal static class PolicyCommands
 {
-    public static Command Build() => new("policy", "Looks at policy documents before they are in force.")
+    public static Command Build() => new("policy", "Looks at policy documents before they are in force, and at those that were.")
     {
-        Validate(), Test(), Diff(), Replay(),
+        Validate(), Test(), Diff(), Replay(), PolicyHistoryCommand.Build(),
     };
 
     private static Command Validate()
     {
         var file = new Argument<string>("FILE") { Description = "The policy document." };
+        var members = new Option<string?>("--members")
+        {
+            Description = "The members.json of a data directory: owners whom its lists do not name are noted.",
+            HelpName = "FILE",
+        };
         var json = Verb.Json();
         var command = new Command("validate", "Names every problem of a policy document, or tells what it does. Exit code 1 when it is invalid.")
         {
-            file, json,
+            file, members, json,
         };
         Verb.SetAction(command, (parsed, _) =>
         {
             var (path, output) = (parsed.GetValue(file)!, parsed.InvocationConfiguration.Output);
-            return PolicyCompiler.TryCompile(Read(path), out var policy, out var problems)
-                ? PolicySummary.WriteAsync(output, path, policy, Today(), parsed.GetValue(json))
-                : PolicySummary.WriteProblemsAsync(output, path, problems, parsed.GetValue(json));
+            if (!PolicyCompiler.TryCompile(Read(path), out var policy, out var problems))
+                return PolicySummary.WriteProblemsAsync(output, path, problems, parsed.GetValue(json));
+            var absent = parsed.GetValue(members) is { } lists ? FindAbsent(policy, lists) : [];
+            return PolicySummary.WriteAsync(output, path, policy, Today(), parsed.GetValue(json), absent);
         });
         return command;
     }
@@ -37,14 +45,15 @@ internal static class PolicyCommands
     {
         var file = new Argument<string>("FILE") { Description = "The policy document." };
         var cases = new Argument<string>("CASES") { Description = "A table of callers, images and expected answers." };
+        var blocks = new Option<string?>("--blocks") { Description = "The blocks beside it, as blocks.json in the data directory has them.", HelpName = "FILE" };
         var json = Verb.Json();
-        var command = new Command("test", "Asks a policy document what a table of cases expects of it. Exit code 1 when an answer is another.")
+        var command = new Command("test", "Compares the answers of a policy document with a table of cases. Exit code 1 when one differs.")
         {
-            file, cases, json,
+            file, cases, blocks, json,
         };
         Verb.SetAction(command, (parsed, _) =>
         {
-            var policy = Compile(parsed.GetValue(file)!);
+            var policy = Compile(parsed.GetValue(file)!).With(parsed.GetValue(blocks) is { } list ? ReadBlocks(list) : Blocks.None);
             var path = parsed.GetValue(cases)!;
             var rows = PolicyCase.Parse(path, ReadLines(path));
             return PolicyCase.RunAsync(parsed.InvocationConfiguration.Output, policy, path, rows, Today(), parsed.GetValue(json));
@@ -81,6 +90,8 @@ internal static class PolicyCommands
         });
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
+            if (parsed.GetValue(users)?.FirstOrDefault(user => !AccountName.IsUser(user.ToLowerInvariant())) is { } odd)
+                throw new MisuseException($"--as: '{odd}' is not a Docker Hub user name: {AccountName.UserRule}");
             var diff = new PolicyDiff(Side(parsed.GetValue(before)!), Side(parsed.GetValue(after)!), Today());
             if (parsed.GetValue(images) is { } list)
                 diff.AddImages(list, ReadLines(list), parsed.GetValue(users) ?? []);
@@ -98,7 +109,7 @@ internal static class PolicyCommands
         var since = new Option<string?>("--since") { Description = "Pulls of this last time alone: 12h, 30d.", HelpName = "DURATION" };
         var audit = new Option<string?>("--audit")
         {
-            Description = "The audit trail; the configuration's own by default. Its rotated predecessor is read too.",
+            Description = "The audit trail; the configuration's own by default. Its rotated predecessors are read too.",
             HelpName = "FILE",
         };
         var json = Verb.Json();
@@ -111,29 +122,43 @@ internal static class PolicyCommands
         {
             var policy = Compile(parsed.GetValue(draft)!);
             var from = parsed.GetValue(since) is { } duration ? TimeProvider.System.GetUtcNow() - Duration(duration) : (DateTimeOffset?)null;
-            var trail = parsed.GetValue(audit) ?? AuditFile(parsed.GetValue(file));
+            var (trail, blocks) = parsed.GetValue(audit) is { } another ? (another, Blocks.None) : Own(Verb.Configuration(parsed.GetValue(file)));
             var pulls = await AuditPulls.ReadAsync(trail, from, parsed.InvocationConfiguration.Error, cancellationToken);
-            await new PolicyReplay(policy, pulls, Today()).WriteAsync(
+            await new PolicyReplay(policy.With(blocks), pulls, Today()).WriteAsync(
                 parsed.InvocationConfiguration.Output, parsed.GetValue(draft)!, Verb.Shown(trail), parsed.GetValue(json));
             return Verb.Yes;
         });
         return command;
     }
 
+    /// <exception cref="MisuseException">The file cannot be read, or holds no member lists.</exception>
+    private static IReadOnlyList<AbsentOwners> FindAbsent(Policy policy, string members)
+    {
+        try
+        {
+            var book = new KeptMembers(members).Read([.. policy.Organizations.Select(organization => organization.Name)]);
+            return AbsentOwners.Find(policy, book ?? throw new MisuseException($"{members} does not exist"));
+        }
+        catch (IOException exception)
+        {
+            throw new MisuseException($"{members} cannot be used: {exception.Message}");
+        }
+    }
+
     private static DateOnly Today() => DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime);
 
-    private static string AuditFile(string? configurationFile)
+    /// <summary>The trail of this installation, and the blocks in force there.</summary>
+    private static (string Trail, Blocks Blocks) Own(IConfiguration configuration)
     {
-        var configuration = Verb.Configuration(configurationFile);
         var options = new AuditOptions { DataDirectory = configuration["Data:Directory"]! };
         configuration.GetSection("Audit").Bind(options);
-        return options.FilePath;
+        return (options.FilePath, new BlocksOnDisk(PolicyStoreOptions.Of(configuration)).Find().ToBlocks());
     }
 
     /// <exception cref="MisuseException">The file cannot be read.</exception>
     private static ReadOnlyMemory<byte> Read(string path)
     {
-        var reading = new WholeFile(path, PolicyStoreOptions.DefaultMaximumSize).Read();
+        var reading = new WholeFile(path, PolicyStoreOptions.DefaultMaximumSize, isDraft: true).Read();
         return reading.Bytes ?? throw new MisuseException($"{path} {reading.Failure}");
     }
 
@@ -142,6 +167,13 @@ internal static class PolicyCommands
     {
         var document = PolicyOnDisk.Parse(FileReading.Found(Read(path)));
         return document.Value ?? throw new MisuseException([.. document.Problems.Select(problem => $"{path}: {problem}")]);
+    }
+
+    /// <exception cref="MisuseException">The file cannot be read, or has no blocks.</exception>
+    private static Blocks ReadBlocks(string path)
+    {
+        var document = BlockDocument.Parse(new WholeFile(path, PolicyStoreOptions.MaximumBlocksSize, isDraft: true).Read());
+        return document.Value?.ToBlocks() ?? throw new MisuseException($"{path} {document.Flaw}");
     }
 
     private static PolicySide Side(string path) => new(path, Compile(path));

@@ -20,9 +20,12 @@ internal sealed class PolicyReplay
     public PolicyReplay(Policy policy, AuditPulls pulls, DateOnly today)
     {
         (_policy, _pulls) = (policy, pulls);
+        var inForce = policy.Blocks.All.Select(block => block.Id).ToHashSet();
         foreach (var (pull, requests) in pulls.Requests)
         {
             _requests += requests;
+            if (pull.Block is { } id && inForce.Contains(id))
+                continue; // by a tag or a digest, which the pull is not counted by
             var (outcome, rule) = Answer.Of(new PolicyView(policy, pull.ToCaller(), today), pull.ToRepository(), pulls.PublisherOf(pull.ToRepository()));
             if (outcome != pull.Outcome)
                 _changes.Add(new Change(pull.Outcome, outcome, rule, pull.Caller, pull.Repository, requests));
@@ -41,6 +44,7 @@ internal sealed class PolicyReplay
                 _pulls.Last,
                 Requests = _requests,
                 _pulls.Malformed,
+                _pulls.Unnamed,
                 Changes = _changes.OrderByDescending(change => change.Requests)
                     .ThenBy(change => change.Repository, StringComparer.Ordinal)
                     .ThenBy(change => change.Caller, StringComparer.Ordinal),
@@ -52,6 +56,8 @@ internal sealed class PolicyReplay
         await output.WriteLineAsync(Extent());
         if (_pulls.Malformed > 0)
             await output.WriteLineAsync($"{TextTable.Count(_pulls.Malformed, "line")} could not be read");
+        if (_pulls.Unnamed > 0)
+            await output.WriteLineAsync($"{TextTable.Count(_pulls.Unnamed, "denial")} beyond a client's share of the trail {(_pulls.Unnamed == 1 ? "has" : "have")} no repository there");
         await WriteAsync(
             output, ["CHANGE", ">REQUESTS", ">CALLERS", "RULE", "REPOSITORY"],
             _changes.GroupBy(change => (change.From, change.To, change.Rule, change.Repository)),

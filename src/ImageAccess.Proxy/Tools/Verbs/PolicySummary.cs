@@ -1,5 +1,6 @@
 using System.Globalization;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -21,9 +22,14 @@ internal static class PolicySummary
         return Verb.No;
     }
 
-    public static async Task<int> WriteAsync(TextWriter output, string file, Policy policy, DateOnly today, bool json)
+    /// <param name="absent">The owners whom the member lists do not name, where these are known.</param>
+    public static async Task<int> WriteAsync(
+        TextWriter output, string file, Policy policy, DateOnly today, bool json, IReadOnlyList<AbsentOwners>? absent = null)
     {
-        var notes = policy.Document.Organizations.SelectMany(organization => Notes(organization, today)).Concat(Soon(policy, today)).ToList();
+        var notes = policy.Document.Organizations.SelectMany(organization => Notes(organization, today))
+            .Concat(Soon(policy, today))
+            .Concat((absent ?? []).Select(Note))
+            .ToList();
         if (json)
         {
             await Verb.WriteJsonAsync(output, new
@@ -44,6 +50,11 @@ internal static class PolicySummary
         await LineAsync(output, "anonymous callers", callers.DenyAnonymous ? "denied" : "judged as members of every organization");
         await LineAsync(output, "outsiders", callers.DenyOutsiders ? "denied" : "judged as members of every organization");
         await LineAsync(output, "organization tokens", callers.DenyOrganizationTokens ? "denied" : "judged as members");
+        await LineAsync(output, "owners", callers.JudgeOwners ? "judged as members" : "exempt");
+        if (policy.Document.Company)
+            await LineAsync(output, "company", "the images of every organization are allowed to everybody");
+        foreach (var (name, account) in policy.Document.Accounts)
+            await LineAsync(output, "account", $"{account} is {name}");
         foreach (var (organization, document) in policy.Organizations.Zip(policy.Document.Organizations))
             await WriteAsync(output, organization, document, today);
 
@@ -61,6 +72,8 @@ internal static class PolicySummary
         await LineAsync(output, "  namespaces", string.Join(", ", organization.Namespaces.Order(StringComparer.Ordinal)));
         var (owners, members) = (TextTable.Count(document.Owners.Count, "owner"), TextTable.Count(document.Members.Count, "member"));
         await LineAsync(output, "  people", $"{owners}, {members} by name");
+        if (document.ExternalOwners.Count > 0)
+            await LineAsync(output, "  external", $"{string.Join(", ", document.ExternalOwners)}: owners also where the member list does not name them");
         var switches = new[]
         {
             ("official", document.AllowOfficial), ("verified publisher", document.AllowVerifiedPublisher), ("community", document.AllowCommunity),
@@ -101,6 +114,9 @@ internal static class PolicySummary
 
     private static IEnumerable<string> Soon(Policy policy, DateOnly today) => ExpiringEntries.Find(policy, today)
         .Select(entry => $"{entry.Organization}: the allowlist entry {entry.Repository} ends soon, on {Day(entry.Expires)}");
+
+    private static string Note(AbsentOwners owners) =>
+        $"{owners.Organization}: owners whom the member list of {Day(DateOnly.FromDateTime(owners.ReadAt.UtcDateTime))} does not name count as members: {owners}";
 
     private static Task LineAsync(TextWriter output, string head, string text) => output.WriteLineAsync($"{head,-20} {TextTable.Plain(text)}");
 

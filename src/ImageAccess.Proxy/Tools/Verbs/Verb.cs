@@ -2,22 +2,23 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ImageAccess.Proxy.Foundation.Configuration;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary>The exit codes and options that the verbs share.</summary>
+/// <summary>The exit codes and options that the verbs share, and how each of them fails.</summary>
 internal static class Verb
 {
     public const int Yes = 0;
 
-    /// <summary>The answer is no: denied, invalid, not as expected.</summary>
+    /// <summary>The answer is no: denied, invalid, not as expected. Of the program itself: what may be better at the next start.</summary>
     public const int No = 1;
 
     /// <summary>Wrong usage or configuration.</summary>
     public const int Misused = 2;
 
-    private static readonly JsonSerializerOptions Facts = new(JsonSerializerDefaults.Web)
+    private static readonly JsonSerializerOptions Facts = new(ReadableJson.Web)
     {
         WriteIndented = true,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
@@ -25,12 +26,15 @@ internal static class Verb
 
     public static Option<bool> Json() => new("--json") { Description = "Print the facts as JSON." };
 
+    public static Option<bool> Strict() => new("--strict") { Description = "Exit code 1 also where the answer depends on a publisher who is not known here." };
+
     public static Option<string?> ConfigurationFile() => new("--config")
     {
         Description = "The configuration file; imageaccess.json in the working directory by default.",
         HelpName = "FILE",
     };
 
+    /// <summary>Whatever is thrown becomes lines of the error stream, and <see cref="Misused"/>, or <see cref="No"/> where it may pass.</summary>
     public static void SetAction(Command command, Func<ParseResult, CancellationToken, Task<int>> run) =>
         command.SetAction((parsed, cancellationToken) => RunAsync(run, parsed, cancellationToken));
 
@@ -52,22 +56,23 @@ internal static class Verb
         {
             return await run(parsed, cancellationToken);
         }
-        catch (MisuseException exception)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
-            return await MisusedAsync(parsed, exception.Problems);
-        }
-        catch (OptionsValidationException exception)
-        {
-            return await MisusedAsync(parsed, exception.Failures);
+            foreach (var fault in Faults(exception).Distinct())
+                await parsed.InvocationConfiguration.Error.WriteLineAsync($"imageaccess: {TextTable.Plain(fault)}");
+            return exception is PassingFaultException ? No : Misused;
         }
     }
 
-    private static async Task<int> MisusedAsync(ParseResult parsed, IEnumerable<string> problems)
+    /// <summary>What is wrong, in a line for each fault; what nobody foresaw has its type in it.</summary>
+    private static IEnumerable<string> Faults(Exception exception) => exception switch
     {
-        foreach (var problem in problems)
-            await parsed.InvocationConfiguration.Error.WriteLineAsync($"imageaccess: {TextTable.Plain(problem)}");
-        return Misused;
-    }
+        MisuseException misuse => misuse.Problems,
+        OptionsValidationException options => options.Failures,
+        AggregateException several => several.InnerExceptions.SelectMany(Faults),
+        IOException or UnauthorizedAccessException => [exception.Message],
+        _ => [$"{exception.GetType().Name}: {exception.Message}"],
+    };
 }
 
 /// <summary>The verb cannot do what it was asked to do: wrong usage, a file that cannot be read, a proxy that does not answer.</summary>

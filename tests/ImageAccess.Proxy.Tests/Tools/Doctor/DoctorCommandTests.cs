@@ -105,7 +105,7 @@ public sealed class DoctorCommandTests
         Assert.EndsWith(
             """
 
-            note: no way led to anybody: this machine is cut off, and whether the policy holds was not seen
+            note: no way led to a server: this machine has no connection, so the policy was not tested
             no way is open, 0 enforced, 1 not reachable
 
             """,

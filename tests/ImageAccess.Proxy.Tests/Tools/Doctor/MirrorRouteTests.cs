@@ -26,11 +26,11 @@ public sealed class MirrorRouteTests : IDisposable
 
         var report = await _machine.ExamineAsync();
 
-        Assert.Equal("denied: image access denied: community images not allowed (403); from /etc/docker/daemon.json", report.Row("mirror", address).Outcome.Detail);
+        Assert.Equal("denied: image access denied: community images not allowed (ask in #platform) (403); from /etc/docker/daemon.json", report.Row("mirror", address).Outcome.Detail);
         var podman = report.Row("mirror", $"https://{proxy.Mirror.Authority}");
-        Assert.Equal("denied: image access denied: community images not allowed (403); from /etc/containers/registries.conf", podman.Outcome.Detail);
+        Assert.Equal("denied: image access denied: community images not allowed (ask in #platform) (403); from /etc/containers/registries.conf", podman.Outcome.Detail);
         Assert.Equal(
-            "/etc/docker/daemon.json: registry-mirrors always falls back to Docker Hub when no mirror serves; closed egress holds it",
+            "/etc/docker/daemon.json: registry-mirrors always falls back to Docker Hub when no mirror serves; push, manifest inspect and buildx imagetools always go there; closed egress holds it",
             report.Row("fallback", "docker").Outcome.Detail);
         Assert.Equal("/etc/containers/registries.conf: location replaces Docker Hub: nothing falls back", report.Row("fallback", "podman").Outcome.Detail);
         Assert.All(report.Findings.Where(finding => finding.Route.Kind is "mirror" or "fallback"), finding => Assert.Equal(RouteVerdict.Enforced, finding.Verdict));

@@ -37,9 +37,6 @@ public sealed class ClientsCommandTests : IDisposable
 
     public static TheoryData<string[], string> Refused => new()
     {
-        { ["docker", "--mode", "mirror"], "--address is missing: Listen:Mirror is http://127.0.0.1:5000, which does not say how clients reach it; or set PublicUrl" },
-        { ["docker", "--mode", "gateway"], "--address is missing: Listen:Gateway is https://*:443, which does not say how clients reach it" },
-        { ["docker", "--mode", "forward-proxy"], "--address is missing: Listen:ForwardProxy is http://*:3128, which does not say how clients reach it; or set PublicUrl" },
         { ["docker", "--mode", "gateway", "--address", "proxy.example.com"], "--address: 'proxy.example.com' is not an IP address, which the gateway needs: Docker Hub's names are to lead to it" },
         { ["docker", "--mode", "gateway", "--address", "127.1"], "--address: '127.1' is not an IP address, which the gateway needs: Docker Hub's names are to lead to it" },
         { ["docker", "--mode", "gateway", "--address", "0.0.0.0"], "--address: '0.0.0.0' is not an IP address, which the gateway needs: Docker Hub's names are to lead to it" },
@@ -89,6 +86,61 @@ public sealed class ClientsCommandTests : IDisposable
         });
         Assert.Equal(files.Count + 1, Directory.GetFiles(_folder, "*", SearchOption.AllDirectories).Length);
         Assert.True(OperatingSystem.IsWindows() || File.GetUnixFileMode(Path.Combine(_folder, "undo")).HasFlag(UnixFileMode.UserExecute));
+    }
+
+    [Theory]
+    [InlineData("docker")]
+    [InlineData("containerd")]
+    [InlineData("buildkit")]
+    [InlineData("podman")]
+    [InlineData("kubernetes")]
+    [InlineData("ci")]
+    public async Task Without_an_address_it_prints_for_this_machine_and_says_so(string client)
+    {
+        var authority = Fixture("data/certificates/ca.crt");
+        var mirror = await CommandLine.RunAsync("clients", client, "--mode", "mirror", "--json");
+        var gateway = await CommandLine.RunAsync("clients", client, "--mode", "gateway", "--ca", authority, "--json");
+        var forwardProxy = await CommandLine.RunAsync("clients", client, "--mode", "forward-proxy", "--ca", authority, "--json");
+
+        AssertFor(mirror, "127.0.0.1:5000", "Listen:Mirror is http://127.0.0.1:5000, which does not say how others reach it. For them name --address HOST, or set PublicUrl, and let Listen:Mirror listen where they come to");
+        AssertFor(gateway, "127.0.0.1", "Listen:Gateway is https://*:443, which does not say how others reach it. For them name --address HOST. The proxy on that machine needs Upstream:Addresses");
+        AssertFor(forwardProxy, "http://127.0.0.1:3128", "Listen:ForwardProxy is http://*:3128, which does not say how others reach it. For them name --address HOST, or set PublicUrl");
+
+        static void AssertFor(CommandLine run, string address, string note)
+        {
+            Assert.Equal((0, ""), (run.ExitCode, run.Error));
+            Assert.Equal($"This is for clients on the proxy's own machine: {note}", run.Json.GetProperty("notes")[0].GetString());
+            Assert.Contains(address, run.Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:5005", "http://127.0.0.1:5005")]
+    [InlineData("http://*:81", "http://127.0.0.1:81")]
+    [InlineData("http://[::1]:5000", "http://[::1]:5000")]
+    [InlineData("http://[::]:5000", "http://[::1]:5000")]
+    public async Task This_machine_is_where_the_configuration_listens(string listen, string address)
+    {
+        var file = Path.Combine(_folder, "imageaccess.json");
+        await File.WriteAllTextAsync(file, $$"""{ "Listen": { "Mirror": "{{listen}}" } }""");
+        var run = await CommandLine.RunAsync("clients", "docker", "--mode", "mirror", "--config", file);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains($"\"{address}\"", run.Output, StringComparison.Ordinal);
+        Assert.Contains("This is for clients on the proxy's own machine", run.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http://10.20.30.40:5000", true)]
+    [InlineData("http://mirror.corp.example", true)]
+    [InlineData("http://[fd00::5]:8080", true)]
+    [InlineData("https://10.20.30.40:5000", false)]
+    [InlineData("http://127.0.0.1:5000", false)]
+    [InlineData("http://localhost:5000", false)]
+    public void A_plain_mirror_beyond_loopback_is_not_recommended_to_dockerd(string address, bool isTold)
+    {
+        var setup = KnownEngines.All.Single(engine => engine.Name == "docker").Mirror(new MirrorWay(new Uri(address), null));
+
+        Assert.Equal(isTold, setup.Notes.Any(note => note.Contains("BuildKit", StringComparison.Ordinal) && note.Contains("https", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -53,6 +53,36 @@ public sealed class EngineConfigurationTests : IDisposable
         Assert.Empty(files.Remarks);
     }
 
+    /// <summary>The builder in dockerd speaks TLS to a mirror, and goes to Docker Hub when that fails.</summary>
+    [Theory]
+    [InlineData("""{ "registry-mirrors": ["http://10.1.2.3:5000"], "insecure-registries": ["10.1.2.3:5000"] }""", "Docker 20.10", "http://10.1.2.3:5000")]
+    [InlineData("""{ "registry-mirrors": ["http://hub.corp.example/"], "insecure-registries": ["other.example", "hub.corp.example"] }""", "Docker 20.10", "http://hub.corp.example")]
+    [InlineData("""{ "registry-mirrors": ["http://hub.corp.example"] }""", "Docker before 28", "http://hub.corp.example")]
+    [InlineData("""{ "registry-mirrors": ["https://a.example", "http://[fd00::5]:5000"], "insecure-registries": ["10.0.0.0/8", "http://a.example", 7] }""", "Docker before 28", "http://[fd00::5]:5000")]
+    [InlineData("""{ "registry-mirrors": ["http://10.1.2.3:5000", "http://hub.corp.example/prefix"], "insecure-registries": ["http://10.1.2.3:5000", "http://hub.corp.example"] }""", null, null)]
+    [InlineData("""{ "registry-mirrors": ["https://hub.corp.example", "http://localhost:5000", "http://127.8.9.10", "http://[::1]:80"] }""", null, null)]
+    public void Builds_that_pass_a_mirror_by_are_told(string text, string? versions, string? mirror)
+    {
+        _machine.With("/etc/docker/daemon.json", text);
+
+        Assert.Equal(FallsBack(versions, mirror), Assert.Single(KnownEngines.Read(_machine.Files())).Fallback!.Why);
+    }
+
+    [Theory]
+    [InlineData("dockerd\0--registry-mirror=http://m.example:5000\0--insecure-registry\0m.example:5000\0", "Docker 20.10", "http://m.example:5000")]
+    [InlineData("dockerd\0--registry-mirror\0http://m.example:5000\0", "Docker before 28", "http://m.example:5000")]
+    [InlineData("dockerd\0--registry-mirror\0http://m.example:5000\0--insecure-registry=http://m.example:5000\0", null, null)]
+    [InlineData("dockerd\0--registry-mirror=http://127.0.0.1:5000\0", null, null)]
+    public void So_are_those_of_a_mirror_on_the_command_line(string line, string? versions, string? mirror)
+    {
+        _machine.With("/proc/17/cmdline", line);
+
+        Assert.Equal(FallsBack(versions, mirror), Assert.Single(KnownEngines.Read(_machine.Files())).Fallback!.Why);
+    }
+
+    private static string FallsBack(string? versions, string? mirror) => "registry-mirrors always falls back to Docker Hub when no mirror serves; push, manifest inspect and buildx imagetools always go there"
+        + (versions is null ? "" : $"; builds of {versions} with BuildKit go there at once, because they speak TLS to {mirror}: give it https, or write {mirror} into insecure-registries");
+
     [Fact]
     public void K3s_holds_when_its_default_is_switched_off()
     {
@@ -120,6 +150,7 @@ public sealed class EngineConfigurationTests : IDisposable
     [Theory]
     [InlineData("/etc/docker/daemon.json", """{ "registry-mirrors": 7, "proxies": [] }""")]
     [InlineData("/etc/docker/daemon.json", """{ "registry-mirrors": [ 7, null, {} ] }""")]
+    [InlineData("/etc/docker/daemon.json", """{ "insecure-registries": { "m": 7 } }""")]
     [InlineData("/etc/containerd/config.toml", "plugins = 7\n")]
     [InlineData("/etc/containers/registries.conf", "registry = \"x\"\n")]
     [InlineData("/etc/buildkit/buildkitd.toml", "registry = [ 1 ]\n")]

@@ -84,6 +84,25 @@ public sealed class ScanCommandTests(SharedSurroundings shared) : IClassFixture<
         Assert.Equal(code == 2, scan.Error.Length > 0);
     }
 
+    [Theory]
+    [InlineData(0, "FROM bitnami/redis")]
+    [InlineData(1, "FROM bitnami/redis", "--strict")]
+    [InlineData(0, "FROM grafana/grafana\nFROM nginx")]
+    [InlineData(1, "FROM grafana/grafana\nFROM nginx", "--strict")]
+    [InlineData(1, "FROM bitnami/redis\nFROM nginx:${VERSION}")]
+    public async Task On_a_machine_that_knows_no_publisher_nothing_is_denied_for_that(int code, string dockerfile, params string[] arguments)
+    {
+        Write("Dockerfile", dockerfile);
+        Write("policy.json", """{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "official": true, "verifiedPublisher": true } } ] }""");
+        Write("elsewhere.json", """{ "Policy": { "File": "policy.json" } }""");
+
+        var scan = await CommandLine.RunAsync(["scan", _directory["Dockerfile"], "--offline", "--config", _directory["elsewhere.json"], .. arguments]);
+
+        Assert.Equal(code, scan.ExitCode);
+        Assert.Contains("1 not known here", scan.Output, StringComparison.Ordinal);
+        Assert.Contains("not known here who publishes", scan.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Every_path_that_is_not_there_is_named()
     {

@@ -27,7 +27,7 @@ public sealed class CacheCommandTests : IDisposable
         Assert.Equal(
             $"""
             directory   {Cache}
-            size        341.8 KiB of 1 GiB
+            size        341.8 KiB, on disk 348 KiB of 1 GiB
             contents    3
             last used   2026-01-02 03:04 to 2026-06-07 08:09
 
@@ -41,6 +41,7 @@ public sealed class CacheCommandTests : IDisposable
 
         var facts = JsonDocument.Parse((await RunAsync("show", "--json")).Output).RootElement;
         Assert.Equal((350_000, 3, 1L << 30), (facts.GetProperty("size").GetInt64(), facts.GetProperty("contents").GetInt32(), facts.GetProperty("maximumSize").GetInt64()));
+        Assert.Equal(348 * 1024, facts.GetProperty("sizeOnDisk").GetInt64()); // whole blocks
         Assert.Equal("acme/app", facts.GetProperty("repositories")[0].GetProperty("repository").GetString());
     }
 

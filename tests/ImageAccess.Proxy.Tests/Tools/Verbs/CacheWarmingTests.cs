@@ -21,7 +21,7 @@ public sealed class CacheWarmingTests
         Assert.Contains("pulled   nginx", lines);
         Assert.Contains("pulled   several:1", lines);
         Assert.Contains("refused  someuser/custom-image", lines);
-        Assert.Contains("403 image access denied: community images not allowed", lines);
+        Assert.Contains("403 image access denied: community images not allowed (ask in #platform)", lines);
         Assert.Contains("there is none, or it is private", lines);
         world.Hub.Requests.Clear();
         var token = await world.PullTokenAsync(null, "library/several");

@@ -55,7 +55,7 @@ public sealed class CertificatesCommandTests : IDisposable
         Assert.Equal(0, again.ExitCode);
         Assert.Equal(ca, File.ReadAllText(Path("ca.crt")));
         Assert.Equal([$"kept   {Path("ca.crt")}", $"kept   {Path("docker-hub.crt")}"], again.Output.Split('\n').Where(line => line.StartsWith("kept", StringComparison.Ordinal)));
-        Assert.Contains("without PublicUrl nobody knows the mirror listener's name: it gets no certificate\n", again.Output, StringComparison.Ordinal);
+        Assert.Contains("without PublicUrl the mirror listener's name is not known: it gets no certificate\n", again.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -68,7 +68,7 @@ public sealed class CertificatesCommandTests : IDisposable
         Assert.Equal(2, create.ExitCode);
         Assert.Equal(
             $"imageaccess: PublicUrl: the CA {Path("ca.crt")} may not sign for mirror.example.com: move {Path("ca.crt")} and {Path("ca.key")} away and make another, "
-            + "which every client must trust anew, or bring a certificate with Certificates:Mirror\n",
+            + "which every client must then trust, or bring a certificate with Certificates:Mirror\n",
             create.Error);
         Assert.Contains($"kept   {Path("docker-hub.crt")}\n", create.Output, StringComparison.Ordinal);
     }

@@ -12,7 +12,7 @@ public sealed class CheckOfflineTests : IDisposable
     [InlineData("acme/app", 0, "allow", "organization", null)]
     [InlineData("testcontainers/ryuk", 0, "allow", "allowlist", null)]
     [InlineData("ghcr.io/x/y", 0, "outside", null, "ghcr.io is not Docker Hub: outside this policy")]
-    [InlineData("bitnami/redis", 1, "unknown", "unknown", "who publishes bitnami is not known offline: allowed if a verified publisher, denied if not")]
+    [InlineData("bitnami/redis", 0, "unknown", "unknown", "not known here who publishes bitnami: allowed if a verified publisher, denied if not")]
     public async Task What_the_files_tell_is_judged_and_the_rest_is_said_to_be_unknown(string image, int exit, string verdict, string? rule, string? text)
     {
         Write("""
@@ -27,6 +27,25 @@ public sealed class CheckOfflineTests : IDisposable
         Assert.Equal(verdict, found.GetProperty("verdict").GetString());
         Assert.Equal(rule, found.TryGetProperty("rule", out var answered) ? answered.GetString() : null);
         Assert.Equal(text, found.TryGetProperty("text", out var told) ? told.GetString() : null);
+    }
+
+    [Theory]
+    [InlineData(0, "bitnami/redis")]
+    [InlineData(1, "bitnami/redis", "--strict")]
+    [InlineData(0, "nginx", "grafana/grafana", "ghcr.io/x/y", "acme/app")]
+    [InlineData(1, "nginx", "grafana/grafana", "--strict")]
+    [InlineData(0, "nginx", "acme/app", "--strict")]
+    [InlineData(1, "bitnami/redis", "someuser/x", "--as", "pinned")]
+    public async Task What_is_not_known_here_is_no_denial_unless_it_is_asked_for(int exit, params string[] arguments)
+    {
+        Write("""{ "organizations": [ { "name": "acme", "enabled": true, "allow": { "official": true, "verifiedPublisher": true } } ] }""");
+        File.WriteAllText(Path.Combine(_fixture.Data, "catalog.json"), """{ "someuser": { "category": "community", "reason": "by hand" } }""");
+
+        var check = await CheckAsync(arguments);
+
+        Assert.Equal(exit, check.ExitCode);
+        if (!arguments.Contains("acme/app"))
+            Assert.Contains(" 1 not known here", check.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -52,7 +71,7 @@ public sealed class CheckOfflineTests : IDisposable
         var check = await CheckAsync("someuser/x");
         Assert.Equal(1, check.ExitCode);
         Assert.Contains("deny     unknown  unknown   someuser/x", check.Output, StringComparison.Ordinal);
-        Assert.Contains("denied if a verified publisher, denied if not", check.Output, StringComparison.Ordinal);
+        Assert.Contains("denied whoever publishes someuser, which is not known here", check.Output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -53,12 +53,46 @@ public sealed class PolicyCommandTests : IDisposable
         Assert.Equal(0, validate.ExitCode);
         Assert.All(
             [
-                "image access is on", "anonymous callers    denied", "outsiders            judged as members", "organization tokens  judged as members",
+                "image access is on", "anonymous callers    denied", "outsiders            judged as members", "organization tokens  judged as members", "owners               exempt",
                 "acme enforces", "allows             its own, official, community images", "denies             verified publisher images",
                 "a/b through 2020-01-01", "beta is off", "note: acme: observing ended on 2020-01-01; it enforces",
                 "note: acme: the allowlist entry a/b ended on 2020-01-01",
             ],
             words => Assert.Contains(words, validate.Output, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Owners_whom_the_member_lists_do_not_name_are_noted()
+    {
+        var policy = Write("policy.json", """
+            { "organizations": [ { "name": "acme", "owners": [ "alice", "carol", { "name": "dora", "external": true } ], "enabled": true },
+                                 { "name": "beta", "owners": [ "erin" ], "enabled": true } ] }
+            """);
+        var members = Write("members.json", """
+            { "lists": [ { "organization": "acme", "readAt": "2026-11-22T10:00:00+00:00", "members": [ { "id": "0ab7", "username": "alice", "role": "member" } ] } ],
+              "former": [], "takeovers": [] }
+            """);
+        const string Note = "acme: owners whom the member list of 2026-11-22 does not name count as members: carol";
+
+        var validate = await CommandLine.RunAsync("policy", "validate", policy, "--members", members);
+
+        Assert.Equal(0, validate.ExitCode);
+        Assert.EndsWith($"\nnote: {Note}\n", validate.Output, StringComparison.Ordinal);
+        Assert.Contains("  external           dora: owners also where the member list does not name them\n", validate.Output, StringComparison.Ordinal);
+        var notes = (await CommandLine.RunAsync("policy", "validate", policy, "--members", members, "--json")).Json.GetProperty("notes");
+        Assert.Equal([Note], notes.EnumerateArray().Select(note => note.GetString()));
+        Assert.DoesNotContain("note:", (await CommandLine.RunAsync("policy", "validate", policy)).Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{", "cannot be used: it is not what was written")]
+    [InlineData("""{ "lists": null, "former": [], "takeovers": [] }""", "cannot be used: it is not what was written")]
+    [InlineData(null, "does not exist")]
+    public async Task Member_lists_that_cannot_be_read_are_wrong_usage(string? content, string why)
+    {
+        var members = content is null ? _directory["members.json"] : Write("members.json", content);
+        var validate = await CommandLine.RunAsync("policy", "validate", Write("policy.json", Strict), "--members", members);
+        Assert.Equal((2, $"imageaccess: {members} {why}\n", ""), (validate.ExitCode, validate.Error, validate.Output));
     }
 
     [Theory]
@@ -89,6 +123,9 @@ public sealed class PolicyCommandTests : IDisposable
     [InlineData("bob | x/y | open source | | deny community", null)]
     [InlineData("bob | x/y | | | deny unknown", null)]
     [InlineData("carol (owner of acme) | x/y | | | allow owner", null)]
+    [InlineData("alice (absent from acme) | x/y | no badge | | deny community", null)]
+    [InlineData("alice (absent from acme) | x/y | no badge | | allow owner", "deny community \"image access denied: community images not allowed\"")]
+    [InlineData("carol (absent from other, owner of acme) | x/y | | | allow owner", null)]
     [InlineData("carol (member of other, member of acme) | acme/app | | | allow organization", null)]
     [InlineData("anonymous | ghcr.io/x/y | | | outside", null)]
     [InlineData("bob | t/r | no badge | 2027-06-30 | allow allowlist", null)]
@@ -126,6 +163,7 @@ public sealed class PolicyCommandTests : IDisposable
     [InlineData("caller | image | answer\nbob | nginx | allow offical", "no rule is named offical")]
     [InlineData("caller | image | answer\nbob | nginx | allow official as offical", "no category is named offical")]
     [InlineData("caller | image | answer\nbob (friend of acme) | nginx | allow official", "is no caller")]
+    [InlineData("caller | image | answer\nbob (absent of acme) | nginx | allow official", "is no caller")]
     [InlineData("caller | image | publisher | answer\nbob | x/y | famous | deny community", "'famous' is no publisher")]
     [InlineData("caller | image | today | answer\nbob | x/y | tomorrow | deny community", "'tomorrow' is no day")]
     [InlineData("caller | image | answer\n# nothing", "holds no case")]

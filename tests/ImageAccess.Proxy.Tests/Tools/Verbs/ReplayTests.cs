@@ -38,6 +38,37 @@ public sealed class ReplayTests : IDisposable
             changes);
     }
 
+    [Theory]
+    [InlineData(1, 2)]
+    [InlineData(56, 57)]
+    [InlineData(123_456, 123_457)]
+    public async Task The_closing_line_of_merged_denials_counts_as_many_as_it_says(int count, int requests)
+    {
+        var line = Event("bob", "bitnami/redis", "verified-publisher", "deny");
+        Trail(
+            line,
+            line[..^1] + $",\"count\":{count},\"first\":\"2026-11-01T00:00:00.000Z\",\"last\":\"2026-11-01T00:00:59.000Z\",\"references\":[\"latest\"]}}",
+            $$"""{"id":"1","time":"2026-11-01T00:01:00.000Z","event":"connection","face":"gateway","host":"ghcr.io","outcome":"deny","count":9}""",
+            $$"""{"id":"2","time":"2026-11-01T00:01:00.000Z","event":"denials","caller":"bob","client":null,"outcome":"deny","count":{{count}}}""",
+            line[..^1] + ",\"count\":0}", line[..^1] + ",\"count\":\"many\"}");
+
+        var replay = await ReplayAsync();
+
+        Assert.Equal([$"deny allow verified-publisher bob bitnami/redis {requests}"], Changes(replay));
+        Assert.Equal((2, count), (replay.GetProperty("malformed").GetInt64(), replay.GetProperty("unnamed").GetInt64()));
+    }
+
+    [Fact]
+    public async Task The_requests_of_one_pull_count_as_one()
+    {
+        var line = Event("bob", "bitnami/redis", "verified-publisher", "deny")[..^1];
+        Trail(
+            line.Replace("\"id\":\"0\"", "\"id\":\"a\"", StringComparison.Ordinal) + ",\"pull\":\"a\"}", line + ",\"pull\":\"a\"}", line + ",\"pull\":\"a\"}",
+            line + ",\"pull\":\"a\",\"count\":9,\"pulls\":4}", line + ",\"pull\":\"a\",\"count\":5,\"pulls\":0}", line + ",\"count\":2}", line + "}");
+
+        Assert.Equal(["deny allow verified-publisher bob bitnami/redis 8"], Changes(await ReplayAsync()));
+    }
+
     [Fact]
     public async Task The_tables_fit_a_terminal_and_the_last_line_sums_up()
     {
@@ -113,6 +144,19 @@ public sealed class ReplayTests : IDisposable
 
         File.Copy(_directory["audit.jsonl"], _directory["audit.jsonl.1"], overwrite: true);
         Assert.Equal(["allow deny community bob someuser/x 1"], Changes(await ReplayAsync()));
+    }
+
+    [Fact]
+    public async Task All_rotated_files_are_read_with_a_gap_among_them_and_no_others()
+    {
+        Trail(Event("bob", "someuser/now", "community", "allow"));
+        foreach (var suffix in new[] { "1", "2", "5", "17", "2.gz", "03", "x" })
+            Write($"audit.jsonl.{suffix}", Event("bob", $"someuser/in-{suffix}", "community", "allow") + "\n");
+        Write("audit.jsonl.18", Event("bob", "someuser/in-17", "community", "allow") + "\n"); // just moved there
+
+        Assert.Equal(
+            ["in-1", "in-17", "in-2", "in-5", "now"],
+            Changes(await ReplayAsync()).Select(change => change.Split(' ')[4]["someuser/".Length..]));
     }
 
     [Fact]
@@ -210,13 +254,27 @@ public sealed class ReplayTests : IDisposable
         Assert.Equal(1, replay.GetProperty("requests").GetInt64());
     }
 
+    [Theory]
+    [InlineData("\"alice\"", "")]
+    [InlineData("{ \"name\": \"alice\", \"external\": true }", "deny allow owner alice someuser/x 1")]
+    public async Task An_owner_whom_the_member_list_did_not_name_is_judged_as_one(string owner, string changes)
+    {
+        Trail(
+            Event("alice", "someuser/x", "community", "deny", memberships: """["absent from acme"]"""),
+            Event("alice", "someuser/x", "community", "allow"));
+        var draft = Draft.Replace("\"members\"", $"\"owners\": [ {owner} ], \"members\"", StringComparison.Ordinal);
+        Assert.Equal(changes, string.Join("; ", Changes(await ReplayAsync(draft))));
+    }
+
     [Fact]
     public void A_pull_names_its_caller_as_the_policy_knows_one()
     {
         Assert.True(new Pull("anonymous", "", "library/nginx", "allow").ToCaller().IsAnonymous);
-        var caller = new Pull("carol", "member of acme, owner of beta", "library/nginx", "allow").ToCaller();
+        var caller = new Pull("carol", "member of acme, owner of beta, absent from gamma", "library/nginx", "allow").ToCaller();
         Assert.Equal("carol", caller.Name);
-        Assert.Equal([new Membership("acme", OrganizationRole.Member), new Membership("beta", OrganizationRole.Owner)], caller.Memberships);
+        Assert.Equal(
+            [new Membership("acme", OrganizationRole.Member), new Membership("beta", OrganizationRole.Owner), new Membership("gamma", OrganizationRole.None)],
+            caller.Memberships);
     }
 
     public void Dispose() => _directory.Dispose();

@@ -40,11 +40,11 @@ internal sealed class BuildKitEngine : IEngine
         [
             new ClientFile(Settings.Ours, $"""
                 # {Settings.Path}
-                [registry."docker.io"]
-                  mirrors = ["{way.Host}"]
+                {string.Join("\n\n", DockerHubHosts.Registries.OrderBy(name => name.Length).Select(name => $"[registry.\"{name}\"]\n  mirrors = [\"{way.Host}\"]"))}
                 {(way.IsPlain || way.Authority is not null ? $"\n[registry.\"{way.Host}\"]\n{(way.IsPlain ? "  http = true" : $"  ca = [\"{AuthorityPath}\"]")}\n" : "")}
                 """),
             .. way.Authority is { } pem ? [new ClientFile(AuthorityPath, pem)] : Array.Empty<ClientFile>(),
+            .. MachineParts.AuthorityOf(way),
             SourcePolicy(SourcePolicyPath, way),
             new ClientFile("/etc/profile.d/imageaccess-buildkit.sh", $"""
                 # /etc/profile.d/imageaccess-buildkit.sh
@@ -53,9 +53,10 @@ internal sealed class BuildKitEngine : IEngine
 
                 """),
         ],
-        Commands = [Unit.Restart],
+        Commands = [.. MachineParts.TrustAuthorityOf(way), Unit.Restart],
         Notes =
         [
+            .. way.Authority is null ? Array.Empty<string>() : ["The client (docker, buildctl) fetches the tokens: its machine needs the trust store too. Without it BuildKit falls back to Docker Hub."],
             "mirrors steers and does not enforce: when the mirror does not answer, or denies and does not hold, BuildKit pulls from Docker Hub. Nothing in buildkitd.toml prevents it.",
             "With the source policy (buildx 0.11 and BuildKit 0.12 or later; Docker 25 or later) nothing falls back. It is the build's, so every shell and job that builds needs the variable; buildctl takes --source-policy-file. Whoever unsets it is held by closed egress alone.",
             $"With it a denial shows its reason, and builds are recognized after docker login {way.Host}.",

@@ -15,7 +15,7 @@ internal sealed class DockerEngine : IEngine
 
     /// <summary>What a docker daemon in a container is started with.</summary>
     public static string MirrorArguments(MirrorWay way) =>
-        $"--registry-mirror={way.Address}" + (way.IsPlain ? $" --insecure-registry={way.Host}" : "");
+        $"--registry-mirror={way.Address}" + (way.IsPlain ? $" --insecure-registry={way.Address}" : "");
 
     public static string AuthorityFolder(MirrorWay way) => $"/etc/docker/certs.d/{way.Host}";
 
@@ -27,7 +27,7 @@ internal sealed class DockerEngine : IEngine
                 ? $$"""
                     {
                       "registry-mirrors": ["{{way.Address}}"],
-                      "insecure-registries": ["{{way.Host}}"]
+                      "insecure-registries": ["{{way.Address}}"]
                     }
 
                     """
@@ -38,14 +38,21 @@ internal sealed class DockerEngine : IEngine
 
                     """),
             .. way.Authority is { } pem ? [new ClientFile($"{AuthorityFolder(way)}/ca.crt", pem)] : Array.Empty<ClientFile>(),
+            .. MachineParts.AuthorityOf(way),
         ],
-        Commands = [Unit.Restart],
+        Commands = [.. MachineParts.TrustAuthorityOf(way), Unit.Restart],
         Notes =
         [
             Merge,
+            .. way.Authority is null
+                ? Array.Empty<string>()
+                : ["The system's trust store is needed too, on dockerd's machine and on that of the docker command line: the containerd store and builds fetch the mirror's tokens with it alone, and pull from Docker Hub when they cannot."],
             "registry-mirrors steers and does not enforce: when the mirror does not answer, dockerd pulls from Docker Hub. Close direct egress as well: deploy/egress-gateway.",
-            "Only pulls and the FROM of builds use a mirror, and not those of names that begin with registry-1.docker.io/ or registry.hub.docker.com/. login, push, search and manifest inspect go to Docker Hub.",
+            "Only pulls and the FROM of builds use a mirror, and not those of names that begin with registry-1.docker.io/ or registry.hub.docker.com/. login, push, search, manifest inspect and buildx imagetools go to Docker Hub.",
             .. way.IsPlain ? ["Over plain http dockerd sends the Docker Hub credentials of docker login in the clear."] : Array.Empty<string>(),
+            .. way is { IsPlain: true, Url.IsLoopback: false }
+                ? ["The builder of Docker before 28, BuildKit, speaks TLS to a mirror beyond loopback, fails, and builds from Docker Hub: http:// in insecure-registries prevents it, and dockerd logs a warning about that. Better is https (Listen:Mirror)."]
+                : Array.Empty<string>(),
         ],
     };
 

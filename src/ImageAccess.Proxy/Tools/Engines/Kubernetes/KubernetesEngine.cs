@@ -1,3 +1,4 @@
+using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Tools.Engines.Containerd;
 
 namespace ImageAccess.Proxy.Tools.Engines.Kubernetes;
@@ -77,9 +78,7 @@ internal sealed class KubernetesEngine : IEngine
     {
         yield return new ClientFile(Registries.Ours, $"""
             mirrors:
-              docker.io:
-                endpoint:
-                  - "{way.Address}"
+            {string.Concat(DockerHubHosts.Registries.OrderBy(name => name.Length).Select(name => $"  {name}:\n    endpoint:\n      - \"{way.Address}\"\n")).TrimEnd('\n')}
             {(way.Authority is null ? "" : $"configs:\n  \"{way.Host}\":\n    tls:\n      ca_file: {AuthorityPath}\n")}
             """.TrimEnd('\n') + "\n")
         {

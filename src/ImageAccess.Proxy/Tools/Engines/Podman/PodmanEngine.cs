@@ -34,7 +34,7 @@ internal sealed class PodmanEngine : IEngine
         Notes =
         [
             "It holds for podman, buildah, skopeo and CRI-O, from the next command on (CRI-O: systemctl reload crio).",
-            $"Sign in at the proxy's own name to be recognized: podman login {way.Host}",
+            $"Sign in at the proxy's own name to be recognized: podman login {way.Host}. Credentials of a pull itself (--creds; in CRI-O an image pull secret) are not sent there.",
         ],
     };
 
