@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -10,6 +11,9 @@ namespace ImageAccess.FakeHubs;
 /// </summary>
 public sealed class FakeHub : IAsyncDisposable
 {
+    /// <summary>Of a request's line, and of its headers: a token that grants much is long.</summary>
+    private const int LargestHead = 512 * 1024;
+
     private readonly CancellationTokenSource _stopping = new();
     private readonly Dictionary<Face, ListenOptions> _listeners = [];
     private readonly IRegistryContent _content;
@@ -144,6 +148,8 @@ public sealed class FakeHub : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = null;
+            kestrel.Limits.MaxRequestLineSize = LargestHead;
+            kestrel.Limits.MaxRequestHeadersTotalSize = LargestHead;
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
             Listen(kestrel, Face.Registry, Options.RegistryPort);
@@ -191,6 +197,7 @@ public sealed class FakeHub : IAsyncDisposable
         }
 
         var record = new RecordedRequest(face, http, Time.GetUtcNow());
+        http.Response.Headers.Date = record.At.ToString("r", CultureInfo.InvariantCulture);
         if (face is Face.Auth or Face.Hub && HttpMethods.IsPost(record.Method))
             record.Body = await ReadBodyAsync(http);
         Requests.Add(record);
@@ -198,7 +205,11 @@ public sealed class FakeHub : IAsyncDisposable
         http.Response.OnStarting(() =>
         {
             if (!record.Broken && !http.RequestAborted.IsCancellationRequested)
+            {
                 record.Status = http.Response.StatusCode;
+                Options.Answering?.Invoke(record);
+            }
+
             return Task.CompletedTask;
         });
         http.Response.Body = new ResponseStream(http.Response.Body, (piece, next, cancel) =>
@@ -218,7 +229,8 @@ public sealed class FakeHub : IAsyncDisposable
         }
         finally
         {
-            Options.Answered?.Invoke(record);
+            if (record.Status == 0 && (record.Broken || http.RequestAborted.IsCancellationRequested))
+                Options.Answering?.Invoke(record);
         }
     }
 

@@ -43,6 +43,6 @@ public sealed class FakeHubOptions
     /// <summary>Names of others that its certificate holds as well; requests for them are misdirected.</summary>
     public IList<string> FurtherTlsNames { get; } = [];
 
-    /// <summary>Called when a request has been answered.</summary>
-    public Action<RecordedRequest>? Answered { get; set; }
+    /// <summary>Called when it is known how a request is answered, before the client sees the answer; when there is none, at its end.</summary>
+    public Action<RecordedRequest>? Answering { get; set; }
 }

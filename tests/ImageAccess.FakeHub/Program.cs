@@ -43,7 +43,7 @@ internal static class Program
         await using var hub = await FakeHub.StartAsync(options =>
         {
             arguments.Apply(options);
-            options.Answered = record is null ? null : record.Write;
+            options.Answering = record is null ? null : record.Write;
         });
         await document.FillAsync(hub);
         if (arguments.CertificateFile is { } certificate && hub.CertificateAuthority is { } authority)

@@ -5,7 +5,7 @@ namespace ImageAccess.Proxy.Tests;
 /// <summary>Waits for what happens on another thread, as briefly as it takes, and fails when it does not.</summary>
 public static class Eventually
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     public static async Task TrueAsync(Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string what = "")
     {

@@ -25,7 +25,6 @@ internal sealed class RecordFile(string path) : IAsyncDisposable
                 userAgent = request.Header("User-Agent"),
                 authorization = request.Authorization?.Split(' ') is [var scheme, _] ? scheme : null,
                 status = request.Status,
-                bodyBytesSent = request.BodyBytesSent,
             },
             Answers.Json);
         lock (_gate)

@@ -93,7 +93,19 @@ internal sealed class MemoryContent(FakeHub hub, CdnLinks links) : IRegistryCont
             http.Response.Headers["OCI-Subject"] = subject;
         http.Response.Headers.Location = new Uri(hub.RegistryFor(http), $"/v2/{target.Repository}/manifests/{image.Digest}").AbsoluteUri;
         http.Response.Headers["Docker-Content-Digest"] = image.Digest;
+        if (target.ReferenceIsDigest)
+            PushTags(http, target, image);
         await http.AnswerEmptyAsync(201);
+    }
+
+    /// <summary><c>?tag=a&amp;tag=b</c>, which a push by digest alone may have; each tag that was made is in a header of its own.</summary>
+    private void PushTags(HttpContext http, RegistryTarget target, PushedImage image)
+    {
+        foreach (var tag in http.Request.Query["tag"])
+        {
+            _images.PushManifest(target.Repository, tag, image.Manifest, image.MediaType);
+            http.Response.Headers.Append("OCI-Tag", tag);
+        }
     }
 
     private Task BlobAsync(HttpContext http, RegistryTarget target)

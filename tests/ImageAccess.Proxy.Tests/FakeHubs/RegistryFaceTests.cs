@@ -150,6 +150,20 @@ public sealed class RegistryFaceTests : IAsyncLifetime
         Assert.Equal("artifactType", signatures.Headers.GetValues("OCI-Filters-Applied").Single());
     }
 
+    [Fact]
+    public async Task A_push_by_digest_makes_the_tags_that_it_names()
+    {
+        var image = _hub.Images.PushImage("alice/app", "1");
+        _client.Token = await _hub.TokenForAsync("alice", "repository:alice/app:pull,push");
+        using var content = new ByteArrayContent(image.Manifest.ToArray()) { Headers = { ContentType = new(image.MediaType) } };
+
+        using var put = await _client.SendAsync(HttpMethod.Put, $"/v2/alice/app/manifests/{image.Digest}?tag=a&tag=b", content);
+        using var tagged = await _client.HeadAsync("/v2/alice/app/manifests/b");
+
+        Assert.Equal(["a", "b"], put.Headers.GetValues("OCI-Tag"));
+        Assert.Equal(image.Digest, tagged.Headers.GetValues("Docker-Content-Digest").Single());
+    }
+
     [Theory]
     [InlineData("not json", "latest", "MANIFEST_INVALID")]
     [InlineData("""{"schemaVersion":2,"mediaType":"text/other"}""", "latest", "MANIFEST_INVALID")]

@@ -34,6 +34,6 @@ public sealed partial class DependenciesTests
             .Order(StringComparer.Ordinal),
     ];
 
-    [GeneratedRegex(@"^\| `(?<name>[A-Za-z0-9.-]+)` \| (MIT|Apache-2\.0|BSD-[23]-Clause) \|", RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"^\| `(?<name>[A-Za-z0-9.-]+)` \| (MIT|Apache-2\.0|BSD-[23]-Clause|PostgreSQL) \|", RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Rows();
 }
