@@ -106,12 +106,12 @@ public sealed class BuildTests(Surroundings world)
         Assert.Empty(world.HandedOut("someuser/custom-image"));
     }
 
-    /// <summary>With Mirror:Hold, Buildah 1.28 reads of a denied layer; addressed plainly it reads the reason itself.</summary>
+    /// <summary>By its mirror, which holds it, and addressed plainly.</summary>
     private async Task BuildahAsync(string dockerfile)
     {
         var held = await world.PodmanAsync("buildah 1.28", world.Proxy);
         world.Hub.Requests.Clear();
-        (await held.BuildAsync("refused", dockerfile)).FailedSaying("invalid status code from registry 403 (Forbidden)");
+        (await held.BuildAsync("refused", dockerfile)).FailedSaying($"/someuser/custom-image: denied: {Denied}");
         Assert.False(await held.HasAsync("localhost/refused"));
 
         var host = world.Yielding.Mirror.Authority;

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using ImageAccess.FakeHubs;
 
 namespace ImageAccess.EndToEnd.Tests;
@@ -45,6 +46,33 @@ public sealed class CacheTests(Surroundings world)
         Assert.Equal(first, await client.IdentityAsync("bitnami/redis"));
         await client.RemoveAsync("bitnami/redis");
         Assert.Empty(world.HandedOut("bitnami/redis"));
+    }
+
+    /// <summary>Pieces of a layer are asked for at once, each by a request of its own: Docker Hub hands every byte out once, and then none.</summary>
+    [Fact]
+    public async Task A_layer_that_is_pulled_in_pieces_is_handed_out_once()
+    {
+        const string Image = "library/pieces";
+        await world.Hub.PushAsync(Image, "latest", new ImageBuilder().AddFile("large.bin", RandomNumberGenerator.GetBytes(24 << 20)).Build());
+        var without = await world.ClientAsync("containerd 2 in parts", world.Proxy);
+        world.Hub.Requests.Clear();
+        (await without.PullAsync(Image)).Succeeded();
+        var pieces = world.Hub.Requests.Of(Face.Cdn);
+        Assert.True(pieces.Count > 10, $"this client pulled in {pieces.Count} pieces");
+
+        var client = await world.ClientAsync("containerd 2 in parts", await world.CachingAsync());
+        world.Hub.Requests.Clear();
+        (await client.PullAsync(Image)).Succeeded();
+        var handedOut = world.Hub.Requests.Of(Face.Cdn);
+        Assert.Equal(handedOut.Select(request => request.Path).Distinct(), handedOut.Select(request => request.Path));
+        Assert.InRange(handedOut.Sum(request => request.BodyBytesSent), 24 << 20, 25 << 20);
+        Assert.Equal(await without.IdentityAsync(Image), await client.IdentityAsync(Image));
+
+        await client.RemoveAsync(Image);
+        world.Hub.Requests.Clear();
+        (await client.PullAsync(Image)).Succeeded();
+        Assert.Empty(world.Hub.Requests.Of(Face.Cdn));
+        Assert.Empty(world.Hub.Requests.Of(Face.Registry));
     }
 
     [Theory]

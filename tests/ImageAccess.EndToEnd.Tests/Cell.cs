@@ -48,6 +48,7 @@ internal sealed class Cell
 
     private readonly Dictionary<string, string> _environment = [];
     private readonly string? _root;
+    private string[] _entering = [];
 
     /// <param name="surroundings">The folder that all cells of a run share, with <c>hosts</c> and <c>trust.crt</c>.</param>
     /// <param name="name">Its own folder in there.</param>
@@ -82,6 +83,9 @@ internal sealed class Cell
         _environment["TREE"] = tree;
     }
 
+    /// <summary>From now on programs are in this network: a file below <c>/proc</c> or <c>/run/netns</c>.</summary>
+    public void Join(string network) => _entering = ["nsenter", $"--net={network}"];
+
     /// <summary>Writes a file into the cell and tells where it is.</summary>
     public string Write(string file, string text)
     {
@@ -101,10 +105,8 @@ internal sealed class Cell
 
     private ProcessStartInfo Enter(IReadOnlyList<string> command)
     {
-        var start = new ProcessStartInfo("unshare");
-        string[] namespaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"];
-        foreach (var argument in (IEnumerable<string>)[.. namespaces, "sh", "-euc", _root is null ? Here : InRoot, "sh", .. command])
-            start.ArgumentList.Add(argument);
+        string[] apart = [.. _entering, "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"];
+        var start = new ProcessStartInfo(apart[0], [.. apart[1..], "sh", "-euc", _root is null ? Here : InRoot, "sh", .. command]);
         start.Environment.Clear();
         foreach (var (variable, value) in _environment) start.Environment[variable] = value;
         return start;

@@ -60,21 +60,29 @@ public sealed class ClientsVerbTests(Surroundings world)
     [Theory]
     [InlineData("containerd 1.6")]
     [InlineData("containerd 2")]
-    public async Task Containerd_asks_the_proxy_also_for_the_registrys_other_names(string name)
+    public async Task Containerd_gets_what_is_allowed_and_no_more_by_each_of_the_registrys_names(string name)
     {
-        foreach (var (authority, says) in new[] { (world.Yielding.Mirror.Authority, "this proxy answers for docker.io alone"), ($"127.0.0.1:{Ports.Free()}", "connection refused") })
+        foreach (var (mirror, isDown) in new[] { (world.Proxy.Mirror, false), (new Uri($"http://127.0.0.1:{Ports.Free()}"), true) })
         {
-            var containerd = (Containerd)await world.DeployedClientAsync(name, authority);
-            var files = await world.GeneratedAsync($"containerd-{authority.Split(':')[1]}", $"http://{authority}", "containerd", "--mode", "mirror");
+            var containerd = (Containerd)await world.DeployedClientAsync(name, mirror.Authority);
+            var files = await world.GeneratedAsync($"containerd-{mirror.Port}", $"http://{mirror.Authority}", "containerd", "--mode", "mirror");
             var hosts = files.PathOf("/etc/containerd/certs.d");
-            foreach (var registry in new[] { "registry-1.docker.io", "index.docker.io", "registry.hub.docker.com" })
+            foreach (var registry in new[] { "docker.io", "registry-1.docker.io", "index.docker.io", "registry.hub.docker.com" })
             {
                 world.Hub.Requests.Clear();
-                var pull = await containerd.RunAsync("images", "pull", "--snapshotter", "native", "--hosts-dir", hosts, $"{registry}/library/hello:latest");
-                pull.FailedSaying(says);
-                Assert.Empty(world.Hub.Requests.All);
+                var allowed = await PullAsync(containerd, hosts, $"{registry}/library/hello:latest");
+                var denied = await PullAsync(containerd, hosts, $"{registry}/someuser/custom-image:latest");
+
+                if (isDown) allowed.FailedSaying("connection refused");
+                else allowed.Succeeded();
+                denied.FailedSaying(isDown ? "connection refused" : Denied);
+                Assert.Empty(world.HandedOut("someuser/custom-image"));
+                Assert.Empty(world.Hub.Requests.ViaDockerHubNames);
             }
         }
+
+        static Task<Outcome> PullAsync(Containerd containerd, string hosts, string image) =>
+            containerd.RunAsync("images", "pull", "--snapshotter", "native", "--hosts-dir", hosts, image);
     }
 
     [Theory]

@@ -8,7 +8,7 @@ public sealed class IdentityTests(Surroundings world)
 {
     private const string Denied = Surroundings.Denied;
     private const string OrganizationToken =
-        "image access denied: organization access tokens are not supported, use a personal access token";
+        "image access denied: organization access tokens are not supported, use a personal access token (ask in #platform)";
 
     /// <summary>Who, with what secret, and the denial of a community image; none where it is allowed.</summary>
     public static TheoryData<string, string, string?> Callers => new()
@@ -123,7 +123,7 @@ public sealed class IdentityTests(Surroundings world)
         (await podman.LoginAsync("bob", Canaries.TokenOf("bob"), host)).Succeeded();
         (await podman.PullAsync($"{host}/library/hello")).Succeeded();
         (await podman.PullAsync($"{host}/someuser/custom-image")).Succeeded();
-        (await podman.PullAsync($"{host}/someuser/expired")).FailedSaying(Denied);
+        (await podman.PullAsync($"{host}/someuser/expired")).FailedSaying("image access denied: community images not allowed (approval ended 2025-12-31)");
         (await podman.PullAsync($"{host}/bitnami/redis")).FailedSaying("image access denied: verified publisher images not allowed");
     }
 

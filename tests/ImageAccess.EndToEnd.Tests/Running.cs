@@ -84,10 +84,10 @@ internal sealed class Running : IAsyncDisposable
         await using var running = Start(start);
         await running._process.StandardInput.WriteAsync(input);
         running._process.StandardInput.Close();
-        using var patience = new CancellationTokenSource(limit);
+        using var timeout = new CancellationTokenSource(limit);
         try
         {
-            await running._process.WaitForExitAsync(patience.Token);
+            await running._process.WaitForExitAsync(timeout.Token);
         }
         catch (OperationCanceledException late)
         {
@@ -100,14 +100,14 @@ internal sealed class Running : IAsyncDisposable
     /// <summary>Asks again and again until the program is ready; its own words when it never is.</summary>
     public async Task<Running> ReadyAsync(Func<CancellationToken, Task<bool>> ready, TimeSpan limit)
     {
-        using var patience = new CancellationTokenSource(limit);
+        using var timeout = new CancellationTokenSource(limit);
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         try
         {
-            while (!await ready(patience.Token))
+            while (!await ready(timeout.Token))
             {
                 if (_process.HasExited) throw new XunitException($"Ended with exit code {_process.ExitCode}: {_command}\n{Text}");
-                await tick.WaitForNextTickAsync(patience.Token);
+                await tick.WaitForNextTickAsync(timeout.Token);
             }
         }
         catch (OperationCanceledException late)
@@ -122,8 +122,8 @@ internal sealed class Running : IAsyncDisposable
     public async Task<int> TerminateAsync()
     {
         _process.StandardInput.Close();
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        await _process.WaitForExitAsync(patience.Token);
+        using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        await _process.WaitForExitAsync(timeout.Token);
         return _process.ExitCode;
     }
 

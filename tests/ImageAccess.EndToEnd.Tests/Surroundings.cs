@@ -10,7 +10,7 @@ namespace ImageAccess.EndToEnd.Tests;
 /// </summary>
 public sealed class Surroundings : IAsyncLifetime
 {
-    public const string Denied = "image access denied: community images not allowed";
+    public const string Denied = "image access denied: community images not allowed (ask in #platform)";
 
     private const string TestingSuite = "imageaccess/debian-testing";
 
@@ -22,7 +22,8 @@ public sealed class Surroundings : IAsyncLifetime
             "owners": [ "alice" ],
             "members": [ "bob" ],
             "enabled": true,
-            "allow": { "official": true, "verifiedPublisher": true, "community": false }
+            "allow": { "official": true, "verifiedPublisher": true, "community": false },
+            "help": "ask in #platform"
           } ]
         }
         """;
@@ -36,6 +37,9 @@ public sealed class Surroundings : IAsyncLifetime
     private string _folder = "";
 
     internal FakeHub Hub { get; private set; } = null!;
+
+    /// <summary>Docker Hub's clock, which a test may move: to the proxy it looks as if its own clock were wrong.</summary>
+    internal ShiftedTime HubTime { get; } = new();
 
     internal DockerRegistryProcess Registry { get; private set; } = null!;
 
@@ -56,6 +60,7 @@ public sealed class Surroundings : IAsyncLifetime
         {
             options.RegistryBackend = Registry.Address;
             options.TlsEndPoint = new IPEndPoint(DockerHub, 443);
+            options.Time = HubTime;
         });
         await Hub.PushAsync("library/hello", "latest", new ImageBuilder().AddFile("hello.txt", "hello\n").BuildIndex("amd64", "arm64"));
         await Hub.PushAsync("library/other", "latest", new ImageBuilder().AddFile("other.txt", "other\n").WithDockerMediaTypes().Build());
@@ -79,8 +84,8 @@ public sealed class Surroundings : IAsyncLifetime
 
             """);
         await Hub.CertificateAuthority!.WriteToAsync(Path.Combine(_folder, "trust.crt"));
-        Proxy = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "proxy"), Hub, Policy, hold: true);
-        Yielding = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "yielding"), Hub, Policy, hold: false);
+        Proxy = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "proxy"), Hub, Policy, new ProxySetup());
+        Yielding = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "yielding"), Hub, Policy, new ProxySetup { Hold = false });
     }
 
     public async Task DisposeAsync()
@@ -110,7 +115,7 @@ public sealed class Surroundings : IAsyncLifetime
     internal async Task<ProxyUnderTest> CachingAsync()
     {
         if (_caching is null)
-            _others.Add(_caching = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "caching"), Hub, Policy, hold: true, keeps: true));
+            _others.Add(_caching = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "caching"), Hub, Policy, new ProxySetup { Keeps = true }));
         return _caching;
     }
 
@@ -120,7 +125,7 @@ public sealed class Surroundings : IAsyncLifetime
         if (_intercepting is null)
         {
             var ways = new Intercepting(OwnAddress(96), new Uri($"http://{OwnAddress(96)}:3128"));
-            _intercepting = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "intercepting"), Hub, Policy, hold: true, ways);
+            _intercepting = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "intercepting"), Hub, Policy, new ProxySetup { Intercepting = ways });
             await File.WriteAllTextAsync(Path.Combine(_folder, "hosts.gateway"), $"127.0.0.1 localhost\n{ways.Gateway} {string.Join(' ', DockerHubNames.Intercepted)}\n");
             await File.WriteAllTextAsync(Path.Combine(_folder, "hosts.none"), "127.0.0.1 localhost\n");
         }
@@ -178,9 +183,9 @@ public sealed class Surroundings : IAsyncLifetime
     internal Cell OwnCell(string name) => new(_folder, name, root: null);
 
     /// <summary>A further proxy with a policy of its own.</summary>
-    internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy)
+    internal async Task<ProxyUnderTest> ProxyAsync(string name, string policy, ProxySetup? setup = null)
     {
-        var proxy = await ProxyUnderTest.StartAsync(Path.Combine(_folder, name), Hub, policy, hold: true);
+        var proxy = await ProxyUnderTest.StartAsync(Path.Combine(_folder, name), Hub, policy, setup ?? new ProxySetup());
         _others.Add(proxy);
         return proxy;
     }
@@ -203,7 +208,7 @@ public sealed class Surroundings : IAsyncLifetime
     }
 
     /// <summary>A loopback address of this run's own, so that runs side by side do not meet on port 443.</summary>
-    private static IPAddress OwnAddress(int block) =>
+    internal static IPAddress OwnAddress(int block) =>
         new([127, (byte)(block + (Environment.ProcessId >> 16)), (byte)(Environment.ProcessId >> 8), (byte)Environment.ProcessId]);
 
     private async Task<IClient> ClientAsync(string name, string key, Setup setup)
@@ -222,6 +227,7 @@ public sealed class Surroundings : IAsyncLifetime
             "dockerd 28" => As(Docker.CurrentAsync(Current(), setup.Daemon)),
             "containerd 1.6" => As(Containerd.StartAsync(Here(), setup.Hosts)),
             "containerd 2" => As(Containerd.StartAsync(Current(), setup.Hosts)),
+            "containerd 2 in parts" => As(Containerd.StartAsync(Current(), setup.Hosts, Containerd.InParts)),
             "podman 4" => Task.FromResult<IClient>(Podman.Of(Here(), setup.Registries)),
             "podman 5" => Task.FromResult<IClient>(Podman.Of(Current(), setup.Registries)),
             "buildah 1.28" => Task.FromResult<IClient>(Podman.Buildah(Here(), setup.Registries)),
@@ -263,4 +269,24 @@ internal static class Canaries
     public static string PasswordOf(string user) => $"canary-password-of-{user}";
 
     public static string TokenOf(string user) => $"dckr_pat_canary-of-{user}";
+}
+
+/// <summary>The system's clock, moved for a while.</summary>
+internal sealed class ShiftedTime : TimeProvider
+{
+    private long _shift;
+
+    /// <summary>Moves it until the result is disposed of.</summary>
+    public IDisposable Shift(TimeSpan by)
+    {
+        Volatile.Write(ref _shift, by.Ticks);
+        return new Back(this);
+    }
+
+    public override DateTimeOffset GetUtcNow() => System.GetUtcNow().AddTicks(Volatile.Read(ref _shift));
+
+    private sealed class Back(ShiftedTime time) : IDisposable
+    {
+        public void Dispose() => Volatile.Write(ref time._shift, 0);
+    }
 }

@@ -40,6 +40,17 @@ start_builds() {
   for scheme in "${schemes[@]}"; do
     each warm_build "$scheme"
   done
+  settle
+}
+
+settle() { # waits until nothing is left of the warm-up: what it made hot is compiled in the background for a second or two
+  local before after
+  for _ in $(seq 40); do
+    before=$(ticks imageaccess) after=$(ticks imageaccess-before)
+    sleep 0.5
+    [ $(($(ticks imageaccess) + $(ticks imageaccess-before) - before - after)) -gt 2 ] || return 0
+  done
+  fail "the builds do not come to rest after the warm-up"
 }
 
 each() { # COMMAND...: for both builds, one right after the other; which one is first changes from row to row and from round to round

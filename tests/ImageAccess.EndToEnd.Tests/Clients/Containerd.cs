@@ -22,7 +22,15 @@ internal sealed class Containerd : IClient
 
         """;
 
-    public static async Task<Containerd> StartAsync(Cell cell, string hosts)
+    /// <summary>Of containerd 2: layers are pulled in pieces, several at once.</summary>
+    public const string InParts = """
+        [plugins."io.containerd.transfer.v1.local"]
+        max_concurrent_downloads = 4
+        concurrent_layer_fetch_buffer = 1048576
+        """;
+
+    /// <param name="transfer">How it pulls; nothing for as it does by default.</param>
+    public static async Task<Containerd> StartAsync(Cell cell, string hosts, string transfer = "")
     {
         var address = cell.PathOf("containerd.sock");
         cell.Write("hosts/docker.io/hosts.toml", hosts);
@@ -35,6 +43,7 @@ internal sealed class Containerd : IClient
             address = "{address}"
             [ttrpc]
             address = "{address}.ttrpc"
+            {transfer}
             [[plugins."io.containerd.transfer.v1.local".unpack_config]]
             platform = "linux/amd64"
             snapshotter = "native"

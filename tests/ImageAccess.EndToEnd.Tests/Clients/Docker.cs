@@ -37,6 +37,15 @@ internal sealed class Docker : IClient
             ("features", new JsonObject { ["containerd-snapshotter"] = true }),
             ("ip6tables", false));
 
+    /// <summary>The current one with the classic image store, as installations have that were updated.</summary>
+    public static Task<Docker> CurrentWithClassicStoreAsync(Cell cell, string configuration) =>
+        StartAsync(
+            cell,
+            configuration,
+            ("storage-driver", "vfs"),
+            ("features", new JsonObject { ["containerd-snapshotter"] = false }),
+            ("ip6tables", false));
+
     public Task<Outcome> RunAsync(params IReadOnlyList<string> arguments) => _cell.RunAsync(["docker", .. arguments]);
 
     public Task<Outcome> PullAsync(string image) => RunAsync("pull", image);

@@ -115,7 +115,7 @@ internal sealed class ClientNetwork : IAsyncDisposable
     }
 
     /// <summary>The build of a program that belongs to the build of these tests.</summary>
-    private static string OutputOf(string project)
+    public static string OutputOf(string project)
     {
         var output = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/'));
         return Path.Combine(ProxyUnderTest.Repository, project, "bin", output.Parent!.Name, output.Name);

@@ -65,10 +65,10 @@ ask() { # MACHINE USER ADDRESS: who answers there on port 443
   done
 }
 
-tcp() { # PATIENCE
+tcp() { # SECONDS_AT_MOST
   in_machine "$machine" setpriv --reuid="$user" --clear-groups socat -t "$1" -u "TCP:$address:443,connect-timeout=2" - 2>/dev/null || true
 }
 
-udp() { # PATIENCE
+udp() { # SECONDS_AT_MOST
   echo | in_machine "$machine" setpriv --reuid="$user" --clear-groups socat -t "$1" - "UDP:$address:443" 2>/dev/null || true
 }
