@@ -4,7 +4,7 @@ using ImageAccess.Proxy.Tests.Walk;
 
 namespace ImageAccess.Proxy.Tests.Hosting;
 
-/// <summary>What the database needs takes a second to load: the listeners answer before that, and a verb that needs none loads none of it.</summary>
+/// <summary>What the database needs takes its time to load: the listeners answer before that, and a verb that needs none loads none of it.</summary>
 public sealed class DatabaseLoadingTests : IDisposable
 {
     private static readonly string[] OfTheDatabase = ["Microsoft.EntityFrameworkCore", "Npgsql"];
@@ -38,7 +38,7 @@ public sealed class DatabaseLoadingTests : IDisposable
                 lines.Add(await program.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)) ?? throw new InvalidOperationException(await program.StandardError.ReadToEndAsync()));
             var admin = new Uri(lines.Single(line => line.StartsWith("admin ", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
             using var client = Surroundings.NewClient(admin);
-            await EventuallyAsync(async () => (await client.GetStringAsync("/readyz")).Contains("imageaccess.db failed: FileNotFoundException", StringComparison.Ordinal));
+            await EventuallyAsync(async () => (await client.GetStringAsync("/readyz")).Contains("imageaccess.db cannot be used: Could not load file or assembly", StringComparison.Ordinal));
         }
         finally
         {

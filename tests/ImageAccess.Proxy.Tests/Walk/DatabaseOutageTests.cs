@@ -19,7 +19,7 @@ public sealed class DatabaseOutageTests
     [Fact]
     public async Task With_a_file_that_is_no_database_it_serves_and_mends_itself_when_the_file_is_gone()
     {
-        await using var here = await Surroundings.StartAsync();
+        await using var here = await Surroundings.StartWithDatabaseAsync();
         await WrittenAsync(here, 1);
         var file = Path.Combine(here.DataDirectory, "imageaccess.db");
         await here.RestartAsync(() => File.WriteAllText(file, new string('x', 5000)));
@@ -41,7 +41,7 @@ public sealed class DatabaseOutageTests
     [Fact]
     public async Task A_file_that_is_locked_for_ten_seconds_holds_up_no_pull()
     {
-        await using var here = await Surroundings.StartAsync();
+        await using var here = await Surroundings.StartWithDatabaseAsync();
         await WrittenAsync(here, 1);
         await using (var other = new SqliteConnection($"Data Source={Path.Combine(here.DataDirectory, "imageaccess.db")};Pooling=false"))
         {
@@ -63,7 +63,7 @@ public sealed class DatabaseOutageTests
     [Fact]
     public async Task A_newer_database_stops_the_start()
     {
-        await using var here = await Surroundings.StartAsync();
+        await using var here = await Surroundings.StartWithDatabaseAsync();
         await WrittenAsync(here, 1);
         await here.RestartAsync(() => { });
         await here.Proxy.Services.GetRequiredService<SqlDatabase>().WriteAsync(
@@ -83,7 +83,7 @@ public sealed class DatabaseOutageTests
         try
         {
             var connection = await server.CreateDatabaseAsync();
-            await using var here = await Surroundings.StartAsync(settings: [("Database:ConnectionString", connection)]);
+            await using var here = await Surroundings.StartWithDatabaseAsync(settings: [("Database:ConnectionString", connection)]);
             await WrittenAsync(here, 1);
 
             using var enough = new CancellationTokenSource();

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Connections.Certificates;
+using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Hosting;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Policies.Store;
@@ -30,7 +31,11 @@ public sealed class Surroundings : IAsyncDisposable
         }
         """;
 
+    /// <summary>How long a test waits for what must come, on however slow a machine.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
     private readonly string _directory;
+    private bool _hasDatabase;
     private (TimeProvider Time, (string Key, string Value)[] Settings) _start;
 
     private Surroundings(FakeHub hub, string directory)
@@ -75,11 +80,22 @@ public sealed class Surroundings : IAsyncDisposable
     /// <param name="hub">Settings of the fake hub.</param>
     /// <param name="time">The proxy's clock.</param>
     /// <param name="settings">Configuration over what the fixture sets itself; <c>CDNPORT</c> stands for the port of the CDN.</param>
-    public static async Task<Surroundings> StartAsync(
-        string policy, Action<FakeHubOptions>? hub, TimeProvider time, params (string Key, string Value)[] settings)
+    public static Task<Surroundings> StartAsync(
+        string policy, Action<FakeHubOptions>? hub, TimeProvider time, params (string Key, string Value)[] settings) =>
+        StartAsync(policy, hub, time, hasDatabase: false, settings);
+
+    /// <summary>
+    /// The same with what looks after the database. Elsewhere nobody does, as while it cannot be reached: what others test does not depend on
+    /// it, and its timers would come at a moment of their own.
+    /// </summary>
+    public static Task<Surroundings> StartWithDatabaseAsync(params (string Key, string Value)[] settings) =>
+        StartAsync(Policy, null, TimeProvider.System, hasDatabase: true, settings);
+
+    private static async Task<Surroundings> StartAsync(
+        string policy, Action<FakeHubOptions>? hub, TimeProvider time, bool hasDatabase, (string Key, string Value)[] settings)
     {
         var directory = Directory.CreateTempSubdirectory("imageaccess-").FullName;
-        var surroundings = new Surroundings(await FakeHub.StartAsync(hub), directory);
+        var surroundings = new Surroundings(await FakeHub.StartAsync(hub), directory) { _hasDatabase = hasDatabase };
         surroundings.Populate();
         await File.WriteAllTextAsync(surroundings.PolicyFile, policy);
         await surroundings.StartProxyAsync(time, settings);
@@ -97,7 +113,7 @@ public sealed class Surroundings : IAsyncDisposable
     /// <summary>Everything that comes back for these bytes until the proxy closes; it may close before it has read them all.</summary>
     public async Task<string> ExchangeAsync(string request)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(Limit);
         using var socket = new TcpClient();
         await socket.ConnectAsync(Mirror.Host, Mirror.Port, limit.Token);
         var stream = socket.GetStream();
@@ -130,14 +146,14 @@ public sealed class Surroundings : IAsyncDisposable
     /// <summary>Waits until the face has been asked.</summary>
     public async Task AskedAsync(Face face)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(Limit);
         await Hub.Requests.WaitForAsync(request => request.Face == face, limit.Token);
     }
 
     /// <summary>The audit's events once there are so many of them.</summary>
     public async Task<IReadOnlyList<JsonElement>> AuditAsync(int count)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(Limit);
         while (true)
         {
             var lines = await ReadAuditAsync(limit.Token);
@@ -242,6 +258,8 @@ public sealed class Surroundings : IAsyncDisposable
             builder =>
             {
                 builder.Services.AddSingleton(time);
+                if (!_hasDatabase)
+                    builder.Services.Remove(builder.Services.Single(service => service.ImplementationType == typeof(DatabaseUpkeep)));
                 Services?.Invoke(builder.Services);
                 builder.Logging.ClearProviders().AddProvider(Log).SetMinimumLevel(LogLevel.Trace);
             });
