@@ -74,7 +74,7 @@ public sealed partial class DockerRegistryProcess : IAsyncDisposable
         };
         process.BeginErrorReadLine();
         process.BeginOutputReadLine();
-        return await address.Task.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, cancel);
+        return await address.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, cancel);
     }
 
     private static async ValueTask StopAsync(Process process, string folder)

@@ -172,7 +172,7 @@ public abstract class FullAuditDiskTests(string transport) : WalkTests(transport
     /// <summary>One request on a connection of its own, which stays open after the answer.</summary>
     private async Task<RawAnswer> AskAsync(string method, string repository, string rest, string header = "")
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var token = _here.Hub.Signer.IssueToken(draft =>
         {
             draft.Access = [new TokenAccess(repository, "pull")];

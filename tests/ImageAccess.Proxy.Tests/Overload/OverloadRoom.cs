@@ -200,7 +200,7 @@ public sealed class OverloadRoom : IAsyncDisposable
 
     public async Task EventuallySaysAsync(string sample, Predicate<long> expected)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (!expected(await MeterAsync(sample)))
             await Task.Delay(20, limit.Token);
     }

@@ -48,7 +48,7 @@ public abstract class LargeListTests(string transport) : WalkTests(transport)
 
         using var answer = await BeginAsync(world, resource);
         await using var body = await answer.Content.ReadAsStreamAsync();
-        await body.ReadExactlyAsync(new byte[(4 * MiB) - 1]).AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+        await body.ReadExactlyAsync(new byte[(4 * MiB) - 1]).AsTask().WaitAsync(TimeSpan.FromSeconds(60));
         half.SetResult();
         await body.ReadExactlyAsync(new byte[(4 * MiB) + 1]);
         Assert.Equal(0, await body.ReadAsync(new byte[1]));

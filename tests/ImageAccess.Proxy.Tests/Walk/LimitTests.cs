@@ -189,7 +189,7 @@ public abstract class LimitTests(string transport) : WalkTests(transport)
 
     private static async Task<RawAnswer> SendAsync(Uri listener, string client, string request)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         await using var stream = new NetworkStream(await OpenAsync(client, listener), ownsSocket: true);
         await stream.WriteAsync(Encoding.Latin1.GetBytes(request), limit.Token);
         using var answer = new MemoryStream();
@@ -220,7 +220,7 @@ public abstract class LimitTests(string transport) : WalkTests(transport)
 
     private static async Task AssertClosedAsync(string client, Uri listener)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         try
         {
             using var socket = await OpenAsync(client, listener);
@@ -237,7 +237,7 @@ public abstract class LimitTests(string transport) : WalkTests(transport)
     /// <summary>Until it is so: a connection that has ended is free a moment later.</summary>
     private static async Task AnsweredAsync(Func<Task<bool>> isAnswered)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)
         {
             try

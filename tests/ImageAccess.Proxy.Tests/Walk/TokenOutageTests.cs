@@ -269,7 +269,7 @@ public abstract class TokenOutageTests(string transport) : WalkTests(transport),
         Assert.Equal((200, Warning), (repeated.Status, repeated.Header("Warning")));
 
         await File.WriteAllTextAsync(room.World.PolicyFile, """{ "organizations": [ { "name": "acme", "members": [ "bob" ], "enabled": true } ] }""");
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         RawAnswer denied;
         while ((denied = await AskAsync()).Status == 200)
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, limit.Token);

@@ -252,7 +252,7 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
             ("Upstream:Proxy", $"http://{parent.LocalEndpoint}"), ("Upstream:Addresses:ghcr.io", "140.82.112.33"), ("Upstream:Addresses:inside.example.com", "127.0.0.1"),
         ]);
         var asking = led.ConnectAsync("ghcr.io:443", "Proxy-Authorization: Basic c2VjcmV0");
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         using var client = await parent.AcceptTcpClientAsync(limit.Token);
         var asked = new byte["CONNECT ghcr.io:443 HTTP/1.1\r\nHost: ghcr.io:443\r\n\r\n".Length];
         await client.GetStream().ReadExactlyAsync(asked, limit.Token);

@@ -73,7 +73,7 @@ public sealed class GatewayTests(IngressRoom room) : IClassFixture<IngressRoom>
         await using var client = await IngressRoom.OpenAsync(open.Gateway);
         var hello = ClientHelloBytes.Of("hub.docker.com");
         await client.WriteAsync(hello);
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         using var accepted = await target.AcceptTcpClientAsync(limit.Token);
         var received = new byte[hello.Length];
         await accepted.GetStream().ReadExactlyAsync(received, limit.Token);

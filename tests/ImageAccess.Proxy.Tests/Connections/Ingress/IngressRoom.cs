@@ -55,7 +55,7 @@ public sealed class IngressRoom : IAsyncLifetime, IAsyncDisposable
     /// <summary>A connection to one of the listeners.</summary>
     internal static async Task<NetworkStream> OpenAsync(Uri listener)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(IPAddress.Loopback, listener.Port, limit.Token);
         return new NetworkStream(socket, ownsSocket: true) { ReadTimeout = 30_000 };
@@ -129,7 +129,7 @@ public sealed class IngressRoom : IAsyncLifetime, IAsyncDisposable
     /// <summary>The audit's event of a connection to this host that was refused for this reason, once it is written.</summary>
     internal async Task<JsonElement> AuditedAsync(string host, string reason)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)
         {
             foreach (var audit in await World.AuditAsync(1))
@@ -144,7 +144,7 @@ public sealed class IngressRoom : IAsyncLifetime, IAsyncDisposable
 
     internal static async Task<string> ReadToEndAsync(Stream stream)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var answer = new MemoryStream();
         try
         {
@@ -167,7 +167,7 @@ public sealed class IngressRoom : IAsyncLifetime, IAsyncDisposable
 
     internal static async Task<string> ReadHeadAsync(Stream stream)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var head = new StringBuilder();
         var one = new byte[1];
         while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await stream.ReadAsync(one, limit.Token) == 1)

@@ -27,11 +27,11 @@ public sealed class SocketTransportTests
         await using (var client = await app.ConnectAsync(isTls))
         {
             await client.WriteAsync(Encoding.Latin1.GetBytes(Get));
-            await began.Task.WaitAsync(TimeSpan.FromSeconds(10));
+            await began.Task.WaitAsync(TimeSpan.FromSeconds(60));
             Assert.False(ended.Task.IsCompleted);
         }
 
-        await ended.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await ended.Task.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Theory]
@@ -141,7 +141,7 @@ public sealed class SocketTransportTests
             await client.ReadExactlyAsync(new byte[1_000_000]);
         }
 
-        await ended.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await ended.Task.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal("", string.Join('\n', app.Log.All));
     }
 
@@ -187,7 +187,7 @@ public sealed class SocketTransportTests
 
     private static async Task AssertClosedAsync(Socket socket)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var buffer = new byte[1024];
         try
         {
@@ -204,7 +204,7 @@ public sealed class SocketTransportTests
 
     private static async Task<string> ReadToEndAsync(Stream stream)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         using var all = new MemoryStream();
         await stream.CopyToAsync(all, limit.Token);
         return Encoding.Latin1.GetString(all.ToArray());

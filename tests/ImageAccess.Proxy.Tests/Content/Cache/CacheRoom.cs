@@ -71,7 +71,7 @@ internal sealed class CacheRoom : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Store.CompleteJournal();
-        await _journal.WaitAsync(TimeSpan.FromSeconds(30));
+        await _journal.WaitAsync(TimeSpan.FromSeconds(60));
         Store.Dispose();
         _stopping.Dispose();
         await _services.DisposeAsync();

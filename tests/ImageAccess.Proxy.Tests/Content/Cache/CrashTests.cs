@@ -67,7 +67,7 @@ public sealed class CrashTests : IDisposable
         try
         {
             for (var line = 0; line < linesBefore; line++)
-                Assert.NotNull(await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)));
+                Assert.NotNull(await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)));
         }
         finally
         {

@@ -90,7 +90,7 @@ public sealed class FillTests : IAsyncLifetime
         HttpRequestMessage Request() => new(HttpMethod.Get, $"/v2/acme/app/blobs/{blob}") { Headers = { { "Authorization", "Bearer " + token } } };
         using var idle = await world.Client.SendAsync(Request(), HttpCompletionOption.ResponseHeadersRead);
 
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         using var other = await world.Client.SendAsync(Request(), limit.Token);
         Assert.Equal(FakeRegistry.DigestOf(layer), FakeRegistry.DigestOf(await other.Content.ReadAsByteArrayAsync(limit.Token)));
         Assert.Equal(2, world.Hub.Requests.Of(Face.Cdn).Count);
@@ -202,7 +202,7 @@ public sealed class FillTests : IAsyncLifetime
     {
         using (_world.Hub.Faults.Add(Face.Cdn, wrong))
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
             if (what == "it has no end")
             {
                 using var answer = await BeginAsync("bob"); // it never ends complete: whoever has enough leaves
@@ -279,7 +279,7 @@ public sealed class FillTests : IAsyncLifetime
     private async Task FilledAsync(string result, int count = 1)
     {
         using var admin = Surroundings.NewClient(_world.Admin);
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (!(await admin.GetStringAsync("/metrics", limit.Token)).Contains($"imageaccess_content_fills_total{{result=\"{result}\"}} {count}", StringComparison.Ordinal))
         {
             _time.Advance(TimeSpan.FromMilliseconds(200)); // a download that nobody reads is not abandoned at once

@@ -143,7 +143,7 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
     /// <summary>The clock goes on meanwhile: the cache tries again after a while.</summary>
     private async Task EventuallyAsync(Func<Task<bool>> condition)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (!await condition())
         {
             _time.Advance(TimeSpan.FromSeconds(1));

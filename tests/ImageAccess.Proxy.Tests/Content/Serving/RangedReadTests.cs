@@ -482,7 +482,7 @@ public sealed class RangedReadTests : IAsyncLifetime
     private async Task FilledAsync(string result, int count = 1)
     {
         using var admin = Surroundings.NewClient(_world.Admin);
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (!(await admin.GetStringAsync("/metrics", limit.Token)).Contains($"imageaccess_content_fills_total{{result=\"{result}\"}} {count}", StringComparison.Ordinal))
         {
             _time.Advance(TimeSpan.FromMilliseconds(200));

@@ -143,8 +143,8 @@ public sealed class StalledUpstreamTests
     /// <summary>The clock goes on until the exchange has ended; a timer may be set anew between two of its steps.</summary>
     private async Task<string> EndedAsync(Task<string> asking)
     {
-        await _isStalled.Task.WaitAsync(TimeSpan.FromSeconds(20));
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        await _isStalled.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (!asking.IsCompleted)
         {
             limit.Token.ThrowIfCancellationRequested();

@@ -113,7 +113,7 @@ public sealed class DatabaseUpkeepTests : IDisposable
         silent.Start();
         var port = ((IPEndPoint)silent.LocalEndpoint).Port;
         using var upkeep = Upkeep(PostgresServer.Open($"Host=127.0.0.1;Port={port};Username=u;Password=canary;Timeout=60"), isStarted: false);
-        await upkeep.StartAsync(default).WaitAsync(TimeSpan.FromSeconds(20));
+        await upkeep.StartAsync(default).WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal(
             $"PostgreSQL at 127.0.0.1:{port}, database u did not answer in time; see that it runs and that the connection string names its host and port",
             _state.Concern);

@@ -164,6 +164,6 @@ public sealed class HubApiTests : IAsyncLifetime, IDisposable
     private async Task<HubAnswer> AskAsync()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Api.Address, Question));
-        return await Api.AskAsync(request, Limits, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20));
+        return await Api.AskAsync(request, Limits, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
     }
 }

@@ -19,7 +19,7 @@ public sealed class PlainAnswersTests
         var loading = answer.Content.LoadIntoBufferAsync(1000, leaving.Token);
         Assert.False(loading.IsCompleted);
         await leaving.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => loading.WaitAsync(TimeSpan.FromSeconds(30)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => loading.WaitAsync(TimeSpan.FromSeconds(60)));
     }
 
     /// <summary>The caller's idle limit begins with its first read.</summary>
@@ -30,11 +30,11 @@ public sealed class PlainAnswersTests
     public async Task Nothing_is_waited_for_before_somebody_reads(string coding)
     {
         using var answer = await AskAsync(coding, new Pipe());
-        await using var body = await answer.Content.ReadAsStreamAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        await using var body = await answer.Content.ReadAsStreamAsync().WaitAsync(TimeSpan.FromSeconds(60));
         using var leaving = new CancellationTokenSource();
         var reading = body.ReadAsync(new byte[1], leaving.Token).AsTask();
         await leaving.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading.WaitAsync(TimeSpan.FromSeconds(30)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading.WaitAsync(TimeSpan.FromSeconds(60)));
     }
 
     [Theory]

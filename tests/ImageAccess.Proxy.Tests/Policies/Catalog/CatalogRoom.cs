@@ -93,7 +93,7 @@ internal sealed class CatalogRoom : IAsyncDisposable
 
     /// <summary>What one caller is told, as text: the badge and its source, or that it is unavailable.</summary>
     public async Task<string> FindAsync(string @namespace, string caller = "user alice") =>
-        Text(await Catalog.FindAsync(@namespace, Payer(caller), CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+        Text(await Catalog.FindAsync(@namespace, Payer(caller), CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(60)));
 
     /// <param name="caller"><c>user alice</c>, or an address.</param>
     public static CatalogPayer Payer(string caller) => IPAddress.TryParse(caller, out var address)

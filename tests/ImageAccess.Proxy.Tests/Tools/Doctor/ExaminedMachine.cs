@@ -94,7 +94,7 @@ internal static class Reports
             var start = new ProcessStartInfo("sh", ["-c", command]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true };
             foreach (var (name, value) in variables)
                 start.Environment[name] = value;
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
             using var shell = Process.Start(start)!;
             var said = shell.StandardError.ReadToEndAsync(limit.Token);
             await shell.StandardOutput.ReadToEndAsync(limit.Token);
