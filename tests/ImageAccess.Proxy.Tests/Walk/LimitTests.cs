@@ -27,6 +27,7 @@ public abstract class LimitTests(string transport) : WalkTests(transport)
         await using var here = await StartAsync(settings: [("Limits:Connections", "4"), ("Limits:ConnectionsPerClient", "2"), .. BothFurther]);
         using var held = await OpenAsync(One, AddressOf(here, first));
         using var more = await OpenAsync(One, AddressOf(here, second));
+        await AcceptedAsync(here, 2);
         await AssertClosedAsync(One, AddressOf(here, second));
         await AssertClosedAsync(One, AddressOf(here, first));
 
@@ -45,6 +46,7 @@ public abstract class LimitTests(string transport) : WalkTests(transport)
         using var one = await OpenAsync(One, here.Mirror);
         using var two = await OpenAsync(Other, here.Further[0]);
         using var three = await OpenAsync(Third, here.Further[1]);
+        await AcceptedAsync(here, 3);
         await AssertClosedAsync("127.0.0.4", here.Mirror);
         Assert.Equal(200, await AskAsync(here.Admin, "127.0.0.4", "/livez"));
         Assert.Contains("\"limits\": \"all 3 connections are in use\"", await ReadAdminAsync(here, "/readyz"), StringComparison.Ordinal);
@@ -62,7 +64,7 @@ public abstract class LimitTests(string transport) : WalkTests(transport)
         foreach (var socket in held)
             socket.Dispose();
         await AnsweredAsync(here, Other);
-        await Eventually.TrueAsync(() => here.Proxy.Services.GetRequiredService<ClientLimits>().Connections.InUse == 0);
+        await AcceptedAsync(here, 0);
         using var own = await OpenAsync(Other, here.Mirror);
         await AssertClosedAsync(Other, here.Mirror);
     }
@@ -158,6 +160,10 @@ public abstract class LimitTests(string transport) : WalkTests(transport)
         "gateway" => here.Further[0],
         _ => here.Further[1],
     };
+
+    /// <summary>Each listener accepts by itself: what a client has opened counts a moment later.</summary>
+    private static Task AcceptedAsync(Surroundings here, int connections) =>
+        Eventually.TrueAsync(() => here.Proxy.Services.GetRequiredService<ClientLimits>().Connections.InUse == connections);
 
     private static string PushLarge(Surroundings here)
     {
