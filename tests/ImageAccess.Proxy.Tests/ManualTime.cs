@@ -26,6 +26,13 @@ public sealed class ManualTime(DateTimeOffset now) : TimeProvider
         }
     }
 
+    /// <summary>Timers that are set to fire after just this time from now.</summary>
+    public int TimersDueIn(TimeSpan time)
+    {
+        lock (_gate)
+            return _timers.Count(timer => timer.Due == _now + time);
+    }
+
     /// <summary>When the next timer fires; null while none is set.</summary>
     public DateTimeOffset? NextDue
     {

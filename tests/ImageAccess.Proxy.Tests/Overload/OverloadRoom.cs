@@ -6,6 +6,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Tests.Connections.Ingress;
 using ImageAccess.Proxy.Tests.Walk;
 
@@ -74,7 +75,7 @@ public sealed class OverloadRoom : IAsyncDisposable
             Assert.Equal(0, (await certificates.EndAsync()).Code);
         room.Program = ImageAccessProcess.WithDescriptors(descriptors, room._directory.Path, environment);
         await room.Program.WaitForLineAsync("next ");
-        foreach (var said in new[] { "The cache holds", "Learnt the token service's verification key" }) // by what goes on after the start
+        foreach (var said in new[] { "The cache holds", "Learnt the token service's verification key", $"has the migration {SqlDatabase.NewestMigration}" }) // by what goes on after the start
             await room.Program.WaitForLineAsync(line => line.Contains(said, StringComparison.Ordinal));
         if ((await room.ListenerAsync("mirror")).Scheme == Uri.UriSchemeHttp)
             room._calm = await room.FindSlowestAsync(5);
