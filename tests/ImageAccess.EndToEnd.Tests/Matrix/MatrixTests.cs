@@ -113,7 +113,10 @@ public sealed partial class MatrixTests(MatrixWorld world)
             ? $"**Docker Hub lists the tags**{(outcome.ExitCode == 0 ? "" : $", then `{last}`")}"
             : "**goes to Docker Hub**";
 
-    /// <summary>The last line with the reason, or the last line of all, without what differs from run to run.</summary>
+    /// <summary>
+    /// The last line with the reason, or the last line of all, without what differs from run to run. (BuildKit tells of a failure in the words of
+    /// whichever sees it first, the build or the solver.)
+    /// </summary>
     private static string Last(string text, string repository, Cell cell)
     {
         var lines = Escapes().Replace(text, "").Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0).ToList();
@@ -122,6 +125,7 @@ public sealed partial class MatrixTests(MatrixWorld world)
             .Replace(repository, MatrixWorld.Denied, StringComparison.Ordinal)
             .Replace(Uri.EscapeDataString(repository), Uri.EscapeDataString(MatrixWorld.Denied), StringComparison.Ordinal)
             .Replace(cell.Folder, "~", StringComparison.Ordinal)
+            .Replace("failed to run Build function: ", "failed to solve: ", StringComparison.Ordinal)
             .Replace('`', '\'')
             .Replace("|", "\\|", StringComparison.Ordinal);
     }
