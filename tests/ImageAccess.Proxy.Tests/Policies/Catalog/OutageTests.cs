@@ -39,13 +39,13 @@ public sealed class OutageTests
         var get = await GetAsync(surroundings, "someuser/custom-image");
         Assert.Equal((what, 503, Unknown), (what, head.Status, head.Phrase));
         Assert.Equal((503, Unknown), (get.Status, get.Message));
-        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(10), what);
+        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(20), what); // five for each at most, and a busy machine's pauses
 
         // A second namespace is enough to know: then the answer is at once.
         await GetAsync(surroundings, "otheruser/image");
-        started = Stopwatch.GetTimestamp();
+        var asked = surroundings.Hub.Requests.Of(Face.Hub).Count;
         Assert.Equal(503, (await GetAsync(surroundings, "thirduser/image")).Status);
-        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(1.5), what);
+        Assert.Equal((what, asked), (what, surroundings.Hub.Requests.Of(Face.Hub).Count));
 
         var ready = await ReadyAsync(surroundings);
         Assert.StartsWith("the Hub API", ready.GetProperty("degraded").GetProperty("catalog").GetString(), StringComparison.Ordinal);
