@@ -7,16 +7,37 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 {
     public DbSet<PolicyVersionRow> PolicyVersions => Set<PolicyVersionRow>();
 
-    protected override void OnModelCreating(ModelBuilder modelBuilder) => modelBuilder.Entity<PolicyVersionRow>(row =>
+    public DbSet<ExceptionRow> Exceptions => Set<ExceptionRow>();
+
+    public DbSet<SequenceRow> Sequences => Set<SequenceRow>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
-        row.ToTable("PolicyVersions");
-        row.HasKey(version => version.Sequence);
-        row.HasIndex(version => version.Id).IsUnique();
-        row.HasIndex(version => version.Version);
-        row.Property(version => version.Id).IsRequired().HasMaxLength(32);
-        row.Property(version => version.Version).HasMaxLength(64);
-        row.Property(version => version.PreviousVersion).HasMaxLength(64);
-    });
+        modelBuilder.Entity<PolicyVersionRow>(row =>
+        {
+            row.ToTable("PolicyVersions");
+            row.HasKey(version => version.Sequence);
+            row.HasIndex(version => version.Id).IsUnique();
+            row.HasIndex(version => version.Version);
+            row.Property(version => version.Id).IsRequired().HasMaxLength(32);
+            row.Property(version => version.Version).HasMaxLength(64);
+            row.Property(version => version.PreviousVersion).HasMaxLength(64);
+        });
+        modelBuilder.Entity<ExceptionRow>(row =>
+        {
+            row.ToTable("Exceptions");
+            row.HasKey(granted => granted.Id);
+            row.HasIndex(granted => granted.EndedVersion);
+            row.Ignore(granted => granted.Until);
+        });
+        modelBuilder.Entity<SequenceRow>(row =>
+        {
+            row.ToTable("Sequences");
+            row.HasKey(sequence => sequence.Name);
+            row.Property(sequence => sequence.Name).HasMaxLength(32);
+            row.Property(sequence => sequence.Change).HasMaxLength(32);
+        });
+    }
 }
 
 /// <summary>Each has its own migrations: the two databases have other types.</summary>
@@ -52,4 +73,82 @@ internal sealed record PolicyVersionRow
 
     /// <summary>What it takes back, in words.</summary>
     public List<string> TakesBack { get; init; } = [];
+}
+
+/// <summary>An exception that somebody granted, also one that is over.</summary>
+internal sealed record ExceptionRow
+{
+    /// <summary>A number that no other exception of this database has or had.</summary>
+    public long Id { get; init; }
+
+    public required string Organization { get; init; }
+
+    /// <summary>What it is for, as people write it.</summary>
+    public required string Image { get; init; }
+
+    /// <summary>Of a tag: the digest that the approver saw.</summary>
+    public string? Digest { get; init; }
+
+    /// <summary>Of a tag: it counts also for what the tag comes to later.</summary>
+    public bool Follow { get; init; }
+
+    public required string Reason { get; init; }
+
+    public string? AskedBy { get; init; }
+
+    public required string ApprovedBy { get; init; }
+
+    public DateTimeOffset Since { get; init; }
+
+    /// <summary>When it ends by itself, in milliseconds since 1970: SQLite compares no times.</summary>
+    public long? UntilMilliseconds { get; init; }
+
+    public DateTimeOffset? Until => UntilMilliseconds is { } milliseconds ? DateTimeOffset.FromUnixTimeMilliseconds(milliseconds) : null;
+
+    /// <summary>The change that it came with.</summary>
+    public long Version { get; init; }
+
+    /// <summary>The change that ended it; null where nobody has.</summary>
+    public long? EndedVersion { get; set; }
+
+    public DateTimeOffset? Ended { get; set; }
+
+    public string? EndedBy { get; set; }
+
+    public string? EndedReason { get; set; }
+
+    public DateTimeOffset? LastUsed { get; set; }
+
+    public long Uses { get; set; }
+}
+
+/// <summary>How often something of the database has changed: whoever keeps a copy sees by it that there is more to read.</summary>
+internal sealed record SequenceRow
+{
+    public required string Name { get; init; }
+
+    /// <summary>It rises with each change.</summary>
+    public long Value { get; set; }
+
+    /// <summary>Another text with each change: after a restore the same number may come again.</summary>
+    public required string Change { get; set; }
+
+    /// <summary>Raises a sequence, within the transaction of the change itself.</summary>
+    public static async Task<SequenceRow> RaiseAsync(DatabaseContext context, string name, CancellationToken cancellationToken)
+    {
+        var row = await context.Sequences.FindAsync([name], cancellationToken);
+        if (row is null)
+            context.Sequences.Add(row = new SequenceRow { Name = name, Change = "" });
+        row.Value++;
+        row.Change = Guid.NewGuid().ToString("N");
+        return row;
+    }
+}
+
+/// <summary>Where a sequence is.</summary>
+/// <param name="Value">The number of the last change; 0 where there was none.</param>
+/// <param name="Change">Which change that was.</param>
+internal readonly record struct SequencePoint(long Value, string Change)
+{
+    public static SequencePoint None { get; } = new(0, "");
 }

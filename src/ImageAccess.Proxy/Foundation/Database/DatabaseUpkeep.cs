@@ -10,6 +10,9 @@ internal interface IDatabaseWriter
 {
     bool IsWaiting { get; }
 
+    /// <summary>What it has would be lost with the process: it is called once more at the stop.</summary>
+    bool LosesAtStop => false;
+
     /// <summary>Writes it; what it throws is told, and it is called again later.</summary>
     Task WriteAsync(SqlDatabase database, CancellationToken cancellationToken);
 }
@@ -27,6 +30,9 @@ internal sealed class DatabaseUpkeep : BackgroundService
 
     /// <summary>By the machine's own clock: a database that does not answer must not hold up the start.</summary>
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>By the machine's own clock: nor must it hold up the stop.</summary>
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(5);
 
     private readonly SqlDatabase _database;
     private readonly IReadOnlyList<IDatabaseWriter> _writers;
@@ -77,6 +83,21 @@ internal sealed class DatabaseUpkeep : BackgroundService
         await base.StartAsync(cancellationToken);
     }
 
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        if (_state is not { Concern: null, Ready.IsCompleted: true } || !_writers.Any(writer => writer.LosesAtStop))
+            return;
+        try
+        {
+            await Task.Run(() => WriteLastAsync(cancellationToken), cancellationToken).WaitAsync(StopLimit, TimeProvider.System, cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            _logger.NotWrittenAtStop(_database.Name, _database.Explain(exception));
+        }
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await StartedAsync(stoppingToken);
@@ -95,11 +116,18 @@ internal sealed class DatabaseUpkeep : BackgroundService
                 _logger.Migrated(_database.Name, migration);
         }
 
+        _state.BeReady();
         foreach (var writer in _writers.Where(writer => writer.IsWaiting))
             await writer.WriteAsync(_database, cancellationToken);
         if (_state.Concern is not null)
             _logger.WorksAgain(_database.Name);
         _state.Concern = null;
+    }
+
+    private async Task WriteLastAsync(CancellationToken cancellationToken)
+    {
+        foreach (var writer in _writers.Where(writer => writer.LosesAtStop))
+            await writer.WriteAsync(_database, cancellationToken);
     }
 
     private void Fail(Exception exception)
@@ -123,7 +151,11 @@ internal sealed class DatabaseUpkeep : BackgroundService
 internal sealed class DatabaseState
 {
     private readonly Channel<bool> _wakes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string? _concern;
+
+    /// <summary>Done once the schema has been brought up to date: before that nobody reads.</summary>
+    public Task Ready => _ready.Task;
 
     /// <summary>Why it cannot be used at the moment, in a sentence that says what to do; null when all is well.</summary>
     public string? Concern
@@ -131,6 +163,8 @@ internal sealed class DatabaseState
         get => _concern;
         set => _concern = value;
     }
+
+    public void BeReady() => _ready.TrySetResult();
 
     /// <summary>There is something to write.</summary>
     public void Wake() => _wakes.Writer.TryWrite(true);

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using System.Globalization;
 using System.Net.Sockets;
@@ -15,6 +16,12 @@ internal sealed class PostgresDatabase(DatabaseOptions options) : SqlDatabase
 
     /// <summary>The number of the advisory lock that every writer takes; any number does that nobody else takes.</summary>
     private const long WriterLock = 0x696D_6167_6561;
+
+    /// <summary>The channel on which a change is told.</summary>
+    private const string Channel = "imageaccess";
+
+    /// <summary>In seconds: a connection that waits for changes sees by it that its server is gone.</summary>
+    private const int KeepAlive = 10;
 
     /// <summary>In seconds, where the connection string says nothing.</summary>
     private const int ConnectTimeout = 5;
@@ -41,7 +48,30 @@ internal sealed class PostgresDatabase(DatabaseOptions options) : SqlDatabase
     /// <summary>The command that puts it back.</summary>
     public string RestoreCommand(string file) => $"pg_restore --clean --if-exists --single-transaction {Address()} {file}";
 
+    public override async Task<IDatabaseWatch> WatchAsync(CancellationToken cancellationToken)
+    {
+        var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(ConnectionString) { Pooling = false, KeepAlive = KeepAlive }.ToString());
+        try
+        {
+            await connection.OpenAsync(cancellationToken);
+            await using var command = Command(connection, null, $"LISTEN {Channel};");
+            await command.ExecuteNonQueryAsync(cancellationToken);
+            return new PostgresWatch(connection);
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    public override Task TellAsync(DatabaseContext context, CancellationToken cancellationToken) =>
+        context.Database.ExecuteSqlAsync($"SELECT pg_notify({Channel}, '')", cancellationToken);
+
     protected override DbConnection CreateConnection() => new NpgsqlConnection(ConnectionString);
+
+    protected override async Task<DbTransaction> BeginReadingAsync(DbConnection connection, CancellationToken cancellationToken) =>
+        await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken);
 
     protected override Task LockAsync(DatabaseContext context, CancellationToken cancellationToken) =>
         context.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock({WriterLock})", cancellationToken);
@@ -94,4 +124,24 @@ internal sealed class PostgresDatabase(DatabaseOptions options) : SqlDatabase
     private NpgsqlConnectionStringBuilder? Read() => options.ReadConnectionString(out _) is { } text ? Parse(text) : null;
 
     private string NoConnectionString() => options.ReadConnectionString(out var problem) is null ? $"has no connection string: {problem}" : NotParsed;
+}
+
+/// <summary>Is told of changes by the server. A connection that breaks ends the waiting with a failure.</summary>
+internal sealed class PostgresWatch(NpgsqlConnection connection) : IDatabaseWatch
+{
+    public async Task WaitAsync(TimeSpan longest, TimeProvider time, CancellationToken cancellationToken)
+    {
+        using var enough = new CancellationTokenSource(longest, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(enough.Token, cancellationToken);
+        try
+        {
+            await connection.WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (enough.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // Nobody told anything; it is looked at all the same.
+        }
+    }
+
+    public ValueTask DisposeAsync() => connection.DisposeAsync();
 }

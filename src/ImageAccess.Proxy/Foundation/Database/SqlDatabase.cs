@@ -14,7 +14,7 @@ namespace ImageAccess.Proxy.Foundation.Database;
 internal abstract class SqlDatabase
 {
     /// <summary>The last migration that this program knows; it has the same name in both dialects.</summary>
-    public const string NewestMigration = "20261130000000_PolicyHistory";
+    public const string NewestMigration = "20261130120000_Exceptions";
 
     /// <summary>What a sentence calls it; without a secret.</summary>
     public abstract string Name { get; }
@@ -90,6 +90,33 @@ internal abstract class SqlDatabase
         await transaction.CommitAsync(cancellationToken);
     }
 
+    /// <summary>Reads one state of it, whoever writes meanwhile.</summary>
+    public async Task<T> ReadAsync<T>(Func<DatabaseContext, Task<T>> read, CancellationToken cancellationToken)
+    {
+        await using var context = CreateContext();
+        await context.Database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await BeginReadingAsync(context.Database.GetDbConnection(), cancellationToken);
+        await context.Database.UseTransactionAsync(transaction, cancellationToken);
+        return await read(context);
+    }
+
+    /// <summary>Where a sequence is; without EF, because it is asked often.</summary>
+    /// <param name="name">Its name: a constant of this program.</param>
+    public async Task<SequencePoint> ReadSequenceAsync(string name, CancellationToken cancellationToken)
+    {
+        await using var connection = CreateConnection();
+        await connection.OpenAsync(cancellationToken);
+        await using var command = Command(connection, null, $"""SELECT "Value", "Change" FROM "Sequences" WHERE "Name" = '{name}';""");
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken) ? new SequencePoint(reader.GetInt64(0), reader.GetString(1)) : SequencePoint.None;
+    }
+
+    /// <summary>Begins to watch for changes of other processes: before the first reading, so that none falls between the two.</summary>
+    public abstract Task<IDatabaseWatch> WatchAsync(CancellationToken cancellationToken);
+
+    /// <summary>Tells those who watch, when the transaction has been committed.</summary>
+    public virtual Task TellAsync(DatabaseContext context, CancellationToken cancellationToken) => Task.CompletedTask;
+
     /// <summary>What is wrong with its content, in lines; none when all is well.</summary>
     public abstract Task<IReadOnlyList<string>> CheckAsync(CancellationToken cancellationToken);
 
@@ -122,6 +149,9 @@ internal abstract class SqlDatabase
 
     protected abstract DbConnection CreateConnection();
 
+    /// <summary>A transaction that sees one state, and waits for nobody.</summary>
+    protected abstract Task<DbTransaction> BeginReadingAsync(DbConnection connection, CancellationToken cancellationToken);
+
     /// <summary>What has to be so before the first transaction.</summary>
     protected virtual Task PrepareAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -129,6 +159,13 @@ internal abstract class SqlDatabase
     protected virtual Task LockAsync(DatabaseContext context, CancellationToken cancellationToken) => Task.CompletedTask;
 
     protected abstract string? ExplainOwn(Exception cause);
+}
+
+/// <summary>Sees that another process may have changed the database. What is read then is the truth: it may wake its reader for nothing.</summary>
+internal interface IDatabaseWatch : IAsyncDisposable
+{
+    /// <summary>Waits until somebody may have changed it, and no longer than this.</summary>
+    Task WaitAsync(TimeSpan longest, TimeProvider time, CancellationToken cancellationToken);
 }
 
 /// <summary>It cannot be used as it is.</summary>

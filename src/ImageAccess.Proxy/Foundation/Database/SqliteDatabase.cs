@@ -30,6 +30,8 @@ internal sealed class SqliteDatabase(string path) : SqlDatabase
     public override DatabaseContext CreateContext() =>
         new SqliteContext(new DbContextOptionsBuilder<SqliteContext>().UseSqlite(ConnectionString).Options);
 
+    public override Task<IDatabaseWatch> WatchAsync(CancellationToken cancellationToken) => Task.FromResult<IDatabaseWatch>(new SqliteWatch(Path));
+
     public override async Task<IReadOnlyList<string>> CheckAsync(CancellationToken cancellationToken)
     {
         var faults = new List<string>();
@@ -91,6 +93,10 @@ internal sealed class SqliteDatabase(string path) : SqlDatabase
     }
 
     protected override DbConnection CreateConnection() => new SqliteConnection(ConnectionString);
+
+    /// <summary>A deferred one: EF's own would wait for whoever writes.</summary>
+    protected override Task<DbTransaction> BeginReadingAsync(DbConnection connection, CancellationToken cancellationToken) =>
+        Task.FromResult<DbTransaction>(((SqliteConnection)connection).BeginTransaction(deferred: true));
 
     /// <summary>Makes the file where there is none, for its owner alone, and lets readers read while somebody writes.</summary>
     protected override async Task PrepareAsync(CancellationToken cancellationToken)

@@ -34,10 +34,14 @@ public sealed class DatabaseUpkeepTests : IDisposable
         using var upkeep = Upkeep(new SqliteDatabase(Path), isStarted: false);
         await upkeep.StartAsync(default);
         Assert.False(File.Exists(Path));
+        Assert.False(_state.Ready.IsCompleted);
 
         await _started.CancelAsync();
         await Eventually.TrueAsync(() => _writer.Calls == 1);
-        Assert.Equal([$"The database {Path} has the migration {SqlDatabase.NewestMigration} now"], _log.At(LogLevel.Information));
+        Assert.Equal(
+            [$"The database {Path} has the migration 20261130000000_PolicyHistory now", $"The database {Path} has the migration {SqlDatabase.NewestMigration} now"],
+            _log.At(LogLevel.Information));
+        Assert.True(_state.Ready.IsCompleted);
 
         _writer.IsWaiting = true;
         _state.Wake();
@@ -91,6 +95,30 @@ public sealed class DatabaseUpkeepTests : IDisposable
     }
 
     [Fact]
+    public async Task What_would_be_lost_with_the_process_is_written_at_the_stop()
+    {
+        using var upkeep = Upkeep(new SqliteDatabase(Path));
+        await upkeep.StartAsync(default);
+        await Eventually.TrueAsync(() => _writer.Calls == 1);
+        await upkeep.StopAsync(default);
+        Assert.Equal(1, _writer.Calls);
+
+        _writer.LosesAtStop = true;
+        await upkeep.StopAsync(default);
+        Assert.Equal(2, _writer.Calls);
+
+        _writer.Failure = new IOException("no");
+        await upkeep.StopAsync(default);
+        Assert.Equal(
+            [$"The database {Path} cannot be used: no; the last use of exceptions and their counts since the last minute are lost with the stop"],
+            _log.At(LogLevel.Warning));
+
+        _state.Concern = "it is down";
+        await upkeep.StopAsync(default);
+        Assert.Equal(3, _writer.Calls);
+    }
+
+    [Fact]
     public async Task A_database_that_is_newer_stops_the_start_with_one_sentence()
     {
         var database = new SqliteDatabase(Path);
@@ -130,6 +158,8 @@ public sealed class DatabaseUpkeepTests : IDisposable
     private sealed class Writer : IDatabaseWriter
     {
         public bool IsWaiting { get; set; } = true;
+
+        public bool LosesAtStop { get; set; }
 
         public int Calls { get; private set; }
 

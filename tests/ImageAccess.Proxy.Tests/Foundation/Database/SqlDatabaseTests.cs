@@ -8,6 +8,8 @@ namespace ImageAccess.Proxy.Tests.Foundation.Database;
 /// <summary>What holds for both databases.</summary>
 public abstract class SqlDatabaseTests : IAsyncLifetime
 {
+    private static readonly string[] Migrations = ["20261130000000_PolicyHistory", SqlDatabase.NewestMigration];
+
     /// <summary>Its connection string, or its path.</summary>
     protected abstract string Address { get; }
 
@@ -22,7 +24,7 @@ public abstract class SqlDatabaseTests : IAsyncLifetime
     {
         var database = Open();
         Assert.Null(await database.ReadMigrationAsync(default));
-        Assert.Equal([SqlDatabase.NewestMigration], await database.MigrateAsync(default));
+        Assert.Equal(Migrations, await database.MigrateAsync(default));
         Assert.Equal(SqlDatabase.NewestMigration, await database.ReadMigrationAsync(default));
         Assert.Empty(await database.MigrateAsync(default));
         Assert.Empty(await database.CheckAsync(default));
@@ -32,7 +34,7 @@ public abstract class SqlDatabaseTests : IAsyncLifetime
     public async Task Of_many_who_migrate_at_once_one_does_it()
     {
         var done = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Task.Run(() => Open().MigrateAsync(default))));
-        Assert.Equal(SqlDatabase.NewestMigration, Assert.Single(done.SelectMany(migrations => migrations)));
+        Assert.Equal(Migrations, done.SelectMany(migrations => migrations));
     }
 
     [Fact]
@@ -42,6 +44,110 @@ public abstract class SqlDatabaseTests : IAsyncLifetime
         Assert.False(context.Database.HasPendingModelChanges());
         Assert.Equal(SqlDatabase.NewestMigration, context.Database.GetMigrations().Last());
     }
+
+    [Fact]
+    public async Task A_schema_of_the_version_before_is_brought_up_to_date_and_keeps_its_rows()
+    {
+        var database = Open();
+        await database.MigrateAsync(default);
+        await database.WriteAsync(
+            async context =>
+            {
+                context.PolicyVersions.Add(new PolicyVersionRow { Id = "1", Version = "1", Document = [], Why = "" });
+                await context.SaveChangesAsync();
+                await context.Database.ExecuteSqlRawAsync("""DROP TABLE "Exceptions"; DROP TABLE "Sequences";""");
+                await context.Database.ExecuteSqlRawAsync("""DELETE FROM "__EFMigrationsHistory" WHERE "MigrationId" <> '20261130000000_PolicyHistory';""");
+            },
+            default);
+        Assert.Equal(Migrations[1..], await database.MigrateAsync(default));
+        Assert.Equal(1, await database.ReadAsync(context => context.PolicyVersions.CountAsync(), default));
+        Assert.Equal(0, await database.ReadAsync(context => context.Exceptions.CountAsync(), default));
+    }
+
+    [Fact]
+    public async Task A_sequence_rises_with_each_change_and_what_fails_raises_none()
+    {
+        var database = Open();
+        await database.MigrateAsync(default);
+        Assert.Equal(SequencePoint.None, await database.ReadSequenceAsync("some", default));
+        await RaiseAsync(database);
+        var first = await database.ReadSequenceAsync("some", default);
+        await RaiseAsync(database);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => RaiseAsync(database, () => throw new InvalidOperationException()));
+        var second = await database.ReadSequenceAsync("some", default);
+        Assert.Equal((1, 2), (first.Value, second.Value));
+        Assert.NotEqual(first.Change, second.Change);
+    }
+
+    [Fact]
+    public async Task Who_reads_waits_for_nobody_and_sees_one_state()
+    {
+        var database = Open();
+        await database.MigrateAsync(default);
+        await RaiseAsync(database);
+        await database.WriteAsync(
+            async context =>
+            {
+                await SequenceRow.RaiseAsync(context, "some", default);
+                await context.SaveChangesAsync();
+                Assert.Equal(1, await database.ReadAsync(reading => reading.Sequences.Select(row => row.Value).SingleAsync(), default).WaitAsync(TimeSpan.FromSeconds(4)));
+            },
+            default);
+        await database.ReadAsync(
+            async reading =>
+            {
+                Assert.Equal(2, await reading.Sequences.Select(row => row.Value).SingleAsync());
+                await Task.Run(() => RaiseAsync(database));
+                Assert.Equal(2, await reading.Sequences.Select(row => row.Value).SingleAsync());
+                return true;
+            },
+            default);
+    }
+
+    [Fact]
+    public async Task Who_watches_is_told_of_a_change_of_another_process()
+    {
+        await Open().MigrateAsync(default);
+        await using var watch = await Open().WatchAsync(default);
+        for (var change = 0; change < 3; change++)
+        {
+            await RaiseAsync(Open());
+            var started = TimeProvider.System.GetTimestamp();
+            while (await Open().ReadSequenceAsync("some", default) is { Value: var value } && value <= change)
+                await watch.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, default);
+            await watch.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, default);
+            Assert.InRange(TimeProvider.System.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        }
+    }
+
+    [Fact]
+    public async Task Who_watches_looks_also_when_nobody_told_anything()
+    {
+        var time = new ManualTime();
+        await Open().MigrateAsync(default);
+        await using var watch = await Open().WatchAsync(default);
+        var waiting = watch.WaitAsync(TimeSpan.FromSeconds(30), time, default);
+        await Eventually.TrueAsync(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return waiting.IsCompleted;
+        });
+        Assert.InRange(time.GetUtcNow() - new ManualTime().GetUtcNow(), TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(600));
+        using var stop = new CancellationTokenSource();
+        var stopped = watch.WaitAsync(TimeSpan.FromSeconds(30), time, stop.Token);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stopped);
+    }
+
+    private static Task RaiseAsync(SqlDatabase database, Action? fail = null) => database.WriteAsync(
+        async context =>
+        {
+            await SequenceRow.RaiseAsync(context, "some", default);
+            await context.SaveChangesAsync();
+            await database.TellAsync(context, default);
+            fail?.Invoke();
+        },
+        default);
 
     [Fact]
     public async Task What_a_newer_program_has_changed_is_left_alone()
@@ -85,7 +191,7 @@ public abstract class SqlDatabaseTests : IAsyncLifetime
         }
 
         Assert.Null(await Open().ReadMigrationAsync(default));
-        Assert.Equal([SqlDatabase.NewestMigration], await Open().MigrateAsync(default));
+        Assert.Equal(Migrations, await Open().MigrateAsync(default));
     }
 
     internal Task ExecuteAsync(string sql) => Open().WriteAsync(context => context.Database.ExecuteSqlRawAsync(sql), default);

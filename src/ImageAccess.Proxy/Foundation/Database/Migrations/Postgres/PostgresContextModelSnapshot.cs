@@ -23,6 +23,73 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
 
         NpgsqlModelBuilderExtensions.UseIdentityByDefaultColumns(modelBuilder);
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ExceptionRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<string>("ApprovedBy")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("AskedBy")
+                    .HasColumnType("text");
+
+                b.Property<string>("Digest")
+                    .HasColumnType("text");
+
+                b.Property<DateTimeOffset?>("Ended")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("EndedBy")
+                    .HasColumnType("text");
+
+                b.Property<string>("EndedReason")
+                    .HasColumnType("text");
+
+                b.Property<long?>("EndedVersion")
+                    .HasColumnType("bigint");
+
+                b.Property<bool>("Follow")
+                    .HasColumnType("boolean");
+
+                b.Property<string>("Image")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<DateTimeOffset?>("LastUsed")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("Organization")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<DateTimeOffset>("Since")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<long?>("UntilMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<long>("Uses")
+                    .HasColumnType("bigint");
+
+                b.Property<long>("Version")
+                    .HasColumnType("bigint");
+
+                b.HasKey("Id");
+
+                b.HasIndex("EndedVersion");
+
+                b.ToTable("Exceptions", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PolicyVersionRow", b =>
             {
                 b.Property<long>("Sequence")
@@ -75,6 +142,25 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.HasIndex("Version");
 
                 b.ToTable("PolicyVersions", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.SequenceRow", b =>
+            {
+                b.Property<string>("Name")
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<string>("Change")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<long>("Value")
+                    .HasColumnType("bigint");
+
+                b.HasKey("Name");
+
+                b.ToTable("Sequences", (string)null);
             });
 #pragma warning restore 612, 618
     }

@@ -17,6 +17,71 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
 #pragma warning disable 612, 618
         modelBuilder.HasAnnotation("ProductVersion", "10.0.15");
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ExceptionRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("ApprovedBy")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("AskedBy")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Digest")
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset?>("Ended")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("EndedBy")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("EndedReason")
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("EndedVersion")
+                    .HasColumnType("INTEGER");
+
+                b.Property<bool>("Follow")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Image")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset?>("LastUsed")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Organization")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset>("Since")
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("UntilMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<long>("Uses")
+                    .HasColumnType("INTEGER");
+
+                b.Property<long>("Version")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Id");
+
+                b.HasIndex("EndedVersion");
+
+                b.ToTable("Exceptions", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PolicyVersionRow", b =>
             {
                 b.Property<long>("Sequence")
@@ -67,6 +132,25 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.HasIndex("Version");
 
                 b.ToTable("PolicyVersions", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.SequenceRow", b =>
+            {
+                b.Property<string>("Name")
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Change")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("Value")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Name");
+
+                b.ToTable("Sequences", (string)null);
             });
 #pragma warning restore 612, 618
     }
