@@ -10,7 +10,7 @@ namespace ImageAccess.Benchmarks;
 [MemoryDiagnoser]
 public class Deciding
 {
-    private static readonly DateOnly Today = new(2026, 5, 4);
+    private static readonly DateTimeOffset Now = new(2026, 5, 4, 0, 0, 0, TimeSpan.Zero);
     private static readonly Caller Member = Caller.SignedIn("member", "1");
     private static readonly PublisherFacts NoBadge =
         PublisherFacts.Known(new NamespaceRecord("someuser", NamespaceBadge.None, "hub", DateTimeOffset.UnixEpoch));
@@ -45,17 +45,17 @@ public class Deciding
     }
 
     [Benchmark]
-    public AccessDecision OfficialForAMember() => PolicyEngine.Decide(_policy, Member, _official, PublisherFacts.NotAsked, Today);
+    public AccessDecision OfficialForAMember() => PolicyEngine.Decide(_policy, Member, _official, PublisherFacts.NotAsked, Now);
 
     [Benchmark]
-    public AccessDecision ApprovedForAMember() => PolicyEngine.Decide(_policy, Member, _approved, PublisherFacts.NotAsked, Today);
+    public AccessDecision ApprovedForAMember() => PolicyEngine.Decide(_policy, Member, _approved, PublisherFacts.NotAsked, Now);
 
     [Benchmark]
-    public AccessDecision CommunityDeniedToAMember() => PolicyEngine.Decide(_policy, Member, _community, NoBadge, Today);
+    public AccessDecision CommunityDeniedToAMember() => PolicyEngine.Decide(_policy, Member, _community, NoBadge, Now);
 
     /// <summary>Judged under every organization.</summary>
     [Benchmark]
-    public AccessDecision OfficialForAnyone() => PolicyEngine.Decide(_policy, Caller.Anonymous, _official, PublisherFacts.NotAsked, Today);
+    public AccessDecision OfficialForAnyone() => PolicyEngine.Decide(_policy, Caller.Anonymous, _official, PublisherFacts.NotAsked, Now);
 
     private static RepositoryName Name(string text) => RepositoryName.TryParse(text, out var name) ? name : throw new FormatException(text);
 }

@@ -60,8 +60,8 @@ public sealed class InvariantTests
     [Fact]
     public void The_rules_have_these_names_in_this_order() => Assert.Equal(
         [
-            "block", "off", "sign-in", "organization-token", "outsider", "owner", "allowlist", "organization", "official", "verified-publisher",
-            "community", "unknown",
+            "block", "off", "sign-in", "organization-token", "outsider", "owner", "allowlist", "exception", "organization", "official",
+            "verified-publisher", "community", "unknown",
         ],
         typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => field.GetRawConstantValue()));
 

@@ -15,6 +15,13 @@ public readonly record struct Asked(RepositoryName Repository, Tag? Tag = null, 
         init => _furtherTags = value;
     }
 
+    /// <summary>It is only read: exceptions are for pulls alone.</summary>
+    public bool IsPull { get; init; }
+
+    /// <summary>What a person means who pulls the image: without tag and digest the tag <c>latest</c>.</summary>
+    public static Asked PullOf(RepositoryName repository, Tag? tag, Digest? digest) =>
+        new(repository, tag ?? (digest is null ? Tag.Latest : null), digest) { IsPull = true };
+
     /// <summary>The repository itself, and nothing in particular of it.</summary>
     public static implicit operator Asked(RepositoryName repository) => new(repository);
 }

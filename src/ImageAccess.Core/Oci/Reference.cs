@@ -33,5 +33,7 @@ public sealed class Reference
         return reference is not null;
     }
 
+    public static Reference Of(Digest digest) => new(digest.Value, null, digest);
+
     public override string ToString() => Value;
 }

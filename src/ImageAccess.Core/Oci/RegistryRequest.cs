@@ -62,7 +62,10 @@ public abstract class RepositoryRequest : RegistryRequest
     public abstract RegistryAction Action { get; }
 
     /// <summary>What is judged.</summary>
-    public virtual Asked Asked => Repository;
+    public Asked Asked => Named with { IsPull = Action == RegistryAction.Pull && Method is "GET" or "HEAD" };
+
+    /// <summary>What of the repository is named.</summary>
+    private protected virtual Asked Named => Repository;
 
     /// <summary>What a challenge asks the client to get a token for.</summary>
     public virtual IReadOnlyList<Scope> Scopes => [Scope.For(Repository, Action)];
@@ -72,6 +75,10 @@ public abstract class RepositoryRequest : RegistryRequest
 
     /// <summary>Path and query to ask upstream for. Outside this assembly only a permit for this very repository gives it.</summary>
     internal string Target => $"/v2/{Repository.Value}/{Tail}";
+
+    /// <summary>The request for a manifest of the same repository, by its digest.</summary>
+    public ManifestRequest ManifestOf(Digest digest) =>
+        new("GET", Repository, NameAsWritten, Reference.Of(digest), []) { NamesDockerHub = NamesDockerHub };
 
     private protected abstract string Tail { get; }
 }
@@ -90,7 +97,7 @@ public sealed class ManifestRequest : RepositoryRequest
     /// <summary>The tags that a push asks for beside its reference, in its order. Whether it gets them, upstream says.</summary>
     public IReadOnlyList<Tag> Tags { get; }
 
-    public override Asked Asked => new(Repository, Reference.Tag, Reference.Digest) { FurtherTags = Tags };
+    private protected override Asked Named => new(Repository, Reference.Tag, Reference.Digest) { FurtherTags = Tags };
 
     public override RegistryAction Action => Method switch
     {
@@ -113,7 +120,7 @@ public sealed class BlobRequest : RepositoryRequest
 
     public Digest Digest { get; }
 
-    public override Asked Asked => new(Repository, Digest: Digest);
+    private protected override Asked Named => new(Repository, Digest: Digest);
 
     public override RegistryAction Action => RegistryAction.Pull;
 
@@ -175,7 +182,7 @@ public sealed class ReferrersRequest : ListRequest
 
     public Digest Digest { get; }
 
-    public override Asked Asked => new(Repository, Digest: Digest);
+    private protected override Asked Named => new(Repository, Digest: Digest);
 
     public override string Subject => Digest.Value;
 
@@ -207,7 +214,7 @@ public sealed class UploadStartRequest : RepositoryRequest
     /// </summary>
     public BlobMount? Mount { get; }
 
-    public override Asked Asked => new(Repository, Digest: Digest);
+    private protected override Asked Named => new(Repository, Digest: Digest);
 
     public override RegistryAction Action => RegistryAction.Push;
 
@@ -251,7 +258,7 @@ public sealed class UploadSessionRequest : RepositoryRequest
     /// <summary>The digest that ends the upload.</summary>
     public Digest? Digest { get; }
 
-    public override Asked Asked => new(Repository, Digest: Digest);
+    private protected override Asked Named => new(Repository, Digest: Digest);
 
     public override RegistryAction Action => RegistryAction.Push;
 

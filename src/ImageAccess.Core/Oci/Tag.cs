@@ -7,6 +7,9 @@ public sealed class Tag
 {
     private Tag(string value) => Value = value;
 
+    /// <summary>The tag of an image that is named without one.</summary>
+    public static Tag Latest { get; } = new("latest");
+
     public string Value { get; }
 
     public static bool TryParse(string? text, [NotNullWhen(true)] out Tag? tag)

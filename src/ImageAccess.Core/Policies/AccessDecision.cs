@@ -32,6 +32,7 @@ public static class PolicyRule
     public const string Outsider = "outsider";
     public const string Owner = "owner";
     public const string Allowlist = "allowlist";
+    public const string Exception = "exception";
     public const string Organization = "organization";
     public const string Official = "official";
     public const string VerifiedPublisher = "verified-publisher";
@@ -67,6 +68,9 @@ public sealed class AccessDecision
 
     /// <summary>Of a denial: the block, where the rule is <see cref="PolicyRule.Block"/>.</summary>
     public Block? Block { get; internal init; }
+
+    /// <summary>The exceptions that opened it, where the rule is <see cref="PolicyRule.Exception"/>: of each organization those that come into question.</summary>
+    public IReadOnlyList<GrantedException> Exceptions { get; internal init; } = [];
 
     public RepositoryClassification Classification { get; }
 

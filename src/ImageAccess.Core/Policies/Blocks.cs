@@ -33,7 +33,7 @@ public sealed class Blocks
     public IReadOnlyCollection<Block> All => _byKey.Values;
 
     /// <summary>The block of this very pattern.</summary>
-    public Block? Find(BlockPattern pattern) => _byKey.GetValueOrDefault(pattern.Key);
+    public Block? Find(ImagePattern pattern) => _byKey.GetValueOrDefault(pattern.Key);
 
     /// <summary>The block that what is asked for comes under: of all that do, the widest.</summary>
     public Block? Find(Asked asked)
@@ -87,7 +87,7 @@ public sealed class Blocks
 
     private Block? Find(ReadOnlySpan<char> name, ReadOnlySpan<char> mark, ReadOnlySpan<char> part)
     {
-        Span<char> key = stackalloc char[BlockPattern.MaximumLength];
+        Span<char> key = stackalloc char[ImagePattern.MaximumLength];
         name.CopyTo(key);
         mark.CopyTo(key[name.Length..]);
         part.CopyTo(key[(name.Length + mark.Length)..]);

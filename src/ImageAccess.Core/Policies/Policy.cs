@@ -40,6 +40,9 @@ public sealed class Policy
     /// <summary>The blocks that stand beside the document.</summary>
     public Blocks Blocks { get; private set; } = Blocks.None;
 
+    /// <summary>The exceptions that stand beside the document.</summary>
+    public Exceptions Exceptions { get; private set; } = Exceptions.None;
+
     /// <summary>The version of this document: the beginning of the SHA-256 of its bytes.</summary>
     public string Version { get; }
 
@@ -60,6 +63,16 @@ public sealed class Policy
             return this;
         var other = (Policy)MemberwiseClone();
         other.Blocks = blocks;
+        return other;
+    }
+
+    /// <summary>The same document with these exceptions beside it.</summary>
+    public Policy With(Exceptions exceptions)
+    {
+        if (ReferenceEquals(exceptions, Exceptions))
+            return this;
+        var other = (Policy)MemberwiseClone();
+        other.Exceptions = exceptions;
         return other;
     }
 

@@ -76,7 +76,7 @@ public static class PolicyCompiler
 
         public PolicyDocument ReadDocument(Node node)
         {
-            var members = Members(node, "defaultOrganization", "company", "callers", "organizations");
+            var members = Members(node, "defaultOrganization", "company", "callers", "exceptions", "organizations");
             if (node.Value.ValueKind == JsonValueKind.Object && !node.Value.EnumerateObject().Any())
                 Report(node.Path, "is empty: to switch image access off on purpose, write { \"organizations\": [] }");
             var organizations = Items(members, "organizations").Select(ReadOrganization).ToList();
@@ -91,6 +91,7 @@ public static class PolicyCompiler
                 DefaultOrganization = defaultOrganization,
                 Company = Flag(members, "company"),
                 Callers = members.TryGetValue("callers", out var callers) ? ReadCallers(callers) : new CallersDocument(),
+                Exceptions = members.TryGetValue("exceptions", out var exceptions) ? ReadExceptions(exceptions) : new ExceptionsDocument(),
                 Organizations = organizations,
                 Accounts = [.. _accounts.Select(named => new NamedAccount(named.Key, named.Value.Account))],
             };
@@ -125,6 +126,16 @@ public static class PolicyCompiler
                 DenyOutsiders = Choice(members, "outsiders", "member", "deny") == "deny",
                 DenyOrganizationTokens = Choice(members, "organizationTokens", "deny", "member") == "deny",
                 JudgeOwners = Choice(members, "owners", "exempt", "judged") == "judged",
+            };
+        }
+
+        private ExceptionsDocument ReadExceptions(Node node)
+        {
+            var members = Members(node, "allowed", "maximumDays");
+            return new ExceptionsDocument
+            {
+                Forbidden = members.ContainsKey("allowed") && !Flag(members, "allowed"),
+                MaximumDays = Number(members, "maximumDays", GrantedException.LongestDays),
             };
         }
 
@@ -261,6 +272,16 @@ public static class PolicyCompiler
             if (node.Value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
                 Report(node.Path, "must be true or false");
             return node.Value.ValueKind == JsonValueKind.True;
+        }
+
+        private int? Number(Dictionary<string, Node> members, string name, int largest)
+        {
+            if (!members.TryGetValue(name, out var node))
+                return null;
+            if (node.Value.ValueKind == JsonValueKind.Number && node.Value.TryGetInt32(out var number) && number >= 1 && number <= largest)
+                return number;
+            Report(node.Path, $"must be a number from 1 to {largest}");
+            return null;
         }
 
         private string Choice(Dictionary<string, Node> members, string name, string first, string second)

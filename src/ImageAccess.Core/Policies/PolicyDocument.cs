@@ -12,6 +12,8 @@ public sealed record PolicyDocument
 
     public CallersDocument Callers { get; init; } = new();
 
+    public ExceptionsDocument Exceptions { get; init; } = new();
+
     public IReadOnlyList<OrganizationDocument> Organizations { get; init; } = [];
 
     /// <summary>Whose account is written beside a name of the organizations' lists.</summary>
@@ -34,6 +36,16 @@ public sealed record CallersDocument
 
     /// <summary>Owners are judged as members are; no one is exempt.</summary>
     public bool JudgeOwners { get; init; }
+}
+
+/// <summary>What exceptions may open, in every organization.</summary>
+public sealed record ExceptionsDocument
+{
+    /// <summary>No exception opens anything, however it was granted.</summary>
+    public bool Forbidden { get; init; }
+
+    /// <summary>How many days an exception lasts at most; null for any number, and for ever.</summary>
+    public int? MaximumDays { get; init; }
 }
 
 public sealed record OrganizationDocument

@@ -8,15 +8,16 @@ public static class PolicyEngine
 {
     /// <param name="policy">One snapshot, the same for the whole request.</param>
     /// <param name="caller">Who asks.</param>
-    /// <param name="asked">What for; reading and writing are judged alike.</param>
+    /// <param name="asked">What for; reading and writing are judged alike, but for exceptions.</param>
     /// <param name="publisher">
     /// What is known about the repository's namespace. Begin with <see cref="PublisherFacts.NotAsked"/>:
     /// <see cref="AccessDecision.NeedsPublisher"/> tells whether a rule needs more.
     /// </param>
-    /// <param name="today">The day in UTC, for what expires.</param>
-    public static AccessDecision Decide(Policy policy, Caller caller, Asked asked, PublisherFacts publisher, DateOnly today)
+    /// <param name="now">The instant of the request, for what expires.</param>
+    public static AccessDecision Decide(Policy policy, Caller caller, Asked asked, PublisherFacts publisher, DateTimeOffset now)
     {
         var repository = asked.Repository;
+        var today = DateOnly.FromDateTime(now.UtcDateTime);
         if (policy.Blocks.Find(asked) is { } block)
             return DenyBlocked(policy, caller, block);
         if (!policy.IsEnabled)
@@ -31,11 +32,12 @@ public static class PolicyEngine
 
         // An image that belongs to no organization has the same category in every run, so the first of several denials is enough.
         Verdict? denied = null, observed = null, allowed = null;
+        var granted = asked.IsPull && policy.Exceptions.Count > 0 ? new Granted(policy, asked, now) : null;
         foreach (var run in own.Count > 0 ? own : EveryOrganization(policy))
         {
-            var verdict = Judge(run, repository, publisher, today);
+            var verdict = Judge(run, repository, publisher, today, granted);
             if (verdict.Allows)
-                allowed = allowed is null or { Rule: PolicyRule.Off } ? verdict : allowed;
+                allowed = allowed is null or { Rule: PolicyRule.Off } || verdict.Rule == PolicyRule.Exception ? verdict : allowed;
             else if (run.Organization.Observes(today))
                 observed ??= verdict;
             else
@@ -45,9 +47,9 @@ public static class PolicyEngine
         if (denied is not null)
             return Conclude(policy, AccessOutcome.Deny, denied, repository, judgedUnder);
         if (observed is not null)
-            return Conclude(policy, AccessOutcome.Observe, observed, repository, judgedUnder);
+            return Conclude(policy, AccessOutcome.Observe, observed, repository, judgedUnder, granted);
         return allowed is not null
-            ? Conclude(policy, AccessOutcome.Allow, allowed, repository, judgedUnder)
+            ? Conclude(policy, AccessOutcome.Allow, allowed, repository, judgedUnder, granted)
             : Conclude(policy, AccessOutcome.Deny, CannotTell(repository, publisher, null), repository, judgedUnder);
     }
 
@@ -60,6 +62,23 @@ public static class PolicyEngine
             Help = policy.DefaultOrganization?.Help,
             Organizations = NamesOf([], policy),
         };
+
+    /// <summary>Denies content that turns out to be outside of the images that an allow was limited to.</summary>
+    /// <param name="allowed">The decision that the content was asked for with.</param>
+    /// <param name="outside">What was found.</param>
+    public static AccessDecision DenyOutside(AccessDecision allowed, OutsideException outside)
+    {
+        var limit = outside.Limit;
+        var message = outside.Moved is { } moved
+            ? $"image access denied: {moved.Pattern} was approved as {moved.Approved}, and has changed since"
+            : $"image access denied: only approved images of {NameOf(limit.Exceptions[0].Pattern.Asked!.Value.Repository)} are allowed";
+        return new AccessDecision(AccessOutcome.Deny, PolicyRule.Exception, message, allowed.Classification, null)
+        {
+            Help = limit.Help,
+            Exceptions = outside.Moved is { } one ? [one] : limit.Exceptions,
+            Organizations = allowed.Organizations,
+        };
+    }
 
     /// <summary>Denies whoever asks, also where image access is off or no organization is known.</summary>
     private static AccessDecision DenyBlocked(Policy policy, Caller caller, Block block) => new(
@@ -97,7 +116,7 @@ public static class PolicyEngine
     }
 
     /// <summary>Applies the rules that look at the repository, for one organization.</summary>
-    private static Verdict Judge(Run run, RepositoryName repository, PublisherFacts publisher, DateOnly today)
+    private static Verdict Judge(Run run, RepositoryName repository, PublisherFacts publisher, DateOnly today, Granted? granted)
     {
         var organization = run.Organization;
         var classification = RepositoryClassifier.Classify(repository, run.Namespaces, publisher);
@@ -108,7 +127,19 @@ public static class PolicyEngine
         var approvedThrough = organization.ApprovedThrough(repository);
         if (today <= approvedThrough)
             return Allow(PolicyRule.Allowlist, classification);
+        if (granted?.OpenWhole(organization) == true)
+            return Allow(PolicyRule.Exception, classification);
 
+        var verdict = JudgeCategory(organization, repository, publisher, classification, approvedThrough);
+        return !verdict.Allows && (!verdict.NeedsPublisher || organization is { AllowsCommunity: false, AllowsVerifiedPublisher: false })
+            && granted?.OpenPart(organization, organization.Observes(today)) == true
+            ? Allow(PolicyRule.Exception, classification)
+            : verdict;
+    }
+
+    private static Verdict JudgeCategory(
+        OrganizationPolicy organization, RepositoryName repository, PublisherFacts publisher, RepositoryClassification classification, DateOnly? approvedThrough)
+    {
         switch (classification.Category)
         {
             case RepositoryCategory.Organization:
@@ -173,6 +204,9 @@ public static class PolicyEngine
         ? own.ConvertAll(run => run.Organization.Name)
         : policy.DefaultOrganization is { } organization ? [organization.Name] : [];
 
+    /// <summary>As people write it.</summary>
+    private static string NameOf(RepositoryName repository) => repository.IsOfficial ? repository.Value[(RepositoryName.Library.Length + 1)..] : repository.Value;
+
     private static OrganizationPolicy? AccountOf(Policy policy, Caller caller) =>
         caller.Name is { } name ? policy.OrganizationAccounts.GetValueOrDefault(name) : null;
 
@@ -196,14 +230,51 @@ public static class PolicyEngine
         };
 
     private static AccessDecision Conclude(
-        Policy policy, AccessOutcome outcome, Verdict verdict, RepositoryName repository, IReadOnlyList<string> organizations) =>
-        new(outcome, verdict.Rule, verdict.Message, verdict.Classification, outcome == AccessOutcome.Deny ? null : new Permit(repository, policy.Blocks))
+        Policy policy, AccessOutcome outcome, Verdict verdict, RepositoryName repository, IReadOnlyList<string> organizations, Granted? granted = null) =>
+        new(
+            outcome,
+            verdict.Rule,
+            verdict.Message,
+            verdict.Classification,
+            outcome == AccessOutcome.Deny ? null : new Permit(repository, policy.Blocks, granted?.Limits ?? []))
         {
+            Exceptions = verdict.Rule == PolicyRule.Exception ? granted?.Exceptions ?? [] : [],
             Help = verdict.Organization?.Help,
             ApprovalEnded = verdict.ApprovalEnded,
             Organizations = organizations,
             NeedsPublisher = verdict.NeedsPublisher,
         };
+
+    /// <summary>The exceptions that come into question for one request, and those that have opened something so far.</summary>
+    private sealed class Granted(Policy policy, Asked asked, DateTimeOffset now)
+    {
+        private List<GrantedException>? _exceptions;
+        private List<PermitLimit>? _limits;
+
+        public IReadOnlyList<GrantedException> Exceptions => _exceptions ?? (IReadOnlyList<GrantedException>)[];
+
+        public IReadOnlyList<PermitLimit> Limits => _limits ?? (IReadOnlyList<PermitLimit>)[];
+
+        public bool OpenWhole(OrganizationPolicy organization)
+        {
+            if (policy.Exceptions.FindWhole(organization.Name, asked.Repository, policy.Document.Exceptions, now) is not { } exception)
+                return false;
+            (_exceptions ??= []).Add(exception);
+            return true;
+        }
+
+        /// <param name="organization">Whose exceptions.</param>
+        /// <param name="observes">It refuses nothing, so it limits nothing.</param>
+        public bool OpenPart(OrganizationPolicy organization, bool observes)
+        {
+            if (policy.Exceptions.FindParts(organization.Name, asked, policy.Document.Exceptions, now) is not { Count: > 0 } exceptions)
+                return false;
+            (_exceptions ??= []).AddRange(exceptions);
+            if (!observes)
+                (_limits ??= []).Add(new PermitLimit(organization, exceptions));
+            return true;
+        }
+    }
 
     private sealed record Run(OrganizationPolicy Organization, bool IsExempt, IReadOnlySet<string> Namespaces);
 

@@ -35,7 +35,7 @@ public sealed class TokenDenials(
         AccessDecision? denial = null;
         foreach (var repository in repositories)
         {
-            var decision = (await judge.DecideAsync(repository, http.RequestAborted)).Decision;
+            var decision = (await judge.DecideAsync(new Asked(repository) { IsPull = true }, http.RequestAborted)).Decision;
             if (decision.Permit is not null)
                 return false;
             denial ??= decision;

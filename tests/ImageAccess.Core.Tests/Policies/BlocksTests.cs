@@ -123,7 +123,7 @@ public sealed class BlocksTests
 
     private static Blocks Of(params string[] patterns) => new([.. patterns.Select((text, index) => new Block(index + 1, Pattern(text), "a test", "alice", DateTimeOffset.UnixEpoch))]);
 
-    private static BlockPattern Pattern(string text) => BlockPattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem, nameof(text));
+    private static ImagePattern Pattern(string text) => ImagePattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem, nameof(text));
 
     private static Permit PermitWith(params string[] patterns) =>
         PolicyEngine.Decide(Policy.Off.With(Of(patterns)), Caller.Anonymous, Nginx, PublisherFacts.NotAsked, default).Permit!;

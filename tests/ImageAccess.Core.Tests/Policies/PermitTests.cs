@@ -24,6 +24,7 @@ public sealed class PermitTests
 
     [Theory]
     [InlineData(typeof(Permit))]
+    [InlineData(typeof(PermitLimit))]
     [InlineData(typeof(AccessDecision))]
     [InlineData(typeof(Policy))]
     [InlineData(typeof(OrganizationPolicy))]
@@ -68,7 +69,7 @@ public sealed class PermitTests
             from method in type.GetMethods(Everything)
             where method.ReturnType == typeof(AccessDecision) && (method.IsPublic || method.IsFamily)
             select $"{type.Name}.{method.Name}";
-        Assert.Equal(["PolicyEngine.Decide", "PolicyEngine.DenyUndecided"], deciders);
+        Assert.Equal(["PolicyEngine.Decide", "PolicyEngine.DenyUndecided", "PolicyEngine.DenyOutside"], deciders);
     }
 
     [Fact]

@@ -35,16 +35,17 @@ public sealed partial class PolicyCaseTests
         var caller = CallerOf(cells[0]);
         var asked = AskedOf(cells[1]);
         var repository = asked.Repository;
-        var today = DateOnly.ParseExact(cells[3], "yyyy-MM-dd", CultureInfo.InvariantCulture);
+        var now = InstantOf(cells[3]);
         var expected = Answer().Match(cells[4]);
         Assert.True(expected.Success, $"{file}:{line} has an answer that cannot be read: {cells[4]}");
 
-        var decision = PolicyEngine.Decide(policy, caller, asked, FactsOf(cells[2], repository.Namespace), today);
+        var decision = PolicyEngine.Decide(policy, caller, asked, FactsOf(cells[2], repository.Namespace), now);
 
         Assert.Equal(Written(expected), Written(decision, expected));
         Assert.Equal(decision.Outcome != AccessOutcome.Deny, decision.Permit is not null);
         Assert.Equal(decision.Outcome == AccessOutcome.Allow, decision.Message is null);
         Assert.Equal(decision.Rule == PolicyRule.Block, decision.Block is not null);
+        Assert.Equal(decision.Rule == PolicyRule.Exception, decision.Exceptions.Count > 0);
         if (decision.Permit is not null)
             Assert.Equal(repository, decision.Permit.Repository);
     }
@@ -75,23 +76,42 @@ public sealed partial class PolicyCaseTests
     private static Policy PolicyOf(string file)
     {
         var lines = File.ReadAllLines(Path.Combine(Folder, file));
-        var written = lines.TakeWhile(line => line != "---").Where(line => !line.StartsWith('#')).ToLookup(line => line.StartsWith("block ", StringComparison.Ordinal));
-        var document = written[false];
+        var written = lines.TakeWhile(line => line != "---").Where(line => !line.StartsWith('#')).ToLookup(line => line.Split(' ')[0] is ("block" or "exception") and var word ? word : "");
+        var document = written[""];
         var compiled = PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(string.Join('\n', document)), out var policy, out var problems);
         Assert.True(compiled, $"{file}: {string.Join("; ", problems)}");
-        return policy!.With(new Blocks([.. written[true].Select((line, index) => BlockOf(index + 1, line["block ".Length..]))]));
+        return policy!.With(new Blocks([.. written["block"].Select((line, index) => BlockOf(index + 1, line["block ".Length..]))]))
+            .With(new Exceptions([.. written["exception"].Select((line, index) => ExceptionOf(index + 1, line.Split(' ')[1..]))], 1));
     }
+
+    /// <summary><c>ORGANIZATION PATTERN [approved DIGEST] [follow] [since INSTANT] [until INSTANT]</c></summary>
+    private static GrantedException ExceptionOf(long id, string[] words)
+    {
+        Assert.True(GrantedException.TryParsePattern(words[1], out var pattern, out var problem), $"{words[1]} {problem}");
+        return new GrantedException(
+            id, words[0], pattern, After("approved") is { } text && Digest.TryParse(text, out var digest) ? digest : null, words.Contains("follow"), "a test", null, "alice",
+            InstantOf(After("since") ?? "2026-11-01"), After("until") is { } until ? InstantOf(until) : null);
+
+        string? After(string word) => Array.IndexOf(words, word) is > 0 and var at ? words[at + 1] : null;
+    }
+
+    private static DateTimeOffset InstantOf(string text) =>
+        DateTimeOffset.ParseExact(text, ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm:ss'Z'"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
 
     private static Block BlockOf(long id, string pattern)
     {
-        Assert.True(BlockPattern.TryParse(pattern, out var parsed, out var problem), $"{pattern} {problem}");
+        Assert.True(ImagePattern.TryParse(pattern, out var parsed, out var problem), $"{pattern} {problem}");
         return new Block(id, parsed, "a test", "alice", DateTimeOffset.UnixEpoch);
     }
 
-    private static Asked AskedOf(string cell) =>
-        ImageName.TryParse(cell, out var image, out _) && image.Repository is { } repository
-            ? new Asked(repository, image.Tag, image.Digest)
-            : Names.Repository(cell);
+    private static Asked AskedOf(string cell)
+    {
+        if (cell.StartsWith("push ", StringComparison.Ordinal) || cell.StartsWith("mount ", StringComparison.Ordinal))
+            return AskedOf(cell[cell.IndexOf(' ', StringComparison.Ordinal)..].Trim()) with { IsPull = false };
+        return ImageName.TryParse(cell, out var image, out _) && image.Repository is { } repository
+            ? new Asked(repository, image.Tag, image.Digest) { IsPull = true }
+            : new Asked(Names.Repository(cell)) { IsPull = true };
+    }
 
     private static Caller CallerOf(string cell)
     {
@@ -138,6 +158,7 @@ public sealed partial class PolicyCaseTests
         expected.Groups["help"].Value,
         expected.Groups["category"].Value,
         expected.Groups["organizations"].Value,
+        expected.Groups["limited"].Value,
         expected.Groups["waits"].Success);
 
     /// <summary>The decision in the same words; what the case does not mention of category and organizations is left out.</summary>
@@ -149,10 +170,11 @@ public sealed partial class PolicyCaseTests
         decision.Help,
         expected.Groups["category"].Success ? decision.Classification.Category.ToWireName() : null,
         expected.Groups["organizations"].Success ? string.Join(", ", decision.Organizations) : null,
+        string.Join(", ", (decision.Permit?.Limits ?? []).Select(limit => limit.Organization)),
         decision.NeedsPublisher);
 
     private static string Written(
-        string outcome, string rule, string? message, string? ended, string? help, string? category, string? organizations, bool waits)
+        string outcome, string rule, string? message, string? ended, string? help, string? category, string? organizations, string? limited, bool waits)
     {
         var text = new StringBuilder($"{outcome} {rule}");
         if (!string.IsNullOrEmpty(message))
@@ -165,12 +187,14 @@ public sealed partial class PolicyCaseTests
             text.Append(CultureInfo.InvariantCulture, $" as {category}");
         if (!string.IsNullOrEmpty(organizations))
             text.Append(CultureInfo.InvariantCulture, $" under {organizations}");
+        if (!string.IsNullOrEmpty(limited))
+            text.Append(CultureInfo.InvariantCulture, $" limited by {limited}");
         return text.Append(waits ? " waits" : "").ToString();
     }
 
     [GeneratedRegex(
         """\A(?<outcome>allow|deny|observe) (?<rule>[a-z-]+)( "(?<message>[^"]+)")?( approval ended (?<ended>[0-9-]+))?( help "(?<help>[^"]+)")?"""
-        + """( as (?<category>[a-z-]+))?( under (?<organizations>[a-z0-9]+(, [a-z0-9]+)*))?(?<waits> waits)?\z""",
+        + """( as (?<category>[a-z-]+))?( under (?<organizations>[a-z0-9]+(, [a-z0-9]+)*))?( limited by (?<limited>[a-z0-9]+(, [a-z0-9]+)*))?(?<waits> waits)?\z""",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Answer();
 }

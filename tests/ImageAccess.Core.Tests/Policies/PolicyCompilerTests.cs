@@ -17,6 +17,7 @@ public sealed class PolicyCompilerTests
               "defaultOrganization": "beta",
               "company": true,
               "callers": { "anonymous": "deny", "outsiders": "deny", "organizationTokens": "member", "owners": "judged" },
+              "exceptions": { "allowed": false, "maximumDays": 90 },
               "organizations": [ {
                   "name": "acme",
                   "namespaces": [ "acme", "acme-labs" ],
@@ -41,6 +42,7 @@ public sealed class PolicyCompilerTests
         Assert.Equal("beta", document.DefaultOrganization);
         Assert.True(document.Company);
         Assert.Equal(new CallersDocument { DenyAnonymous = true, DenyOutsiders = true, DenyOrganizationTokens = false, JudgeOwners = true }, document.Callers);
+        Assert.Equal(new ExceptionsDocument { Forbidden = true, MaximumDays = 90 }, document.Exceptions);
         var acme = document.Organizations[0];
         Assert.Equal(("acme", true, true, new DateOnly(2027, 1, 31)), (acme.Name, acme.Enabled, acme.Observe, acme.ObserveUntil));
         Assert.Equal(["acme", "acme-labs"], acme.Namespaces);
@@ -72,6 +74,7 @@ public sealed class PolicyCompilerTests
         Assert.False(policy.Document.Company);
         Assert.Equal(
             new CallersDocument { DenyAnonymous = false, DenyOutsiders = false, DenyOrganizationTokens = true, JudgeOwners = false }, policy.Document.Callers);
+        Assert.Equal(new ExceptionsDocument { Forbidden = false, MaximumDays = null }, policy.Document.Exceptions);
         var acme = policy.Document.Organizations[0];
         Assert.Equal((false, false, null), (acme.Enabled, acme.Observe, acme.ObserveUntil));
         Assert.Equal((false, false, false), (acme.AllowOfficial, acme.AllowVerifiedPublisher, acme.AllowCommunity));
@@ -182,9 +185,19 @@ public sealed class PolicyCompilerTests
 
     /// <summary>The place and the text of every problem; organization members are written as they stand in acme's object.</summary>
     [Theory]
-    [InlineData("""{ "organisations": [] }""", "organisations: unknown member; known here: defaultOrganization, company, callers, organizations")]
-    [InlineData("""{ "Organizations": [] }""", "Organizations: unknown member; known here: defaultOrganization, company, callers, organizations")]
+    [InlineData("""{ "organisations": [] }""", "organisations: unknown member; known here: defaultOrganization, company, callers, exceptions, organizations")]
+    [InlineData("""{ "Organizations": [] }""", "Organizations: unknown member; known here: defaultOrganization, company, callers, exceptions, organizations")]
     [InlineData("""{ "company": "acme" }""", "company: must be true or false")]
+    [InlineData("""{ "exceptions": true }""", "exceptions: must be an object")]
+    [InlineData("""{ "exceptions": { "allow": true } }""", "exceptions.allow: unknown member; known here: allowed, maximumDays")]
+    [InlineData("""{ "exceptions": { "allowed": "no" } }""", "exceptions.allowed: must be true or false")]
+    [InlineData("""{ "exceptions": { "maximumDays": 0 } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
+    [InlineData("""{ "exceptions": { "maximumDays": -1 } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
+    [InlineData("""{ "exceptions": { "maximumDays": 3651 } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
+    [InlineData("""{ "exceptions": { "maximumDays": 1e300 } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
+    [InlineData("""{ "exceptions": { "maximumDays": 1.5 } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
+    [InlineData("""{ "exceptions": { "maximumDays": "90" } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
+    [InlineData("""{ "exceptions": { "maximumDays": null } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
     [InlineData("""{ "company": null }""", "company: must be true or false")]
     [InlineData("""{ "company": [ "acme", "beta" ] }""", "company: must be true or false")]
     [InlineData("""{ "company": true, "company": false }""", "company: comes twice")]

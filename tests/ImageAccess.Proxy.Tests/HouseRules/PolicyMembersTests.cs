@@ -40,6 +40,11 @@ public sealed partial class PolicyMembersTests
             "organization access tokens are no longer denied", "organization tokens judged as members"),
         new("CallersDocument.JudgeOwners", "callers.owners", Callers("owners", "judged"), Callers("owners", "exempt"),
             "owners are exempt", "owners exempt"),
+        new("ExceptionsDocument.Forbidden", "exceptions.allowed", Exceptions(""" "allowed": false, "maximumDays": 30 """),
+            Exceptions(""" "allowed": true, "maximumDays": 30 """),
+            "exceptions are allowed", "exceptions allowed, for 30 days at most"),
+        new("ExceptionsDocument.MaximumDays", "exceptions.maximumDays", Exceptions(""" "maximumDays": 30 """), Exceptions(""" "maximumDays": 90 """),
+            "exceptions may last 90 days and not 30", "exceptions allowed, for 90 days at most"),
         new("OrganizationDocument.Name", "organizations[].name",
             """{ "organizations": [ { "name": "acme", "enabled": true } ] }""", """{ "organizations": [ { "name": "beta", "enabled": true } ] }""",
             "organization beta added", "beta enforces"),
@@ -162,7 +167,7 @@ public sealed partial class PolicyMembersTests
     public void A_golden_case_has_each_name()
     {
         var cases = Directory.GetFiles(RepositoryRoot.Find("tests/ImageAccess.Core.Tests/Policies/Cases"), "*.case")
-            .Select(file => string.Join('\n', File.ReadLines(file).TakeWhile(line => line != "---").Where(line => !line.StartsWith('#') && !line.StartsWith("block ", StringComparison.Ordinal))))
+            .Select(file => string.Join('\n', File.ReadLines(file).TakeWhile(line => line != "---").Where(line => !line.StartsWith('#') && line.Split(' ')[0] is not ("block" or "exception"))))
             .SelectMany(PathsOf)
             .ToHashSet();
         Assert.All(AcceptedNames(), name => Assert.Contains(name, cases));
@@ -170,6 +175,9 @@ public sealed partial class PolicyMembersTests
 
     private static string Callers(string name, string choice) =>
         $$"""{ "callers": { "{{name}}": "{{choice}}" }, "organizations": [ { "name": "acme", "enabled": true } ] }""";
+
+    private static string Exceptions(string members) =>
+        $$"""{ "exceptions": { {{members}} }, "organizations": [ { "name": "acme", "enabled": true } ] }""";
 
     private static string Acme(string members) =>
         $$"""{ "organizations": [ { "name": "acme", "enabled": true{{(members.Length == 0 ? "" : "," + members)}} } ] }""";

@@ -376,7 +376,7 @@ public abstract class BlockTests(string transport) : WalkTests(transport), IAsyn
         await Eventually.TrueAsync(() => string.Join(' ', store.Current.Blocks.All.Select(block => block.Id.ToString(CultureInfo.InvariantCulture)).Order()) == ids);
     }
 
-    private static BlockPattern Pattern(string text) => BlockPattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem, nameof(text));
+    private static ImagePattern Pattern(string text) => ImagePattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem, nameof(text));
 }
 
 public sealed class BlockTests_direct() : BlockTests(Direct);

@@ -24,7 +24,7 @@ internal sealed class Checks(Judges judges, TimeProvider time)
         using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            var (decision, classification) = await judge.ExplainAsync(new Asked(repository, image.Tag, image.Digest), both.Token);
+            var (decision, classification) = await judge.ExplainAsync(Asked.PullOf(repository, image.Tag, image.Digest), both.Token);
             return ImageVerdict.Of(image, decision, classification, time.GetUtcNow());
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested)

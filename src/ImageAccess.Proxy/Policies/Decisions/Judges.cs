@@ -6,11 +6,9 @@ using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
 
-/// <summary>Makes each judge from the policy, the member lists and the day of that moment.</summary>
+/// <summary>Makes each judge from the policy, the member lists and the instant of that moment.</summary>
 public sealed class Judges(IPolicyStore policies, MembershipDirectory directory, PublisherCatalog catalog, TimeProvider time)
 {
-    private DateOnly Today => DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
-
     /// <summary>The judge of a request.</summary>
     /// <param name="token">The token that names its caller.</param>
     /// <param name="address">The client's address.</param>
@@ -19,7 +17,7 @@ public sealed class Judges(IPolicyStore policies, MembershipDirectory directory,
     {
         var policy = policies.Current;
         var caller = directory.Describe(token.Caller, policy);
-        return new Judge(new PolicyView(policy, caller, Today), catalog, CatalogPayer.Client(caller, address));
+        return new Judge(new PolicyView(policy, caller, time.GetUtcNow()), catalog, CatalogPayer.Client(caller, address));
     }
 
     /// <summary>The judge of a check, which names its caller itself.</summary>
@@ -28,7 +26,7 @@ public sealed class Judges(IPolicyStore policies, MembershipDirectory directory,
     {
         var policy = policies.State?.Policy ?? throw new NoVerdictException("no policy is in force yet", isTemporary: true);
         return judged.TryResolve(policy, out var caller, out var problem)
-            ? new Judge(new PolicyView(policy, directory.DescribeHolder(caller, policy), Today), catalog, CatalogPayer.Namespace)
+            ? new Judge(new PolicyView(policy, directory.DescribeHolder(caller, policy), time.GetUtcNow()), catalog, CatalogPayer.Namespace)
             : throw new NoVerdictException($"{judged}: {problem}", isTemporary: false);
     }
 }

@@ -5,15 +5,21 @@ using ImageAccess.Core.Policies;
 namespace ImageAccess.Proxy.Policies.Decisions;
 
 /// <summary>
-/// One policy, as one caller meets it on one day (UTC). Whoever wants to know what the policy engine says asks here: with a catalog
+/// One policy, as one caller meets it at one instant. Whoever wants to know what the policy engine says asks here: with a catalog
 /// through a <see cref="Judge"/>, without one directly.
 /// </summary>
-internal readonly record struct PolicyView(Policy Policy, Caller Caller, DateOnly Today)
+internal readonly record struct PolicyView(Policy Policy, Caller Caller, DateTimeOffset Now)
 {
+    /// <summary>At the beginning of a day in UTC.</summary>
+    public PolicyView(Policy policy, Caller caller, DateOnly day)
+        : this(policy, caller, new DateTimeOffset(day, TimeOnly.MinValue, TimeSpan.Zero))
+    {
+    }
+
     /// <param name="asked">What the caller asks for.</param>
     /// <param name="publisher">What is known of its publisher.</param>
     public AccessDecision Decide(Asked asked, PublisherFacts publisher) =>
-        PolicyEngine.Decide(Policy, Caller, asked, publisher, Today);
+        PolicyEngine.Decide(Policy, Caller, asked, publisher, Now);
 
     /// <summary>For where no catalog can be asked: when the answer depends on a publisher who is not known, both answers that it may be.</summary>
     /// <param name="asked">What the caller asks for.</param>

@@ -46,7 +46,7 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
         : text.EnumerateRunes().Any(IsUnseen) ? "has characters that cannot be seen, as line ends or marks of direction"
         : null;
 
-    public BlockDocument Add(BlockPattern pattern, string reason, string by, DateTimeOffset at) =>
+    public BlockDocument Add(ImagePattern pattern, string reason, string by, DateTimeOffset at) =>
         this with { Blocks = [.. Blocks, new Block(LastId + 1, pattern, reason, by, at)] };
 
     public BlockDocument Lift(Block block, string reason, string by, DateTimeOffset at) => new(
@@ -115,7 +115,7 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
         {
             if (entry.Id <= 0 || !ids.Add(entry.Id))
                 found.Add($"{path}.id: must be a number above 0 that no other block has");
-            if (!BlockPattern.TryParse(entry.Image, out var pattern, out var problem))
+            if (!ImagePattern.TryParse(entry.Image, out var pattern, out var problem))
                 found.Add($"{path}.image: '{entry.Image}' {problem}");
             Check(entry.Reason, entry.By, path);
             return new Block(entry.Id, pattern!, entry.Reason, entry.By, entry.At);

@@ -25,6 +25,7 @@ public static class PolicyChanges
             opens.Add("company: the images of every organization are allowed to everybody");
 
         AddCallers(opens, before.Document.Callers, after.Document.Callers);
+        AddExceptions(opens, before.Document.Exceptions, after.Document.Exceptions);
         foreach (var later in after.Document.Organizations)
         {
             if (Find(before, later.Name) is { } earlier)
@@ -52,6 +53,16 @@ public static class PolicyChanges
             opens.Add("organization access tokens are no longer denied");
         if (before.JudgeOwners && !after.JudgeOwners)
             opens.Add("owners are exempt");
+    }
+
+    private static void AddExceptions(List<string> opens, ExceptionsDocument before, ExceptionsDocument after)
+    {
+        if (after.Forbidden)
+            return;
+        if (before.Forbidden)
+            opens.Add("exceptions are allowed");
+        if (before.MaximumDays is { } most && (after.MaximumDays ?? int.MaxValue) > most)
+            opens.Add(after.MaximumDays is { } days ? $"exceptions may last {days} days and not {most}" : $"exceptions may last any number of days and not {most}");
     }
 
     private static void AddOrganization(List<string> opens, Pair pair)

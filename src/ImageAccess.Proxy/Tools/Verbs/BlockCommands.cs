@@ -150,7 +150,7 @@ internal static class BlockCommands
     private static Change Read(string image, string reason, string by)
     {
         var problems = new List<string>();
-        if (!BlockPattern.TryParse(image, out var pattern, out var problem))
+        if (!ImagePattern.TryParse(image, out var pattern, out var problem))
             problems.Add($"'{image}' {problem}");
         if (BlockDocument.FaultOf(reason, BlockDocument.MaximumReason) is { } reasonFault)
             problems.Add($"--reason {reasonFault}");
@@ -160,5 +160,5 @@ internal static class BlockCommands
     }
 
     /// <summary>What is to change, why, and who wants it.</summary>
-    private sealed record Change(BlockPattern Pattern, string Reason, string By);
+    private sealed record Change(ImagePattern Pattern, string Reason, string By);
 }

@@ -43,8 +43,8 @@ internal sealed class PolicyAlone(PolicyOnDisk found, Blocks blocks, PinsOnDisk 
     {
         var now = time.GetUtcNow();
         var pinned = pins.Find(repository.Namespace) is { } pin ? PublisherFacts.Known(pin) : PublisherFacts.NotAsked;
-        var forecast = new PolicyView(found.Policy.With(blocks), caller, DateOnly.FromDateTime(now.UtcDateTime))
-            .Foresee(new Asked(repository, image.Tag, image.Digest), pinned);
+        var forecast = new PolicyView(found.Policy.With(blocks), caller, now)
+            .Foresee(Asked.PullOf(repository, image.Tag, image.Digest), pinned);
         var verdict = ImageVerdict.Of(image, forecast.Decision, forecast.Decision.Classification, now);
         return forecast is not { IfVerified: { } verified, IfCommunity: { } community } ? verdict : verdict with
         {

@@ -169,7 +169,7 @@ internal sealed partial record PolicyCase(
     {
         if (Image.Repository is not { } repository)
             return ImageVerdict.Outside;
-        var decision = new PolicyView(policy, Caller, Today ?? today).Decide(new Asked(repository, Image.Tag, Image.Digest), Publisher);
+        var decision = new PolicyView(policy, Caller, Today ?? today).Decide(Asked.PullOf(repository, Image.Tag, Image.Digest), Publisher);
         return new ExpectedAnswer(
             decision.Outcome.ToWireName(),
             decision.Rule,

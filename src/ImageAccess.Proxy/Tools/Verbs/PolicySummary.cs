@@ -51,6 +51,10 @@ internal static class PolicySummary
         await LineAsync(output, "outsiders", callers.DenyOutsiders ? "denied" : "judged as members of every organization");
         await LineAsync(output, "organization tokens", callers.DenyOrganizationTokens ? "denied" : "judged as members");
         await LineAsync(output, "owners", callers.JudgeOwners ? "judged as members" : "exempt");
+        if (policy.Document.Exceptions is { Forbidden: false, MaximumDays: { } days })
+            await LineAsync(output, "exceptions", $"allowed, for {TextTable.Count(days, "day")} at most");
+        else if (policy.Document.Exceptions.Forbidden)
+            await LineAsync(output, "exceptions", "open nothing");
         if (policy.Document.Company)
             await LineAsync(output, "company", "the images of every organization are allowed to everybody");
         foreach (var (name, account) in policy.Document.Accounts)

@@ -40,7 +40,7 @@ internal sealed class CacheRoom : IAsyncDisposable
     public static Tag Tag(string text) => Core.Oci.Tag.TryParse(text, out var tag) ? tag : throw new ArgumentException(text, nameof(text));
 
     public static Permit Permit(string repository) =>
-        PolicyEngine.Decide(Policy.Off, Caller.Anonymous, Repository(repository), PublisherFacts.NotAsked, today: default).Permit!;
+        PolicyEngine.Decide(Policy.Off, Caller.Anonymous, Repository(repository), PublisherFacts.NotAsked, now: default).Permit!;
 
     public static Digest Sha256(ReadOnlySpan<byte> bytes) => Parse("sha256:" + Convert.ToHexStringLower(SHA256.HashData(bytes)));
 

@@ -44,7 +44,7 @@ public sealed class AnswerHeadTests
     {
         Assert.True(RegistryRequest.TryParse(method, target, out var parsed, out _));
         var request = Assert.IsAssignableFrom<RepositoryRequest>(parsed);
-        var permit = PolicyEngine.Decide(Policy.Off, Caller.Anonymous, request.Repository, PublisherFacts.NotAsked, today: default).Permit!;
+        var permit = PolicyEngine.Decide(Policy.Off, Caller.Anonymous, request.Repository, PublisherFacts.NotAsked, now: default).Permit!;
         var http = new DefaultHttpContext();
         using var answer = new HttpResponseMessage((System.Net.HttpStatusCode)status) { Content = new ByteArrayContent([]) };
         answer.Headers.TryAddWithoutValidation(name, value);

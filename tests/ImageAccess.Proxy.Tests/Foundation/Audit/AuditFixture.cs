@@ -56,7 +56,7 @@ public sealed class AuditFixture : IDisposable
     {
         Assert.True(RepositoryName.TryParse(repository, out var name));
         return PolicyEngine.Decide(
-            Policy, Caller.SignedIn(caller, "sub-of-" + caller), name, publisher ?? PublisherFacts.Unavailable, new DateOnly(2026, 6, 1));
+            Policy, Caller.SignedIn(caller, "sub-of-" + caller), name, publisher ?? PublisherFacts.Unavailable, new DateTimeOffset(2026, 6, 1, 0, 0, 0, TimeSpan.Zero));
     }
 
     public static RepositoryRequest Parse(string method, string target)

@@ -137,7 +137,7 @@ public sealed class AuditLineTests : IDisposable
     [Fact]
     public async Task A_block_and_its_end()
     {
-        Assert.True(BlockPattern.TryParse("docker.io/library/nginx:1.27", out var pattern, out _));
+        Assert.True(ImagePattern.TryParse("docker.io/library/nginx:1.27", out var pattern, out _));
         var block = new Block(7, pattern, "攻击", "eve", new DateTimeOffset(2026, 6, 1, 13, 30, 0, TimeSpan.FromHours(2)));
         _fixture.Trail.RecordBlock(block);
         _fixture.Trail.RecordUnblock(block, null, null, null);

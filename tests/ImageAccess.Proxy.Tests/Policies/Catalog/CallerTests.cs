@@ -159,7 +159,7 @@ public sealed class CallerTests : IAsyncLifetime
         Assert.True(RepositoryName.TryParse($"{@namespace}/app", out var repository));
         var caller = name is null ? Caller.Anonymous : Caller.SignedIn(name, $"id of {name}");
         var judge = new Judge(
-            new PolicyView(policy, caller, DateOnly.FromDateTime(_here.Time.GetUtcNow().UtcDateTime)),
+            new PolicyView(policy, caller, _here.Time.GetUtcNow()),
             _room.Catalog,
             CatalogPayer.Client(caller, address is null ? null : IPAddress.Parse(address)));
         return (await judge.DecideAsync(repository, CancellationToken.None)).Decision.Rule;

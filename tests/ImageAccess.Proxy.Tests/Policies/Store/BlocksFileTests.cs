@@ -154,7 +154,7 @@ public sealed class BlocksFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{ "blocks": [ { "id": 1, "image": "ghcr.io/x/y", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[0].image: 'ghcr.io/x/y' is an image of ghcr.io; only those of Docker Hub can be blocked")]
+    [InlineData("""{ "blocks": [ { "id": 1, "image": "ghcr.io/x/y", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[0].image: 'ghcr.io/x/y' is an image of ghcr.io, and not of Docker Hub")]
     [InlineData("""{ "blocks": [ { "id": 1, "image": "nginx", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" }, { "id": 2, "image": "library/nginx", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[1].image: nginx is blocked twice")]
     [InlineData("""{ "blocks": [ { "id": 0, "image": "nginx", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[0].id: must be a number above 0 that no other block has")]
     [InlineData("""{ "blocks": [ { "id": 1, "image": "nginx", "reason": "", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[0].reason: must have 1 to 200 characters")]
@@ -224,7 +224,7 @@ public sealed class BlocksFileTests : IDisposable
 
     public void Dispose() => _fixture.Dispose();
 
-    private static BlockPattern Pattern(string text) => BlockPattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem, nameof(text));
+    private static ImagePattern Pattern(string text) => ImagePattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem, nameof(text));
 
     private Task<BlockDocument> BlockAsync(string image) => OnDisk().ChangeAsync(before => before.Add(Pattern(image), "CVE-1", "alice", At), CancellationToken.None);
 

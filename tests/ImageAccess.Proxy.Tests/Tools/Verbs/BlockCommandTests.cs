@@ -82,7 +82,7 @@ public sealed class BlockCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("'ghcr.io/acme/app' is an image of ghcr.io; only those of Docker Hub can be blocked", "block", "ghcr.io/acme/app", "--reason", "r")]
+    [InlineData("'ghcr.io/acme/app' is an image of ghcr.io, and not of Docker Hub", "block", "ghcr.io/acme/app", "--reason", "r")]
     [InlineData("'Nginx' has upper-case letters; a repository's name has none", "block", "Nginx", "--reason", "r")]
     [InlineData("'sha256:0123' has a digest that is none: sha256: and 64 hexadecimal digits in lower case", "block", "sha256:0123", "--reason", "r")]
     [InlineData("--reason must have 1 to 200 characters", "block", "nginx", "--reason", "")]
@@ -230,7 +230,7 @@ public sealed class BlockCommandTests : IDisposable
 
     public void Dispose() => _fixture.Dispose();
 
-    private static BlockPattern Pattern(string text) => BlockPattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem, nameof(text));
+    private static ImagePattern Pattern(string text) => ImagePattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem, nameof(text));
 
     private static string Verb(string path) => ImageAccess.Proxy.Tools.Verbs.Verb.Shown(path);
 
