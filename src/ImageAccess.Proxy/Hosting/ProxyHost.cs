@@ -11,6 +11,7 @@ using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Registry;
 using Microsoft.Extensions.Logging.Console;
@@ -43,6 +44,7 @@ public static class ProxyHost
             .AddIngress(builder.Configuration)
             .AddIdentity(builder.Configuration)
             .AddCatalog(builder.Configuration)
+            .AddExceptions(builder.Configuration)
             .AddPolicyStore(builder.Configuration)
             .AddUpstream()
             .AddCache(builder.Configuration)

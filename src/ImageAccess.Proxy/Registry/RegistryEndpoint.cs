@@ -6,6 +6,7 @@ using ImageAccess.Proxy.Content.Serving;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Exceptions;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Registry;
@@ -22,6 +23,7 @@ public sealed class RegistryEndpoint(
     DecisionMetrics metrics,
     LateDecisions later,
     ClientLimits limits,
+    ExceptionUses uses,
     TimeProvider time,
     ILogger<RegistryEndpoint> logger)
 {
@@ -138,6 +140,8 @@ public sealed class RegistryEndpoint(
         }
 
         (entry.UpstreamStatus, entry.Source) = (answer.UpstreamStatus, answer.Source);
+        if (asked is ManifestRequest && answer.Failure is null && http.Response.StatusCode < 300)
+            uses.Note(judgement.Decision.Exceptions, asked.Asked);
         if (answer.Failure is { } failure && !http.Response.HasStarted)
             await ErrorBody.WriteAsync(http, failure);
         if (answer.Moved is var (from, to))

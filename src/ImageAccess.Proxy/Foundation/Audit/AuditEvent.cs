@@ -108,6 +108,25 @@ internal sealed class BlockEvent(
     public DateTimeOffset? At { get; } = at;
 }
 
+/// <summary>An exception was granted, or one was ended.</summary>
+/// <param name="ended">Whether it was ended.</param>
+/// <param name="by">Who did it, as far as is known.</param>
+/// <param name="reason">Why, as far as is known.</param>
+/// <param name="at">When, as far as is known.</param>
+internal sealed class ExceptionEvent(
+    string id, DateTimeOffset time, GrantedException exception, bool ended, string? by, string? reason, DateTimeOffset? at) : AuditEvent(id, time)
+{
+    public GrantedException Exception { get; } = exception;
+
+    public bool IsEnded { get; } = ended;
+
+    public string? By { get; } = by;
+
+    public string? Reason { get; } = reason;
+
+    public DateTimeOffset? At { get; } = at;
+}
+
 /// <summary>A user name belongs to another account than before.</summary>
 internal sealed class AccountEvent(
     string id, DateTimeOffset time, string caller, string formerAccount, string account) : AuditEvent(id, time)

@@ -65,6 +65,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case BlockEvent block:
                 WriteBlock(block);
                 break;
+            case ExceptionEvent exception:
+                WriteException(exception);
+                break;
             case AccountEvent account:
                 WriteAccount(account);
                 break;
@@ -163,6 +166,32 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         _json.WriteStringValue(audit.Block.Pattern.ToString());
         _json.WriteEndArray();
         WriteText("reason"u8, audit.Reason);
+        if (audit.At is { } at)
+            WriteTime("at"u8, at);
+        else
+            _json.WriteNull("at"u8);
+    }
+
+    private void WriteException(ExceptionEvent audit)
+    {
+        var exception = audit.Exception;
+        _json.WriteString("event"u8, audit.IsEnded ? "exception-ended"u8 : "exception"u8);
+        _json.WriteNumber("exception"u8, exception.Id);
+        WriteText("organization"u8, exception.Organization);
+        WriteText("user"u8, audit.By);
+        WriteText("askedBy"u8, exception.AskedBy);
+        _json.WriteStartArray(audit.IsEnded ? "closes"u8 : "opens"u8);
+        _json.WriteStringValue(Cut(exception.Pattern.ToString()));
+        _json.WriteEndArray();
+        if (exception.Approved is { } digest)
+            WriteText("digest"u8, digest.Value);
+        if (exception.Follow)
+            _json.WriteBoolean("follow"u8, true);
+        WriteText("reason"u8, audit.Reason);
+        if (exception.Until is { } until)
+            WriteTime("until"u8, until);
+        else
+            _json.WriteNull("until"u8);
         if (audit.At is { } at)
             WriteTime("at"u8, at);
         else

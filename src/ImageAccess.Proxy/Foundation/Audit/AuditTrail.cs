@@ -42,6 +42,14 @@ public sealed class AuditTrail : IDisposable
     public void RecordUnblock(Block block, string? by, string? reason, DateTimeOffset? at) =>
         RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: true, by, reason, at), always: true);
 
+    /// <summary>An exception was granted.</summary>
+    public void RecordException(GrantedException exception) => RecordAtOnce(
+        new ExceptionEvent(AuditEntry.NewId(), _time.GetUtcNow(), exception, ended: false, exception.ApprovedBy, exception.Reason, exception.Since), always: true);
+
+    /// <summary>An exception was ended: by whom, why and when, where that is known.</summary>
+    public void RecordExceptionEnd(GrantedException exception, string? by, string? reason, DateTimeOffset? at) =>
+        RecordAtOnce(new ExceptionEvent(AuditEntry.NewId(), _time.GetUtcNow(), exception, ended: true, by, reason, at), always: true);
+
     /// <summary>A user name went to another account: what the name was granted is suspended.</summary>
     public void RecordAccountChange(string caller, string formerAccount, string account) =>
         RecordAtOnce(new AccountEvent(AuditEntry.NewId(), _time.GetUtcNow(), caller, formerAccount, account), always: true);

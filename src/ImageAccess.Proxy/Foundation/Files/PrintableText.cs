@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text;
+
 namespace ImageAccess.Proxy.Foundation.Files;
 
 /// <summary>Text that came from outside, or of any length, fit for a line of a log.</summary>
@@ -13,4 +16,15 @@ internal static class PrintableText
     /// <summary>The first names, and how many more there are: <c>alice, bob and 3 more</c>.</summary>
     public static string ListOf(IReadOnlyCollection<string> names, int most) =>
         string.Join(", ", names.Take(most)) + (names.Count > most ? $" and {names.Count - most} more" : "");
+
+    /// <summary>What is wrong with a text that a person writes to be kept, to follow its name in a sentence; null when nothing is.</summary>
+    public static string? FaultOf(string text, int maximumLength) =>
+        text.Length == 0 || text.Length > maximumLength ? string.Create(CultureInfo.InvariantCulture, $"must have 1 to {maximumLength} characters")
+        : text.EnumerateRunes().Any(IsUnseen) ? "has characters that cannot be seen, as line ends or marks of direction"
+        : null;
+
+    /// <summary>Controls, line ends, marks of direction, and halves of surrogate pairs, which are read as a replacement.</summary>
+    private static bool IsUnseen(Rune rune) =>
+        rune == Rune.ReplacementChar || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format
+            or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -39,12 +38,6 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
     public static BlockDocument Empty { get; } = new([], []);
 
     public static ParsedFile<BlockDocument> Parse(FileReading reading) => new(reading, Read);
-
-    /// <summary>What is wrong with a text that people write, to follow its name in a sentence; null when nothing is.</summary>
-    public static string? FaultOf(string text, int maximumLength) =>
-        text.Length == 0 || text.Length > maximumLength ? string.Create(CultureInfo.InvariantCulture, $"must have 1 to {maximumLength} characters")
-        : text.EnumerateRunes().Any(IsUnseen) ? "has characters that cannot be seen, as line ends or marks of direction"
-        : null;
 
     public BlockDocument Add(ImagePattern pattern, string reason, string by, DateTimeOffset at) =>
         this with { Blocks = [.. Blocks, new Block(LastId + 1, pattern, reason, by, at)] };
@@ -123,19 +116,14 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
 
         void Check(string reason, string by, string path)
         {
-            if (FaultOf(reason, MaximumReason) is { } reasonFault)
+            if (PrintableText.FaultOf(reason, MaximumReason) is { } reasonFault)
                 found.Add($"{path}.reason: {reasonFault}");
-            if (FaultOf(by, MaximumName) is { } nameFault)
+            if (PrintableText.FaultOf(by, MaximumName) is { } nameFault)
                 found.Add($"{path}.by: {nameFault}");
         }
     }
 
     private static Entry EntryOf(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At);
-
-    /// <summary>Controls, line ends, marks of direction, and halves of surrogate pairs, which are read as a replacement.</summary>
-    private static bool IsUnseen(Rune rune) =>
-        rune == Rune.ReplacementChar || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format
-            or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
     private sealed record Written(IReadOnlyList<Entry?> Blocks, IReadOnlyList<Entry?> Lifted);
 

@@ -1,12 +1,13 @@
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Exceptions;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Store;
 
 /// <summary>
-/// The policy of a file, and the blocks beside it. A document that cannot be used is refused and the last accepted one stays, also over a restart;
+/// The policy of a file, and the blocks and exceptions beside it. A document that cannot be used is refused and the last accepted one stays, also over a restart;
 /// only an installation that never had a policy starts with image access off.
 /// </summary>
 public sealed class FilePolicyStore : IPolicyStore, IReloadable
@@ -21,14 +22,17 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
     private readonly WatchedFile<ParsedFile<Policy>> _document;
     private readonly KeptCopy _copy;
     private readonly BlocksFile _blocks;
+    private readonly ExceptionStore _exceptions;
     private readonly Lock _gate = new();
 
     private volatile PolicyState? _state;
     private Action<Policy>? _whenChanged;
 
-    public FilePolicyStore(IOptions<PolicyStoreOptions> options, AuditTrail trail, TimeProvider time, ILogger<FilePolicyStore> logger)
+    public FilePolicyStore(
+        IOptions<PolicyStoreOptions> options, ExceptionStore exceptions, AuditTrail trail, TimeProvider time, ILogger<FilePolicyStore> logger)
     {
         _options = options.Value;
+        _exceptions = exceptions;
         _trail = trail;
         _time = time;
         _logger = logger;
@@ -57,6 +61,7 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
     /// <exception cref="OptionsValidationException">There is no usable policy, and there must be one.</exception>
     public void Open()
     {
+        _exceptions.Open();
         lock (_gate)
         {
             _blocks.Open();
@@ -77,6 +82,8 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
             if (!Current.IsEnabled)
                 _logger.ImageAccessOff(_options.DocumentPath);
         }
+
+        _exceptions.WhenChanged(TakeExceptions);
     }
 
     /// <summary>Reads the document again; what it says is in force when this returns, unless it was refused.</summary>
@@ -99,7 +106,14 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
     {
         Refresh();
         var blocks = Current.Blocks.Count == 0 ? "" : $"; blocks in force: {Current.Blocks.Count}";
-        return $"the policy document {_options.DocumentPath}; {(Current.IsEnabled ? $"policy {Current.Version} is in force" : "image access is off")}{blocks}";
+        var exceptions = Current.Exceptions.Count == 0 ? "" : $"; exceptions: {Current.Exceptions.Count}";
+        return $"the policy document {_options.DocumentPath}; {(Current.IsEnabled ? $"policy {Current.Version} is in force" : "image access is off")}{blocks}{exceptions}";
+    }
+
+    private void TakeExceptions()
+    {
+        lock (_gate)
+            Enforce(Current);
     }
 
     private void Take(FileChange change)
@@ -157,7 +171,7 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
         var refused = _document.Refusal is { } refusal ? $"{_options.DocumentPath} {refusal.Flaw}; {StaysInForce(policy)}" : null;
         var notKept = _copy.Failure is { } cause ? $"policy {policy.Version} could not be kept for a restart: {cause}" : null;
         var concerns = string.Join("; ", new[] { refused, notKept, _blocks.Concern }.OfType<string>());
-        _state = new PolicyState(policy.With(_blocks.Current), since, concerns.Length == 0 ? null : concerns);
+        _state = new PolicyState(policy.With(_blocks.Current).With(_exceptions.Current), since, concerns.Length == 0 ? null : concerns);
         if (!isSame)
             _whenChanged?.Invoke(policy);
     }

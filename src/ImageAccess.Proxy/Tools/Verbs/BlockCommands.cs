@@ -119,11 +119,7 @@ internal static class BlockCommands
     private static PolicyStoreOptions Options(string? file)
     {
         var options = PolicyStoreOptions.Of(Verb.Configuration(file));
-        var directory = options.DataDirectory;
-        if (!Directory.Exists(directory))
-            throw new MisuseException($"Data:Directory: {directory} does not exist; name the configuration of the proxy with --config");
-        if (FileRights.Of(directory) is { IsAnothers: true })
-            throw new MisuseException($"Data:Directory: {directory} belongs to another user than {Environment.UserName}, and the proxy could not read what is written there; run this as that user, with sudo -u");
+        Verb.DemandDataDirectory(options.DataDirectory);
         return options;
     }
 
@@ -152,9 +148,9 @@ internal static class BlockCommands
         var problems = new List<string>();
         if (!ImagePattern.TryParse(image, out var pattern, out var problem))
             problems.Add($"'{image}' {problem}");
-        if (BlockDocument.FaultOf(reason, BlockDocument.MaximumReason) is { } reasonFault)
+        if (PrintableText.FaultOf(reason, BlockDocument.MaximumReason) is { } reasonFault)
             problems.Add($"--reason {reasonFault}");
-        if (BlockDocument.FaultOf(by, BlockDocument.MaximumName) is { } nameFault)
+        if (PrintableText.FaultOf(by, BlockDocument.MaximumName) is { } nameFault)
             problems.Add($"--by {nameFault}");
         return pattern is not null && problems.Count == 0 ? new Change(pattern, reason, by) : throw new MisuseException(problems);
     }

@@ -3,6 +3,7 @@ using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -10,7 +11,7 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <summary>
 /// Judges by the policy's file, for when no proxy runs. It knows only those publishers that an administrator has pinned.
 /// </summary>
-internal sealed class PolicyAlone(PolicyOnDisk found, Blocks blocks, PinsOnDisk pins, TimeProvider time) : IImageJudge
+internal sealed class PolicyAlone(PolicyOnDisk found, Blocks blocks, Exceptions exceptions, PinsOnDisk pins, TimeProvider time) : IImageJudge
 {
     public string Source => found switch
     {
@@ -23,7 +24,8 @@ internal sealed class PolicyAlone(PolicyOnDisk found, Blocks blocks, PinsOnDisk 
     {
         var options = PolicyStoreOptions.Of(configuration);
         var catalog = new CatalogOptions { File = configuration["Catalog:File"], DataDirectory = options.DataDirectory };
-        return new PolicyAlone(PolicyOnDisk.Find(options), new BlocksOnDisk(options).Find().ToBlocks(), new PinsOnDisk(catalog), TimeProvider.System);
+        return new PolicyAlone(
+            PolicyOnDisk.Find(options), new BlocksOnDisk(options).Find().ToBlocks(), ExceptionsCopy.Find(options.DataDirectory), new PinsOnDisk(catalog), TimeProvider.System);
     }
 
     public Task<CheckAnswer> CheckAsync(ImageName image, JudgedCaller caller, CancellationToken cancellationToken)
@@ -43,7 +45,7 @@ internal sealed class PolicyAlone(PolicyOnDisk found, Blocks blocks, PinsOnDisk 
     {
         var now = time.GetUtcNow();
         var pinned = pins.Find(repository.Namespace) is { } pin ? PublisherFacts.Known(pin) : PublisherFacts.NotAsked;
-        var forecast = new PolicyView(found.Policy.With(blocks), caller, now)
+        var forecast = new PolicyView(found.Policy.With(blocks).With(exceptions), caller, now)
             .Foresee(Asked.PullOf(repository, image.Tag, image.Digest), pinned);
         var verdict = ImageVerdict.Of(image, forecast.Decision, forecast.Decision.Classification, now);
         return forecast is not { IfVerified: { } verified, IfCommunity: { } community } ? verdict : verdict with

@@ -49,6 +49,16 @@ internal static class Verb
         return relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
     }
 
+    /// <summary>For what writes into the data directory of a proxy, which must be able to read it.</summary>
+    /// <exception cref="MisuseException">It is another one, or another user's.</exception>
+    public static void DemandDataDirectory(string directory)
+    {
+        if (!Directory.Exists(directory))
+            throw new MisuseException($"Data:Directory: {directory} does not exist; name the configuration of the proxy with --config");
+        if (FileRights.Of(directory) is { IsAnothers: true })
+            throw new MisuseException($"Data:Directory: {directory} belongs to another user than {Environment.UserName}, and the proxy could not read what is written there; run this as that user, with sudo -u");
+    }
+
     private static async Task<int> RunAsync(
         Func<ParseResult, CancellationToken, Task<int>> run, ParseResult parsed, CancellationToken cancellationToken)
     {

@@ -158,6 +158,31 @@ public sealed class AuditLineTests : IDisposable
     }
 
     [Fact]
+    public async Task An_exception_and_its_end()
+    {
+        Assert.True(ImagePattern.TryParse("docker.io/library/nginx:1.27", out var pattern, out _));
+        Assert.True(Digest.TryParse($"sha256:{new string('a', 64)}", out var digest));
+        var at = new DateTimeOffset(2026, 6, 1, 13, 30, 0, TimeSpan.FromHours(2));
+        _fixture.Trail.RecordException(new GrantedException(7, "acme", pattern, digest, Follow: false, "\u202e", "bob", "alice", at, at.AddDays(1)));
+        _fixture.Trail.RecordExceptionEnd(new GrantedException(8, "acme", pattern, null, Follow: true, "r", null, "alice", at, null), null, null, null);
+
+        var lines = await _fixture.WrittenAsync();
+        var ids = lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("id").GetString()).ToList();
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{ids[0]}}","time":"2026-06-01T12:00:00.000Z","event":"exception","exception":7,"organization":"acme","user":"alice","askedBy":"bob",
+                "opens":["nginx:1.27"],"digest":"sha256:{{new string('a', 64)}}","reason":"\u202E","until":"2026-06-02T11:30:00.000Z","at":"2026-06-01T11:30:00.000Z"}
+                """),
+            lines[0]);
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{ids[1]}}","time":"2026-06-01T12:00:00.000Z","event":"exception-ended","exception":8,"organization":"acme","user":null,"askedBy":null,
+                "closes":["nginx:1.27"],"follow":true,"reason":null,"until":null,"at":null}
+                """),
+            lines[1]);
+    }
+
+    [Fact]
     public async Task A_policy_change_that_opens_a_thousand_things_stays_bounded()
     {
         _fixture.Trail.RecordPolicyChange("a", "b", [.. Enumerable.Range(0, 1000).Select(i => new string('x', 10_000))]);

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Tests.Content.Cache;
+using ImageAccess.Proxy.Tests.Policies.Exceptions;
 using Microsoft.EntityFrameworkCore;
 
 namespace ImageAccess.Proxy.Tests.Foundation.Database;
@@ -246,7 +248,12 @@ internal static class CrashingWrite
         await database.WriteAsync(
             async context =>
             {
-                if (args[0] == "migrate")
+                if (args[0] == "exception")
+                {
+                    await new ExceptionTable(context).AddAsync(ExceptionProcess.Grant("nginx"), TimeProvider.System.GetUtcNow(), default);
+                    await database.TellAsync(context, default);
+                }
+                else if (args[0] == "migrate")
                 {
                     await context.Database.ExecuteSqlRawAsync(context.Database.GenerateCreateScript());
                 }

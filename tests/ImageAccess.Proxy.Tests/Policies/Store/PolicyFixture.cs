@@ -2,6 +2,7 @@ using System.Text;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
 using Microsoft.Extensions.Options;
@@ -27,6 +28,8 @@ public sealed class PolicyFixture : IDisposable
     public ManualTime Time { get; } = new();
 
     public LogLines<FilePolicyStore> Log { get; } = new();
+
+    internal LogLines<ExceptionStore> ExceptionsLog { get; } = new();
 
     internal LogLines<PolicyHistory> HistoryLog { get; } = new();
 
@@ -61,8 +64,13 @@ public sealed class PolicyFixture : IDisposable
         return store;
     }
 
-    public FilePolicyStore NotStarted(string? file, long maximumSize = 64 * 1024) => new(
-        Options.Create(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }), Audit.Trail, Time, Log);
+    public FilePolicyStore NotStarted(string? file, long maximumSize = 64 * 1024) => NotStarted(file, Exceptions(), maximumSize);
+
+    internal FilePolicyStore NotStarted(string? file, ExceptionStore exceptions, long maximumSize = 64 * 1024) => new(
+        Options.Create(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }), exceptions, Audit.Trail, Time, Log);
+
+    /// <summary>The exceptions of the same data directory.</summary>
+    internal ExceptionStore Exceptions() => new(new ExceptionsOptions { DataDirectory = Data }, Audit.Trail, Time, ExceptionsLog);
 
     /// <summary>The history's writer over the same data directory.</summary>
     internal PolicyHistory History(DatabaseState? database = null) =>

@@ -1,0 +1,142 @@
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Database;
+using Microsoft.EntityFrameworkCore;
+
+namespace ImageAccess.Proxy.Policies.Exceptions;
+
+/// <summary>The table of the exceptions.</summary>
+internal sealed class ExceptionTable(DatabaseContext context)
+{
+    /// <summary>The name of its sequence.</summary>
+    public const string Sequence = "exceptions";
+
+    /// <summary>How many are kept that are over: by themselves, or because somebody ended them.</summary>
+    public const int MaximumHistory = 10_000;
+
+    /// <summary>How long after its end one is still in the snapshot: its clock may be ahead of ours, and a denial may say that it ended.</summary>
+    private static readonly TimeSpan Remembered = TimeSpan.FromDays(30);
+
+    /// <summary>How many ids one query names.</summary>
+    private const int Together = 500;
+
+    /// <summary>What a row says; null and why, where nothing may be opened by it.</summary>
+    public static GrantedException? Parse(ExceptionRow row, out string problem)
+    {
+        Digest? digest = null;
+        if (!GrantedException.TryParsePattern(row.Image, out var pattern, out problem))
+            return null;
+        if (row.Digest is not null && !Digest.TryParse(row.Digest, out digest))
+            problem = "has a digest that is none";
+        else if (pattern.Asked?.Tag is null ? digest is not null || row.Follow : digest is null && !row.Follow)
+            problem = "does not say which image of the repository it opens";
+        return problem.Length > 0
+            ? null
+            : new GrantedException(row.Id, row.Organization, pattern, digest, row.Follow, row.Reason, row.AskedBy, row.ApprovedBy, row.Since, row.Until);
+    }
+
+    /// <summary>Those that nobody has ended, and those that were ended since a reader last looked.</summary>
+    /// <param name="seen">Where that reader was; null where it has seen nothing, and the history is not its own.</param>
+    public async Task<ExceptionReading> ReadAsync(SequencePoint? seen, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var point = await context.Sequences.AsNoTracking().Where(row => row.Name == Sequence)
+            .Select(row => new { row.Value, row.Change }).FirstOrDefaultAsync(cancellationToken);
+        var after = (now - Remembered).ToUnixTimeMilliseconds();
+        var open = await context.Exceptions.AsNoTracking()
+            .Where(row => row.EndedVersion == null && (row.UntilMilliseconds == null || row.UntilMilliseconds > after))
+            .OrderBy(row => row.UntilMilliseconds == null ? 0 : 1).ThenByDescending(row => row.UntilMilliseconds)
+            .Take(Core.Policies.Exceptions.Maximum)
+            .ToListAsync(cancellationToken);
+        var known = seen?.Value ?? long.MaxValue;
+        var ended = await context.Exceptions.AsNoTracking().Where(row => row.EndedVersion > known).OrderBy(row => row.EndedVersion).ToListAsync(cancellationToken);
+        return new ExceptionReading(point is null ? SequencePoint.None : new SequencePoint(point.Value, point.Change), open, ended);
+    }
+
+    /// <summary>The one in force for the same image of the same organization.</summary>
+    public Task<ExceptionRow?> FindInForceAsync(string organization, string image, DateTimeOffset now, CancellationToken cancellationToken) =>
+        InForce(now).AsNoTracking().Where(row => row.Organization == organization && row.Image == image).FirstOrDefaultAsync(cancellationToken);
+
+    public Task<int> CountInForceAsync(DateTimeOffset now, CancellationToken cancellationToken) => InForce(now).CountAsync(cancellationToken);
+
+    /// <summary>Those in force, or those that are over, the newest first.</summary>
+    public Task<List<ExceptionRow>> ListAsync(string? organization, bool ended, DateTimeOffset now, CancellationToken cancellationToken) =>
+        (ended ? Over(now).OrderByDescending(row => row.EndedVersion ?? row.Version) : InForce(now).OrderByDescending(row => row.Version))
+            .AsNoTracking()
+            .Where(row => organization == null || row.Organization == organization)
+            .Take(Core.Policies.Exceptions.Maximum)
+            .ToListAsync(cancellationToken);
+
+    public Task<ExceptionRow?> FindAsync(long id, CancellationToken cancellationToken) =>
+        context.Exceptions.FirstOrDefaultAsync(row => row.Id == id, cancellationToken);
+
+    public async Task<ExceptionRow> AddAsync(GrantedException granted, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var sequence = await SequenceRow.RaiseAsync(context, Sequence, cancellationToken);
+        var row = new ExceptionRow
+        {
+            Organization = granted.Organization,
+            Image = granted.Pattern.ToString(),
+            Digest = granted.Approved?.Value,
+            Follow = granted.Follow,
+            Reason = granted.Reason,
+            AskedBy = granted.AskedBy,
+            ApprovedBy = granted.ApprovedBy,
+            Since = granted.Since,
+            UntilMilliseconds = granted.Until?.ToUnixTimeMilliseconds(),
+            Version = sequence.Value,
+        };
+        context.Exceptions.Add(row);
+        await context.SaveChangesAsync(cancellationToken);
+        await ForgetAsync(now, cancellationToken);
+        return row;
+    }
+
+    public async Task EndAsync(ExceptionRow row, string by, string? reason, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var sequence = await SequenceRow.RaiseAsync(context, Sequence, cancellationToken);
+        (row.EndedVersion, row.Ended, row.EndedBy, row.EndedReason) = (sequence.Value, now, by, reason);
+        await context.SaveChangesAsync(cancellationToken);
+        await ForgetAsync(now, cancellationToken);
+    }
+
+    /// <summary>Adds to the counts. It is no change: the sequence stays.</summary>
+    public async Task AddUsesAsync(IReadOnlyDictionary<long, ExceptionUse> uses, CancellationToken cancellationToken)
+    {
+        foreach (var ids in uses.Keys.Chunk(Together))
+        {
+            foreach (var row in await context.Exceptions.Where(row => ids.Contains(row.Id)).ToListAsync(cancellationToken))
+            {
+                var use = uses[row.Id];
+                row.Uses += use.Count;
+                row.LastUsed = row.LastUsed > use.Last ? row.LastUsed : use.Last;
+            }
+
+            await context.SaveChangesAsync(cancellationToken);
+        }
+    }
+
+    private IQueryable<ExceptionRow> InForce(DateTimeOffset now)
+    {
+        var milliseconds = now.ToUnixTimeMilliseconds();
+        return context.Exceptions.Where(row => row.EndedVersion == null && (row.UntilMilliseconds == null || row.UntilMilliseconds > milliseconds));
+    }
+
+    private IQueryable<ExceptionRow> Over(DateTimeOffset now)
+    {
+        var milliseconds = now.ToUnixTimeMilliseconds();
+        return context.Exceptions.Where(row => row.EndedVersion != null || row.UntilMilliseconds <= milliseconds);
+    }
+
+    /// <summary>Of those that are over, the ones that changed longest ago.</summary>
+    private Task<int> ForgetAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var beyond = Over(now).OrderByDescending(row => row.EndedVersion ?? row.Version).ThenByDescending(row => row.Id).Skip(MaximumHistory).Select(row => row.Id);
+        return context.Exceptions.Where(row => beyond.Contains(row.Id)).ExecuteDeleteAsync(cancellationToken);
+    }
+}
+
+/// <summary>What a reading found.</summary>
+/// <param name="Point">Where the sequence was.</param>
+/// <param name="Open">Those that nobody has ended.</param>
+/// <param name="Ended">Those that somebody has ended since.</param>
+internal sealed record ExceptionReading(SequencePoint Point, IReadOnlyList<ExceptionRow> Open, IReadOnlyList<ExceptionRow> Ended);
