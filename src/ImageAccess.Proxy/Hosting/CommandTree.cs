@@ -31,6 +31,7 @@ internal static class CommandTree
         root.Subcommands.Add(PolicyCommands.Build());
         root.Subcommands.Add(BlockCommands.Block());
         root.Subcommands.Add(BlockCommands.Unblock());
+        root.Subcommands.Add(ExceptionCommands.Build());
         root.Subcommands.Add(CertificatesCommands.Build());
         root.Subcommands.Add(CacheCommands.Build());
         root.Subcommands.Add(DatabaseCommands.Build());

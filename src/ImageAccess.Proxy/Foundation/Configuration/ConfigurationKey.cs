@@ -133,7 +133,8 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         _ => value,
     };
 
-    private static TimeSpan Duration(string text)
+    /// <exception cref="FormatException">It is none.</exception>
+    internal static TimeSpan Duration(string text)
     {
         if (text.Length > 1
             && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)

@@ -1,0 +1,247 @@
+using System.CommandLine;
+using System.Globalization;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Configuration;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Store;
+
+namespace ImageAccess.Proxy.Tools.Verbs;
+
+/// <summary>
+/// <c>imageaccess exceptions …</c>: what an organization's members may have beside its policy. They change the database, and need no running
+/// proxy; the running one records each change.
+/// </summary>
+internal static class ExceptionCommands
+{
+    private const string Effect = "a running proxy has it within a second";
+
+    private const int MaximumName = 300;
+
+    public static Command Build() => new("exceptions", "Grants, lists and ends exceptions: images that an organization's members may have beside its policy.")
+    {
+        Add(), List(), End(),
+    };
+
+    private static Command Add()
+    {
+        var image = new Argument<string>("IMAGE") { Description = "bitnami/* for a namespace; acme/tool for a repository; acme/tool:1.2 for a tag; acme/tool@sha256:… for one image." };
+        var organization = new Option<string>("--organization") { Description = "To whose members; as the policy names it.", HelpName = "ORG", Required = true };
+        var reason = new Option<string>("--reason") { Description = "Why, for the list and the audit trail.", HelpName = "TEXT", Required = true };
+        var duration = new Option<string?>("--for") { Description = "How long, as 30d or 12h; without it and --until it has no end.", HelpName = "DURATION" };
+        var until = new Option<string?>("--until") { Description = "Its last day in UTC, as 2027-01-31.", HelpName = "DATE" };
+        var digest = new Option<string?>("--digest") { Description = "Of a tag: the digest that it has now. Another image under the same tag is denied.", HelpName = "DIGEST" };
+        var follow = new Option<bool>("--follow") { Description = "Of a tag: whatever it comes to." };
+        var asker = new Option<string?>("--asked-by") { Description = "Who asked for it.", HelpName = "NAME" };
+        var (by, file, json) = (By(), Verb.ConfigurationFile(), Verb.Json());
+        var command = new Command("add", "Grants an exception.") { image, organization, reason, duration, until, digest, follow, asker, by, json, file };
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            var configuration = Verb.Configuration(parsed.GetValue(file));
+            var database = Open(parsed.GetValue(file), configuration);
+            var policy = PolicyOnDisk.Find(PolicyStoreOptions.Of(configuration)).Policy;
+            var changes = new ExceptionChanges(database, TimeProvider.System);
+            var now = changes.Now;
+            var end = ReadEnd(parsed.GetValue(duration), parsed.GetValue(until), policy.Document.Exceptions, now, out var problem);
+            var grant = new ExceptionGrant
+            {
+                Image = parsed.GetValue(image)!,
+                Organization = parsed.GetValue(organization)!,
+                Reason = parsed.GetValue(reason)!,
+                Digest = parsed.GetValue(digest),
+                Follow = parsed.GetValue(follow),
+                AskedBy = parsed.GetValue(asker),
+                ApprovedBy = parsed.GetValue(by) ?? Environment.UserName,
+                Until = end,
+            };
+            var granted = grant.Check(policy, now, out var faults);
+            if (problem is not null || granted is null)
+                throw new MisuseException([.. problem is null ? Array.Empty<string>() : [problem], .. faults.Select(Words)]);
+
+            var row = await WithAsync(database, "; nothing was changed", () => changes.AddAsync(granted, cancellationToken), cancellationToken);
+            await TellAsync(parsed, json, new { Granted = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} {ExceptionChanges.Words(row.Until)}: {Effect}");
+            return Verb.Yes;
+        });
+        return command;
+    }
+
+    private static Command End()
+    {
+        var id = new Argument<long>("ID") { Description = "Its number, as imageaccess exceptions list shows it." };
+        var reason = new Option<string?>("--reason") { Description = "Why, for the list and the audit trail.", HelpName = "TEXT" };
+        var (by, file, json) = (By(), Verb.ConfigurationFile(), Verb.Json());
+        var command = new Command("end", "Ends an exception.") { id, reason, by, json, file };
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            var (why, who) = (parsed.GetValue(reason), parsed.GetValue(by) ?? Environment.UserName);
+            List<string> problems = [];
+            if (why is not null && PrintableText.FaultOf(why, ExceptionGrant.MaximumReason) is { } reasonFault)
+                problems.Add($"--reason {reasonFault}");
+            if (PrintableText.FaultOf(who, ExceptionGrant.MaximumName) is { } nameFault)
+                problems.Add($"--by {nameFault}");
+            if (problems.Count > 0)
+                throw new MisuseException(problems);
+
+            var database = Open(parsed.GetValue(file), Verb.Configuration(parsed.GetValue(file)));
+            var changes = new ExceptionChanges(database, TimeProvider.System);
+            var row = await WithAsync(database, "; nothing was changed", () => changes.EndAsync(parsed.GetValue(id), who, why, cancellationToken), cancellationToken);
+            await TellAsync(parsed, json, new { Ended = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} no longer: {Effect}");
+            return Verb.Yes;
+        });
+        return command;
+    }
+
+    private static Command List()
+    {
+        var organization = new Option<string?>("--organization") { Description = "Of this organization alone.", HelpName = "ORG" };
+        var ended = new Option<bool>("--ended") { Description = "Those that are over instead." };
+        var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
+        var command = new Command("list", "Lists the exceptions in force, those first that nobody has used.") { organization, ended, json, file };
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            var database = Open(parsed.GetValue(file), Verb.Configuration(parsed.GetValue(file)));
+            var (name, isEnded) = (parsed.GetValue(organization), parsed.GetValue(ended));
+            if (name?.Length > MaximumName)
+                throw new MisuseException("--organization is no name");
+            var now = TimeProvider.System.GetUtcNow();
+            var rows = await WithAsync(
+                database, "", () => database.ReadAsync(context => new ExceptionTable(context).ListAsync(name, isEnded, now, cancellationToken), cancellationToken), cancellationToken);
+            if (!isEnded)
+                rows = [.. rows.OrderBy(row => row.LastUsed ?? DateTimeOffset.MinValue).ThenBy(row => row.Id)];
+
+            var output = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(json))
+                await Verb.WriteJsonAsync(output, new { Exceptions = rows.Select(Facts) });
+            else if (rows.Count == 0)
+                await output.WriteLineAsync(isEnded ? "no exception is over" : "no exception is in force");
+            else
+                await Table(rows, isEnded).WriteAsync(output);
+            return Verb.Yes;
+        });
+        return command;
+    }
+
+    private static TextTable Table(IReadOnlyList<ExceptionRow> rows, bool isEnded)
+    {
+        var table = new TextTable(">ID", "ORGANIZATION", isEnded ? "ENDED" : "UNTIL", ">USES", "LAST USED", "IMAGE");
+        foreach (var row in rows)
+        {
+            table.Add(
+                row.Id.ToString(CultureInfo.InvariantCulture),
+                row.Organization,
+                isEnded ? Time(row.Ended ?? row.Until) ?? "-" : Time(row.Until) ?? "no end",
+                row.Uses.ToString(CultureInfo.InvariantCulture),
+                Time(row.LastUsed) ?? "never",
+                row.Follow ? $"{row.Image} (whatever it comes to)" : row.Image);
+            if (row.Digest is not null)
+                table.Command($"as {row.Digest}");
+            table.Note($"{row.Reason} ({(row.AskedBy is null ? "" : $"asked by {row.AskedBy}, ")}granted {Time(row.Since)} by {row.ApprovedBy})");
+            if (row.Ended is not null)
+                table.Note($"ended by {row.EndedBy}{(row.EndedReason is null ? "" : $": {row.EndedReason}")}");
+        }
+
+        return table;
+    }
+
+    private static Option<string?> By() => new("--by") { Description = "Who; the user of the operating system by default.", HelpName = "NAME" };
+
+    /// <exception cref="MisuseException">What is written there would be read by no proxy.</exception>
+    private static SqlDatabase Open(string? file, IConfiguration configuration)
+    {
+        var database = DatabaseCommands.Open(file);
+        if (database is SqliteDatabase)
+            Verb.DemandDataDirectory(configuration["Data:Directory"]!);
+        return database;
+    }
+
+    /// <summary>Does something with a database that must be there and up to date; what is wrong with it may pass.</summary>
+    /// <exception cref="PassingFaultException">It cannot be used at the moment.</exception>
+    /// <exception cref="MisuseException">The change was refused.</exception>
+    private static async Task<T> WithAsync<T>(SqlDatabase database, string otherwise, Func<Task<T>> run, CancellationToken cancellationToken)
+    {
+        var shown = database is SqliteDatabase sqlite ? Verb.Shown(sqlite.Path) : database.Name;
+        if (!database.Exists)
+            throw ConfigurationLoading.FailedForNow($"there is no database in {shown}: the proxy makes it when it starts");
+        try
+        {
+            if (await database.ReadMigrationAsync(cancellationToken) != SqlDatabase.NewestMigration)
+                throw new DatabaseException("is not up to date: imageaccess database migrate");
+            return await run();
+        }
+        catch (RefusedChangeException refused)
+        {
+            throw new MisuseException(refused.Message);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            throw ConfigurationLoading.FailedForNow($"{shown} {database.Explain(exception)}{otherwise}");
+        }
+    }
+
+    /// <summary>When it ends. A last day that the policy's longest time ends in ends with that.</summary>
+    private static DateTimeOffset? ReadEnd(string? duration, string? until, ExceptionsDocument document, DateTimeOffset now, out string? problem)
+    {
+        problem = null;
+        if (duration is not null && until is not null)
+        {
+            problem = "--until and --for exclude each other: choose one of them";
+        }
+        else if (duration is not null)
+        {
+            try
+            {
+                return now + ConfigurationKey.Duration(duration);
+            }
+            catch (Exception exception) when (exception is FormatException or ArgumentOutOfRangeException)
+            {
+                problem = exception is FormatException ? $"--for {exception.Message}" : $"--for '{duration}' is too long";
+            }
+        }
+        else if (until is not null)
+        {
+            if (!DateOnly.TryParseExact(until, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day) || day == DateOnly.MaxValue)
+            {
+                problem = $"--until '{until}' is no day, as 2027-01-31";
+                return null;
+            }
+
+            var end = new DateTimeOffset(day.AddDays(1), TimeOnly.MinValue, TimeSpan.Zero);
+            var longest = document.MaximumDays is { } days ? now.AddDays(days) : DateTimeOffset.MaxValue;
+            return end > longest && end.AddDays(-1) <= longest ? longest : end;
+        }
+
+        return null;
+    }
+
+    private static string Words(GrantFault fault) => fault.Part is null ? fault.Text : $"--{fault.Part} {fault.Text}";
+
+    private static async Task TellAsync(ParseResult parsed, Option<bool> json, object facts, string line)
+    {
+        var output = parsed.InvocationConfiguration.Output;
+        await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, facts) : output.WriteLineAsync(TextTable.Plain(line)));
+    }
+
+    private static object Facts(ExceptionRow row) => new
+    {
+        row.Id,
+        row.Organization,
+        row.Image,
+        row.Digest,
+        Follow = row.Follow ? true : (bool?)null,
+        row.Reason,
+        row.AskedBy,
+        row.ApprovedBy,
+        Since = row.Since.UtcDateTime,
+        Until = row.Until?.UtcDateTime,
+        Ended = row.Ended?.UtcDateTime,
+        row.EndedBy,
+        row.EndedReason,
+        row.Uses,
+        LastUsed = row.LastUsed?.UtcDateTime,
+    };
+
+    private static string Shown(ExceptionRow row) => row.Digest is null ? row.Image : $"{row.Image} as {row.Digest}";
+
+    private static string? Time(DateTimeOffset? time) => time?.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
+}
