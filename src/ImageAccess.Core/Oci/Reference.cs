@@ -35,5 +35,7 @@ public sealed class Reference
 
     public static Reference Of(Digest digest) => new(digest.Value, null, digest);
 
+    public static Reference Of(Tag tag) => new(tag.Value, tag, null);
+
     public override string ToString() => Value;
 }

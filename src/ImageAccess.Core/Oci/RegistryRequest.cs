@@ -77,8 +77,15 @@ public abstract class RepositoryRequest : RegistryRequest
     internal string Target => $"/v2/{Repository.Value}/{Tail}";
 
     /// <summary>The request for a manifest of the same repository, by its digest.</summary>
-    public ManifestRequest ManifestOf(Digest digest) =>
-        new("GET", Repository, NameAsWritten, Reference.Of(digest), []) { NamesDockerHub = NamesDockerHub };
+    public ManifestRequest ManifestOf(Digest digest) => ManifestOf(Reference.Of(digest));
+
+    /// <summary>The same by a tag.</summary>
+    public ManifestRequest ManifestOf(Tag tag) => ManifestOf(Reference.Of(tag));
+
+    /// <summary>The request for what is about a manifest of the same repository.</summary>
+    public ReferrersRequest ReferrersOf(Digest digest) => new("GET", Repository, NameAsWritten, digest, "") { NamesDockerHub = NamesDockerHub };
+
+    private ManifestRequest ManifestOf(Reference reference) => new("GET", Repository, NameAsWritten, reference, []) { NamesDockerHub = NamesDockerHub };
 
     private protected abstract string Tail { get; }
 }

@@ -23,10 +23,10 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     private const string Unknown = "UNKNOWN";
 
     public Task WriteAsync(
-        HttpContext http, RegistryAddress address, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion)
+        HttpContext http, RegistryAddress address, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion, bool isOfContent = false)
     {
         http.Response.Headers[DecisionHeader] = decisionId;
-        var denial = new Denial(request.Repository, decision, decisionId, policyVersion);
+        var denial = new Denial(request.Repository, decision, decisionId, policyVersion) { MayBeWithinPull = isOfContent || decision.Rule == PolicyRule.Block };
         var family = ClientFamilies.Of(http.Request.Headers.UserAgent, request);
         if (HttpMethods.IsHead(request.Method) || SwallowsErrors(request, family))
             RegistryWarning.Add(http.Response, denial.Text.ToString());
@@ -64,8 +64,8 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         ErrorBody.SetPhrase(http, denial.Text.Within(ErrorBody.MaximumPhrase - suffix.Length), suffix);
 
     /// <summary>
-    /// The answer after which this family of clients gives up and does not fall back to Docker Hub, where one is known. A block may come in
-    /// the middle of a pull, or be for a part of an image: then classic docker tries a blob six times, and the containerd family gets nothing
+    /// The answer after which this family of clients gives up and does not fall back to Docker Hub, where one is known. A block, and a denial of
+    /// what is not approved of a repository, may come in the middle of a pull, or be for a part of an image: then classic docker tries a blob six times, and the containerd family gets nothing
     /// in the place of the content that it asks for by digest, and refuses that.
     /// </summary>
     private static bool TryHold(
@@ -77,9 +77,9 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
             (ClientFamily.Containerd, ManifestRequest { NamesDockerHub: true, Method: "HEAD", Reference.IsTag: true }) => AnswerUnknownIndexAsync(),
             (ClientFamily.Containerd, ManifestRequest { NamesDockerHub: true, Method: "HEAD" }) => DenyAsync(http, denial, 300, Unknown),
             (ClientFamily.Containers, ManifestRequest { Method: "GET" } manifest) when !NamesNoContent(manifest) => AnswerStandInIndexAsync(),
-            (ClientFamily.ClassicDocker, BlobRequest) when denial.IsBlock => DenyAsync(http, denial, 500, Unknown, " (no such process)"),
+            (ClientFamily.ClassicDocker, BlobRequest) when denial.MayBeWithinPull => DenyAsync(http, denial, 500, Unknown, " (no such process)"),
             (ClientFamily.Containerd, { NamesDockerHub: true, Method: "GET" } and (BlobRequest or ManifestRequest { Reference.IsTag: false }))
-                when denial.IsBlock && !NamesNoContent(request) => AnswerNothingAsync(),
+                when denial.MayBeWithinPull && !NamesNoContent(request) => AnswerNothingAsync(),
             _ => null,
         };
         return answer is not null;
@@ -131,7 +131,8 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     {
         public DenialText Text { get; } = DenialText.Of(Decision);
 
-        public bool IsBlock => Decision.Rule == PolicyRule.Block;
+        /// <summary>It may come in the middle of a pull, or for a part of an image.</summary>
+        public bool MayBeWithinPull { get; init; }
 
         public void WriteDetail(Utf8JsonWriter json)
         {

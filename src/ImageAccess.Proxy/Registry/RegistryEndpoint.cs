@@ -129,13 +129,11 @@ public sealed class RegistryEndpoint(
             http.Response.OnStarting(() => entry.Decision is { Outcome: AccessOutcome.Deny } ? Task.CompletedTask : WarnAsync(http.Response, judgement));
 
         var answer = await content.ServeAsync(http, asked, permit, address.Origin, address.Realm);
-        if (answer.Blocked is { } digest)
+        if (await FindDenialAsync(judge, asked, judgement.Decision, answer, http.RequestAborted) is { } denial)
         {
-            // The same judge: by the snapshot that blocked it.
-            var denial = (await judge.DecideAsync(new Asked(asked.Repository, Digest: digest), http.RequestAborted)).Decision;
             entry.Decision = denial;
             metrics.Decided(denial, time.GetElapsedTime(started));
-            await denials.WriteAsync(http, address, asked, denial, entry.Id, judge.Policy.Version);
+            await denials.WriteAsync(http, address, asked, denial, entry.Id, judge.Policy.Version, isOfContent: true);
             return;
         }
 
@@ -149,6 +147,16 @@ public sealed class RegistryEndpoint(
         if (judgement.Later is { } decision)
             later.Add(entry, decision, started);
     }
+
+    /// <summary>What the content itself turned out to be: blocked, or outside of what is approved. By the snapshot that its permit is from.</summary>
+    private static async ValueTask<AccessDecision?> FindDenialAsync(
+        Judge judge, RepositoryRequest request, AccessDecision allowed, ContentAnswer answer, CancellationToken cancellationToken) => answer switch
+    {
+        { Blocked: { } digest } => (await judge.DecideAsync(new Asked(request.Repository, Digest: digest), cancellationToken)).Decision,
+        { Outside: { } outside } => PolicyEngine.DenyOutside(allowed, outside),
+        { Unknown: { } cause } => PolicyEngine.DenyUndecided(judge.Policy, cause),
+        _ => null,
+    };
 
     private static Task RefuseBusyAsync(HttpContext http)
     {

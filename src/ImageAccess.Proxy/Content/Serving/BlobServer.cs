@@ -29,6 +29,7 @@ internal sealed class BlobServer(
 
     public async Task<ContentAnswer> ServeAsync(ClientRequest client, BlobRequest request)
     {
+        client.Permit.Demand(request.Digest);
         for (var tries = 0; tries < MaximumTries; tries++)
         {
             var link = await links.FindAsync(client.Permit, request.Digest, client.Aborted);

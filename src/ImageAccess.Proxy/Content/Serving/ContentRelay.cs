@@ -8,8 +8,11 @@ namespace ImageAccess.Proxy.Content.Serving;
 /// Passes on upstream's manifests and blobs as kept ones are answered: with the same entity-tag, and as the client's conditions want it.
 /// These are judged here and never sent upstream, whose entity-tags may be others.
 /// </summary>
-internal sealed class ContentRelay(UpstreamRegistry upstream, UpstreamRelay relay)
+internal sealed class ContentRelay(UpstreamRegistry upstream, UpstreamRelay relay, ApprovedImages approved)
 {
+    /// <summary>Nothing says what the content is.</summary>
+    public static UpstreamException WithoutDigest => new("upstream's manifest does not say its digest, and only approved images are allowed");
+
     /// <summary>Asks upstream for what the client asks for, and answers with what upstream says.</summary>
     /// <exception cref="UpstreamFailedException">There is no answer to pass on; the client has been sent nothing.</exception>
     public async Task<ContentAnswer> ReadAsync(ClientRequest client, RepositoryRequest request)
@@ -27,6 +30,10 @@ internal sealed class ContentRelay(UpstreamRegistry upstream, UpstreamRelay rela
         if (answer.StatusCode is not (HttpStatusCode.OK or HttpStatusCode.PartialContent))
             return ContentAnswer.Of(await relay.AnswerAsync(client, request, answer));
 
+        // Nothing of it has been verified, and its end is not looked at.
+        if (client.Permit.IsLimited && request is ManifestRequest && !client.IsHead)
+            throw relay.Failed(request, answer, new UpstreamException("upstream's manifest cannot be verified, and only approved images are allowed"));
+
         var digest = request switch
         {
             BlobRequest blob => blob.Digest,
@@ -35,8 +42,14 @@ internal sealed class ContentRelay(UpstreamRegistry upstream, UpstreamRelay rela
         };
         if (digest is not null)
         {
+            if (request is ManifestRequest { Reference.Tag: { } tag } tagged)
+                await approved.DemandTagAsync(client, tagged, tag, digest);
             client.Permit.Demand(digest);
             Validators.Write(answer, digest);
+        }
+        else if (client.Permit.IsLimited)
+        {
+            throw relay.Failed(request, answer, WithoutDigest);
         }
         else if (client.Permit.HasBlockedDigests)
         {

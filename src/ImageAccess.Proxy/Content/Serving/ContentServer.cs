@@ -12,12 +12,13 @@ public sealed class ContentServer
 {
     private readonly ManifestServer _manifests;
     private readonly BlobServer _blobs;
+    private readonly ApprovedImages _approved;
     private readonly UpstreamRelay _relay;
     private readonly UpstreamWrites _writes;
 
-    internal ContentServer(ManifestServer manifests, BlobServer blobs, UpstreamRelay relay, UpstreamWrites writes)
+    internal ContentServer(ManifestServer manifests, BlobServer blobs, ApprovedImages approved, UpstreamRelay relay, UpstreamWrites writes)
     {
-        (_manifests, _blobs, _relay, _writes) = (manifests, blobs, relay, writes);
+        (_manifests, _blobs, _approved, _relay, _writes) = (manifests, blobs, approved, relay, writes);
     }
 
     public async ValueTask<ContentAnswer> ServeAsync(HttpContext http, RepositoryRequest request, Permit permit, string origin, string realm)
@@ -25,6 +26,7 @@ public sealed class ContentServer
         var client = new ClientRequest(http, permit, origin, realm);
         try
         {
+            await _approved.DemandAsync(client, request);
             return request switch
             {
                 ManifestRequest { Method: "GET" or "HEAD" } manifest => await _manifests.ServeAsync(client, manifest),
@@ -42,6 +44,14 @@ public sealed class ContentServer
         {
             return ContentAnswer.Of(exception.Digest);
         }
+        catch (OutsideException exception)
+        {
+            return ContentAnswer.Of(exception);
+        }
+        catch (ApprovalUnknownException exception)
+        {
+            return ContentAnswer.Undecided(exception.Message);
+        }
     }
 }
 
@@ -58,6 +68,16 @@ public sealed record ContentAnswer(int? UpstreamStatus, string Source, RegistryE
 
     /// <summary>The digest that a tag or a manifest led to and that is blocked: the client has been sent nothing.</summary>
     public Digest? Blocked { get; init; }
+
+    /// <summary>What is asked for is outside of the images that the permit is limited to: the client has been sent nothing.</summary>
+    public OutsideException? Outside { get; init; }
+
+    /// <summary>Why it could not be found out whether it is outside: the client has been sent nothing.</summary>
+    public string? Unknown { get; init; }
+
+    internal static ContentAnswer Of(OutsideException outside) => Fresh with { Outside = outside };
+
+    internal static ContentAnswer Undecided(string cause) => Fresh with { Unknown = cause };
 
     internal static ContentAnswer Of(Digest blocked) => Fresh with { Blocked = blocked };
 

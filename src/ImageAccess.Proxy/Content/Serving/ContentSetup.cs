@@ -20,6 +20,10 @@ public static class ContentSetup
         services.AddSingleton<ContentLinks>();
         services.AddSingleton<ManifestLinks>();
         services.AddSingleton<Forgetting>();
+        services.AddSingleton<ManifestDownload>();
+        services.AddSingleton<ImageParts>();
+        services.AddSingleton<FollowedTags>();
+        services.AddSingleton<ApprovedImages>();
         services.AddSingleton<ManifestFetch>();
         services.AddSingleton<Revalidation>();
         services.AddSingleton<ManifestServer>();
@@ -27,6 +31,7 @@ public static class ContentSetup
         services.AddSingleton(provider => new ContentServer(
             provider.GetRequiredService<ManifestServer>(),
             provider.GetRequiredService<BlobServer>(),
+            provider.GetRequiredService<ApprovedImages>(),
             provider.GetRequiredService<UpstreamRelay>(),
             provider.GetRequiredService<UpstreamWrites>()));
         return services;

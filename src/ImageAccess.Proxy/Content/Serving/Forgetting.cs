@@ -1,4 +1,3 @@
-using System.Text.Json;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Content.Cache;
 
@@ -10,8 +9,6 @@ namespace ImageAccess.Proxy.Content.Serving;
 /// </summary>
 internal sealed class Forgetting(ILinkStore links, IContentStore contents, ContentLinks learnt)
 {
-    private static readonly string[] Kinds = ["config", "layers", "blobs", "fsLayers", "manifests"];
-
     /// <summary>
     /// All of a repository; or one tag or digest of it, with everything that its manifest names, also where the repository has the manifest
     /// itself no longer. It cannot be broken off: what has begun is done, and told.
@@ -70,51 +67,13 @@ internal sealed class Forgetting(ILinkStore links, IContentStore contents, Conte
                 read += more;
             }
 
-            using var manifest = JsonDocument.Parse(bytes);
-            return [.. Named(manifest.RootElement)];
+            return ManifestNames.Read(bytes) is { } names
+                ? [.. names.Manifests.Select(image => (image, true)), .. names.Parts.Select(part => (part, false))]
+                : null;
         }
-        catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return null;
-        }
-    }
-
-    private static IEnumerable<(Digest Digest, bool IsManifest)> Named(JsonElement manifest) =>
-        from member in MembersOf(manifest)
-        let kind = Kinds.FirstOrDefault(name => IsCalled(member, name))
-        where kind is not null
-        from descriptor in member.Value.ValueKind == JsonValueKind.Array ? [.. member.Value.EnumerateArray()] : new[] { member.Value }
-        from named in MembersOf(descriptor)
-        where IsCalled(named, "digest") || IsCalled(named, "blobSum")
-        let digest = DigestOf(named.Value)
-        where digest is not null
-        select (digest, kind == "manifests");
-
-    private static IEnumerable<JsonProperty> MembersOf(JsonElement element) =>
-        element.ValueKind == JsonValueKind.Object ? element.EnumerateObject() : Enumerable.Empty<JsonProperty>();
-
-    /// <summary>In any case, as many clients read it. What is no text has no name that a client could look for.</summary>
-    private static bool IsCalled(JsonProperty member, string name)
-    {
-        try
-        {
-            return member.Name.Equals(name, StringComparison.OrdinalIgnoreCase);
-        }
-        catch (InvalidOperationException)
-        {
-            return false;
-        }
-    }
-
-    private static Digest? DigestOf(JsonElement value)
-    {
-        try
-        {
-            return value.ValueKind == JsonValueKind.String && Digest.TryParse(value.GetString(), out var digest) ? digest : null;
-        }
-        catch (InvalidOperationException)
-        {
-            return null; // no text, so no digest
         }
     }
 }

@@ -15,6 +15,7 @@ internal sealed class ManifestServer(
     ManifestLinks learnt,
     ManifestFetch fetch,
     Revalidation revalidation,
+    ApprovedImages approved,
     UpstreamWrites writes,
     AcceptForms accepts,
     ContentMetrics metrics,
@@ -69,10 +70,14 @@ internal sealed class ManifestServer(
         var now = time.GetUtcNow();
         var age = now - known!.SeenAt;
         if (age < options.Value.TagFreshness && options.Value.IsFresh(link!, now))
+        {
+            await approved.DemandTagAsync(client, request, tag, known.Digest);
             return await SendAsync(client, content, ContentSource.Cache);
+        }
 
         var (question, mayBeStale) = (new TagQuestion(tag, accept, known.Digest), age < options.Value.StaleFor);
         var answer = await revalidation.RunAsync(client, request, question, link!, mayBeStale);
+        await approved.DemandTagAsync(client, request, tag, answer.Digest ?? known.Digest);
         if (answer.Digest is { } digest)
             return digest.Equals(known.Digest) ? await SendAsync(client, content, ContentSource.Cache, 200) : await ServeMovedAsync(client, request, question, digest);
         client.Permit.Demand(known.Digest); // before anything is said of what is stale

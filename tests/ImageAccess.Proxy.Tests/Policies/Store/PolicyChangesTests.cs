@@ -119,6 +119,14 @@ public sealed class PolicyChangesTests
             "company: true, @both", "company: true, organizations: [ { name: 'acme', enabled: true }, { name: 'beta', namespaces: [ 'beta', 'labs' ] } ]",
             "organization beta: namespace labs added"
         },
+        { "@acme", "exceptions: { allowed: false }, @acme", "" },
+        { "exceptions: { allowed: false }, @acme", "@acme", "exceptions are allowed" },
+        { "exceptions: { allowed: false, maximumDays: 30 }, @acme", "exceptions: { maximumDays: 10 }, @acme", "exceptions are allowed" },
+        { "exceptions: { allowed: false, maximumDays: 30 }, @acme", "exceptions: { allowed: false }, @acme", "" },
+        { "@acme", "exceptions: { maximumDays: 30 }, @acme", "" },
+        { "exceptions: { maximumDays: 30 }, @acme", "exceptions: { maximumDays: 29 }, @acme", "" },
+        { "exceptions: { maximumDays: 30 }, @acme", "exceptions: { maximumDays: 31 }, @acme", "exceptions may last 31 days and not 30" },
+        { "exceptions: { maximumDays: 30 }, @acme", "@acme", "exceptions may last any number of days and not 30" },
         { "defaultOrganization: 'acme', @both", "defaultOrganization: 'beta', @both", "" },
     };
 
