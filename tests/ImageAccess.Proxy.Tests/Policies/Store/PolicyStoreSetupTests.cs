@@ -1,5 +1,6 @@
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -54,7 +55,7 @@ public sealed class PolicyStoreSetupTests : IDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Configuration.AddInMemoryCollection(settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value)));
-        builder.Services.AddLogging().AddAudit(builder.Configuration).AddPolicyStore(builder.Configuration).AddDatabase(builder.Configuration);
+        builder.Services.AddLogging().AddAudit(builder.Configuration).AddExceptions(builder.Configuration).AddPolicyStore(builder.Configuration).AddDatabase(builder.Configuration);
         return builder.Build();
     }
 }
