@@ -14,6 +14,7 @@ namespace ImageAccess.Core.Policies;
 /// <param name="ApprovedBy">Who granted it.</param>
 /// <param name="Since">When.</param>
 /// <param name="Until">From when on it no longer holds, in UTC; null for no end.</param>
+[SuppressMessage("Naming", "CA1711", Justification = "It is an exception to the rules, as people call it, and nothing that is thrown.")]
 public sealed record GrantedException(
     long Id,
     string Organization,

@@ -1,5 +1,3 @@
-using ImageAccess.Core.Oci;
-
 namespace ImageAccess.Core.Policies;
 
 /// <summary>What is asked for is none of the images that a permit is limited to; the decision on it is still to be made.</summary>

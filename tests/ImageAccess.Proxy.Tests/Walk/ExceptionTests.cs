@@ -404,6 +404,24 @@ public abstract class ExceptionTests(string transport) : WalkTests(transport), I
         await DeniedAsync("GET", $"blobs/{_otherChild.Layers[0]}", Outside);
     }
 
+    /// <summary>As on another replica than the one that was asked for the signature's manifest.</summary>
+    [Fact]
+    public async Task A_part_of_a_signature_is_found_by_upstreams_list_and_what_runs_is_none()
+    {
+        Grant("digest");
+        await DeniedAsync("GET", $"blobs/{_impostor.Layers[0]}", Outside);
+        await DeniedAsync("GET", $"blobs/{_otherSignature.Layers[0]}", Outside);
+        Assert.Single(_here.Hub.Requests.Of(Face.Registry), asked => asked.RawTarget.Contains("/referrers/", StringComparison.Ordinal)); // once a minute
+        await _here.RestartAsync();
+        Assert.Equal(200, (await AskAsync("GET", $"blobs/{_signature.Layers[0]}")).Status);
+        Assert.Equal(200, (await AskAsync("HEAD", $"blobs/{_signature.Config}")).Status);
+
+        await _here.RestartAsync();
+        using var fault = _here.Hub.Faults.Add(Face.Registry, "/referrers/", Fault.CloseConnection());
+        await UnavailableAsync($"blobs/{_signature.Layers[0]}");
+        Assert.Equal(200, (await AskAsync("GET", $"blobs/{_child.Layers[0]}")).Status);
+    }
+
     [Fact]
     public async Task A_signature_that_is_approved_opens_not_what_it_is_about()
     {

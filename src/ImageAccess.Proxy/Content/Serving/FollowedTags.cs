@@ -3,6 +3,7 @@ using System.Net;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Content.Upstream;
+using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
@@ -31,12 +32,17 @@ internal sealed class FollowedTags(UpstreamRegistry upstream, IOptions<ContentOp
 
     private readonly ConcurrentDictionary<(string Repository, string Tag), Sighting[]> _seen = new();
     private readonly ConcurrentDictionary<(string Repository, string Tag), DateTimeOffset> _asked = new();
+    private readonly SingleFlight<(string Repository, string Tag), Digest> _flights = new();
 
     /// <summary>Upstream says that the tag points there, or has said so lately.</summary>
     public void Saw(RepositoryName repository, Tag tag, Digest digest)
     {
         if (_seen.Count >= MaximumTags)
+        {
             _seen.Clear();
+            _asked.Clear();
+        }
+
         var sighting = new Sighting(digest, time.GetUtcNow());
         _seen.AddOrUpdate(
             (repository.Value, tag.Value),
@@ -65,17 +71,29 @@ internal sealed class FollowedTags(UpstreamRegistry upstream, IOptions<ContentOp
         foreach (var tag in TagsOf(limit).Take(MaximumAsked))
         {
             var (key, now) = ((request.Repository.Value, tag.Value), time.GetUtcNow());
-            if (_asked.TryGetValue(key, out var asked) && now - asked < options.Value.TagFreshness && now >= asked && _seen.ContainsKey(key))
+            if (_asked.TryGetValue(key, out var asked) && now >= asked && now - asked < options.Value.TagFreshness)
                 continue;
             if (_asked.Count >= MaximumTags)
                 _asked.Clear();
-            if (await FindAsync(client, request, tag) is not { } digest)
-                continue;
+            if (await ShareAsync(client, request, tag, key) is { } digest)
+                Saw(request.Repository, tag, digest);
             _asked[key] = now;
-            Saw(request.Repository, tag, digest);
         }
 
         return Seen(limit, request.Repository);
+    }
+
+    /// <summary>Where a tag points to is the same for all who may know it; that there is none is said to one caller.</summary>
+    private async Task<Digest?> ShareAsync(ClientRequest client, RepositoryRequest request, Tag tag, (string, string) key)
+    {
+        var isOwn = false;
+        return await _flights.RunAsync(key, FindOwnAsync, client.Aborted) ?? (isOwn ? null : await FindAsync(client, request, tag));
+
+        async Task<Digest> FindOwnAsync()
+        {
+            isOwn = true;
+            return (await FindAsync(client, request, tag))!;
+        }
     }
 
     private static IEnumerable<Tag> TagsOf(PermitLimit limit) => limit.Exceptions.Where(exception => exception.Follow).Select(exception => exception.Tag).OfType<Tag>();
