@@ -75,8 +75,9 @@ internal sealed class FollowedTags(UpstreamRegistry upstream, IOptions<ContentOp
                 continue;
             if (_asked.Count >= MaximumTags)
                 _asked.Clear();
-            if (await ShareAsync(client, request, tag, key) is { } digest)
-                Saw(request.Repository, tag, digest);
+            if (await ShareAsync(client, request, tag, key) is not { } digest)
+                continue;
+            Saw(request.Repository, tag, digest);
             _asked[key] = now;
         }
 
