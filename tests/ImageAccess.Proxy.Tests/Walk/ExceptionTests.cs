@@ -373,6 +373,20 @@ public abstract class ExceptionTests(string transport) : WalkTests(transport), I
     }
 
     [Fact]
+    public async Task Many_who_ask_at_once_share_one_question_where_a_followed_tag_points_to()
+    {
+        Grant("follow");
+        var release = new TaskCompletionSource();
+        using var held = _here.Hub.Faults.Add(Face.Registry, "manifests/7", Fault.HoldUntil(release.Task));
+        var asked = Enumerable.Range(0, 20).Select(_ => AskAsync("GET", $"blobs/{_child.Layers[0]}")).ToList();
+        await _here.AskedAsync(Face.Registry);
+        await Task.Delay(TimeSpan.FromMilliseconds(300), TimeProvider.System);
+        release.SetResult();
+        Assert.All(await Task.WhenAll(asked), answer => Assert.Equal(200, answer.Status));
+        Assert.Equal("HEAD", Assert.Single(_here.Hub.Requests.Of(Face.Registry), request => request.RawTarget.EndsWith("manifests/7", StringComparison.Ordinal)).Method);
+    }
+
+    [Fact]
     public async Task An_index_of_indexes_is_followed_and_a_deeper_one_is_not()
     {
         var inner = Index(("application/vnd.oci.image.manifest.v1+json", _single.Digest));
