@@ -13,7 +13,7 @@ public sealed class ExceptionUseTests
     [Fact]
     public async Task It_opens_is_counted_and_outlives_the_database()
     {
-        await using var here = await Surroundings.StartAsync();
+        await using var here = await Surroundings.StartWithDatabaseAsync();
         var database = new SqliteDatabase(Path.Combine(here.DataDirectory, "imageaccess.db"));
         await Eventually.TrueAsync(() => here.Proxy.Services.GetRequiredService<ExceptionStore>().IsRead);
         Assert.Equal(403, await PullAsync(here));
