@@ -688,7 +688,7 @@ public abstract class ExceptionTests(string transport) : WalkTests(transport), I
         return _here.Hub.Images.PushManifest(Repository, null, JsonSerializer.SerializeToUtf8Bytes(index), BuiltImage.OciIndex);
     }
 
-    private static JsonNode Descriptor(string mediaType, string digest, int size) => new JsonObject { ["mediaType"] = mediaType, ["digest"] = digest, ["size"] = size };
+    private static JsonObject Descriptor(string mediaType, string digest, int size) => new JsonObject { ["mediaType"] = mediaType, ["digest"] = digest, ["size"] = size };
 
     private async Task DeniedAsync(string method, string rest, string phrase, string? user = "bob")
     {
