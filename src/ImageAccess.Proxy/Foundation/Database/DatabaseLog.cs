@@ -11,6 +11,7 @@ internal static partial class DatabaseLog
     [LoggerMessage(3, LogLevel.Information, "The database {Name} has the migration {Migration} now")]
     public static partial void Migrated(this ILogger logger, string name, string migration);
 
-    [LoggerMessage(4, LogLevel.Warning, "The database {Name} {Cause}; the last use of exceptions and their counts since the last minute are lost with the stop")]
+    [LoggerMessage(
+        4, LogLevel.Warning, "The database {Name} {Cause}; the last use of exceptions and their counts since the last minute are lost with the stop")]
     public static partial void NotWrittenAtStop(this ILogger logger, string name, string cause);
 }

@@ -33,8 +33,10 @@ internal sealed class SqliteWatch(string path) : IDatabaseWatch
 
     private readonly record struct Mark(DateTime Written, long Length, DateTime LogWritten, long LogLength)
     {
-        /// <summary>By the machine's clock, as the file's times are. After a clock that went back it is young for long: then it is looked at more often.</summary>
-        public bool IsYoung => (Written > LogWritten ? Written : LogWritten) > TimeProvider.System.GetUtcNow().UtcDateTime - Unsettled;
+        /// <summary>By the machine's clock, as the file's times are. Where the clock went back it is young for long, and looked at more often.</summary>
+        public bool IsYoung => Newest > TimeProvider.System.GetUtcNow().UtcDateTime - Unsettled;
+
+        private DateTime Newest => Written > LogWritten ? Written : LogWritten;
 
         public static Mark Of(string path)
         {

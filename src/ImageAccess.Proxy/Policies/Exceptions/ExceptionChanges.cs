@@ -11,8 +11,9 @@ internal sealed class ExceptionChanges(SqlDatabase database, TimeProvider time)
     public DateTimeOffset Now => DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
 
     /// <summary>How an end is told.</summary>
-    public static string Words(DateTimeOffset? until) =>
-        until is { } end ? string.Create(CultureInfo.InvariantCulture, $"until {end.UtcDateTime:yyyy-MM-dd HH:mm'Z'}") : "without an end";
+    public static string Words(DateTimeOffset? until) => until is { } end ? $"until {Minute(end)}" : "without an end";
+
+    public static string Minute(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
 
     /// <exception cref="RefusedChangeException">There is one already, or there are too many.</exception>
     public async Task<ExceptionRow> AddAsync(GrantedException granted, CancellationToken cancellationToken)
@@ -25,13 +26,15 @@ internal sealed class ExceptionChanges(SqlDatabase database, TimeProvider time)
                 if (await table.FindInForceAsync(granted.Organization, granted.Pattern.ToString(), granted.Since, cancellationToken) is { } earlier)
                 {
                     throw new RefusedChangeException(string.Create(
-                        CultureInfo.InvariantCulture, $"{earlier.Organization} has an exception for {earlier.Image} already: {earlier.Id}, {Words(earlier.Until)}; end it first to change it"));
+                        CultureInfo.InvariantCulture,
+                        $"{earlier.Organization} has an exception for {earlier.Image} already: {earlier.Id}, {Words(earlier.Until)}; end it first to change it"));
                 }
 
                 if (await table.CountInForceAsync(granted.Since, cancellationToken) >= Core.Policies.Exceptions.Maximum)
                 {
                     throw new RefusedChangeException(string.Create(
-                        CultureInfo.InvariantCulture, $"{Core.Policies.Exceptions.Maximum:N0} exceptions are in force, and there can be no more: end some, or grant one for a namespace"));
+                        CultureInfo.InvariantCulture,
+                        $"{Core.Policies.Exceptions.Maximum:N0} exceptions are in force, and there can be no more: end some, or grant one for a namespace"));
                 }
 
                 added = await table.AddAsync(granted, granted.Since, cancellationToken);
@@ -50,15 +53,13 @@ internal sealed class ExceptionChanges(SqlDatabase database, TimeProvider time)
             async context =>
             {
                 var table = new ExceptionTable(context);
-                ended = await table.FindAsync(id, cancellationToken) ?? throw new RefusedChangeException($"there is no exception {id}; imageaccess exceptions list names them");
+                ended = await table.FindAsync(id, cancellationToken)
+                    ?? throw new RefusedChangeException($"there is no exception {id}; imageaccess exceptions list names them");
                 if (ended.Ended is { } at)
-                {
-                    throw new RefusedChangeException(string.Create(
-                        CultureInfo.InvariantCulture, $"the exception {id} was ended already, {at.UtcDateTime:yyyy-MM-dd HH:mm'Z'} by {ended.EndedBy}"));
-                }
+                    throw new RefusedChangeException($"the exception {id} was ended already, {Minute(at)} by {ended.EndedBy}");
 
                 if (ended.Until is { } until && until <= now)
-                    throw new RefusedChangeException(string.Create(CultureInfo.InvariantCulture, $"the exception {id} ended by itself, {until.UtcDateTime:yyyy-MM-dd HH:mm'Z'}"));
+                    throw new RefusedChangeException($"the exception {id} ended by itself, {Minute(until)}");
 
                 await table.EndAsync(ended, by, reason, now, cancellationToken);
                 await database.TellAsync(context, cancellationToken);

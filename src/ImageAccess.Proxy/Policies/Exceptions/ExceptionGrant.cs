@@ -1,4 +1,3 @@
-using System.Globalization;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Files;
@@ -13,6 +12,8 @@ internal sealed record ExceptionGrant
 
     /// <summary>The characters of the name of who asked, or granted.</summary>
     public const int MaximumName = 64;
+
+    private const string OfTag = "of a tag the image is approved that it is now";
 
     public required string Organization { get; init; }
 
@@ -51,7 +52,9 @@ internal sealed record ExceptionGrant
         if (policy.Organizations.All(organization => organization.Name != Organization))
             found.Add(new("organization", $"'{PrintableText.Of(Organization)}' is not in the policy: {Known(policy)}"));
         CheckLength(policy.Document.Exceptions, now, found);
-        return pattern is null || found.Count > 0 ? null : new GrantedException(0, Organization, pattern, digest, Follow, Reason, AskedBy, ApprovedBy, now, Until);
+        return pattern is null || found.Count > 0
+            ? null
+            : new GrantedException(0, Organization, pattern, digest, Follow, Reason, AskedBy, ApprovedBy, now, Until);
     }
 
     private Digest? ReadImage(List<GrantFault> found, out ImagePattern? pattern)
@@ -68,7 +71,7 @@ internal sealed record ExceptionGrant
         else if (pattern.Asked?.Tag is not null && Digest is not null && Follow)
             found.Add(new("follow", "approves whatever the tag comes to, and a digest what it is now: choose one of them"));
         else if (pattern.Asked?.Tag is not null && Digest is null && !Follow)
-            found.Add(new("digest", $"is missing: of a tag the image is approved that it is now. `docker buildx imagetools inspect {pattern}` tells its digest; follow approves whatever the tag comes to"));
+            found.Add(new("digest", $"is missing: {OfTag}. `docker buildx imagetools inspect {pattern}` tells its digest; follow approves whatever the tag comes to"));
         return digest;
     }
 
@@ -77,19 +80,18 @@ internal sealed record ExceptionGrant
         if (document.Forbidden)
             found.Add(new(null, "the policy allows no exceptions (exceptions.allowed)"));
         var most = document.MaximumDays is { } days ? now.AddDays(days) : (DateTimeOffset?)null;
-        var limit = string.Create(CultureInfo.InvariantCulture, $"the policy allows exceptions of at most {document.MaximumDays} days (exceptions.maximumDays)");
+        var limit = $"the policy allows exceptions of at most {document.MaximumDays} days (exceptions.maximumDays)";
         if (Until is { } until && until <= now)
-            found.Add(new(null, $"it would end {Minute(until)}, which is in the past"));
+            found.Add(new(null, $"it would end {ExceptionChanges.Minute(until)}, which is in the past"));
         else if (most is not null && Until is null)
             found.Add(new(null, $"it would not end: {limit}"));
         else if (Until > most)
-            found.Add(new(null, $"it would end {Minute(Until.Value)}: {limit}"));
+            found.Add(new(null, $"it would end {ExceptionChanges.Minute(Until.Value)}: {limit}"));
     }
 
-    private static string Minute(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
-
-    private static string Known(Policy policy) =>
-        policy.Organizations.Count == 0 ? "it has none" : $"it has {PrintableText.ListOf([.. policy.Organizations.Select(organization => organization.Name)], 5)}";
+    private static string Known(Policy policy) => policy.Organizations.Count == 0
+        ? "it has none"
+        : $"it has {PrintableText.ListOf([.. policy.Organizations.Select(organization => organization.Name)], 5)}";
 }
 
 /// <summary>Why an exception cannot be granted.</summary>

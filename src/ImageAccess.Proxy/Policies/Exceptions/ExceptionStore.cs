@@ -25,7 +25,7 @@ public sealed class ExceptionStore
     private volatile string? _unusable;
     private volatile bool _isRead;
     private SequencePoint? _point;
-    private IReadOnlySet<long> _refused = new HashSet<long>();
+    private HashSet<long> _refused = [];
     private Action? _whenChanged;
 
     internal ExceptionStore(ExceptionsOptions options, AuditTrail trail, TimeProvider time, ILogger<ExceptionStore> logger)
@@ -72,8 +72,8 @@ public sealed class ExceptionStore
 
     /// <summary>What counts while the database has not been read.</summary>
     internal string Stays => _unusable is { } flaw ? $"no exception is in force, because their copy {_copyPath} {flaw}"
-        : Current.Count == 0 ? "no exception is in force"
-        : $"the exceptions that were read last stay in force ({Current.Count})";
+        : CountInForce() is var count and > 0 ? $"the exceptions that were read last stay in force ({count})"
+        : "no exception is in force";
 
     internal bool IsRead => _isRead;
 
@@ -140,6 +140,13 @@ public sealed class ExceptionStore
         }
     }
 
+    /// <summary>Without those that have ended by themselves.</summary>
+    private int CountInForce()
+    {
+        var now = _time.GetUtcNow();
+        return Current.All.Count(exception => exception.Until is not { } until || now < until);
+    }
+
     private void Keep() => _copy.Keep(new ExceptionsCopy(_point ?? SequencePoint.None, _current).ToBytes());
 
     /// <summary>One that cannot be used opens nothing, and the others go on.</summary>
@@ -161,24 +168,32 @@ public sealed class ExceptionStore
     /// <summary>Each exception and each end since the database was last read, also of one that came and went meanwhile.</summary>
     private void Tell(Core.Policies.Exceptions before, List<GrantedException> open, IReadOnlyList<ExceptionRow> endedRows)
     {
-        var known = before.All.ToDictionary(exception => exception.Id);
-        var inForce = open.ToDictionary(exception => exception.Id);
-        var ended = endedRows.Select(row => (Row: row, Exception: ExceptionTable.Parse(row, out _))).Where(end => end.Exception is not null).ToDictionary(end => end.Row.Id);
-        foreach (var exception in open.Concat(ended.Values.Select(end => end.Exception!)).Where(exception => !Is(exception, known)).OrderBy(exception => exception.Id))
+        var (known, inForce) = (before.All.ToDictionary(exception => exception.Id), open.ToDictionary(exception => exception.Id));
+        var ended = endedRows.Select(row => (Row: row, Exception: ExceptionTable.Parse(row, out _)))
+            .Where(end => end.Exception is not null)
+            .ToDictionary(end => end.Row.Id, end => (end.Row, Exception: end.Exception!));
+        var passed = ended.Values.Select(end => end.Exception).Where(exception => !Is(exception, known)).ToList();
+        foreach (var exception in open.Where(exception => !Is(exception, known)).Concat(passed).OrderBy(exception => exception.Id))
         {
             _trail.RecordException(exception);
-            _logger.Granted(exception.Id, exception.Pattern.ToString(), exception.Organization, ExceptionChanges.Words(exception.Until), exception.ApprovedBy, exception.Reason);
+            _logger.Granted(
+                exception.Id, exception.Pattern.ToString(), exception.Organization, ExceptionChanges.Words(exception.Until), exception.ApprovedBy, exception.Reason);
         }
 
         var now = _time.GetUtcNow();
-        foreach (var exception in before.All.Where(exception => !Is(exception, inForce)).Concat(ended.Values.Select(end => end.Exception!).Where(exception => !Is(exception, known))))
+        foreach (var exception in before.All.Where(exception => !Is(exception, inForce)).Concat(passed))
         {
-            var row = ended.TryGetValue(exception.Id, out var end) && Is(exception, end.Exception!) ? end.Row : null;
-            if (row is null && exception.Until <= now)
-                continue; // it ended by itself, long ago
-            _trail.RecordExceptionEnd(exception, row?.EndedBy, row is null ? Unknown : row.EndedReason, row?.Ended);
-            _logger.Ended(exception.Id, exception.Pattern.ToString(), exception.Organization, row?.EndedBy ?? "nobody", row is null ? Unknown : row.EndedReason ?? "no reason given");
+            if (ended.TryGetValue(exception.Id, out var end) && Is(exception, end.Exception))
+                TellEnd(exception, end.Row.EndedBy, end.Row.EndedReason, end.Row.Ended);
+            else if (exception.Until is not { } until || now < until) // the others ended by themselves, long ago
+                TellEnd(exception, null, Unknown, null);
         }
+    }
+
+    private void TellEnd(GrantedException exception, string? by, string? reason, DateTimeOffset? at)
+    {
+        _trail.RecordExceptionEnd(exception, by, reason, at);
+        _logger.Ended(exception.Id, exception.Pattern.ToString(), exception.Organization, by ?? "nobody", reason ?? "no reason given");
     }
 
     private static bool Is(GrantedException exception, Dictionary<long, GrantedException> among) =>

@@ -32,7 +32,8 @@ internal sealed class ExceptionTable(DatabaseContext context)
             problem = "does not say which image of the repository it opens";
         return problem.Length > 0
             ? null
-            : new GrantedException(row.Id, row.Organization, pattern, digest, row.Follow, row.Reason, row.AskedBy, row.ApprovedBy, row.Since, row.Until);
+            : new GrantedException(
+                row.Id, row.Organization, pattern, digest, row.Follow, row.Reason, row.AskedBy, row.ApprovedBy, row.Since, row.Until);
     }
 
     /// <summary>Those that nobody has ended, and those that were ended since a reader last looked.</summary>
@@ -48,7 +49,10 @@ internal sealed class ExceptionTable(DatabaseContext context)
             .Take(Core.Policies.Exceptions.Maximum)
             .ToListAsync(cancellationToken);
         var known = seen?.Value ?? long.MaxValue;
-        var ended = await context.Exceptions.AsNoTracking().Where(row => row.EndedVersion > known).OrderBy(row => row.EndedVersion).ToListAsync(cancellationToken);
+        var ended = await context.Exceptions.AsNoTracking()
+            .Where(row => row.EndedVersion > known)
+            .OrderBy(row => row.EndedVersion)
+            .ToListAsync(cancellationToken);
         return new ExceptionReading(point is null ? SequencePoint.None : new SequencePoint(point.Value, point.Change), open, ended);
     }
 
@@ -130,7 +134,10 @@ internal sealed class ExceptionTable(DatabaseContext context)
     /// <summary>Of those that are over, the ones that changed longest ago.</summary>
     private Task<int> ForgetAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var beyond = Over(now).OrderByDescending(row => row.EndedVersion ?? row.Version).ThenByDescending(row => row.Id).Skip(MaximumHistory).Select(row => row.Id);
+        var beyond = Over(now)
+            .OrderByDescending(row => row.EndedVersion ?? row.Version).ThenByDescending(row => row.Id)
+            .Skip(MaximumHistory)
+            .Select(row => row.Id);
         return context.Exceptions.Where(row => beyond.Contains(row.Id)).ExecuteDeleteAsync(cancellationToken);
     }
 }

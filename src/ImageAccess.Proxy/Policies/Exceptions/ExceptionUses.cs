@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Database;
@@ -91,4 +92,5 @@ public sealed class ExceptionUses(TimeProvider time) : IDatabaseWriter
 }
 
 /// <summary>How often an exception was used, and when last.</summary>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct ExceptionUse(long Count, DateTimeOffset Last);

@@ -21,7 +21,11 @@ internal sealed class ExceptionsReader(SqlDatabase database, DatabaseState state
             {
                 await FollowAsync(stoppingToken);
             }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return; // whatever the stop broke off is no failure
+            }
+            catch (Exception exception)
             {
                 store.Fail(database.Name, database.Explain(exception));
                 state.Wake(); // what it lacks may be made

@@ -6,6 +6,7 @@ using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
@@ -17,7 +18,7 @@ internal static class ExceptionCommands
 {
     private const string Effect = "a running proxy has it within a second";
 
-    private const int MaximumName = 300;
+    private const string Unchanged = "; nothing was changed";
 
     public static Command Build() => new("exceptions", "Grants, lists and ends exceptions: images that an organization's members may have beside its policy.")
     {
@@ -26,16 +27,23 @@ internal static class ExceptionCommands
 
     private static Command Add()
     {
-        var image = new Argument<string>("IMAGE") { Description = "bitnami/* for a namespace; acme/tool for a repository; acme/tool:1.2 for a tag; acme/tool@sha256:… for one image." };
+        var image = new Argument<string>("IMAGE")
+        {
+            Description = "bitnami/* for a namespace; acme/tool for a repository; acme/tool:1.2 for a tag; acme/tool@sha256:… for one image.",
+        };
         var organization = new Option<string>("--organization") { Description = "To whose members; as the policy names it.", HelpName = "ORG", Required = true };
         var reason = new Option<string>("--reason") { Description = "Why, for the list and the audit trail.", HelpName = "TEXT", Required = true };
         var duration = new Option<string?>("--for") { Description = "How long, as 30d or 12h; without it and --until it has no end.", HelpName = "DURATION" };
-        var until = new Option<string?>("--until") { Description = "Its last day in UTC, as 2027-01-31.", HelpName = "DATE" };
-        var digest = new Option<string?>("--digest") { Description = "Of a tag: the digest that it has now. Another image under the same tag is denied.", HelpName = "DIGEST" };
+        var lastDay = new Option<string?>("--until") { Description = "Its last day in UTC, as 2027-01-31.", HelpName = "DATE" };
+        var digest = new Option<string?>("--digest")
+        {
+            Description = "Of a tag: the digest that it has now. Another image under the same tag is denied.",
+            HelpName = "DIGEST",
+        };
         var follow = new Option<bool>("--follow") { Description = "Of a tag: whatever it comes to." };
         var asker = new Option<string?>("--asked-by") { Description = "Who asked for it.", HelpName = "NAME" };
         var (by, file, json) = (By(), Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("add", "Grants an exception.") { image, organization, reason, duration, until, digest, follow, asker, by, json, file };
+        var command = new Command("add", "Grants an exception.") { image, organization, reason, duration, lastDay, digest, follow, asker, by, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var configuration = Verb.Configuration(parsed.GetValue(file));
@@ -43,7 +51,7 @@ internal static class ExceptionCommands
             var policy = PolicyOnDisk.Find(PolicyStoreOptions.Of(configuration)).Policy;
             var changes = new ExceptionChanges(database, TimeProvider.System);
             var now = changes.Now;
-            var end = ReadEnd(parsed.GetValue(duration), parsed.GetValue(until), policy.Document.Exceptions, now, out var problem);
+            var end = ReadEnd(parsed.GetValue(duration), parsed.GetValue(lastDay), policy.Document.Exceptions, now, out var problem);
             var grant = new ExceptionGrant
             {
                 Image = parsed.GetValue(image)!,
@@ -59,8 +67,9 @@ internal static class ExceptionCommands
             if (problem is not null || granted is null)
                 throw new MisuseException([.. problem is null ? Array.Empty<string>() : [problem], .. faults.Select(Words)]);
 
-            var row = await WithAsync(database, "; nothing was changed", () => changes.AddAsync(granted, cancellationToken), cancellationToken);
-            await TellAsync(parsed, json, new { Granted = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} {ExceptionChanges.Words(row.Until)}: {Effect}");
+            var row = await WithAsync(database, Unchanged, () => changes.AddAsync(granted, cancellationToken), cancellationToken);
+            var until = ExceptionChanges.Words(row.Until);
+            await TellAsync(parsed, json, new { Granted = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} {until}: {Effect}");
             return Verb.Yes;
         });
         return command;
@@ -85,7 +94,7 @@ internal static class ExceptionCommands
 
             var database = Open(parsed.GetValue(file), Verb.Configuration(parsed.GetValue(file)));
             var changes = new ExceptionChanges(database, TimeProvider.System);
-            var row = await WithAsync(database, "; nothing was changed", () => changes.EndAsync(parsed.GetValue(id), who, why, cancellationToken), cancellationToken);
+            var row = await WithAsync(database, Unchanged, () => changes.EndAsync(parsed.GetValue(id), who, why, cancellationToken), cancellationToken);
             await TellAsync(parsed, json, new { Ended = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} no longer: {Effect}");
             return Verb.Yes;
         });
@@ -100,13 +109,15 @@ internal static class ExceptionCommands
         var command = new Command("list", "Lists the exceptions in force, those first that nobody has used.") { organization, ended, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var database = Open(parsed.GetValue(file), Verb.Configuration(parsed.GetValue(file)));
+            var configuration = Verb.Configuration(parsed.GetValue(file));
+            var database = Open(parsed.GetValue(file), configuration);
             var (name, isEnded) = (parsed.GetValue(organization), parsed.GetValue(ended));
-            if (name?.Length > MaximumName)
-                throw new MisuseException("--organization is no name");
             var now = TimeProvider.System.GetUtcNow();
             var rows = await WithAsync(
-                database, "", () => database.ReadAsync(context => new ExceptionTable(context).ListAsync(name, isEnded, now, cancellationToken), cancellationToken), cancellationToken);
+                database,
+                "",
+                () => database.ReadAsync(context => new ExceptionTable(context).ListAsync(name, isEnded, now, cancellationToken), cancellationToken),
+                cancellationToken);
             if (!isEnded)
                 rows = [.. rows.OrderBy(row => row.LastUsed ?? DateTimeOffset.MinValue).ThenBy(row => row.Id)];
 
@@ -116,13 +127,33 @@ internal static class ExceptionCommands
             else if (rows.Count == 0)
                 await output.WriteLineAsync(isEnded ? "no exception is over" : "no exception is in force");
             else
-                await Table(rows, isEnded).WriteAsync(output);
+                await WriteAsync(output, rows, isEnded, DocumentOf(configuration));
             return Verb.Yes;
         });
         return command;
     }
 
-    private static TextTable Table(IReadOnlyList<ExceptionRow> rows, bool isEnded)
+    private static async Task WriteAsync(TextWriter output, IReadOnlyList<ExceptionRow> rows, bool isEnded, ExceptionsDocument document)
+    {
+        await Table(rows, isEnded, document).WriteAsync(output);
+        if (!isEnded && document.Forbidden)
+            await output.WriteLineAsync("the policy allows no exceptions (exceptions.allowed): none of them opens anything");
+    }
+
+    /// <summary>What the policy says of exceptions; nothing where there is no policy that could be in force, which is no matter of a list.</summary>
+    private static ExceptionsDocument DocumentOf(IConfiguration configuration)
+    {
+        try
+        {
+            return PolicyOnDisk.Find(PolicyStoreOptions.Of(configuration)).Policy.Document.Exceptions;
+        }
+        catch (OptionsValidationException)
+        {
+            return new ExceptionsDocument();
+        }
+    }
+
+    private static TextTable Table(IReadOnlyList<ExceptionRow> rows, bool isEnded, ExceptionsDocument document)
     {
         var table = new TextTable(">ID", "ORGANIZATION", isEnded ? "ENDED" : "UNTIL", ">USES", "LAST USED", "IMAGE");
         foreach (var row in rows)
@@ -137,6 +168,8 @@ internal static class ExceptionCommands
             if (row.Digest is not null)
                 table.Command($"as {row.Digest}");
             table.Note($"{row.Reason} ({(row.AskedBy is null ? "" : $"asked by {row.AskedBy}, ")}granted {Time(row.Since)} by {row.ApprovedBy})");
+            if (!isEnded && ExceptionTable.Parse(row, out _)?.EndUnder(document) is { } end && end != row.Until)
+                table.Note($"the policy ends it {Time(end)} (exceptions.maximumDays)");
             if (row.Ended is not null)
                 table.Note($"ended by {row.EndedBy}{(row.EndedReason is null ? "" : $": {row.EndedReason}")}");
         }
@@ -243,5 +276,5 @@ internal static class ExceptionCommands
 
     private static string Shown(ExceptionRow row) => row.Digest is null ? row.Image : $"{row.Image} as {row.Digest}";
 
-    private static string? Time(DateTimeOffset? time) => time?.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
+    private static string? Time(DateTimeOffset? time) => time is { } known ? ExceptionChanges.Minute(known) : null;
 }

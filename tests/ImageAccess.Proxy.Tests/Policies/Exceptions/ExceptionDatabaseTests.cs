@@ -291,8 +291,13 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         return process;
     }
 
-    private static Task EventuallyAsync(ExceptionProcess process, params string[] inForce) =>
-        Eventually.TrueAsync(() => process.InForce.SequenceEqual(inForce), string.Join(", ", inForce));
+    /// <summary>Long before the look in any case: a change is told.</summary>
+    private static async Task EventuallyAsync(ExceptionProcess process, params string[] inForce)
+    {
+        var started = Stopwatch.GetTimestamp();
+        await Eventually.TrueAsync(() => process.InForce.SequenceEqual(inForce), string.Join(", ", inForce));
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(15));
+    }
 
     private static async Task RefusedAsync(Func<Task> attempt, string words)
     {

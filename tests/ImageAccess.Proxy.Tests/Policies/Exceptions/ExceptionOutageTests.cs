@@ -3,7 +3,6 @@ using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Tests.Foundation.Database;
 using Microsoft.Data.Sqlite;
-using Microsoft.Extensions.Logging;
 
 namespace ImageAccess.Proxy.Tests.Policies.Exceptions;
 

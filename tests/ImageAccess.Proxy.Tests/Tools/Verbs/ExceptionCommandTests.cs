@@ -6,7 +6,6 @@ using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Tests.Foundation.Database;
 using ImageAccess.Proxy.Tests.Policies.Store;
 using Microsoft.Data.Sqlite;
-using Microsoft.EntityFrameworkCore;
 
 namespace ImageAccess.Proxy.Tests.Tools.Verbs;
 
@@ -163,7 +162,19 @@ public sealed class ExceptionCommandTests(PostgresServer server) : IAsyncLifetim
 
         await File.WriteAllTextAsync(_fixture.Document, Limited.Replace("\"maximumDays\": 90", "\"allowed\": false", StringComparison.Ordinal));
         Assert.Equal((2, "", "imageaccess: the policy allows no exceptions (exceptions.allowed)\n"), Said(await RunAsync(Complete("add", "httpd"))));
+        Assert.EndsWith("\nthe policy allows no exceptions (exceptions.allowed): none of them opens anything\n", (await RunAsync("list")).Output, StringComparison.Ordinal);
         Assert.Equal(0, (await RunAsync("end", "1")).ExitCode);
+    }
+
+    [Fact]
+    public async Task One_that_the_policy_ends_earlier_says_so()
+    {
+        await RunAsync(Complete("add", "nginx"));
+        await File.WriteAllTextAsync(_fixture.Document, Limited);
+        var end = DateTime.UtcNow.AddDays(90).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+        Assert.Matches($"\n    the policy ends it {end} [0-9:]{{5}}Z \\(exceptions.maximumDays\\)\n$", (await RunAsync("list")).Output);
+        await File.WriteAllTextAsync(_fixture.Document, "{ no policy");
+        Assert.Equal(0, (await RunAsync("list")).ExitCode);
     }
 
     [Fact]
