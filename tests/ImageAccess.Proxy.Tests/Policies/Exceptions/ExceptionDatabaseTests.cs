@@ -276,7 +276,12 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         {
             context.Exceptions.AddRange(Enumerable.Range(0, count).Select(i => change(new ExceptionRow
             {
-                Organization = "acme", Image = $"acme/app{i}", Reason = "r", ApprovedBy = "a", Since = DateTimeOffset.UnixEpoch, Version = 1,
+                Organization = "acme",
+                Image = $"acme/app{i}",
+                Reason = "r",
+                ApprovedBy = "a",
+                Since = DateTimeOffset.UnixEpoch,
+                Version = 1,
             })));
             await context.SaveChangesAsync();
         },

@@ -11,9 +11,13 @@ public sealed class ExceptionStoreTests : IAsyncLifetime
 {
     private static readonly SequencePoint Point = new(7, "seven");
 
-    private readonly ExceptionProcess _process = new();
+    private ExceptionProcess _process = null!;
 
-    public Task InitializeAsync() => Task.CompletedTask;
+    public Task InitializeAsync()
+    {
+        _process = Begin();
+        return Task.CompletedTask;
+    }
 
     public async Task DisposeAsync() => await _process.DisposeAsync();
 
@@ -151,6 +155,8 @@ public sealed class ExceptionStoreTests : IAsyncLifetime
         await File.WriteAllTextAsync(_process.CopyPath, "{");
         Assert.Empty(ExceptionsCopy.Find(_process.Fixture.Data).All);
     }
+
+    private static ExceptionProcess Begin() => new();
 
     private static ExceptionRow Row(long id, string image, string? digest = null, bool follow = false, DateTimeOffset? until = null) => new()
     {

@@ -12,7 +12,7 @@ namespace ImageAccess.Proxy.Tests.Tools.Verbs;
 /// <summary><c>imageaccess exceptions</c>: over the database alone, without a running proxy.</summary>
 [UnsupportedOSPlatform("windows")]
 [Collection(PostgresRoom.Name)]
-public sealed class ExceptionCommandTests(PostgresServer server) : IAsyncLifetime
+public sealed class ExceptionCommandTests(PostgresServer server) : IAsyncLifetime, IDisposable
 {
     private const string Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -33,11 +33,9 @@ public sealed class ExceptionCommandTests(PostgresServer server) : IAsyncLifetim
         await Database.MigrateAsync(default);
     }
 
-    public Task DisposeAsync()
-    {
-        _fixture.Dispose();
-        return Task.CompletedTask;
-    }
+    public Task DisposeAsync() => Task.CompletedTask;
+
+    public void Dispose() => _fixture.Dispose();
 
     [Theory]
     [InlineData(false)]
