@@ -28,11 +28,16 @@ public sealed class MachineBadDayTests(Surroundings world)
     {
         await using var proxy = await world.ProxyAsync($"disk full {name}".Replace(' ', '_'), Surroundings.Policy, new ProxySetup { Disk = "256m", Keeps = true });
         await using var client = await world.ClientAsync(name, proxy);
-        await proxy.OnItsDiskAsync("dd if=/dev/zero of=fill bs=64k count=10000 2>/dev/null; true");
+        await FillAsync();
 
         await IsHeldAsync(client);
         await PullsAsync(client);
-        await proxy.UntilAsync(async () => (await proxy.ReadinessAsync()).Contains("\"audit\":", StringComparison.Ordinal));
+        await proxy.UntilAsync(async () =>
+        {
+            await FillAsync(); // the database gives space back, and takes it, each time that it is read
+            await PullsAsync(client); // a line for each; denials of a minute are one
+            return (await proxy.ReadinessAsync()).Contains("\"audit\":", StringComparison.Ordinal);
+        });
         Assert.Contains("The audit trail cannot be written", proxy.Log, StringComparison.Ordinal);
 
         await proxy.OnItsDiskAsync("rm fill");
@@ -40,6 +45,8 @@ public sealed class MachineBadDayTests(Surroundings world)
         await IsHeldAsync(client);
         Assert.DoesNotContain("   at ", proxy.Log, StringComparison.Ordinal); // no stack trace
         Assert.Equal(0, await proxy.TerminateAsync());
+
+        Task FillAsync() => proxy.OnItsDiskAsync("dd if=/dev/zero of=fill bs=4k count=100000 oflag=append conv=notrunc 2>/dev/null; true");
     }
 
     /// <summary>A second one on the same ports says which is taken, and ends; the first goes on.</summary>
