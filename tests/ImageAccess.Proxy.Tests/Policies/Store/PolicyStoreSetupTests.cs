@@ -55,7 +55,7 @@ public sealed class PolicyStoreSetupTests : IDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Configuration.AddInMemoryCollection(settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value)));
-        builder.Services.AddLogging().AddAudit(builder.Configuration).AddExceptions(builder.Configuration).AddPolicyStore(builder.Configuration).AddDatabase(builder.Configuration);
+        builder.Services.AddLogging().AddAudit(builder.Configuration).AddPolicyStore(builder.Configuration).AddDatabase(builder.Configuration).AddExceptions(builder.Configuration);
         return builder.Build();
     }
 }
