@@ -13,9 +13,6 @@ namespace ImageAccess.Proxy.Hosting;
 /// </summary>
 internal sealed class CacheEndpoint(Forgetting forgetting, AuditTrail trail, ILogger<CacheEndpoint> logger)
 {
-    /// <summary>Characters of the query.</summary>
-    private const int MaximumQuery = 2048;
-
     private static readonly string[] Known = ["image", "by", "reason"];
 
     public async Task HandleAsync(HttpContext http)
@@ -51,17 +48,7 @@ internal sealed class CacheEndpoint(Forgetting forgetting, AuditTrail trail, ILo
 
     private static bool TryRead(HttpRequest request, [NotNullWhen(true)] out ImageName? image, out string problem)
     {
-        image = null;
-        problem = "";
-        if (request.QueryString.Value is { Length: > MaximumQuery })
-            problem = "the query is too long";
-        else if (request.Query.Keys.FirstOrDefault(name => !Known.Contains(name)) is { } unknown)
-            problem = $"unknown parameter {unknown}; known are {string.Join(", ", Known)}";
-        else if (request.Query.FirstOrDefault(parameter => parameter.Value.Count > 1).Key is { } twice)
-            problem = $"{twice} comes twice";
-        else if (!ImageName.TryParse((string?)request.Query["image"], out image, out var flaw))
-            problem = $"image {flaw}";
-        else if (image.Repository is null)
+        if (ImageQuery.TryRead(request, Known, out image, out problem) && image.Repository is null)
             problem = $"image {image} is not of Docker Hub, and nothing of it is kept";
         return problem.Length == 0;
     }

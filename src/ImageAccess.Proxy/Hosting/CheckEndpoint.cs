@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Policies.Decisions;
 
@@ -13,9 +12,6 @@ internal sealed class CheckEndpoint(Checks checks) : IDisposable
     /// <summary>How many checks may run at once.</summary>
     private const int MaximumAtOnce = 8;
 
-    /// <summary>Characters of the query.</summary>
-    private const int MaximumQuery = 2048;
-
     private static readonly string[] Known = ["image", "as", "organization"];
 
     private readonly SemaphoreSlim _slots = new(MaximumAtOnce);
@@ -29,7 +25,7 @@ internal sealed class CheckEndpoint(Checks checks) : IDisposable
             return;
         }
 
-        if (!TryRead(http.Request, out var image, out var caller, out var problem))
+        if (!ImageQuery.TryRead(http.Request, Known, out var image, out var problem))
         {
             await RefuseAsync(http, 400, problem);
             return;
@@ -43,6 +39,7 @@ internal sealed class CheckEndpoint(Checks checks) : IDisposable
 
         try
         {
+            var caller = new JudgedCaller((string?)http.Request.Query["as"], (string?)http.Request.Query["organization"]);
             await AnswerAsync(http, image, caller);
         }
         finally
@@ -64,25 +61,6 @@ internal sealed class CheckEndpoint(Checks checks) : IDisposable
         {
             await RefuseAsync(http, exception.IsTemporary ? 503 : 400, exception.Message);
         }
-    }
-
-    private static bool TryRead(
-        HttpRequest request, [NotNullWhen(true)] out ImageName? image, [NotNullWhen(true)] out JudgedCaller? caller, out string problem)
-    {
-        image = null;
-        caller = null;
-        problem = "";
-        if (request.QueryString.Value is { Length: > MaximumQuery })
-            problem = "the query is too long";
-        else if (request.Query.Keys.FirstOrDefault(name => !Known.Contains(name)) is { } unknown)
-            problem = $"unknown parameter {unknown}; known are {string.Join(", ", Known)}";
-        else if (request.Query.FirstOrDefault(parameter => parameter.Value.Count > 1).Key is { } twice)
-            problem = $"{twice} comes twice";
-        else if (!ImageName.TryParse((string?)request.Query["image"], out image, out var flaw))
-            problem = $"image {flaw}";
-        else
-            caller = new JudgedCaller((string?)request.Query["as"], (string?)request.Query["organization"]);
-        return caller is not null;
     }
 
     private static Task RefuseAsync(HttpContext http, int status, string error)
