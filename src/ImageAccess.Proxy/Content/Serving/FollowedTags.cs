@@ -5,7 +5,6 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Content.Upstream;
 using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
-using Microsoft.Net.Http.Headers;
 
 namespace ImageAccess.Proxy.Content.Serving;
 
@@ -102,7 +101,7 @@ internal sealed class FollowedTags(UpstreamRegistry upstream, IOptions<ContentOp
     /// <summary>Null where upstream has no such tag.</summary>
     private async Task<Digest?> FindAsync(ClientRequest client, RepositoryRequest request, Tag tag)
     {
-        var headers = new HeaderDictionary(client.Headers.ToDictionary(StringComparer.OrdinalIgnoreCase)) { [HeaderNames.Accept] = AllForms };
+        var headers = client.HeadersAccepting(AllForms);
         try
         {
             using var answer = await upstream.FetchAsync(request.ManifestOf(tag), HttpMethod.Head, client.Permit, headers, from: null, client.Aborted);

@@ -4,7 +4,6 @@ using ImageAccess.Proxy.Content.Cache;
 using ImageAccess.Proxy.Content.Upstream;
 using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.Extensions.Caching.Memory;
-using Microsoft.Net.Http.Headers;
 
 namespace ImageAccess.Proxy.Content.Serving;
 
@@ -259,7 +258,7 @@ internal sealed class ImageParts : IDisposable
         /// <summary>Null where upstream has none.</summary>
         private async Task<ReadOnlyMemory<byte>?> DownloadAsync(Digest manifest, bool keeps)
         {
-            var headers = new HeaderDictionary(client.Headers.ToDictionary(StringComparer.OrdinalIgnoreCase)) { [HeaderNames.Accept] = Manifests };
+            var headers = client.HeadersAccepting(Manifests);
             var asked = request.ManifestOf(manifest);
             var fetched = keeps
                 ? await parts._download.RunAsync(client, asked, headers, question: null)

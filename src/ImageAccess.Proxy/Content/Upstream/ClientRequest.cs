@@ -1,4 +1,5 @@
 using ImageAccess.Core.Policies;
+using Microsoft.Net.Http.Headers;
 
 namespace ImageAccess.Proxy.Content.Upstream;
 
@@ -12,6 +13,10 @@ internal sealed record ClientRequest(HttpContext Http, Permit Permit, string Ori
     public bool IsHead => HttpMethods.IsHead(Http.Request.Method);
 
     public IHeaderDictionary Headers => Http.Request.Headers;
+
+    /// <summary>The client's headers for a question that the client did not ask: with these media types.</summary>
+    public IHeaderDictionary HeadersAccepting(string mediaTypes) =>
+        new HeaderDictionary(Headers.ToDictionary(StringComparer.OrdinalIgnoreCase)) { [HeaderNames.Accept] = mediaTypes };
 
     /// <summary>The client has left.</summary>
     public CancellationToken Aborted { get; } = Http.RequestAborted;
