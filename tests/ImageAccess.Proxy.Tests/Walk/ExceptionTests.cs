@@ -640,6 +640,7 @@ public abstract class ExceptionTests(string transport) : WalkTests(transport), I
         _here.Hub.Requests.Clear();
     }
 
+    /// <summary>The store on the disk knows it at once: nothing waits here.</summary>
     private bool Holds(string digest) => _here.Proxy.Services.GetRequiredService<IContentStore>().HoldsAsync(DigestOf(digest), CancellationToken.None).AsTask().Result;
 
     private void Grant(string kind) => _store.Grant(kind switch
