@@ -24,7 +24,8 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
     private HistoryProgress _kept = new(null, []);
     private (Policy Policy, byte[] Document)? _inForce;
     private bool _isCompared;
-    private bool _isUnkept;
+
+    private KeptCopy Copy => field ??= new KeptCopy(options.Value.HistoryPath, logger.HistoryNotKept);
 
     /// <summary>Also once after the start: the database may be another than before.</summary>
     public bool IsWaiting
@@ -32,7 +33,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
         get
         {
             lock (_gate)
-                return !_isCompared || _isUnkept || _kept.Waiting.Count > 0;
+                return !_isCompared || Copy.Failure is not null || _kept.Waiting.Count > 0;
         }
     }
 
@@ -60,7 +61,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
         lock (_gate)
         {
             _isCompared = true;
-            if (_isUnkept || progress.Waiting.Count > 0 || reached != _kept.Written)
+            if (Copy.Failure is not null || progress.Waiting.Count > 0 || reached != _kept.Written)
                 Keep(new HistoryProgress(reached, [.. _kept.Waiting.Except(progress.Waiting)]));
         }
     }
@@ -114,17 +115,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
     private void Keep(HistoryProgress progress)
     {
         _kept = progress;
-        try
-        {
-            AtomicFile.Write(options.Value.HistoryPath, progress.Write);
-            _isUnkept = false;
-        }
-        catch (IOException exception)
-        {
-            if (!_isUnkept)
-                logger.HistoryNotKept(options.Value.HistoryPath, exception.Message);
-            _isUnkept = true;
-        }
+        Copy.Keep(progress.Write);
     }
 }
 
