@@ -95,6 +95,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Cache:Directory", ConfigurationKind.Path),
         new("Cache:MaximumSize", ConfigurationKind.Size),
         new("Policy:File", ConfigurationKind.Path),
+        new("Policy:Source"),
         new("Cache:Enabled", ConfigurationKind.Switch),
         new("Cache:TagFreshness", ConfigurationKind.Duration),
         new("Cache:LinkFreshness", ConfigurationKind.Duration),

@@ -134,13 +134,18 @@ internal sealed record SequenceRow
     public required string Change { get; set; }
 
     /// <summary>Raises a sequence, within the transaction of the change itself.</summary>
-    public static async Task<SequenceRow> RaiseAsync(DatabaseContext context, string name, CancellationToken cancellationToken)
+    public static Task<SequenceRow> RaiseAsync(DatabaseContext context, string name, CancellationToken cancellationToken) =>
+        RaiseAsync(context, name, Guid.NewGuid().ToString("N"), cancellationToken);
+
+    /// <inheritdoc cref="RaiseAsync(DatabaseContext, string, CancellationToken)"/>
+    /// <param name="change">A text that no other change has.</param>
+    public static async Task<SequenceRow> RaiseAsync(DatabaseContext context, string name, string change, CancellationToken cancellationToken)
     {
         var row = await context.Sequences.FindAsync([name], cancellationToken);
         if (row is null)
             context.Sequences.Add(row = new SequenceRow { Name = name, Change = "" });
         row.Value++;
-        row.Change = Guid.NewGuid().ToString("N");
+        row.Change = change;
         return row;
     }
 }

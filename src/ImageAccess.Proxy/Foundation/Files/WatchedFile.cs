@@ -33,7 +33,7 @@ internal enum FileChange
 /// </summary>
 /// <param name="files">The files.</param>
 /// <param name="parse">Makes the content of what was read of each file; it keeps no bytes of a reading.</param>
-internal sealed class WatchedFile<T>(IReadOnlyList<WholeFile> files, Func<IReadOnlyList<FileReading>, T> parse)
+internal sealed class WatchedFile<T>(IReadOnlyList<IReadable> files, Func<IReadOnlyList<FileReading>, T> parse)
     where T : class, IFileContent
 {
     private volatile T? _current;
@@ -43,7 +43,7 @@ internal sealed class WatchedFile<T>(IReadOnlyList<WholeFile> files, Func<IReadO
     private string? _suspect;
     private bool _hasLooked;
 
-    public WatchedFile(WholeFile file, Func<FileReading, T> parse)
+    public WatchedFile(IReadable file, Func<FileReading, T> parse)
         : this([file], readings => parse(readings[0]))
     {
     }

@@ -8,7 +8,7 @@ namespace ImageAccess.Proxy.Foundation.Files;
 /// <param name="maximumSize">What it may measure, in bytes.</param>
 /// <param name="forbidden">What its mode must not have: of a private key, that others may read it.</param>
 /// <param name="isDraft">It decides nothing: others may change it.</param>
-internal sealed class WholeFile(string path, long maximumSize, UnixFileMode forbidden = UnixFileMode.None, bool isDraft = false)
+internal sealed class WholeFile(string path, long maximumSize, UnixFileMode forbidden = UnixFileMode.None, bool isDraft = false) : IReadable
 {
     private byte[] _buffer = new byte[8 * 1024];
 
@@ -32,7 +32,7 @@ internal sealed class WholeFile(string path, long maximumSize, UnixFileMode forb
                 var read = RandomAccess.Read(file, _buffer.AsSpan(length), length);
                 length += read;
                 if (length > maximumSize)
-                    return FileReading.Failed($"is larger than {InWords(maximumSize)}");
+                    return FileReading.Failed(TooLarge(maximumSize));
                 if (read == 0)
                     return FileReading.Found(_buffer.AsMemory(0, length));
                 if (length == _buffer.Length)
@@ -55,11 +55,21 @@ internal sealed class WholeFile(string path, long maximumSize, UnixFileMode forb
         }
     }
 
+    /// <summary>What is said of content beyond the limit, in bytes.</summary>
+    public static string TooLarge(long maximumSize) => $"is larger than {InWords(maximumSize)}";
+
     /// <summary>Somebody meant a file to be here, though there is none.</summary>
     private bool IsLink() => new FileInfo(Path).LinkTarget is not null;
 
     private static string InWords(long size) =>
         size % (1024 * 1024) == 0 ? $"{size / (1024 * 1024)} MiB" : size % 1024 == 0 ? $"{size / 1024} KiB" : $"{size} bytes";
+}
+
+/// <summary>What can be read whole, again and again.</summary>
+internal interface IReadable
+{
+    /// <summary>The bytes are good until the next reading.</summary>
+    FileReading Read();
 }
 
 /// <summary>What a reading found: bytes, or why there are none.</summary>

@@ -1,5 +1,6 @@
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
 using Microsoft.Extensions.Options;
@@ -7,8 +8,8 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Policies.Store;
 
 /// <summary>
-/// The policy of a file, and the blocks and exceptions beside it. A document that cannot be used is refused and the last accepted one stays, also over a restart;
-/// only an installation that never had a policy starts with image access off.
+/// The policy of a document, and the blocks and exceptions beside it. The document is a file, or one of the database. What cannot be used or read is refused and the
+/// last accepted one stays, also over a restart; only an installation that never had a policy starts with image access off.
 /// </summary>
 public sealed class FilePolicyStore : IPolicyStore, IReloadable
 {
@@ -19,26 +20,35 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
     private readonly AuditTrail _trail;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly WatchedFile<ParsedFile<Policy>> _document;
+    private readonly DatabaseDocument _ofDatabase;
     private readonly KeptCopy _copy;
+    private readonly KeptCopy _memory;
     private readonly BlocksFile _blocks;
     private readonly ExceptionStore _exceptions;
     private readonly Lock _gate = new();
 
+    private PolicyHome? _home;
+    private WatchedFile<ParsedFile<Policy>> _document;
     private volatile PolicyState? _state;
     private Action<Policy>? _whenChanged;
 
-    public FilePolicyStore(
-        IOptions<PolicyStoreOptions> options, ExceptionStore exceptions, AuditTrail trail, TimeProvider time, ILogger<FilePolicyStore> logger)
+    internal FilePolicyStore(
+        PolicyStoreOptions options,
+        DatabaseDocument ofDatabase,
+        ExceptionStore exceptions,
+        AuditTrail trail,
+        TimeProvider time,
+        ILogger<FilePolicyStore> logger)
     {
-        _options = options.Value;
+        _options = options;
+        _ofDatabase = ofDatabase;
         _exceptions = exceptions;
         _trail = trail;
         _time = time;
         _logger = logger;
-        var file = new WholeFile(_options.DocumentPath, _options.MaximumSize);
-        _document = new WatchedFile<ParsedFile<Policy>>(file, PolicyOnDisk.Parse) { IsOptional = !_options.IsExplicit };
+        _document = Watch(PolicySource.File);
         _copy = new KeptCopy(_options.CopyPath, logger.NotKept);
+        _memory = new KeptCopy(_options.SourcePath, logger.HomeNotKept);
         _blocks = new BlocksFile(_options, trail, logger);
     }
 
@@ -48,6 +58,19 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
 
     /// <summary>The bytes of the policy in force; none while there has been no document.</summary>
     internal byte[] Document => _document.Current?.Bytes ?? [];
+
+    /// <summary>Where the document lives.</summary>
+    /// <exception cref="OptionsValidationException">That is not known.</exception>
+    internal PolicySource Source => (_home ??= PolicyHome.Find(_options)).Source;
+
+    /// <summary>The version that the database had last, where it is the home.</summary>
+    internal WrittenVersion? Written => Source == PolicySource.Database ? _ofDatabase.Version : null;
+
+    /// <summary>What the document is of, as a log line or a sentence calls it.</summary>
+    private string Name => Source == PolicySource.Database ? _ofDatabase.Name : _options.DocumentPath;
+
+    /// <summary>The same behind "the policy document".</summary>
+    private string Place => Source == PolicySource.Database ? $"in {_ofDatabase.Name}" : _options.DocumentPath;
 
     private DateOnly Today => DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime);
 
@@ -65,6 +88,7 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
         lock (_gate)
         {
             _blocks.Open();
+            _document = Watch(Source);
             var kept = _document.Restore(new WholeFile(_options.CopyPath, _options.MaximumSize).Read());
             if (kept.Value is { } policy)
                 Enforce(policy);
@@ -79,8 +103,10 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
             else
                 throw NoPolicy(kept);
 
+            if (_home!.IsAnother)
+                Settle();
             if (!Current.IsEnabled)
-                _logger.ImageAccessOff(_options.DocumentPath);
+                _logger.ImageAccessOff(Name);
         }
 
         _exceptions.WhenChanged(TakeExceptions);
@@ -95,6 +121,10 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
                 throw new InvalidOperationException("The store is not open.");
 
             _blocks.Look();
+            if (_home!.Look(_options) is var home && home != _home)
+                Move(home);
+            if (_memory.Failure is not null)
+                _memory.Keep(PolicyHome.ToBytes(Source));
             Enforce(Current);
             Take(_document.Look());
             if (_copy.Failure is not null)
@@ -107,7 +137,30 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
         Refresh();
         var blocks = Current.Blocks.Count == 0 ? "" : $"; blocks in force: {Current.Blocks.Count}";
         var exceptions = Current.Exceptions.Count == 0 ? "" : $"; exceptions: {Current.Exceptions.Count}";
-        return $"the policy document {_options.DocumentPath}; {(Current.IsEnabled ? $"policy {Current.Version} is in force" : "image access is off")}{blocks}{exceptions}";
+        return $"the policy document {Place}; {(Current.IsEnabled ? $"policy {Current.Version} is in force" : "image access is off")}{blocks}{exceptions}";
+    }
+
+    private WatchedFile<ParsedFile<Policy>> Watch(PolicySource source) => source == PolicySource.Database
+        ? new(_ofDatabase, PolicyOnDisk.Parse)
+        : new(new WholeFile(_options.DocumentPath, _options.MaximumSize), PolicyOnDisk.Parse) { IsOptional = !_options.IsExplicit };
+
+    /// <summary>A key says where the document lives, and it was not there before: from now on that is what is remembered.</summary>
+    private void Settle()
+    {
+        _logger.HomeIsAnother(Name, _home!.Key!);
+        _memory.Keep(PolicyHome.ToBytes(Source));
+        Enforce(Current);
+    }
+
+    /// <summary>Somebody has brought the document to another home. What is in force stays until it has been read from there.</summary>
+    private void Move(PolicyHome home)
+    {
+        _home = home;
+        var inForce = _document.Current?.Bytes;
+        _document = Watch(home.Source);
+        if (inForce is not null)
+            _document.Restore(FileReading.Found(inForce));
+        _logger.HomeMoved(Name);
     }
 
     private void TakeExceptions()
@@ -128,7 +181,7 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
                 break;
             case FileChange.Recovered:
                 Enforce(Current);
-                _logger.Recovered(_options.DocumentPath, Current.Version);
+                _logger.Recovered(Place, Current.Version);
                 break;
         }
     }
@@ -140,7 +193,7 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
         Keep();
 
         var opens = PolicyChanges.Opens(before, after, Today);
-        _logger.Accepted(after.Version, _options.DocumentPath, before.Version);
+        _logger.Accepted(after.Version, Name, before.Version);
         foreach (var opened in opens.Take(MaximumTold))
             _logger.Opened(after.Version, opened);
         if (opens.Count > MaximumTold)
@@ -153,9 +206,9 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
     private void Refuse(ParsedFile<Policy> refusal)
     {
         Enforce(Current);
-        _logger.Refused(_options.DocumentPath, refusal.Problems.Count == 0 ? refusal.Flaw! : "is refused", StaysInForce(Current));
+        _logger.Refused(Place, refusal.Problems.Count == 0 ? refusal.Flaw! : "is refused", StaysInForce(Current));
         foreach (var problem in refusal.Problems)
-            _logger.Problem(_options.DocumentPath, problem);
+            _logger.Problem(Name, problem);
     }
 
     private void Keep()
@@ -168,9 +221,11 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
     {
         var isSame = ReferenceEquals(_state?.Policy.Document, policy.Document);
         var since = isSame ? _state!.Since : _time.GetUtcNow();
-        var refused = _document.Refusal is { } refusal ? $"{_options.DocumentPath} {refusal.Flaw}; {StaysInForce(policy)}" : null;
+        var document = Source == PolicySource.Database ? $"the policy document {Place}" : Place;
+        var refused = _document.Refusal is { } refusal ? $"{document} {refusal.Flaw}; {StaysInForce(policy)}" : null;
         var notKept = _copy.Failure is { } cause ? $"policy {policy.Version} could not be kept for a restart: {cause}" : null;
-        var concerns = string.Join("; ", new[] { refused, notKept, _blocks.Concern }.OfType<string>());
+        var forgotten = _memory.Failure is { } why ? $"where the policy document lives could not be kept for a restart: {why}" : null;
+        var concerns = string.Join("; ", new[] { refused, notKept, forgotten, _blocks.Concern }.OfType<string>());
         _state = new PolicyState(policy.With(_blocks.Current).With(_exceptions.Current), since, concerns.Length == 0 ? null : concerns);
         if (!isSame)
             _whenChanged?.Invoke(policy);
@@ -182,6 +237,8 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
     private OptionsValidationException NoPolicy(ParsedFile<Policy> kept)
     {
         var refusal = _document.Refusal;
+        if (Source == PolicySource.Database)
+            return NoneInDatabase(refusal!, kept);
         List<string> failures = [.. (refusal?.Problems ?? []).Select(problem => $"Policy:File: {_options.DocumentPath}: {problem}")];
         if (failures.Count == 0)
             failures.Add($"Policy:File: {_options.DocumentPath} {refusal?.Flaw ?? FileReading.Missing.Failure}");
@@ -192,5 +249,19 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
             (false, true) => "Policy:File: no policy was accepted before that could stay in force; correct the document",
         });
         return new OptionsValidationException(nameof(PolicyStoreOptions), typeof(PolicyStoreOptions), failures);
+    }
+
+    /// <summary>A database that cannot be read may be there at the next start.</summary>
+    private OptionsValidationException NoneInDatabase(ParsedFile<Policy> refusal, ParsedFile<Policy> kept)
+    {
+        List<string> failures = refusal.Problems.Count > 0
+            ? [.. refusal.Problems.Select(problem => $"Policy:Source: the policy document {Place}: {problem}")]
+            : [$"Policy:Source: the policy document is to come from the database, and {Name} {refusal.Flaw}"];
+        failures.Add(kept.IsMissing
+            ? "Policy:Source: no policy was accepted before that could stay in force: nothing is opened without one"
+            : $"Policy:Source: the copy of the last accepted policy cannot be used either: {_options.CopyPath} {kept.Flaw}");
+        return refusal.Problems.Count == 0
+            ? ConfigurationLoading.FailedForNow(failures)
+            : new OptionsValidationException(nameof(PolicyStoreOptions), typeof(PolicyStoreOptions), failures);
     }
 }

@@ -22,7 +22,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
 
     private readonly Lock _gate = new();
     private HistoryProgress _kept = new(null, []);
-    private (Policy Policy, byte[] Document)? _inForce;
+    private (Policy Policy, byte[] Document, bool IsWritten)? _inForce;
     private bool _isCompared;
 
     private KeptCopy Copy => field ??= new KeptCopy(options.Value.HistoryPath, logger.HistoryNotKept);
@@ -43,7 +43,13 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
         var reading = new WholeFile(options.Value.HistoryPath, HistoryProgress.MaximumSize).Read();
         if (!reading.IsMissing)
             Read(reading);
-        store.WhenChanged(policy => Add(policy, store.Document));
+        store.WhenChanged(policy =>
+        {
+            if (store.Source == PolicySource.Database)
+                Find(policy, store.Document, store.Written);
+            else
+                Add(policy, store.Document);
+        });
     }
 
     public async Task WriteAsync(SqlDatabase database, CancellationToken cancellationToken)
@@ -51,7 +57,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
         HistoryProgress progress;
         PolicyVersionRow? inForce;
         lock (_gate)
-            (progress, inForce) = (_kept, _inForce is { } now && now.Policy.Version != Policy.Off.Version ? Row(now.Policy, now.Document, null, FoundAtStart) : null);
+            (progress, inForce) = (_kept, _inForce is { IsWritten: false } now && now.Policy.Version != Policy.Off.Version ? Row(now.Policy, now.Document, null, FoundAtStart) : null);
 
         var reached = progress.Written;
         await database.WriteAsync(
@@ -71,7 +77,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
         lock (_gate)
         {
             var before = _inForce?.Policy;
-            _inForce = (policy, document);
+            _inForce = (policy, document, false);
             if (policy.Version == Policy.Off.Version || policy.Version == _kept.LastVersion)
                 return;
 
@@ -88,6 +94,17 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
         }
 
         database.Wake();
+    }
+
+    /// <summary>Who put it into the database has entered it there.</summary>
+    private void Find(Policy policy, byte[] document, WrittenVersion? written)
+    {
+        lock (_gate)
+        {
+            _inForce = (policy, document, true);
+            if (written?.Version == policy.Version && written != _kept.Written)
+                Keep(_kept with { Written = written });
+        }
     }
 
     private PolicyVersionRow Row(Policy policy, byte[] document, string? before, string why) => new()
@@ -155,6 +172,19 @@ internal sealed class PolicyVersions(DatabaseContext context)
     /// <summary>What one answer may hold; a document is read by itself.</summary>
     public const int MaximumListed = 1000;
 
+    /// <summary>The name of the sequence of the document that the database is the home of. Its change is the id of the version that is in force.</summary>
+    public const string Sequence = "policy";
+
+    /// <summary>The document of the database.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="point">Where the sequence is, or a little later: where nobody has put a document there, no table is read.</param>
+    /// <param name="maximumSize">The bytes that it may have.</param>
+    /// <param name="cancellationToken">Nobody waits any longer.</param>
+    public static async Task<DocumentReading> ReadDocumentAsync(SqlDatabase database, SequencePoint point, long maximumSize, CancellationToken cancellationToken) =>
+        point == SequencePoint.None
+            ? new DocumentReading(point, null, FileReading.Failed("has no policy document: imageaccess policy import FILE brings one in"))
+            : await database.ReadAsync(context => new PolicyVersions(context).ReadDocumentAsync(maximumSize, cancellationToken), cancellationToken);
+
     /// <summary>Adds what another process has not added before, in a transaction that lets nobody else write.</summary>
     /// <returns>The row that the process has come to.</returns>
     public async Task<WrittenVersion?> AddAsync(HistoryProgress progress, PolicyVersionRow? inForce, CancellationToken cancellationToken)
@@ -197,6 +227,21 @@ internal sealed class PolicyVersions(DatabaseContext context)
     /// <summary>The newest row of a version, with its document.</summary>
     public Task<PolicyVersionRow?> FindAsync(string version, CancellationToken cancellationToken) =>
         context.PolicyVersions.AsNoTracking().Where(row => row.Version == version).OrderByDescending(row => row.Sequence).FirstOrDefaultAsync(cancellationToken);
+
+    /// <summary>The version that the sequence names, without those of its columns that a later schema may add.</summary>
+    private async Task<DocumentReading> ReadDocumentAsync(long maximumSize, CancellationToken cancellationToken)
+    {
+        var point = await context.Sequences.AsNoTracking().Where(row => row.Name == Sequence)
+            .Select(row => new SequencePoint(row.Value, row.Change)).FirstAsync(cancellationToken);
+        var found = await context.PolicyVersions.Where(row => row.Id == point.Change)
+            .Select(row => new { row.Id, row.Version, Size = row.Document.Length }).FirstOrDefaultAsync(cancellationToken);
+        if (found is null)
+            return new DocumentReading(point, null, FileReading.Failed("has lost the version that is in force: imageaccess policy import FILE brings one in"));
+        if (found.Size > maximumSize)
+            return new DocumentReading(point, null, FileReading.Failed(WholeFile.TooLarge(maximumSize)));
+        var document = await context.PolicyVersions.Where(row => row.Id == point.Change).Select(row => row.Document).FirstAsync(cancellationToken);
+        return new DocumentReading(point, new WrittenVersion(found.Id, found.Version), FileReading.Found(document));
+    }
 
     /// <summary>A process that is new to the database may have seen what its last rows tell: so many of them as wait here.</summary>
     private Task<long> BeforeLastAsync(int waiting, CancellationToken cancellationToken) => context.PolicyVersions

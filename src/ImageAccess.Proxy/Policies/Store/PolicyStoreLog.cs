@@ -61,4 +61,13 @@ internal static partial class PolicyStoreLog
 
     [LoggerMessage(20, LogLevel.Error, "The policy's history will miss version {Version}: more than {Maximum} versions wait for the database")]
     public static partial void HistoryMisses(this ILogger logger, string version, int maximum);
+
+    [LoggerMessage(21, LogLevel.Warning, "The policy document is that of {Name} from now on, as {Key} says, and no longer where it was before")]
+    public static partial void HomeIsAnother(this ILogger logger, string name, string key);
+
+    [LoggerMessage(22, LogLevel.Warning, "The policy document is that of {Name} from now on: somebody has brought it there")]
+    public static partial void HomeMoved(this ILogger logger, string name);
+
+    [LoggerMessage(23, LogLevel.Error, "Where the policy document lives could not be kept in {Path}: {Cause}; a restart may look for it elsewhere; trying again")]
+    public static partial void HomeNotKept(this ILogger logger, string path, string cause);
 }

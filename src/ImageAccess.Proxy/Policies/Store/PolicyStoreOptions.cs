@@ -10,6 +10,9 @@ public sealed class PolicyStoreOptions
     /// <summary><c>Policy:File</c>; null when the key is not set.</summary>
     public string? File { get; set; }
 
+    /// <summary><c>Policy:Source</c>, where the document lives: <c>file</c> or <c>database</c>; null for what the data directory remembers.</summary>
+    public string? Source { get; set; }
+
     /// <summary>The bytes that a policy document may have.</summary>
     public long MaximumSize { get; set; } = DefaultMaximumSize;
 
@@ -28,6 +31,9 @@ public sealed class PolicyStoreOptions
     public bool IsExplicit => File is not null;
 
     public string DocumentPath => File ?? Path.Combine(DataDirectory, "policy.json");
+
+    /// <summary>Where the data directory remembers where the document lives.</summary>
+    public string SourcePath => Path.Combine(DataDirectory, "policy.source");
 
     /// <summary>Where the verbs write the blocks.</summary>
     public string BlocksPath => Path.Combine(DataDirectory, "blocks.json");

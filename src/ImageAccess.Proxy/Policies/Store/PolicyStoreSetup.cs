@@ -1,6 +1,9 @@
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Exceptions;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Store;
 
@@ -15,17 +18,27 @@ public static class PolicyStoreSetup
             .Validate(
                 options => FileRights.Of(options.DataDirectory) is not { IsWritableByOthers: true },
                 "Data:Directory: others than its owner can write into it, and so decide whom this program believes: take the right from them with chmod go-w")
+            .Validate(options => options.Source is null or "file" or "database", "Policy:Source: choose file or database")
             .Validate(options => options.File != "", "Policy:File: name a file, or leave the key out")
             .ValidateOnStart();
 
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<FilePolicyStore>();
+        services.AddSingleton(provider => new DatabaseDocument(provider.GetRequiredService<SqlDatabase>().Name));
+        services.AddSingleton(provider => new FilePolicyStore(
+            provider.GetRequiredService<IOptions<PolicyStoreOptions>>().Value,
+            provider.GetRequiredService<DatabaseDocument>(),
+            provider.GetRequiredService<ExceptionStore>(),
+            provider.GetRequiredService<AuditTrail>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<FilePolicyStore>>()));
         services.AddSingleton<IPolicyStore>(provider => provider.GetRequiredService<FilePolicyStore>());
         services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<FilePolicyStore>());
         services.AddSingleton<PolicyHistory>();
         services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<PolicyHistory>());
         services.AddSingleton<ExpiryWarnings>();
+        services.AddSingleton<PolicyReader>();
         services.AddHostedService<PolicyWatcher>();
+        services.AddHostedService(provider => provider.GetRequiredService<PolicyReader>());
         services.AddHealthChecks().AddCheck<PolicyHealthCheck>("policy");
         return services;
     }

@@ -33,6 +33,9 @@ public sealed class PolicyFixture : IDisposable
 
     internal LogLines<PolicyHistory> HistoryLog { get; } = new();
 
+    /// <summary>What a store reads that has its home in a database.</summary>
+    internal DatabaseDocument OfDatabase { get; } = new("a database");
+
     public AuditFixture Audit { get; } = new();
 
     public string Data => _directory["data"];
@@ -66,8 +69,12 @@ public sealed class PolicyFixture : IDisposable
 
     public FilePolicyStore NotStarted(string? file, long maximumSize = 64 * 1024) => NotStarted(file, Exceptions(), maximumSize);
 
-    internal FilePolicyStore NotStarted(string? file, ExceptionStore exceptions, long maximumSize = 64 * 1024) => new(
-        Options.Create(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }), exceptions, Audit.Trail, Time, Log);
+    internal FilePolicyStore NotStarted(string? file, ExceptionStore exceptions, long maximumSize = 64 * 1024) =>
+        NotStarted(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }, exceptions, OfDatabase);
+
+    /// <summary>With the keys as given, and the document of a database.</summary>
+    internal FilePolicyStore NotStarted(PolicyStoreOptions options, ExceptionStore exceptions, DatabaseDocument ofDatabase) =>
+        new(options, ofDatabase, exceptions, Audit.Trail, Time, Log);
 
     /// <summary>The exceptions of the same data directory.</summary>
     internal ExceptionStore Exceptions() => new(new ExceptionsOptions { DataDirectory = Data }, Audit.Trail, Time, ExceptionsLog);

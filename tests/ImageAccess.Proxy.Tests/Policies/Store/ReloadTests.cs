@@ -32,7 +32,7 @@ public sealed class ReloadTests : IDisposable
     {
         File.WriteAllText(_fixture.Document, PolicyFixture.Strict);
         var store = _fixture.NotStarted(_fixture.Document);
-        using var watcher = new PolicyWatcher(store, _fixture.History(), new ExpiryWarnings(store, _fixture.Time, new LogLines<ExpiryWarnings>()), _fixture.Time);
+        using var watcher = new PolicyWatcher(store, null!, _fixture.History(), new ExpiryWarnings(store, _fixture.Time, new LogLines<ExpiryWarnings>()), _fixture.Time);
         await watcher.StartAsync(CancellationToken.None);
         Assert.Equal(PolicyFixture.VersionOf(PolicyFixture.Strict), store.Current.Version);
         await Eventually.TrueAsync(() => _fixture.Time.PendingTimers == 1);
