@@ -70,4 +70,8 @@ internal sealed class ExceptionChanges(SqlDatabase database, TimeProvider time)
 }
 
 /// <summary>A change cannot be made as things are; the message says why.</summary>
-internal sealed class RefusedChangeException(string message) : Exception(message);
+/// <param name="problems">Each a sentence.</param>
+internal class RefusedChangeException(params IReadOnlyList<string> problems) : Exception(string.Join('\n', problems))
+{
+    public IReadOnlyList<string> Problems { get; } = problems;
+}

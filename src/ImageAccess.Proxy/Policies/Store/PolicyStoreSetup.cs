@@ -35,6 +35,10 @@ public static class PolicyStoreSetup
         services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<FilePolicyStore>());
         services.AddSingleton<PolicyHistory>();
         services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<PolicyHistory>());
+        services.AddSingleton(provider => new PolicyEdits(
+            provider.GetRequiredService<SqlDatabase>(),
+            provider.GetRequiredService<IOptions<PolicyStoreOptions>>().Value,
+            provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ExpiryWarnings>();
         services.AddSingleton<PolicyReader>();
         services.AddHostedService<PolicyWatcher>();

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Content.Cache;
 using ImageAccess.Proxy.Tests.Policies.Exceptions;
 using Microsoft.EntityFrameworkCore;
@@ -251,6 +252,14 @@ internal static class CrashingWrite
                 if (args[0] == "exception")
                 {
                     await new ExceptionTable(context).AddAsync(ExceptionProcess.Grant("nginx"), TimeProvider.System.GetUtcNow(), default);
+                    await database.TellAsync(context, default);
+                }
+                else if (args[0] == "policy")
+                {
+                    var row = new PolicyVersionRow { Id = "1", Version = "1", Document = [], Why = "" };
+                    context.PolicyVersions.Add(row);
+                    await SequenceRow.RaiseAsync(context, PolicyVersions.Sequence, row.Id, default);
+                    await context.SaveChangesAsync();
                     await database.TellAsync(context, default);
                 }
                 else if (args[0] == "migrate")
