@@ -39,7 +39,7 @@ internal static class ScanCommand
             foreach (var remark in found.Remarks)
                 await error.WriteLineAsync($"imageaccess: {TextTable.Plain(remark)}");
 
-            using var judge = parsed.GetValue(offline) ? (IImageJudge)PolicyAlone.Open(configuration) : RunningProxy.At(configuration);
+            using var judge = parsed.GetValue(offline) ? (IImageJudge)await PolicyAlone.OpenAsync(configuration, cancellationToken) : RunningProxy.At(configuration);
             var caller = new JudgedCaller(parsed.GetValue(user), parsed.GetValue(organization));
             var report = await ScanReport.JudgeAsync(found, judge, caller, progress, cancellationToken);
             await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, report) : report.PrintAsync(output));

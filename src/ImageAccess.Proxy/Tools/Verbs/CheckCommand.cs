@@ -42,7 +42,7 @@ internal static class CheckCommand
         {
             var names = Parse(parsed.GetValue(images)!);
             var configuration = Verb.Configuration(parsed.GetValue(file));
-            using var judge = parsed.GetValue(offline) ? (IImageJudge)PolicyAlone.Open(configuration) : RunningProxy.ForChecksAt(configuration);
+            using var judge = parsed.GetValue(offline) ? (IImageJudge)await PolicyAlone.OpenAsync(configuration, cancellationToken) : RunningProxy.ForChecksAt(configuration);
             var caller = new JudgedCaller(parsed.GetValue(user), parsed.GetValue(organization));
             return await RunAsync(parsed.InvocationConfiguration.Output, judge, caller, names, new Told(parsed.GetValue(json), parsed.GetValue(strict)), cancellationToken);
         });

@@ -18,8 +18,6 @@ internal static class ExceptionCommands
 {
     private const string Effect = "a running proxy has it within a second";
 
-    private const string Unchanged = "; nothing was changed";
-
     public static Command Build() => new("exceptions", "Grants, lists and ends exceptions: images that an organization's members may have beside its policy.")
     {
         Add(), List(), End(),
@@ -48,7 +46,7 @@ internal static class ExceptionCommands
         {
             var configuration = Verb.Configuration(parsed.GetValue(file));
             var database = Open(parsed.GetValue(file), configuration);
-            var policy = PolicyOnDisk.Find(PolicyStoreOptions.Of(configuration)).Policy;
+            var policy = (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
             var changes = new ExceptionChanges(database, TimeProvider.System);
             var now = changes.Now;
             var end = ReadEnd(parsed.GetValue(duration), parsed.GetValue(lastDay), policy.Document.Exceptions, now, out var problem);
@@ -67,7 +65,7 @@ internal static class ExceptionCommands
             if (problem is not null || granted is null)
                 throw new MisuseException([.. problem is null ? Array.Empty<string>() : [problem], .. faults.Select(Words)]);
 
-            var row = await WithAsync(database, Unchanged, () => changes.AddAsync(granted, cancellationToken), cancellationToken);
+            var row = await DatabaseCommands.ChangeAsync(database, () => changes.AddAsync(granted, cancellationToken), cancellationToken);
             var until = ExceptionChanges.Words(row.Until);
             await TellAsync(parsed, json, new { Granted = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} {until}: {Effect}");
             return Verb.Yes;
@@ -94,7 +92,7 @@ internal static class ExceptionCommands
 
             var database = Open(parsed.GetValue(file), Verb.Configuration(parsed.GetValue(file)));
             var changes = new ExceptionChanges(database, TimeProvider.System);
-            var row = await WithAsync(database, Unchanged, () => changes.EndAsync(parsed.GetValue(id), who, why, cancellationToken), cancellationToken);
+            var row = await DatabaseCommands.ChangeAsync(database, () => changes.EndAsync(parsed.GetValue(id), who, why, cancellationToken), cancellationToken);
             await TellAsync(parsed, json, new { Ended = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} no longer: {Effect}");
             return Verb.Yes;
         });
@@ -113,7 +111,7 @@ internal static class ExceptionCommands
             var database = Open(parsed.GetValue(file), configuration);
             var (name, isEnded) = (parsed.GetValue(organization), parsed.GetValue(ended));
             var now = TimeProvider.System.GetUtcNow();
-            var rows = await WithAsync(
+            var rows = await DatabaseCommands.UseAsync(
                 database,
                 "",
                 () => database.ReadAsync(context => new ExceptionTable(context).ListAsync(name, isEnded, now, cancellationToken), cancellationToken),
@@ -127,7 +125,7 @@ internal static class ExceptionCommands
             else if (rows.Count == 0)
                 await output.WriteLineAsync(isEnded ? "no exception is over" : "no exception is in force");
             else
-                await WriteAsync(output, rows, isEnded, DocumentOf(configuration));
+                await WriteAsync(output, rows, isEnded, await DocumentOfAsync(configuration, cancellationToken));
             return Verb.Yes;
         });
         return command;
@@ -141,11 +139,11 @@ internal static class ExceptionCommands
     }
 
     /// <summary>What the policy says of exceptions; nothing where there is no policy that could be in force, which is no matter of a list.</summary>
-    private static ExceptionsDocument DocumentOf(IConfiguration configuration)
+    private static async Task<ExceptionsDocument> DocumentOfAsync(IConfiguration configuration, CancellationToken cancellationToken)
     {
         try
         {
-            return PolicyOnDisk.Find(PolicyStoreOptions.Of(configuration)).Policy.Document.Exceptions;
+            return (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy.Document.Exceptions;
         }
         catch (OptionsValidationException)
         {
@@ -186,30 +184,6 @@ internal static class ExceptionCommands
         if (database is SqliteDatabase)
             Verb.DemandDataDirectory(configuration["Data:Directory"]!);
         return database;
-    }
-
-    /// <summary>Does something with a database that must be there and up to date; what is wrong with it may pass.</summary>
-    /// <exception cref="PassingFaultException">It cannot be used at the moment.</exception>
-    /// <exception cref="MisuseException">The change was refused.</exception>
-    private static async Task<T> WithAsync<T>(SqlDatabase database, string otherwise, Func<Task<T>> run, CancellationToken cancellationToken)
-    {
-        var shown = database is SqliteDatabase sqlite ? Verb.Shown(sqlite.Path) : database.Name;
-        if (!database.Exists)
-            throw ConfigurationLoading.FailedForNow($"there is no database in {shown}: the proxy makes it when it starts");
-        try
-        {
-            if (await database.ReadMigrationAsync(cancellationToken) != SqlDatabase.NewestMigration)
-                throw new DatabaseException("is not up to date: imageaccess database migrate");
-            return await run();
-        }
-        catch (RefusedChangeException refused)
-        {
-            throw new MisuseException(refused.Message);
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException)
-        {
-            throw ConfigurationLoading.FailedForNow($"{shown} {database.Explain(exception)}{otherwise}");
-        }
     }
 
     /// <summary>When it ends. A last day that the policy's longest time ends in ends with that.</summary>

@@ -20,12 +20,12 @@ internal sealed class PolicyAlone(PolicyOnDisk found, Blocks blocks, Exceptions 
         _ => $"{Verb.Shown(found.Path)}, offline",
     };
 
-    public static PolicyAlone Open(IConfiguration configuration)
+    public static async Task<PolicyAlone> OpenAsync(IConfiguration configuration, CancellationToken cancellationToken)
     {
         var options = PolicyStoreOptions.Of(configuration);
         var catalog = new CatalogOptions { File = configuration["Catalog:File"], DataDirectory = options.DataDirectory };
         return new PolicyAlone(
-            PolicyOnDisk.Find(options), new BlocksOnDisk(options).Find().ToBlocks(), ExceptionsCopy.Find(options.DataDirectory), new PinsOnDisk(catalog), TimeProvider.System);
+            await PolicyOnDisk.FindAsync(configuration, cancellationToken), new BlocksOnDisk(options).Find().ToBlocks(), ExceptionsCopy.Find(options.DataDirectory), new PinsOnDisk(catalog), TimeProvider.System);
     }
 
     public Task<CheckAnswer> CheckAsync(ImageName image, JudgedCaller caller, CancellationToken cancellationToken)

@@ -12,10 +12,30 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <summary><c>imageaccess policy …</c>: what a policy document says, before it is in force, and which were.</summary>
 internal static class PolicyCommands
 {
-    public static Command Build() => new("policy", "Looks at policy documents before they are in force, and at those that were.")
+    public static Command Build()
     {
-        Validate(), Test(), Diff(), Replay(), PolicyHistoryCommand.Build(),
-    };
+        var command = new Command("policy", "Looks at policy documents before they are in force and at those that were, and changes the one of the database.")
+        {
+            Validate(), Test(), Diff(), Replay(), PolicyHistoryCommand.Build(),
+        };
+        foreach (var edit in PolicyEditCommands.All())
+            command.Subcommands.Add(edit);
+        return command;
+    }
+
+    /// <exception cref="MisuseException">The file cannot be read.</exception>
+    public static ReadOnlyMemory<byte> Read(string path)
+    {
+        var reading = new WholeFile(path, PolicyStoreOptions.DefaultMaximumSize, isDraft: true).Read();
+        return reading.Bytes ?? throw new MisuseException($"{path} {reading.Failure}");
+    }
+
+    /// <exception cref="MisuseException">The file cannot be read, or is no policy.</exception>
+    public static Policy Compile(string path)
+    {
+        var document = PolicyOnDisk.Parse(FileReading.Found(Read(path)));
+        return document.Value ?? throw new MisuseException([.. document.Problems.Select(problem => $"{path}: {problem}")]);
+    }
 
     private static Command Validate()
     {
@@ -153,20 +173,6 @@ internal static class PolicyCommands
         var options = new AuditOptions { DataDirectory = configuration["Data:Directory"]! };
         configuration.GetSection("Audit").Bind(options);
         return (options.FilePath, new BlocksOnDisk(PolicyStoreOptions.Of(configuration)).Find().ToBlocks());
-    }
-
-    /// <exception cref="MisuseException">The file cannot be read.</exception>
-    private static ReadOnlyMemory<byte> Read(string path)
-    {
-        var reading = new WholeFile(path, PolicyStoreOptions.DefaultMaximumSize, isDraft: true).Read();
-        return reading.Bytes ?? throw new MisuseException($"{path} {reading.Failure}");
-    }
-
-    /// <exception cref="MisuseException">The file cannot be read, or is no policy.</exception>
-    private static Policy Compile(string path)
-    {
-        var document = PolicyOnDisk.Parse(FileReading.Found(Read(path)));
-        return document.Value ?? throw new MisuseException([.. document.Problems.Select(problem => $"{path}: {problem}")]);
     }
 
     /// <exception cref="MisuseException">The file cannot be read, or has no blocks.</exception>

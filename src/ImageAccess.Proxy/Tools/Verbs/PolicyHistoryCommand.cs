@@ -41,6 +41,22 @@ internal static class PolicyHistoryCommand
         return command;
     }
 
+    public static object Facts(PolicyVersionRow row) => new
+    {
+        row.Version,
+        row.PreviousVersion,
+        Since = row.Since.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
+        row.Who,
+        row.Why,
+        row.Opens,
+        row.TakesBack,
+        Document = row.Document.Length == 0 ? null : Encoding.UTF8.GetString(row.Document),
+    };
+
+    /// <summary>A version with its document; null where there is none.</summary>
+    public static Task<PolicyVersionRow?> FindAsync(SqlDatabase database, string version, CancellationToken cancellationToken) =>
+        ReadAsync(database, versions => versions.FindAsync(version, cancellationToken), cancellationToken);
+
     private static async Task<int> ListAsync(TextWriter output, SqlDatabase database, int count, bool json, CancellationToken cancellationToken)
     {
         var rows = await ReadAsync(database, versions => versions.ListAsync(count, cancellationToken), cancellationToken);
@@ -67,7 +83,7 @@ internal static class PolicyHistoryCommand
     private static async Task<int> PrintAsync(
         InvocationConfiguration invocation, SqlDatabase database, string version, bool json, CancellationToken cancellationToken)
     {
-        if (await ReadAsync(database, versions => versions.FindAsync(version, cancellationToken), cancellationToken) is not { } row)
+        if (await FindAsync(database, version, cancellationToken) is not { } row)
         {
             await invocation.Error.WriteLineAsync(TextTable.Plain($"imageaccess: no version {version} of the policy is in the history"));
             return Verb.No;
@@ -79,18 +95,6 @@ internal static class PolicyHistoryCommand
             await invocation.Output.WriteAsync(Encoding.UTF8.GetString(row.Document));
         return Verb.Yes;
     }
-
-    private static object Facts(PolicyVersionRow row) => new
-    {
-        row.Version,
-        row.PreviousVersion,
-        Since = row.Since.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
-        row.Who,
-        row.Why,
-        row.Opens,
-        row.TakesBack,
-        Document = row.Document.Length == 0 ? null : Encoding.UTF8.GetString(row.Document),
-    };
 
     private static Task<T> ReadAsync<T>(SqlDatabase database, Func<PolicyVersions, Task<T>> read, CancellationToken cancellationToken) =>
         DatabaseCommands.WithAsync(database, async () =>
