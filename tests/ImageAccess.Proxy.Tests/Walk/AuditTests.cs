@@ -167,7 +167,7 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
         // Who begins with GET for a digest, and asks for the same again, cannot be told from one pull.
         Assert.Equal(requests[0] == "GET index" ? 2 : 3, pulls.Distinct().Count());
         Assert.Equal(pulls[0], Text(events[0], "id"));
-        var replayed = await Proxy.Tools.Verbs.AuditPulls.ReadAsync(_surroundings.AuditFile, null, TextWriter.Null, CancellationToken.None);
+        var replayed = await Proxy.Policies.Decisions.AuditPulls.ReadAsync(_surroundings.AuditFile, null, TextWriter.Null, CancellationToken.None);
         Assert.Equal(pulls.Distinct().Count(), replayed.Requests.Values.Sum());
     }
 
@@ -185,7 +185,7 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
         var events = await _surroundings.AuditAsync(4);
         Assert.Equal([2, 3], events.Where(audit => audit.TryGetProperty("count", out _)).Select(audit => audit.GetProperty("count").GetInt32()));
         Assert.Equal([1], events.Where(audit => audit.TryGetProperty("pulls", out _)).Select(audit => audit.GetProperty("pulls").GetInt32()));
-        var replayed = await Proxy.Tools.Verbs.AuditPulls.ReadAsync(_surroundings.AuditFile, null, TextWriter.Null, CancellationToken.None);
+        var replayed = await Proxy.Policies.Decisions.AuditPulls.ReadAsync(_surroundings.AuditFile, null, TextWriter.Null, CancellationToken.None);
         Assert.Equal(3 + 1, replayed.Requests.Values.Single());
     }
 

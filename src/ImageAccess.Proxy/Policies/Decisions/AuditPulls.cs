@@ -7,7 +7,7 @@ using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
 
-namespace ImageAccess.Proxy.Tools.Verbs;
+namespace ImageAccess.Proxy.Policies.Decisions;
 
 /// <summary>One kind of pull, which is counted: who pulled what, with which outcome.</summary>
 /// <param name="Caller">As the trail names the caller.</param>
@@ -15,12 +15,24 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <param name="Repository">The repository.</param>
 /// <param name="Outcome"><c>allow</c>, <c>observe</c> or <c>deny</c>.</param>
 /// <param name="Block">The number of the block that denied it; null where none did.</param>
-internal sealed record Pull(string Caller, string Memberships, string Repository, string Outcome, long? Block = null)
+/// <param name="IsOfException">An exception decided it, or that it is no approved image of one.</param>
+internal sealed record Pull(string Caller, string Memberships, string Repository, string Outcome, long? Block = null, bool IsOfException = false)
 {
+    private const string Absent = "absent from ";
+
+    /// <exception cref="FormatException">The text is no membership as the trail has it.</exception>
+    public static Membership MembershipOf(string text) => text.Split(" of ") switch
+    {
+        ["owner", var organization] => new Membership(organization, OrganizationRole.Owner),
+        ["member", var organization] => new Membership(organization, OrganizationRole.Member),
+        [var absent] when absent.StartsWith(Absent, StringComparison.Ordinal) => new Membership(absent[Absent.Length..], OrganizationRole.None),
+        _ => throw new FormatException($"'{text}' is none of: member of X, owner of X, absent from X"),
+    };
+
     public Caller ToCaller() => Caller == "anonymous"
         ? Core.Policies.Caller.Anonymous
         : Core.Policies.Caller.SignedIn(
-            Caller, Caller, [.. Memberships.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(PolicyCase.MembershipOf)]);
+            Caller, Caller, [.. Memberships.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(MembershipOf)]);
 
     public RepositoryName ToRepository() =>
         RepositoryName.TryParse(Repository, out var name) ? name : throw new InvalidOperationException(Repository);
@@ -59,41 +71,33 @@ internal sealed class AuditPulls
     /// <param name="path">The trail.</param>
     /// <param name="since">Earlier events do not count; null for all.</param>
     /// <param name="progress">Told now and then how far a long trail is read.</param>
-    /// <exception cref="MisuseException">The trail cannot be read.</exception>
+    /// <exception cref="IOException">The trail cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     public static async Task<AuditPulls> ReadAsync(
         string path, DateTimeOffset? since, TextWriter progress, CancellationToken cancellationToken)
     {
         var pulls = new AuditPulls(since);
-        try
+        var files = OpenAll(path);
+        var total = files.Sum(file => file.Length);
+        var read = 0L;
+        var told = 0L;
+        foreach (var file in Enumerable.Reverse(files))
         {
-            var files = OpenAll(path);
-            var total = files.Sum(file => file.Length);
-            var read = 0L;
-            var told = 0L;
-            foreach (var file in Enumerable.Reverse(files))
-            {
-                await using (file)
-                    await pulls.ReadAsync(file, TellAsync, cancellationToken);
-            }
-
-            async ValueTask TellAsync(long bytes)
-            {
-                read += bytes;
-                if (total < Long || read * 10 / total <= told)
-                    return;
-                told = read * 10 / total;
-                await progress.WriteLineAsync(
-                    string.Create(CultureInfo.InvariantCulture, $"read {Math.Min(100, told * 10)} % of {total / 1024 / 1024} MiB"));
-            }
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new MisuseException(File.Exists(path)
-                ? $"{path} cannot be read: {exception.Message}"
-                : $"{path} does not exist; name an audit trail with --audit");
+            await using (file)
+                await pulls.ReadAsync(file, TellAsync, cancellationToken);
         }
 
         return pulls;
+
+        async ValueTask TellAsync(long bytes)
+        {
+            read += bytes;
+            if (total < Long || read * 10 / total <= told)
+                return;
+            told = read * 10 / total;
+            await progress.WriteLineAsync(
+                string.Create(CultureInfo.InvariantCulture, $"read {Math.Min(100, told * 10)} % of {total / 1024 / 1024} MiB"));
+        }
     }
 
     /// <summary>What the trail knows about the publisher: the category of the namespace's last event.</summary>
@@ -232,7 +236,8 @@ internal sealed class AuditPulls
             Shared(MembershipsOf(audit)),
             Shared(repository.Value),
             Shared(outcome),
-            audit.TryGetProperty("block", out var block) ? block.GetInt64() : null);
+            audit.TryGetProperty("block", out var block) ? block.GetInt64() : null,
+            audit.TryGetProperty("rule", out var rule) && rule.ValueEquals(PolicyRule.Exception));
         var begun = BegunBy(audit, count);
         if (begun > 0)
             _requests[pull] = _requests.GetValueOrDefault(pull) + begun;
@@ -268,7 +273,7 @@ internal sealed class AuditPulls
         // What is no organization's name is in no policy.
         var memberships = list.EnumerateArray().Select(membership => membership.GetString() ?? "").ToList();
         return string.Join(
-            ", ", memberships.Where(text => RepositoryName.IsComponent(PolicyCase.MembershipOf(text).Organization)).Order(StringComparer.Ordinal));
+            ", ", memberships.Where(text => RepositoryName.IsComponent(Pull.MembershipOf(text).Organization)).Order(StringComparer.Ordinal));
     }
 
     /// <summary>The same text once, however many events have it.</summary>

@@ -199,7 +199,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
         var earlier = context.PolicyVersions.AsNoTracking().Where(row => row.Sequence < current.Sequence).OrderByDescending(row => row.Sequence).Take(MaximumLooked);
         await foreach (var row in earlier.AsAsyncEnumerable().WithCancellation(cancellationToken))
         {
-            if (PolicyOnDisk.Parse(FileReading.Found(row.Document)).Value is null || PolicySections.TagOf(row.Document, organization) != tag)
+            if (PolicySections.TagOf(row.Document, organization) != tag)
                 break;
             first = row;
         }

@@ -224,6 +224,29 @@ internal sealed class PolicyVersions(DatabaseContext context)
         })
         .ToListAsync(cancellationToken);
 
+    /// <summary>The newest that changed the section of an organization, and of their words those about it; without their documents.</summary>
+    /// <param name="organization">The organization.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="cancellationToken">Nobody waits any longer.</param>
+    public async Task<List<PolicyVersionRow>> ListAsync(string organization, int count, CancellationToken cancellationToken)
+    {
+        var found = new List<PolicyVersionRow>();
+        (PolicyVersionRow Row, string? Tag)? later = null;
+        await foreach (var row in context.PolicyVersions.AsNoTracking().OrderByDescending(row => row.Sequence).Take(MaximumListed).AsAsyncEnumerable().WithCancellation(cancellationToken))
+        {
+            var tag = PolicySections.TagOf(row.Document, organization);
+            if (later is { } one && one.Tag != tag)
+                found.Add(one.Row);
+            if (found.Count == Math.Min(count, MaximumListed))
+                return found;
+            later = (row with { Document = [], Opens = WordsOf(row.Opens, organization), TakesBack = WordsOf(row.TakesBack, organization) }, tag);
+        }
+
+        if (later is { Tag: not null } first)
+            found.Add(first.Row);
+        return found;
+    }
+
     /// <summary>The newest row of a version, with its document.</summary>
     public Task<PolicyVersionRow?> FindAsync(string version, CancellationToken cancellationToken) =>
         context.PolicyVersions.AsNoTracking().Where(row => row.Version == version).OrderByDescending(row => row.Sequence).FirstOrDefaultAsync(cancellationToken);
@@ -242,6 +265,9 @@ internal sealed class PolicyVersions(DatabaseContext context)
         var document = await context.PolicyVersions.Where(row => row.Id == point.Change).Select(row => row.Document).FirstAsync(cancellationToken);
         return new DocumentReading(point, new WrittenVersion(found.Id, found.Version), FileReading.Found(document));
     }
+
+    private static List<string> WordsOf(IEnumerable<string> words, string organization) =>
+        [.. words.Where(word => word.StartsWith($"organization {organization}:", StringComparison.Ordinal) || word.StartsWith($"organization {organization} ", StringComparison.Ordinal))];
 
     /// <summary>A process that is new to the database may have seen what its last rows tell: so many of them as wait here.</summary>
     private Task<long> BeforeLastAsync(int waiting, CancellationToken cancellationToken) => context.PolicyVersions

@@ -29,10 +29,20 @@ internal static class PolicySections
     public static byte[]? Find(ReadOnlyMemory<byte> document, string organization) =>
         Find(Parse(document), organization) is { } section ? ToBytes(section, ReadableJson.Indented) : null;
 
-    /// <summary>What tells one content of a section from another, whichever way it is written; null where there is no such section.</summary>
-    public static string? TagOf(ReadOnlyMemory<byte> document, string organization) => Find(Parse(document), organization) is { } section
-        ? Convert.ToHexStringLower(SHA256.HashData(ToBytes(Canonical(section)!, ReadableJson.Compact)))[..12]
-        : null;
+    /// <summary>What tells one content of a section from another, whichever way it is written; null where there is no such section, or the document is none.</summary>
+    public static string? TagOf(ReadOnlyMemory<byte> document, string organization)
+    {
+        try
+        {
+            return Find(Parse(document), organization) is { } section
+                ? Convert.ToHexStringLower(SHA256.HashData(ToBytes(Canonical(section)!, ReadableJson.Compact)))[..12]
+                : null;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>The document with another section in the place of what it has, and all else as it was.</summary>
     /// <exception cref="RefusedChangeException">The section is none of this organization.</exception>

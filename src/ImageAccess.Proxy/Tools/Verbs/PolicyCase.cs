@@ -16,7 +16,6 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 internal sealed partial record PolicyCase(
     int Line, string CallerText, Caller Caller, ImageName Image, PublisherFacts Publisher, DateOnly? Today, ExpectedAnswer Expected)
 {
-    private const string Absent = "absent from ";
 
     private static readonly string[] Rules =
         [.. typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!)];
@@ -96,17 +95,9 @@ internal sealed partial record PolicyCase(
         var match = CallerForm().Match(text);
         if (!match.Success)
             throw new FormatException($"'{text}' is no caller: anonymous, bob, or bob (member of acme, owner of beta)");
-        var memberships = match.Groups["membership"].Captures.Select(capture => MembershipOf(capture.Value)).ToList();
+        var memberships = match.Groups["membership"].Captures.Select(capture => Pull.MembershipOf(capture.Value)).ToList();
         return Caller.SignedIn(match.Groups["name"].Value, match.Groups["name"].Value, memberships);
     }
-
-    public static Membership MembershipOf(string text) => text.Split(" of ") switch
-    {
-        ["owner", var organization] => new Membership(organization, OrganizationRole.Owner),
-        ["member", var organization] => new Membership(organization, OrganizationRole.Member),
-        [var absent] when absent.StartsWith(Absent, StringComparison.Ordinal) => new Membership(absent[Absent.Length..], OrganizationRole.None),
-        _ => throw new FormatException($"'{text}' is none of: member of X, owner of X, absent from X"),
-    };
 
     public static NamespaceBadge BadgeOf(string text) => text switch
     {

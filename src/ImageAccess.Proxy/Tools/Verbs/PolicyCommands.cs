@@ -5,6 +5,8 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -116,7 +118,7 @@ internal static class PolicyCommands
             if (parsed.GetValue(images) is { } list)
                 diff.AddImages(list, ReadLines(list), parsed.GetValue(users) ?? []);
             else if (parsed.GetValue(audit) is { } trail)
-                diff.AddPulls(await AuditPulls.ReadAsync(trail, since: null, parsed.InvocationConfiguration.Error, cancellationToken));
+                diff.AddPulls(await ReadPullsAsync(trail, since: null, parsed.InvocationConfiguration.Error, cancellationToken));
             await diff.WriteAsync(parsed.InvocationConfiguration.Output, parsed.GetValue(json));
             return Verb.Yes;
         });
@@ -142,9 +144,9 @@ internal static class PolicyCommands
         {
             var policy = Compile(parsed.GetValue(draft)!);
             var from = parsed.GetValue(since) is { } duration ? TimeProvider.System.GetUtcNow() - Duration(duration) : (DateTimeOffset?)null;
-            var (trail, blocks) = parsed.GetValue(audit) is { } another ? (another, Blocks.None) : Own(Verb.Configuration(parsed.GetValue(file)));
-            var pulls = await AuditPulls.ReadAsync(trail, from, parsed.InvocationConfiguration.Error, cancellationToken);
-            await new PolicyReplay(policy.With(blocks), pulls, Today()).WriteAsync(
+            var (trail, beside) = parsed.GetValue(audit) is { } another ? (another, policy) : Own(Verb.Configuration(parsed.GetValue(file)), policy);
+            var pulls = await ReadPullsAsync(trail, from, parsed.InvocationConfiguration.Error, cancellationToken);
+            await new PolicyReplay(new DraftEffect(beside, pulls, Today())).WriteAsync(
                 parsed.InvocationConfiguration.Output, parsed.GetValue(draft)!, Verb.Shown(trail), parsed.GetValue(json));
             return Verb.Yes;
         });
@@ -167,12 +169,28 @@ internal static class PolicyCommands
 
     private static DateOnly Today() => DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime);
 
-    /// <summary>The trail of this installation, and the blocks in force there.</summary>
-    private static (string Trail, Blocks Blocks) Own(IConfiguration configuration)
+    /// <exception cref="MisuseException">The trail cannot be read.</exception>
+    private static async Task<AuditPulls> ReadPullsAsync(string trail, DateTimeOffset? since, TextWriter progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await AuditPulls.ReadAsync(trail, since, progress, cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new MisuseException(File.Exists(trail)
+                ? $"{trail} cannot be read: {exception.Message}"
+                : $"{trail} does not exist; name an audit trail with --audit");
+        }
+    }
+
+    /// <summary>The trail of this installation, and the draft with the blocks and exceptions that are in force there.</summary>
+    private static (string Trail, Policy Draft) Own(IConfiguration configuration, Policy draft)
     {
         var options = new AuditOptions { DataDirectory = configuration["Data:Directory"]! };
         configuration.GetSection("Audit").Bind(options);
-        return (options.FilePath, new BlocksOnDisk(PolicyStoreOptions.Of(configuration)).Find().ToBlocks());
+        var store = PolicyStoreOptions.Of(configuration);
+        return (options.FilePath, draft.With(new BlocksOnDisk(store).Find().ToBlocks()).With(ExceptionsCopy.Find(store.DataDirectory)));
     }
 
     /// <exception cref="MisuseException">The file cannot be read, or has no blocks.</exception>

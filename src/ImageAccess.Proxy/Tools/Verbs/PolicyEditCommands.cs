@@ -29,7 +29,7 @@ internal static class PolicyEditCommands
             if (PolicyHome.Find(options) is { Source: PolicySource.File, Key: { } key })
                 throw new MisuseException($"{key} says that the policy document is the file {Verb.Shown(options.DocumentPath)}: leave that key out, and import again");
             PolicyCommands.Compile(parsed.GetValue(document)!);
-            var before = await FindBeforeAsync(configuration, options, cancellationToken);
+            var before = await FindBeforeAsync(configuration, cancellationToken);
             var database = DatabaseCommands.Open(parsed.GetValue(file));
             var edits = new PolicyEdits(database, options, TimeProvider.System);
             var content = PolicyCommands.Read(parsed.GetValue(document)!);
@@ -146,14 +146,14 @@ internal static class PolicyEditCommands
         }
     }
 
-    /// <summary>The policy that another takes the place of. In the database there may be none yet, or no longer.</summary>
-    private static async Task<Policy> FindBeforeAsync(IConfiguration configuration, PolicyStoreOptions options, CancellationToken cancellationToken)
+    /// <summary>The policy that another takes the place of. There may be none that could be in force.</summary>
+    private static async Task<Policy> FindBeforeAsync(IConfiguration configuration, CancellationToken cancellationToken)
     {
         try
         {
             return (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
         }
-        catch (OptionsValidationException) when (PolicyHome.Find(options).Source == PolicySource.Database)
+        catch (OptionsValidationException)
         {
             return Policy.Off;
         }

@@ -25,10 +25,11 @@ internal static class PolicyHistoryCommand
             if (result.GetValue(count) is < 1 or > PolicyVersions.MaximumListed)
                 result.AddError($"--last: choose a number from 1 to {PolicyVersions.MaximumListed}");
         });
+        var organization = new Option<string?>("--organization") { Description = "The versions alone that changed the section of this organization.", HelpName = "ORG" };
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("history", "Lists the versions of the policy that came into force, or prints one. Exit code 1 when there is no such version.")
         {
-            version, count, json, file,
+            version, count, organization, json, file,
         };
         Verb.SetAction(command, (parsed, cancellationToken) =>
         {
@@ -36,7 +37,7 @@ internal static class PolicyHistoryCommand
             var output = parsed.InvocationConfiguration.Output;
             return parsed.GetValue(version) is { } wanted
                 ? PrintAsync(parsed.InvocationConfiguration, database, wanted, parsed.GetValue(json), cancellationToken)
-                : ListAsync(output, database, parsed.GetValue(count), parsed.GetValue(json), cancellationToken);
+                : ListAsync(output, database, parsed.GetValue(organization), parsed.GetValue(count), parsed.GetValue(json), cancellationToken);
         });
         return command;
     }
@@ -57,9 +58,12 @@ internal static class PolicyHistoryCommand
     public static Task<PolicyVersionRow?> FindAsync(SqlDatabase database, string version, CancellationToken cancellationToken) =>
         ReadAsync(database, versions => versions.FindAsync(version, cancellationToken), cancellationToken);
 
-    private static async Task<int> ListAsync(TextWriter output, SqlDatabase database, int count, bool json, CancellationToken cancellationToken)
+    private static async Task<int> ListAsync(TextWriter output, SqlDatabase database, string? organization, int count, bool json, CancellationToken cancellationToken)
     {
-        var rows = await ReadAsync(database, versions => versions.ListAsync(count, cancellationToken), cancellationToken);
+        var rows = await ReadAsync(
+            database,
+            versions => organization is null ? versions.ListAsync(count, cancellationToken) : versions.ListAsync(organization, count, cancellationToken),
+            cancellationToken);
         if (json)
         {
             await Verb.WriteJsonAsync(output, rows.Select(Facts));

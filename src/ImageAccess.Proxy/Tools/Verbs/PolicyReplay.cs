@@ -6,31 +6,15 @@ using ImageAccess.Proxy.Policies.Decisions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary><c>policy replay</c>: judges the pulls of an audit trail by a draft, and compares the outcomes.</summary>
-internal sealed class PolicyReplay
+/// <summary><c>policy replay</c>: writes what a draft would have changed in the pulls of an audit trail.</summary>
+internal sealed class PolicyReplay(DraftEffect effect)
 {
     /// <summary>The largest number of rows in a table; the JSON has all of them.</summary>
     public const int MaximumRows = 50;
 
-    private readonly Policy _policy;
-    private readonly AuditPulls _pulls;
-    private readonly List<Change> _changes = [];
-    private readonly long _requests;
-
-    public PolicyReplay(Policy policy, AuditPulls pulls, DateOnly today)
-    {
-        (_policy, _pulls) = (policy, pulls);
-        var inForce = policy.Blocks.All.Select(block => block.Id).ToHashSet();
-        foreach (var (pull, requests) in pulls.Requests)
-        {
-            _requests += requests;
-            if (pull.Block is { } id && inForce.Contains(id))
-                continue; // by a tag or a digest, which the pull is not counted by
-            var (outcome, rule) = Answer.Of(new PolicyView(policy, pull.ToCaller(), today), pull.ToRepository(), pulls.PublisherOf(pull.ToRepository()));
-            if (outcome != pull.Outcome)
-                _changes.Add(new Change(pull.Outcome, outcome, rule, pull.Caller, pull.Repository, requests));
-        }
-    }
+    private readonly AuditPulls _pulls = effect.Pulls;
+    private readonly IReadOnlyList<ChangedPulls> _changes = effect.Changes;
+    private readonly long _requests = effect.Requests;
 
     public async Task WriteAsync(TextWriter output, string file, string trail, bool json)
     {
@@ -38,7 +22,7 @@ internal sealed class PolicyReplay
         {
             await Verb.WriteJsonAsync(output, new
             {
-                PolicyVersion = _policy.Version,
+                PolicyVersion = effect.Policy.Version,
                 Audit = trail,
                 _pulls.First,
                 _pulls.Last,
@@ -52,7 +36,7 @@ internal sealed class PolicyReplay
             return;
         }
 
-        await output.WriteLineAsync(TextTable.Plain($"{file} (policy {_policy.Version}) over {trail}"));
+        await output.WriteLineAsync(TextTable.Plain($"{file} (policy {effect.Policy.Version}) over {trail}"));
         await output.WriteLineAsync(Extent());
         if (_pulls.Malformed > 0)
             await output.WriteLineAsync($"{TextTable.Count(_pulls.Malformed, "line")} could not be read");
@@ -76,7 +60,7 @@ internal sealed class PolicyReplay
             ]);
         await output.WriteLineAsync();
         await TextTable.WriteWrappedAsync(output, Conclusion(), "");
-        if (_changes.Exists(change => change.To == Answer.Depends))
+        if (_changes.Any(change => change.To == Answer.Depends))
         {
             await TextTable.WriteWrappedAsync(
                 output, "unknown: the answer depends on who publishes the repository, and the trail does not tell; imageaccess check does", "");
@@ -87,7 +71,7 @@ internal sealed class PolicyReplay
 
     /// <summary>Writes the kinds of changes, those with the most requests first.</summary>
     private static async Task WriteAsync<TKey>(
-        TextWriter output, string[] heads, IEnumerable<IGrouping<TKey, Change>> groups, Func<IGrouping<TKey, Change>, string[]> row)
+        TextWriter output, string[] heads, IEnumerable<IGrouping<TKey, ChangedPulls>> groups, Func<IGrouping<TKey, ChangedPulls>, string[]> row)
     {
         var rows = groups.OrderBy(group => Rank(group.First().To))
             .ThenByDescending(group => group.Sum(change => change.Requests))
@@ -133,21 +117,5 @@ internal sealed class PolicyReplay
             .Select(kind => $"{Number(kind.Number)} {kind.Item2}")
             .Prepend($"{TextTable.Count(_requests - _changes.Sum(change => change.Requests), "request")} would be answered as before");
         return string.Join(", ", parts);
-    }
-
-    private sealed record Change(string From, string To, string Rule, string Caller, string Repository, long Requests);
-}
-
-/// <summary>What a policy answers without a catalog.</summary>
-internal static class Answer
-{
-    /// <summary>The answer depends on the publisher, who is not known.</summary>
-    public const string Depends = "unknown";
-
-    public static (string Outcome, string Rule) Of(PolicyView view, RepositoryName repository, PublisherFacts publisher)
-    {
-        var forecast = view.Foresee(repository, publisher);
-        var outcome = forecast.IfVerified?.Outcome ?? forecast.Decision.Outcome;
-        return (forecast.IfCommunity is { } community && community.Outcome != outcome ? Depends : outcome.ToWireName(), forecast.Decision.Rule);
     }
 }

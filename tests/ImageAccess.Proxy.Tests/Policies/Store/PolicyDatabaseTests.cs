@@ -206,6 +206,16 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
         Assert.Null(await TryAsync(new PolicyEdit { Version = version, Organization = "acme" }, "alice"));
         var policy = PolicyFixture.Compile(Encoding.UTF8.GetString(await DocumentAsync())).Document;
         Assert.Equal([false, true], policy.Organizations.Select(organization => organization.AllowCommunity));
+
+        // Each has a history of its own, in which nothing is said of the other.
+        var ofAcme = await Database.ReadAsync(context => new PolicyVersions(context).ListAsync("acme", 100, default), default);
+        var ofBeta = await Database.ReadAsync(context => new PolicyVersions(context).ListAsync("beta", 100, default), default);
+        Assert.Equal(["alice", "alice", "root"], ofAcme.Select(row => row.Who));
+        Assert.Equal(["bob", "root"], ofBeta.Select(row => row.Who));
+        Assert.Contains("organization acme: community images allowed", ofAcme[1].Opens);
+        Assert.All(ofAcme.SelectMany(row => row.Opens.Concat(row.TakesBack)), word => Assert.StartsWith("organization acme", word, StringComparison.Ordinal));
+        Assert.Single(await Database.ReadAsync(context => new PolicyVersions(context).ListAsync("acme", 1, default), default));
+        Assert.Empty(await Database.ReadAsync(context => new PolicyVersions(context).ListAsync("gamma", 100, default), default));
         Assert.Equal("the policy has no organization gamma", (await TryAsync(new PolicyEdit { Version = version, Organization = "gamma" }, "alice"))!.Message);
     }
 

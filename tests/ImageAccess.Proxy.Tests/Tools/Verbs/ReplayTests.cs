@@ -2,6 +2,10 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Tests.Policies.Exceptions;
 using ImageAccess.Proxy.Tests.Walk;
 using ImageAccess.Proxy.Tools.Verbs;
 
@@ -252,6 +256,28 @@ public sealed class ReplayTests : IDisposable
         var replay = await ReplayAsync();
         Assert.Empty(Changes(replay));
         Assert.Equal(1, replay.GetProperty("requests").GetInt64());
+    }
+
+    /// <summary>Those for some images of a repository leave what they decided: the pulls are not counted by tag and digest.</summary>
+    [Fact]
+    public async Task The_exceptions_of_the_installation_count()
+    {
+        Directory.CreateDirectory(_directory["data"]);
+        var granted = new Core.Policies.Exceptions([ExceptionProcess.Grant("bitnami/redis") with { Id = 1 }, ExceptionProcess.Grant("someuser/x:1") with { Id = 2 }], 2);
+        await File.WriteAllBytesAsync(_directory["data/exceptions.accepted.json"], new ExceptionsCopy(new SequencePoint(2, "2"), granted).ToBytes());
+        Write("data/audit.jsonl", string.Concat(new[]
+        {
+            Event("bob", "bitnami/redis", "verified-publisher", "deny"),
+            Event("bob", "someuser/x", "community", "allow", rule: "exception"), Event("bob", "someuser/x", "community", "deny", rule: "exception"),
+            Event("bob", "someuser/x", "community", "allow"), Event("bob", "someuser/y", "community", "allow", rule: "exception"),
+        }.Select(line => line + "\n")));
+        var draft = Write("draft.json", Draft.Replace(", \"verifiedPublisher\": true", "", StringComparison.Ordinal));
+        var configuration = Write("imageaccess.json", """{ "Data": { "Directory": "data" } }""");
+
+        var replay = await CommandLine.RunAsync("policy", "replay", draft, "--json", "--config", configuration);
+        Assert.Equal(["allow deny community bob someuser/x 1", "allow deny community bob someuser/y 1", "deny allow exception bob bitnami/redis 1"], Changes(replay.Json));
+        var another = await CommandLine.RunAsync("policy", "replay", draft, "--json", "--audit", _directory["data/audit.jsonl"]);
+        Assert.DoesNotContain("deny allow exception bob bitnami/redis 1", Changes(another.Json));
     }
 
     [Theory]

@@ -1,0 +1,69 @@
+using ImageAccess.Core.Classification;
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+
+namespace ImageAccess.Proxy.Policies.Decisions;
+
+/// <summary>What a draft of the policy would have changed in the pulls of an audit trail: each is judged by it, and the outcomes are compared.</summary>
+internal sealed class DraftEffect
+{
+    private readonly List<ChangedPulls> _changes = [];
+    private readonly Policy _byRepository;
+    private readonly DateOnly _today;
+
+    /// <param name="policy">The draft, with the blocks and the exceptions beside it.</param>
+    /// <param name="pulls">The pulls.</param>
+    /// <param name="today">The day in UTC.</param>
+    public DraftEffect(Policy policy, AuditPulls pulls, DateOnly today)
+    {
+        (Policy, Pulls, _today) = (policy, pulls, today);
+        _byRepository = policy.With(new Core.Policies.Exceptions([.. policy.Exceptions.All.Where(exception => exception.Root is null && exception.Tag is null)], policy.Exceptions.Version));
+        var inForce = policy.Blocks.All.Select(block => block.Id).ToHashSet();
+        foreach (var (pull, requests) in pulls.Requests)
+        {
+            Requests += requests;
+            if ((pull.Block is { } id && inForce.Contains(id)) || IsExcepted(pull))
+                continue; // by a tag or a digest, which the pull is not counted by
+            var (outcome, rule) = Answer.Of(new PolicyView(_byRepository, pull.ToCaller(), today), pull.ToRepository(), pulls.PublisherOf(pull.ToRepository()));
+            if (outcome != pull.Outcome)
+                _changes.Add(new ChangedPulls(pull.Outcome, outcome, rule, pull.Caller, pull.Repository, requests));
+        }
+    }
+
+    public Policy Policy { get; }
+
+    public AuditPulls Pulls { get; }
+
+    /// <summary>All that were judged.</summary>
+    public long Requests { get; }
+
+    public IReadOnlyList<ChangedPulls> Changes => _changes;
+
+    /// <summary>Exceptions for some images of the repository decided it, and would again.</summary>
+    private bool IsExcepted(Pull pull) => pull.IsOfException
+        && new PolicyView(Policy, pull.ToCaller(), _today).Decide(pull.ToRepository(), Pulls.PublisherOf(pull.ToRepository())).Rule == PolicyRule.Exception
+        && new PolicyView(_byRepository, pull.ToCaller(), _today).Decide(pull.ToRepository(), Pulls.PublisherOf(pull.ToRepository())).Rule != PolicyRule.Exception;
+}
+
+/// <summary>Pulls of one caller and repository whose outcome would be another.</summary>
+/// <param name="From">What it was: <c>allow</c>, <c>observe</c> or <c>deny</c>.</param>
+/// <param name="To">What it would be: one of these, or <c>unknown</c>.</param>
+/// <param name="Rule">The rule that would decide.</param>
+/// <param name="Caller">As the trail names the caller.</param>
+/// <param name="Repository">The repository.</param>
+/// <param name="Requests">How many.</param>
+internal sealed record ChangedPulls(string From, string To, string Rule, string Caller, string Repository, long Requests);
+
+/// <summary>What a policy answers without a catalog.</summary>
+internal static class Answer
+{
+    /// <summary>The answer depends on the publisher, who is not known.</summary>
+    public const string Depends = "unknown";
+
+    public static (string Outcome, string Rule) Of(PolicyView view, RepositoryName repository, PublisherFacts publisher)
+    {
+        var forecast = view.Foresee(repository, publisher);
+        var outcome = forecast.IfVerified?.Outcome ?? forecast.Decision.Outcome;
+        return (forecast.IfCommunity is { } community && community.Outcome != outcome ? Depends : outcome.ToWireName(), forecast.Decision.Rule);
+    }
+}
