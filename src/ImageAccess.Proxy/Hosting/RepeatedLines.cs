@@ -18,7 +18,7 @@ internal sealed class RepeatedLines : ILoggerProvider, ISupportExternalScope
 
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
 
-    private static readonly string[] OfAdministrators = [typeof(FilePolicyStore).FullName!, typeof(FileCatalogSource).FullName!, typeof(ProxyUsers).FullName!];
+    private static readonly string[] OfAdministrators = [typeof(PolicyStore).FullName!, typeof(FileCatalogSource).FullName!, typeof(ProxyUsers).FullName!];
 
     private readonly ILoggerProvider _console;
     private readonly ConcurrentDictionary<string, Limited> _loggers = new(StringComparer.Ordinal);

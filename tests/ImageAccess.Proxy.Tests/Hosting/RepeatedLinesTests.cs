@@ -74,7 +74,7 @@ public sealed class RepeatedLinesTests : IDisposable
 
     /// <summary>What is wrong with a file that a person writes is for that person to read, however often it is written.</summary>
     [Theory]
-    [InlineData(typeof(FilePolicyStore))]
+    [InlineData(typeof(PolicyStore))]
     [InlineData(typeof(FileCatalogSource))]
     [InlineData(typeof(ProxyUsers))]
     public void What_no_client_can_cause_is_written_whole(Type room)

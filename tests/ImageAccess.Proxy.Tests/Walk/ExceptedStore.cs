@@ -14,9 +14,9 @@ public sealed class ExceptedStore
     public void Grant(params GrantedException[] exceptions) => _exceptions = new Exceptions(exceptions, Interlocked.Increment(ref _version));
 
     public void Register(IServiceCollection services) =>
-        services.AddSingleton<IPolicyStore>(provider => new Store(provider.GetRequiredService<FilePolicyStore>(), this));
+        services.AddSingleton<IPolicyStore>(provider => new Store(provider.GetRequiredService<PolicyStore>(), this));
 
-    private sealed class Store(FilePolicyStore inner, ExceptedStore excepted) : IPolicyStore
+    private sealed class Store(PolicyStore inner, ExceptedStore excepted) : IPolicyStore
     {
         public Policy Current => inner.Current.With(excepted._exceptions);
 

@@ -38,7 +38,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
     }
 
     /// <summary>Sees each policy that comes into force, from the first on.</summary>
-    public void Follow(FilePolicyStore store)
+    public void Follow(PolicyStore store)
     {
         var reading = new WholeFile(options.Value.HistoryPath, HistoryProgress.MaximumSize).Read();
         if (!reading.IsMissing)

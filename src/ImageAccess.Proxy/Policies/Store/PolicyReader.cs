@@ -5,7 +5,7 @@ namespace ImageAccess.Proxy.Policies.Store;
 
 /// <summary>Reads the policy document of the database whenever it has changed, and has the store look at it.</summary>
 internal sealed class PolicyReader(
-    SqlDatabase database, DatabaseState state, FilePolicyStore store, DatabaseDocument document, IOptions<PolicyStoreOptions> options, TimeProvider time)
+    SqlDatabase database, DatabaseState state, PolicyStore store, DatabaseDocument document, IOptions<PolicyStoreOptions> options, TimeProvider time)
     : DatabaseReader(database, state, PolicyVersions.Sequence, time)
 {
     /// <summary>By the machine's own clock: how long the start waits for a database that does not answer.</summary>

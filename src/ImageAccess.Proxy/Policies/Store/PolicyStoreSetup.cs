@@ -24,15 +24,15 @@ public static class PolicyStoreSetup
 
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(provider => new DatabaseDocument(provider.GetRequiredService<SqlDatabase>().Name));
-        services.AddSingleton(provider => new FilePolicyStore(
+        services.AddSingleton(provider => new PolicyStore(
             provider.GetRequiredService<IOptions<PolicyStoreOptions>>().Value,
             provider.GetRequiredService<DatabaseDocument>(),
             provider.GetRequiredService<ExceptionStore>(),
             provider.GetRequiredService<AuditTrail>(),
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<FilePolicyStore>>()));
-        services.AddSingleton<IPolicyStore>(provider => provider.GetRequiredService<FilePolicyStore>());
-        services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<FilePolicyStore>());
+            provider.GetRequiredService<ILogger<PolicyStore>>()));
+        services.AddSingleton<IPolicyStore>(provider => provider.GetRequiredService<PolicyStore>());
+        services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<PolicyStore>());
         services.AddSingleton<PolicyHistory>();
         services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<PolicyHistory>());
         services.AddSingleton(provider => new PolicyEdits(

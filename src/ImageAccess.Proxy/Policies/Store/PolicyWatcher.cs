@@ -1,7 +1,7 @@
 namespace ImageAccess.Proxy.Policies.Store;
 
 /// <summary>Opens the store before the listeners open, and looks at the document twice a second.</summary>
-internal sealed class PolicyWatcher(FilePolicyStore store, PolicyReader reader, PolicyHistory history, ExpiryWarnings expiry, TimeProvider time) : BackgroundService
+internal sealed class PolicyWatcher(PolicyStore store, PolicyReader reader, PolicyHistory history, ExpiryWarnings expiry, TimeProvider time) : BackgroundService
 {
     public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(500);
 

@@ -7,7 +7,7 @@ namespace ImageAccess.Proxy.Tests.Foundation.Files;
 /// <summary>What is wrong with a file is refused when two looks have found it the same.</summary>
 internal static class SecondLook
 {
-    public static void RefreshTwice(this FilePolicyStore store)
+    public static void RefreshTwice(this PolicyStore store)
     {
         store.Refresh();
         store.Refresh();

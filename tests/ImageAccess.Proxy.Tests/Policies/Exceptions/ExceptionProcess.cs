@@ -14,7 +14,7 @@ internal sealed class ExceptionProcess : IAsyncDisposable
     public const string Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     private readonly bool _isOwner;
-    private readonly FilePolicyStore _policy;
+    private readonly PolicyStore _policy;
     private readonly DatabaseState _state = new();
     private ExceptionsReader? _reader;
 

@@ -245,7 +245,7 @@ public sealed class BlocksFileTests : IDisposable
             Write(what == "empty" ? "" : "{ nonsense");
     }
 
-    private Task<HealthCheckResult> CheckAsync(FilePolicyStore store) => new PolicyHealthCheck(store, _fixture.Time).CheckHealthAsync(new HealthCheckContext());
+    private Task<HealthCheckResult> CheckAsync(PolicyStore store) => new PolicyHealthCheck(store, _fixture.Time).CheckHealthAsync(new HealthCheckContext());
 
     /// <summary>What the audit trail was told of blocks since the last look.</summary>
     private List<string> Told()

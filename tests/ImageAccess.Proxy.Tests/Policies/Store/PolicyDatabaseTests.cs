@@ -405,7 +405,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
 
         public PolicyFixture Fixture { get; }
 
-        public FilePolicyStore Store { get; }
+        public PolicyStore Store { get; }
 
         public PolicyHistory History { get; }
 

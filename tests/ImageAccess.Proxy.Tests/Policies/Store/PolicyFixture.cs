@@ -27,7 +27,7 @@ public sealed class PolicyFixture : IDisposable
 
     public ManualTime Time { get; } = new();
 
-    public LogLines<FilePolicyStore> Log { get; } = new();
+    public LogLines<PolicyStore> Log { get; } = new();
 
     internal LogLines<ExceptionStore> ExceptionsLog { get; } = new();
 
@@ -57,23 +57,23 @@ public sealed class PolicyFixture : IDisposable
     public string this[string name] => Path.Combine(_directory["etc"], name);
 
     /// <summary>As a start of the program with <c>Policy:File</c>.</summary>
-    public FilePolicyStore Start() => Start(Document);
+    public PolicyStore Start() => Start(Document);
 
     /// <summary>As a start of the program, the key as given.</summary>
-    public FilePolicyStore Start(string? file)
+    public PolicyStore Start(string? file)
     {
         var store = NotStarted(file);
         store.Open();
         return store;
     }
 
-    public FilePolicyStore NotStarted(string? file, long maximumSize = 64 * 1024) => NotStarted(file, Exceptions(), maximumSize);
+    public PolicyStore NotStarted(string? file, long maximumSize = 64 * 1024) => NotStarted(file, Exceptions(), maximumSize);
 
-    internal FilePolicyStore NotStarted(string? file, ExceptionStore exceptions, long maximumSize = 64 * 1024) =>
+    internal PolicyStore NotStarted(string? file, ExceptionStore exceptions, long maximumSize = 64 * 1024) =>
         NotStarted(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }, exceptions, OfDatabase);
 
     /// <summary>With the keys as given, and the document of a database.</summary>
-    internal FilePolicyStore NotStarted(PolicyStoreOptions options, ExceptionStore exceptions, DatabaseDocument ofDatabase) =>
+    internal PolicyStore NotStarted(PolicyStoreOptions options, ExceptionStore exceptions, DatabaseDocument ofDatabase) =>
         new(options, ofDatabase, exceptions, Audit.Trail, Time, Log);
 
     /// <summary>The exceptions of the same data directory.</summary>

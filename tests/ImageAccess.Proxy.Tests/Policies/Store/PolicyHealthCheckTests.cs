@@ -58,6 +58,6 @@ public sealed class PolicyHealthCheckTests : IDisposable
 
     public void Dispose() => _fixture.Dispose();
 
-    private Task<HealthCheckResult> CheckAsync(FilePolicyStore store) =>
+    private Task<HealthCheckResult> CheckAsync(PolicyStore store) =>
         new PolicyHealthCheck(store, _fixture.Time).CheckHealthAsync(new HealthCheckContext());
 }

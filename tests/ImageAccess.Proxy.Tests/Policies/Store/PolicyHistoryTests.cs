@@ -253,7 +253,7 @@ public abstract class PolicyHistoryTests : IAsyncLifetime
     /// <summary>A process with its data directory.</summary>
     private sealed class Process
     {
-        private readonly FilePolicyStore _store;
+        private readonly PolicyStore _store;
         private readonly Func<SqlDatabase> _database;
 
         public Process(PolicyFixture fixture, Func<SqlDatabase> database)

@@ -197,14 +197,14 @@ public sealed class PolicyHomeTests : IDisposable
         return new DocumentReading(new SequencePoint(1, version), new WrittenVersion(version, version), FileReading.Found(bytes));
     }
 
-    private FilePolicyStore Start(PolicyStoreOptions options)
+    private PolicyStore Start(PolicyStoreOptions options)
     {
         var store = NotStarted(options);
         store.Open();
         return store;
     }
 
-    private FilePolicyStore NotStarted(PolicyStoreOptions options)
+    private PolicyStore NotStarted(PolicyStoreOptions options)
     {
         options.DataDirectory = _fixture.Data;
         return _fixture.NotStarted(options, _fixture.Exceptions(), _fixture.OfDatabase);

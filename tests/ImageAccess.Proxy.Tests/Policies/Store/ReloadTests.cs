@@ -319,7 +319,7 @@ public sealed class ReloadTests : IDisposable
     public void Dispose() => _fixture.Dispose();
 
     /// <summary>Lays out the strict document; what it returns brings the lax one.</summary>
-    private Action<FilePolicyStore> Prepare(string way)
+    private Action<PolicyStore> Prepare(string way)
     {
         var path = _fixture.Document;
         switch (way)

@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Policies.Store;
 /// The policy of a document, and the blocks and exceptions beside it. The document is a file, or one of the database. What cannot be used or read is refused and the
 /// last accepted one stays, also over a restart; only an installation that never had a policy starts with image access off.
 /// </summary>
-public sealed class FilePolicyStore : IPolicyStore, IReloadable
+public sealed class PolicyStore : IPolicyStore, IReloadable
 {
     /// <summary>How much of what a change opens is logged one by one; the audit trail has all.</summary>
     private const int MaximumTold = 20;
@@ -32,13 +32,13 @@ public sealed class FilePolicyStore : IPolicyStore, IReloadable
     private volatile PolicyState? _state;
     private Action<Policy>? _whenChanged;
 
-    internal FilePolicyStore(
+    internal PolicyStore(
         PolicyStoreOptions options,
         DatabaseDocument ofDatabase,
         ExceptionStore exceptions,
         AuditTrail trail,
         TimeProvider time,
-        ILogger<FilePolicyStore> logger)
+        ILogger<PolicyStore> logger)
     {
         _options = options;
         _ofDatabase = ofDatabase;
