@@ -12,7 +12,16 @@ public enum OrganizationRole
 /// What a caller is to an organization, as a token or a directory says. None: the organization's member list was read, and does not name
 /// the caller.
 /// </summary>
-public sealed record Membership(string Organization, OrganizationRole Role);
+public sealed record Membership(string Organization, OrganizationRole Role)
+{
+    /// <summary>The organization's teams that the caller is in, in lower case.</summary>
+    public IReadOnlyList<string> Teams { get; init; } = [];
+
+    public bool Equals(Membership? other) =>
+        other is not null && other.Organization == Organization && other.Role == Role && other.Teams.SequenceEqual(Teams);
+
+    public override int GetHashCode() => HashCode.Combine(Organization, Role);
+}
 
 /// <summary>The caller whom a verified token names. It may be a machine.</summary>
 public sealed record Caller

@@ -7,7 +7,8 @@ namespace ImageAccess.Core.Policies;
 public sealed class Policy
 {
     private readonly FrozenSet<string> _people;
-    private readonly FrozenDictionary<string, string[]> _ownerships;
+    private readonly FrozenDictionary<string, string[]> _listed;
+    private readonly FrozenDictionary<string, bool> _companyOwners;
     private readonly FrozenSet<string>? _companyNamespaces;
     private readonly FrozenDictionary<string, string> _accounts;
 
@@ -24,11 +25,15 @@ public sealed class Policy
             .DistinctBy(pair => pair.account)
             .ToFrozenDictionary(pair => pair.account, pair => pair.o);
         _companyNamespaces = document.Company ? Organizations.SelectMany(o => o.Namespaces).ToFrozenSet() : null;
-        _people = document.Organizations.SelectMany(o => o.Owners.Concat(o.Members)).ToFrozenSet();
-        _ownerships = document.Organizations
-            .SelectMany(o => o.Owners.Except(o.ExternalOwners).Select(owner => (owner, o.Name)))
-            .GroupBy(pair => pair.owner, pair => pair.Name)
-            .ToFrozenDictionary(owned => owned.Key, owned => owned.ToArray());
+        _companyOwners = document.CompanyOwners.GroupBy(owner => owner.Name).ToFrozenDictionary(named => named.Key, named => named.Any(owner => owner.IsExternal));
+        _people = document.Organizations
+            .SelectMany(o => o.Owners.Concat(o.Members).Concat(o.Roles.Holders().Where(held => !held.Holder.IsTeam).Select(held => held.Holder.Name)))
+            .Concat(_companyOwners.Keys)
+            .ToFrozenSet();
+        _listed = document.Organizations
+            .SelectMany(o => MustBeListed(o).Concat(_companyOwners.Where(owner => !owner.Value).Select(owner => owner.Key)).Distinct().Select(name => (name, o.Name)))
+            .GroupBy(pair => pair.name, pair => pair.Name)
+            .ToFrozenDictionary(listed => listed.Key, listed => listed.ToArray());
         _accounts = document.Accounts.ToFrozenDictionary(named => named.Name, named => named.Account);
     }
 
@@ -76,11 +81,28 @@ public sealed class Policy
         return other;
     }
 
-    /// <summary>Whether the lists of owners and members grant something to this user name.</summary>
+    /// <summary>Whether the document's own lists grant something to this user name: as an owner, as a member, or by a role.</summary>
     public bool NamesPerson(string username) => _people.Contains(username);
 
-    /// <summary>The organizations that the document calls this user name an owner of, as long as their member lists name the account too.</summary>
-    public ReadOnlySpan<string> OwnedBy(string username) => _ownerships.GetValueOrDefault(username);
+    /// <summary>The organizations that grant this user name more than a member has, as long as their member lists name the account too.</summary>
+    public ReadOnlySpan<string> ListedFor(string username) => _listed.GetValueOrDefault(username);
+
+    /// <summary>What the caller may do about an organization's policy. An organization access token is nobody.</summary>
+    /// <param name="caller">The caller, with what the member lists say.</param>
+    /// <param name="organization">The organization; null for what all of them share. Of one that is not in the document company owners alone may do something.</param>
+    public Roles RolesOf(Caller caller, string? organization)
+    {
+        if (caller.IsAnonymous || caller.IsOrganizationToken || (caller.Name is { } name && OrganizationAccounts.ContainsKey(name)))
+            return Roles.None;
+        var roles = IsCompanyOwner(caller) ? Roles.CompanyOwner : Roles.None;
+        foreach (var own in Organizations)
+        {
+            if (own.Name == organization)
+                roles |= own.RolesOf(caller);
+        }
+
+        return roles;
+    }
 
     /// <summary>The account that the document writes beside this user name; null where it writes none.</summary>
     public string? AccountOf(string username) => _accounts.GetValueOrDefault(username);
@@ -90,6 +112,23 @@ public sealed class Policy
 
     /// <summary>User names of organization access tokens: an organization's name and namespaces.</summary>
     internal FrozenDictionary<string, OrganizationPolicy> OrganizationAccounts { get; }
+
+    /// <summary>Who is granted more than a member has only while the organization's member list, where one is read, names the account.</summary>
+    private static IEnumerable<string> MustBeListed(OrganizationDocument organization) => organization.Owners.Except(organization.ExternalOwners)
+        .Concat(organization.Roles.Holders().Where(held => held.Holder is { IsTeam: false, IsExternal: false }).Select(held => held.Holder.Name));
+
+    /// <summary>By name. Where one organization stands alone and no company owner is named, its owners are.</summary>
+    private bool IsCompanyOwner(Caller caller)
+    {
+        if (_companyOwners.Count == 0)
+            return Organizations.Count == 1 && Organizations[0].RoleOf(caller) == OrganizationRole.Owner;
+        return !caller.IsNameSuspended && caller.Name is { } name && _companyOwners.TryGetValue(name, out var isExternal) && (isExternal || !IsAbsent(caller));
+    }
+
+    /// <summary>Whether a member list was read, and none of those that were read names the caller.</summary>
+    private bool IsAbsent(Caller caller) =>
+        Organizations.Any(organization => caller.IsAbsentFrom(organization.Name))
+        && !Organizations.Any(organization => caller.Memberships.Any(membership => membership.Organization == organization.Name && membership.Role != OrganizationRole.None));
 }
 
 /// <summary>One organization's part of a policy.</summary>
@@ -99,6 +138,9 @@ public sealed class OrganizationPolicy
     private readonly FrozenSet<string> _owners;
     private readonly FrozenSet<string> _externalOwners;
     private readonly FrozenSet<string> _members;
+    private readonly FrozenDictionary<string, Roles> _rolesByName;
+    private readonly FrozenDictionary<string, Roles> _externalRoles;
+    private readonly FrozenDictionary<string, Roles> _rolesByTeam;
     private readonly FrozenDictionary<string, DateOnly> _approvedRepositories;
     private readonly FrozenDictionary<string, DateOnly> _approvedNamespaces;
 
@@ -109,6 +151,9 @@ public sealed class OrganizationPolicy
         _owners = document.Owners.ToFrozenSet();
         _externalOwners = document.ExternalOwners.ToFrozenSet();
         _members = document.Members.ToFrozenSet();
+        _rolesByName = RolesOf(document, holder => !holder.IsTeam);
+        _externalRoles = RolesOf(document, holder => holder.IsExternal);
+        _rolesByTeam = RolesOf(document, holder => holder.IsTeam);
         _approvedRepositories = LastDays(document.Allowlist.Where(entry => entry.Repository is not null), entry => entry.Repository!.Value);
         _approvedNamespaces = LastDays(document.Allowlist.Where(entry => entry.Repository is null), entry => entry.Namespace);
     }
@@ -145,6 +190,28 @@ public sealed class OrganizationPolicy
         return role;
     }
 
+    /// <summary>What the caller may do about the policy. Whom the member list does not name has no role by name, unless external.</summary>
+    internal Roles RolesOf(Caller caller)
+    {
+        var roles = RoleOf(caller) switch
+        {
+            OrganizationRole.Owner => Roles.Member | Roles.Owner,
+            OrganizationRole.Member => Roles.Member,
+            _ => Roles.None,
+        };
+        if (!caller.IsNameSuspended && caller.Name is { } name)
+            roles |= (caller.IsAbsentFrom(Name) ? _externalRoles : _rolesByName).GetValueOrDefault(name);
+        foreach (var membership in caller.Memberships)
+        {
+            if (membership.Organization != Name || membership.Role == OrganizationRole.None)
+                continue;
+            foreach (var team in membership.Teams)
+                roles |= _rolesByTeam.GetValueOrDefault(team);
+        }
+
+        return roles;
+    }
+
     /// <summary>By the document's own lists. An owner whom the member list does not name is a member, unless external.</summary>
     private OrganizationRole WrittenRoleOf(Caller caller)
     {
@@ -162,6 +229,11 @@ public sealed class OrganizationPolicy
         var ofNamespace = LastDay(_approvedNamespaces, repository.Namespace);
         return ofRepository is null || ofNamespace > ofRepository ? ofNamespace : ofRepository;
     }
+
+    private static FrozenDictionary<string, Roles> RolesOf(OrganizationDocument document, Func<RoleHolder, bool> which) => document.Roles.Holders()
+        .Where(held => which(held.Holder))
+        .GroupBy(held => held.Holder.Name, held => held.Role)
+        .ToFrozenDictionary(held => held.Key, held => held.Aggregate(Roles.None, (all, role) => all | role));
 
     private static DateOnly? LastDay(FrozenDictionary<string, DateOnly> approved, string name) =>
         approved.TryGetValue(name, out var day) ? day : null;

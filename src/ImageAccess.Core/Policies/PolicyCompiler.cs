@@ -76,7 +76,7 @@ public static class PolicyCompiler
 
         public PolicyDocument ReadDocument(Node node)
         {
-            var members = Members(node, "defaultOrganization", "company", "callers", "exceptions", "organizations");
+            var members = Members(node, "defaultOrganization", "company", "callers", "exceptions", "changes", "companyOwners", "organizations");
             if (node.Value.ValueKind == JsonValueKind.Object && !node.Value.EnumerateObject().Any())
                 Report(node.Path, "is empty: to switch image access off on purpose, write { \"organizations\": [] }");
             var organizations = Items(members, "organizations").Select(ReadOrganization).ToList();
@@ -86,12 +86,19 @@ public static class PolicyCompiler
             if (defaultOrganization is not null && organizations.All(o => o.Name != defaultOrganization))
                 Report("defaultOrganization", $"no organization is named {defaultOrganization}");
 
+            var companyOwners = Holders(members, "companyOwners", "name", "account", "external");
+            var changes = members.TryGetValue("changes", out var demands) ? ReadChanges(demands) : new ChangesDocument();
+            if (changes.Approvals > 1)
+                ReportTooFewApprovers(organizations, companyOwners);
+
             return new PolicyDocument
             {
                 DefaultOrganization = defaultOrganization,
                 Company = Flag(members, "company"),
                 Callers = members.TryGetValue("callers", out var callers) ? ReadCallers(callers) : new CallersDocument(),
                 Exceptions = members.TryGetValue("exceptions", out var exceptions) ? ReadExceptions(exceptions) : new ExceptionsDocument(),
+                Changes = changes,
+                CompanyOwners = companyOwners,
                 Organizations = organizations,
                 Accounts = [.. _accounts.Select(named => new NamedAccount(named.Key, named.Value.Account))],
             };
@@ -139,10 +146,49 @@ public static class PolicyCompiler
             };
         }
 
+        private ChangesDocument ReadChanges(Node node)
+        {
+            var members = Members(node, "approvals", "ticket");
+            return new ChangesDocument
+            {
+                Approvals = Number(members, "approvals", largest: 2) ?? 1,
+                DemandsTicket = Flag(members, "ticket"),
+            };
+        }
+
+        /// <summary>Where two persons are needed, and fewer could ever approve: nothing could be opened again, this demand included.</summary>
+        private void ReportTooFewApprovers(List<OrganizationDocument> organizations, List<RoleHolder> companyOwners)
+        {
+            foreach (var organization in organizations)
+            {
+                List<RoleHolder> holders = [.. organization.Roles.Administrators, .. organization.Roles.Approvers];
+                var names = holders.Concat(companyOwners).Select(holder => holder.Name).Concat(organization.Owners).Distinct().Count();
+                if (names < 2 && !holders.Exists(holder => holder.IsTeam))
+                {
+                    Report("changes.approvals", $"2 persons are needed, and {organization.Name} names {names} who may approve: "
+                        + "name others in its owners, in roles.administrators or roles.approvers, or a team there, as { \"team\": \"owners\" }");
+                }
+            }
+        }
+
+        private RolesDocument ReadRoles(Node node)
+        {
+            var members = Members(node, "administrators", "approvers", "auditors", "onCall");
+            return new RolesDocument
+            {
+                Administrators = Of("administrators"),
+                Approvers = Of("approvers"),
+                Auditors = Of("auditors"),
+                OnCall = Of("onCall"),
+            };
+
+            List<RoleHolder> Of(string role) => Holders(members, role, "name", "account", "external", "team");
+        }
+
         private OrganizationDocument ReadOrganization(Node node)
         {
             var members = Members(
-                node, "name", "namespaces", "owners", "members", "enabled", "mode", "observeUntil", "allow", "allowlist", "help");
+                node, "name", "namespaces", "owners", "members", "roles", "enabled", "mode", "observeUntil", "allow", "allowlist", "help");
             if (node.Value.ValueKind == JsonValueKind.Object && !members.ContainsKey("name"))
                 Report(node.Path, "an organization needs a name");
             var allow = members.TryGetValue("allow", out var switches)
@@ -157,6 +203,7 @@ public static class PolicyCompiler
                 Owners = [.. owners.Select(owner => owner.Name)],
                 ExternalOwners = [.. owners.Where(owner => owner.IsExternal).Select(owner => owner.Name)],
                 Members = [.. People(members, "members", "name", "account").Select(member => member.Name)],
+                Roles = members.TryGetValue("roles", out var roles) ? ReadRoles(roles) : new RolesDocument(),
                 Enabled = Flag(members, "enabled"),
                 Observe = Choice(members, "mode", "enforce", "observe") == "observe",
                 ObserveUntil = Day(members, "observeUntil"),
@@ -211,6 +258,28 @@ public static class PolicyCompiler
         /// <summary>User names, each by itself or as an object with its account; Docker Hub keeps them in lower case.</summary>
         private List<Person> People(Dictionary<string, Node> members, string name, params string[] known) =>
             [.. Items(members, name).Select(node => PersonOf(node, known)).OfType<Person>()];
+
+        /// <summary>Who has a role: persons, and teams where they are known.</summary>
+        private List<RoleHolder> Holders(Dictionary<string, Node> members, string name, params string[] known) =>
+            [.. Items(members, name).Select(node => HolderOf(node, known)).OfType<RoleHolder>()];
+
+        private RoleHolder? HolderOf(Node node, string[] known)
+        {
+            if (known.Contains("team") && node.Value.ValueKind == JsonValueKind.Object && node.Value.TryGetProperty("team", out _))
+                return TeamOf(node);
+            return PersonOf(node, known) is { } person ? new RoleHolder(person.Name, IsTeam: false, person.IsExternal) : null;
+        }
+
+        private RoleHolder? TeamOf(Node node)
+        {
+            var members = Members(node, "team");
+            if (!members.TryGetValue("team", out var named) || TextOf(named, RoleHolder.MaximumTeam) is not { } text)
+                return null;
+            if (AccountName.IsUser(text.ToLowerInvariant()))
+                return new RoleHolder(text.ToLowerInvariant(), IsTeam: true, IsExternal: false);
+            Report(named.Path, "not a team of Docker Hub: lower-case letters, digits, - and _");
+            return null;
+        }
 
         private Person? PersonOf(Node node, string[] known)
         {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ImageAccess.Core.Oci;
 
 namespace ImageAccess.Core.Policies;
@@ -13,6 +14,11 @@ public sealed record PolicyDocument
     public CallersDocument Callers { get; init; } = new();
 
     public ExceptionsDocument Exceptions { get; init; } = new();
+
+    public ChangesDocument Changes { get; init; } = new();
+
+    /// <summary>Who may change what the organizations share; persons alone, because each organization has teams of its own.</summary>
+    public IReadOnlyList<RoleHolder> CompanyOwners { get; init; } = [];
 
     public IReadOnlyList<OrganizationDocument> Organizations { get; init; } = [];
 
@@ -48,6 +54,50 @@ public sealed record ExceptionsDocument
     public int? MaximumDays { get; init; }
 }
 
+/// <summary>What a change that opens needs, whichever way it is asked for.</summary>
+public sealed record ChangesDocument
+{
+    /// <summary>How many persons it takes, who asks included: 1, or 2.</summary>
+    public int Approvals { get; init; } = 1;
+
+    /// <summary>It must name a ticket.</summary>
+    public bool DemandsTicket { get; init; }
+}
+
+/// <summary>Who has a role: a user, or the members of a team of the organization.</summary>
+/// <param name="Name">The user name or the team's, in lower case.</param>
+/// <param name="IsTeam">It is a team of Docker Hub.</param>
+/// <param name="IsExternal">The user need not be on the organization's member list.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct RoleHolder(string Name, bool IsTeam, bool IsExternal)
+{
+    /// <summary>The characters of a team's name.</summary>
+    public const int MaximumTeam = 64;
+
+    public override string ToString() => IsTeam ? $"team {Name}" : IsExternal ? $"{Name} (external)" : Name;
+}
+
+/// <summary>Who may do what about an organization's policy, beside its owners. No role exempts anybody from the policy.</summary>
+public sealed record RolesDocument
+{
+    public IReadOnlyList<RoleHolder> Administrators { get; init; } = [];
+
+    public IReadOnlyList<RoleHolder> Approvers { get; init; } = [];
+
+    public IReadOnlyList<RoleHolder> Auditors { get; init; } = [];
+
+    public IReadOnlyList<RoleHolder> OnCall { get; init; } = [];
+
+    /// <summary>Each holder with its role.</summary>
+    public IEnumerable<(RoleHolder Holder, Roles Role)> Holders() =>
+    [
+        .. Administrators.Select(holder => (holder, Roles.Administrator)),
+        .. Approvers.Select(holder => (holder, Roles.Approver)),
+        .. Auditors.Select(holder => (holder, Roles.Auditor)),
+        .. OnCall.Select(holder => (holder, Roles.OnCall)),
+    ];
+}
+
 public sealed record OrganizationDocument
 {
     public required string Name { get; init; }
@@ -61,6 +111,8 @@ public sealed record OrganizationDocument
     public IReadOnlyList<string> ExternalOwners { get; init; } = [];
 
     public IReadOnlyList<string> Members { get; init; } = [];
+
+    public RolesDocument Roles { get; init; } = new();
 
     public bool Enabled { get; init; }
 

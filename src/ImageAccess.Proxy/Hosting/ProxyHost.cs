@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Connections.Certificates;
 using ImageAccess.Proxy.Connections.Ingress;
@@ -50,7 +51,8 @@ public static class ProxyHost
             .AddCache(builder.Configuration)
             .AddContent(builder.Configuration)
             .AddDecisions()
-            .AddRegistry(builder.Configuration);
+            .AddRegistry(builder.Configuration)
+            .AddRoles();
         adjust?.Invoke(builder);
 
         DataDirectory.Prepare(configuration);

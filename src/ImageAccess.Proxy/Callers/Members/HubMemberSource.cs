@@ -25,6 +25,9 @@ internal sealed class HubMemberSource : IMemberSource
     private const int MaximumPauses = 20;
     private const int MaximumText = 256;
 
+    /// <summary>The teams of one member, and of all.</summary>
+    private const int MaximumTeams = 256, MaximumTeamNames = 10_000;
+
     /// <summary>Tokens are good for ten minutes.</summary>
     private static readonly TimeSpan TokenUse = TimeSpan.FromMinutes(8);
 
@@ -152,6 +155,7 @@ internal sealed class HubMemberSource : IMemberSource
     private sealed class Members(string organization)
     {
         private readonly Dictionary<string, MemberRecord> _byName = new(StringComparer.Ordinal);
+        private readonly Dictionary<string, string> _teams = new(StringComparer.Ordinal);
 
         /// <summary>Where the next page is; null after the last.</summary>
         public string? Take(JsonElement page)
@@ -190,7 +194,7 @@ internal sealed class HubMemberSource : IMemberSource
                 || Text(entry, "username") is not { Length: > 0 and <= MaximumText } name)
                 throw NotAList("holds a member without id or user name");
 
-            var member = new MemberRecord(Caller.AccountOf(id), name.ToLowerInvariant(), role);
+            var member = new MemberRecord(Caller.AccountOf(id), name.ToLowerInvariant(), role) { Teams = ReadTeams(entry) };
             if (!_byName.TryGetValue(member.Username, out var twice) || (twice.Id == member.Id && role < twice.Role))
                 _byName[member.Username] = member; // once more on the next page, when somebody joined meanwhile
             else if (twice.Id != member.Id)
@@ -207,6 +211,22 @@ internal sealed class HubMemberSource : IMemberSource
             "INVITEE" => OrganizationRole.None,
             _ => OrganizationRole.Member,
         };
+
+        /// <summary>What is no team's name, or is beyond the bounds, grants nothing, and the list stays one.</summary>
+        private IReadOnlyList<string> ReadTeams(JsonElement entry)
+        {
+            if (!entry.TryGetProperty("groups", out var groups) || groups.ValueKind != JsonValueKind.Array)
+                return [];
+            return [.. groups.EnumerateArray().Take(MaximumTeams)
+                .Select(group => group.ValueKind == JsonValueKind.String ? group.GetString()!.ToLowerInvariant() : "")
+                .Where(team => team.Length is > 0 and <= RoleHolder.MaximumTeam && IsKnown(team))
+                .Select(team => _teams[team])
+                .Distinct()
+                .Order(StringComparer.Ordinal)];
+        }
+
+        /// <summary>One text for all who are in it.</summary>
+        private bool IsKnown(string team) => _teams.ContainsKey(team) || (_teams.Count < MaximumTeamNames && _teams.TryAdd(team, team));
 
         private string? Text(JsonElement entry, string name)
         {

@@ -18,7 +18,11 @@ internal sealed record MemberList(string Organization, DateTimeOffset ReadAt, IR
 /// <param name="Id">Docker Hub's id of the account, in lower case, without dashes.</param>
 /// <param name="Username">In lower case.</param>
 /// <param name="Role">Never none.</param>
-internal sealed record MemberRecord(string Id, string Username, OrganizationRole Role);
+internal sealed record MemberRecord(string Id, string Username, OrganizationRole Role)
+{
+    /// <summary>The organization's teams that the member is in, in lower case; none of a list that an earlier version kept.</summary>
+    public IReadOnlyList<string> Teams { get; init; } = [];
+}
 
 /// <summary>A source could not answer; the message says why, in words fit for a log: no secret, nothing of the answer.</summary>
 internal sealed class DirectoryException(string message) : Exception(message)

@@ -110,13 +110,12 @@ internal sealed class MemberBook
         var names = new Dictionary<string, Account>(StringComparer.Ordinal);
         foreach (var list in lists.Values.OrderBy(list => list.ReadAt).ThenBy(list => list.Organization, StringComparer.Ordinal))
         {
-            IReadOnlyList<Membership> asMember = [new(list.Organization, OrganizationRole.Member)];
-            IReadOnlyList<Membership> asOwner = [new(list.Organization, OrganizationRole.Owner)];
+            var alike = new Dictionary<(OrganizationRole Role, string Teams), IReadOnlyList<Membership>>();
             foreach (var member in list.Members)
             {
                 var already = names.GetValueOrDefault(member.Username) is { } account && account.Id == member.Id ? account.Memberships : [];
                 var isSuspended = takeovers.TryGetValue((member.Username, member.Id), out var takeover) && list.ReadAt <= takeover.At;
-                var granted = isSuspended ? [] : member.Role == OrganizationRole.Owner ? asOwner : asMember;
+                var granted = isSuspended ? [] : Granted(list.Organization, member, alike);
                 names[member.Username] = new Account(
                     member.Username, member.Id, already.Count == 0 ? granted : granted.Count == 0 ? already : [.. already, .. granted]);
             }
@@ -137,5 +136,15 @@ internal sealed class MemberBook
         foreach (var account in former)
             names[account.Username] = account;
         return new MemberBook(lists, names.ToFrozenDictionary(), byId.ToFrozenDictionary(), takeovers);
+    }
+
+    /// <summary>What a list grants to one of its members; those who have the same role and teams share it.</summary>
+    private static IReadOnlyList<Membership> Granted(
+        string organization, MemberRecord member, Dictionary<(OrganizationRole Role, string Teams), IReadOnlyList<Membership>> alike)
+    {
+        var key = (member.Role, string.Join('\n', member.Teams));
+        if (!alike.TryGetValue(key, out var granted))
+            alike[key] = granted = [new Membership(organization, member.Role) { Teams = member.Teams }];
+        return granted;
     }
 }

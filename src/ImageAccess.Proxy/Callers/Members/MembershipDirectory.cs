@@ -135,12 +135,12 @@ public sealed class MembershipDirectory(
     }
 
     /// <summary>
-    /// The caller, absent from each organization that the policy calls him an owner of, and whose list does not name the account. A list
-    /// says so however old it is: while none can be read, nobody who left becomes an owner again.
+    /// The caller, absent from each organization that the policy grants him more of than a member has, and whose list does not name the account.
+    /// A list says so however old it is: while none can be read, nobody who left becomes an owner again.
     /// </summary>
     private static Caller WithAbsences(Caller caller, Account? account, Policy policy, MemberBook book)
     {
-        foreach (var organization in policy.OwnedBy(caller.Name!))
+        foreach (var organization in policy.ListedFor(caller.Name!))
         {
             if (book.Lacks(account, organization))
                 caller = caller.With([new Membership(organization, OrganizationRole.None)]);
@@ -149,17 +149,17 @@ public sealed class MembershipDirectory(
         return caller;
     }
 
-    /// <summary>Owners by a list that is too old are members.</summary>
+    /// <summary>Owners by a list that is too old are members, and in no team.</summary>
     private IReadOnlyList<Membership> Current(Account account, MemberBook book)
     {
         for (var i = 0; i < account.Memberships.Count; i++)
         {
             if (IsTooOld(account.Memberships[i]))
-                return [.. account.Memberships.Select(m => IsTooOld(m) ? m with { Role = OrganizationRole.Member } : m)];
+                return [.. account.Memberships.Select(m => IsTooOld(m) ? m with { Role = OrganizationRole.Member, Teams = [] } : m)];
         }
 
         return account.Memberships;
 
-        bool IsTooOld(Membership membership) => membership.Role == OrganizationRole.Owner && IsStale(book.Lists[membership.Organization]);
+        bool IsTooOld(Membership membership) => (membership.Role == OrganizationRole.Owner || membership.Teams.Count > 0) && IsStale(book.Lists[membership.Organization]);
     }
 }

@@ -51,6 +51,9 @@ public sealed class NamedAccounts(IOptions<DirectoryOptions> options)
     internal IReadOnlyList<string> Disputed(Policy policy) =>
         [.. _holders.Where(pair => pair.Value.Others.Length > 0 && policy.AccountOf(pair.Key) is null).Select(pair => pair.Key).Order(StringComparer.Ordinal)];
 
+    /// <summary>Whether it is one of those names.</summary>
+    internal bool IsDisputed(string name, Policy policy) => policy.AccountOf(name) is null && _holders.TryGetValue(name, out var holder) && holder.Others.Length > 0;
+
     /// <summary>Whether what the policy grants to the name is for this account.</summary>
     /// <param name="name">A name of the policy's lists.</param>
     /// <param name="account">Who has it, as the caller's token says.</param>

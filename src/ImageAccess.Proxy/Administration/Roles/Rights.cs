@@ -1,0 +1,58 @@
+using static ImageAccess.Core.Policies.Roles;
+
+namespace ImageAccess.Proxy.Administration.Roles;
+
+/// <summary>What somebody may want to do.</summary>
+internal enum Operation
+{
+    None,
+    ReadPolicy,
+    ReadExceptions,
+    ReadBlocks,
+    ReadDenials,
+    ReadMembers,
+    ReadStatus,
+    ReadTokens,
+    ReadChanges,
+    ChangePolicy,
+    ChangeCompany,
+    GrantException,
+    EndException,
+    Block,
+    LiftBlock,
+    ManageTokens,
+    Approve,
+}
+
+/// <summary>Who may do what: one row for each operation, with the roles of which one is enough.</summary>
+internal static class Rights
+{
+    private const Core.Policies.Roles Changing = Administrator | Owner | CompanyOwner;
+
+    private const Core.Policies.Roles Answering = Approver | Changing;
+
+    private const Core.Policies.Roles Reading = Auditor | OnCall | Answering;
+
+    private static readonly Dictionary<Operation, Core.Policies.Roles> Table = new()
+    {
+        [Operation.ReadPolicy] = Member | Reading,
+        [Operation.ReadExceptions] = Member | Reading,
+        [Operation.ReadBlocks] = Member | Reading,
+        [Operation.ReadDenials] = Reading,
+        [Operation.ReadMembers] = Reading,
+        [Operation.ReadStatus] = Reading,
+        [Operation.ReadTokens] = Auditor | Changing,
+        [Operation.ReadChanges] = Reading,
+        [Operation.ChangePolicy] = Changing,
+        [Operation.ChangeCompany] = CompanyOwner,
+        [Operation.GrantException] = Answering,
+        [Operation.EndException] = Answering,
+        [Operation.Block] = Changing,
+        [Operation.LiftBlock] = Changing,
+        [Operation.ManageTokens] = Changing,
+        [Operation.Approve] = Answering, // and the right to the change itself
+    };
+
+    /// <summary>Whether one of the roles is enough; of an operation that has no row, none is.</summary>
+    public static bool Allow(Core.Policies.Roles roles, Operation operation) => (Table.GetValueOrDefault(operation) & roles) != None;
+}
