@@ -24,6 +24,7 @@ public sealed class InvariantTests
                 [nameof(OrganizationRole)] = nameof(OrganizationRole.None),
                 [nameof(RegistryAction)] = nameof(RegistryAction.None),
                 [nameof(RepositoryCategory)] = nameof(RepositoryCategory.Unknown),
+                [nameof(Roles)] = nameof(Roles.None),
             },
             zeros);
     }

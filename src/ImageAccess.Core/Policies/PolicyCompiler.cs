@@ -265,7 +265,7 @@ public static class PolicyCompiler
 
         private RoleHolder? HolderOf(Node node, string[] known)
         {
-            if (known.Contains("team") && node.Value.ValueKind == JsonValueKind.Object && node.Value.TryGetProperty("team", out _))
+            if (known.Contains("team") && node.Value.ValueKind == JsonValueKind.Object && node.Value.EnumerateObject().Any(member => NameOrNull(member) == "team"))
                 return TeamOf(node);
             return PersonOf(node, known) is { } person ? new RoleHolder(person.Name, IsTeam: false, person.IsExternal) : null;
         }

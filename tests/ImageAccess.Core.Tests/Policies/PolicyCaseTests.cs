@@ -50,6 +50,27 @@ public sealed partial class PolicyCaseTests
             Assert.Equal(repository, decision.Permit.Repository);
     }
 
+    public static TheoryData<string, int, string> RoleRows()
+    {
+        var rows = new TheoryData<string, int, string>();
+        foreach (var file in Files())
+        {
+            foreach (var (line, row) in RowsBelow(file, "--- roles"))
+                rows.Add(Path.GetFileName(file), line, row);
+        }
+
+        return rows;
+    }
+
+    [Theory]
+    [MemberData(nameof(RoleRows))]
+    public void The_policy_gives_the_roles_as_written(string file, int line, string row)
+    {
+        var cells = row.Split('|', StringSplitOptions.TrimEntries);
+        Assert.True(cells.Length == 3, $"{file}:{line} has {cells.Length} columns and not 3");
+        Assert.Equal(cells[2], PolicyOf(file).RolesOf(CallerOf(cells[0]), cells[1] == "all" ? null : cells[1]).ToString());
+    }
+
     [Fact]
     public void There_are_cases_for_every_rule_and_every_outcome()
     {
@@ -63,12 +84,17 @@ public sealed partial class PolicyCaseTests
     }
 
     /// <summary>The rows below the line and the heads of the columns.</summary>
-    private static IEnumerable<(int Line, string Row)> RowsOf(string file)
+    private static IEnumerable<(int Line, string Row)> RowsOf(string file) => RowsBelow(file, "---");
+
+    private static IEnumerable<(int Line, string Row)> RowsBelow(string file, string mark)
     {
         var lines = File.ReadAllLines(file);
-        var heads = Array.IndexOf(lines, "---") + 1;
-        return lines.Index().Where(line => line.Index > heads && line.Item.Length > 0 && line.Item[0] != '#')
-            .Select(line => (line.Index + 1, line.Item));
+        var heads = Array.IndexOf(lines, mark) + 1;
+        return heads == 0
+            ? []
+            : lines.Index().Skip(heads + 1).TakeWhile(line => !line.Item.StartsWith("---", StringComparison.Ordinal))
+                .Where(line => line.Item.Length > 0 && line.Item[0] != '#')
+                .Select(line => (line.Index + 1, line.Item));
     }
 
     private static string[] Files() => [.. Directory.GetFiles(Folder, "*.case").Order(StringComparer.Ordinal)];
@@ -121,7 +147,7 @@ public sealed partial class PolicyCaseTests
         var parts = cell.Split(" (");
         List<string> traits = parts.Length == 1 ? [] : [.. parts[1].TrimEnd(')').Split(", ")];
         var (isToken, isSuspended) = (traits.Remove("organization token"), traits.Remove("name suspended"));
-        Membership[] memberships = [.. traits.Select(MembershipOf)];
+        Membership[] memberships = [.. traits.Select(trait => trait.Split(" in ")).Select(trait => MembershipOf(trait[0]) with { Teams = trait[1..] })];
         var caller = parts[0].StartsWith('#')
             ? Caller.SignedIn(null, parts[0][1..], memberships)
             : Caller.SignedIn(parts[0], $"id of {parts[0]}", memberships);

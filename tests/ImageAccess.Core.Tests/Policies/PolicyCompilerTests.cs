@@ -18,11 +18,19 @@ public sealed class PolicyCompilerTests
               "company": true,
               "callers": { "anonymous": "deny", "outsiders": "deny", "organizationTokens": "member", "owners": "judged" },
               "exceptions": { "allowed": false, "maximumDays": 90 },
+              "changes": { "approvals": 2, "ticket": true },
+              "companyOwners": [ "Zoe", { "name": "yuri", "external": true } ],
               "organizations": [ {
                   "name": "acme",
                   "namespaces": [ "acme", "acme-labs" ],
                   "owners": [ "alice", { "name": "Carol", "external": true }, { "name": "erin", "external": false } ],
                   "members": [ "Bob" ],
+                  "roles": {
+                    "administrators": [ "Dan", { "team": "DevOps" } ],
+                    "approvers": [ { "name": "alice", "external": true } ],
+                    "auditors": [ { "team": "audit_2" } ],
+                    "onCall": [ "dan", "bob" ],
+                  },
                   "enabled": true,
                   "mode": "observe",
                   "observeUntil": "2027-01-31",
@@ -43,7 +51,15 @@ public sealed class PolicyCompilerTests
         Assert.True(document.Company);
         Assert.Equal(new CallersDocument { DenyAnonymous = true, DenyOutsiders = true, DenyOrganizationTokens = false, JudgeOwners = true }, document.Callers);
         Assert.Equal(new ExceptionsDocument { Forbidden = true, MaximumDays = 90 }, document.Exceptions);
+        Assert.Equal(new ChangesDocument { Approvals = 2, DemandsTicket = true }, document.Changes);
+        Assert.Equal(["zoe", "yuri (external)"], document.CompanyOwners.Select(owner => owner.ToString()));
         var acme = document.Organizations[0];
+        Assert.Equal(
+            [
+                ("dan", Roles.Administrator), ("team devops", Roles.Administrator), ("alice (external)", Roles.Approver), ("team audit_2", Roles.Auditor),
+                ("dan", Roles.OnCall), ("bob", Roles.OnCall),
+            ],
+            acme.Roles.Holders().Select(held => (held.Holder.ToString(), held.Role)));
         Assert.Equal(("acme", true, true, new DateOnly(2027, 1, 31)), (acme.Name, acme.Enabled, acme.Observe, acme.ObserveUntil));
         Assert.Equal(["acme", "acme-labs"], acme.Namespaces);
         Assert.Equal(["alice", "carol", "erin"], acme.Owners);
@@ -75,6 +91,8 @@ public sealed class PolicyCompilerTests
         Assert.Equal(
             new CallersDocument { DenyAnonymous = false, DenyOutsiders = false, DenyOrganizationTokens = true, JudgeOwners = false }, policy.Document.Callers);
         Assert.Equal(new ExceptionsDocument { Forbidden = false, MaximumDays = null }, policy.Document.Exceptions);
+        Assert.Equal(new ChangesDocument { Approvals = 1, DemandsTicket = false }, policy.Document.Changes);
+        Assert.Equal([], policy.Document.CompanyOwners);
         var acme = policy.Document.Organizations[0];
         Assert.Equal((false, false, null), (acme.Enabled, acme.Observe, acme.ObserveUntil));
         Assert.Equal((false, false, false), (acme.AllowOfficial, acme.AllowVerifiedPublisher, acme.AllowCommunity));
@@ -82,6 +100,7 @@ public sealed class PolicyCompilerTests
         Assert.Equal([], acme.Owners);
         Assert.Equal([], acme.ExternalOwners);
         Assert.Equal([], acme.Members);
+        Assert.Equal([], acme.Roles.Holders());
         Assert.Equal([], acme.Allowlist);
         Assert.Null(acme.Help);
 
@@ -185,8 +204,8 @@ public sealed class PolicyCompilerTests
 
     /// <summary>The place and the text of every problem; organization members are written as they stand in acme's object.</summary>
     [Theory]
-    [InlineData("""{ "organisations": [] }""", "organisations: unknown member; known here: defaultOrganization, company, callers, exceptions, organizations")]
-    [InlineData("""{ "Organizations": [] }""", "Organizations: unknown member; known here: defaultOrganization, company, callers, exceptions, organizations")]
+    [InlineData("""{ "organisations": [] }""", "organisations: unknown member; known here: defaultOrganization, company, callers, exceptions, changes, companyOwners, organizations")]
+    [InlineData("""{ "Organizations": [] }""", "Organizations: unknown member; known here: defaultOrganization, company, callers, exceptions, changes, companyOwners, organizations")]
     [InlineData("""{ "company": "acme" }""", "company: must be true or false")]
     [InlineData("""{ "exceptions": true }""", "exceptions: must be an object")]
     [InlineData("""{ "exceptions": { "allow": true } }""", "exceptions.allow: unknown member; known here: allowed, maximumDays")]
@@ -198,10 +217,19 @@ public sealed class PolicyCompilerTests
     [InlineData("""{ "exceptions": { "maximumDays": 1.5 } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
     [InlineData("""{ "exceptions": { "maximumDays": "90" } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
     [InlineData("""{ "exceptions": { "maximumDays": null } }""", "exceptions.maximumDays: must be a number from 1 to 3650")]
+    [InlineData("""{ "changes": 2 }""", "changes: must be an object")]
+    [InlineData("""{ "changes": { "approval": 2 } }""", "changes.approval: unknown member; known here: approvals, ticket")]
+    [InlineData("""{ "changes": { "approvals": 0 } }""", "changes.approvals: must be a number from 1 to 2")]
+    [InlineData("""{ "changes": { "approvals": 3 } }""", "changes.approvals: must be a number from 1 to 2")]
+    [InlineData("""{ "changes": { "approvals": "2" } }""", "changes.approvals: must be a number from 1 to 2")]
+    [InlineData("""{ "changes": { "approvals": true } }""", "changes.approvals: must be a number from 1 to 2")]
+    [InlineData("""{ "changes": { "ticket": "OPS-1" } }""", "changes.ticket: must be true or false")]
+    [InlineData("""{ "companyOwners": "alice" }""", "companyOwners: must be a list")]
+    [InlineData("""{ "companyOwners": [ { "team": "owners" } ] }""", "companyOwners[0].team: unknown member; known here: name, account, external", "companyOwners[0]: needs the user's name")]
     [InlineData("""{ "company": null }""", "company: must be true or false")]
     [InlineData("""{ "company": [ "acme", "beta" ] }""", "company: must be true or false")]
     [InlineData("""{ "company": true, "company": false }""", "company: comes twice")]
-    [InlineData("""{ "organizations": [ { "name": "acme", "company": true } ] }""", "organizations[0].company: unknown member; known here: name, namespaces, owners, members, enabled, mode, observeUntil, allow, allowlist, help")]
+    [InlineData("""{ "organizations": [ { "name": "acme", "company": true } ] }""", "organizations[0].company: unknown member; known here: name, namespaces, owners, members, roles, enabled, mode, observeUntil, allow, allowlist, help")]
     [InlineData("""{ "callers": {}, "callers": {} }""", "callers: comes twice")]
     [InlineData("""{ "callers": [] }""", "callers: must be an object")]
     [InlineData("""{ "callers": { "anonymous": "allow" } }""", "callers.anonymous: must be \"member\" or \"deny\"")]
@@ -226,10 +254,10 @@ public sealed class PolicyCompilerTests
     [InlineData("""{ "callers": { "\ud800": "deny" } }""", "callers: the name of a member is not a text")]
     [InlineData("""{ "\udc00": "deny" }""", "the name of a member is not a text")]
     [InlineData("""{ "defaultOrganization": [] }""", "defaultOrganization: must be a text")]
-    public void A_problem_has_its_place(string json, string problem) => Assert.Equal([problem], Problems(json));
+    public void A_problem_has_its_place(string json, params string[] problems) => Assert.Equal(problems, Problems(json));
 
     [Theory]
-    [InlineData("\"colour\": 1", "colour: unknown member; known here: name, namespaces, owners, members, enabled, mode, observeUntil, allow, allowlist, help")]
+    [InlineData("\"colour\": 1", "colour: unknown member; known here: name, namespaces, owners, members, roles, enabled, mode, observeUntil, allow, allowlist, help")]
     [InlineData("\"enabled\": true, \"enabled\": false", "enabled: comes twice")]
     [InlineData("\"enabled\": \"true\"", "enabled: must be true or false")]
     [InlineData("\"enabled\": 1", "enabled: must be true or false")]
@@ -252,6 +280,18 @@ public sealed class PolicyCompilerTests
     [InlineData("\"owners\": [ { \"name\": \"alice\", \"External\": true } ]", "owners[0].External: unknown member; known here: name, account, external")]
     [InlineData("\"owners\": [ { \"external\": true } ]", "owners[0]: needs the user's name")]
     [InlineData("\"members\": [ { \"name\": \"bob\", \"external\": true } ]", "members[0].external: unknown member; known here: name, account")]
+    [InlineData("\"roles\": [ \"alice\" ]", "roles: must be an object")]
+    [InlineData("\"roles\": { \"admins\": [] }", "roles.admins: unknown member; known here: administrators, approvers, auditors, onCall")]
+    [InlineData("\"roles\": { \"approvers\": \"alice\" }", "roles.approvers: must be a list")]
+    [InlineData("\"roles\": { \"approvers\": [ 7 ] }", "roles.approvers[0]: must be a text")]
+    [InlineData("\"roles\": { \"onCall\": [ {} ] }", "roles.onCall[0]: needs the user's name")]
+    [InlineData("\"roles\": { \"auditors\": [ { \"team\": 7 } ] }", "roles.auditors[0].team: must be a text")]
+    [InlineData("\"roles\": { \"auditors\": [ { \"team\": \"\" } ] }", "roles.auditors[0].team: must have 1 to 64 characters")]
+    [InlineData("\"roles\": { \"auditors\": [ { \"team\": \"dev\\u0007ops\" } ] }", "roles.auditors[0].team: not a team of Docker Hub: lower-case letters, digits, - and _")]
+    [InlineData("\"roles\": { \"auditors\": [ { \"team\": \"dev\\u202eops\" } ] }", "roles.auditors[0].team: not a team of Docker Hub: lower-case letters, digits, - and _")]
+    [InlineData("\"roles\": { \"auditors\": [ { \"team\": \"acme/devops\" } ] }", "roles.auditors[0].team: not a team of Docker Hub: lower-case letters, digits, - and _")]
+    [InlineData("\"roles\": { \"auditors\": [ { \"team\": \"devops\", \"name\": \"alice\" } ] }", "roles.auditors[0].name: unknown member; known here: team")]
+    [InlineData("\"roles\": { \"auditors\": [ { \"team\": \"devops\", \"team\": \"ops\" } ] }", "roles.auditors[0].team: comes twice")]
     [InlineData("\"allow\": true", "allow: must be an object")]
     [InlineData("\"allow\": { \"official\": \"yes\" }", "allow.official: must be true or false")]
     [InlineData("\"allow\": { \"verified\": true }", "allow.verified: unknown member; known here: official, verifiedPublisher, community")]
@@ -276,6 +316,29 @@ public sealed class PolicyCompilerTests
     [InlineData("\"mode\": \"\\ud800\"", "mode: must be \"enforce\" or \"observe\"")]
     public void A_problem_of_an_organization_has_its_place(string members, string problem) => Assert.Equal(
         [$"organizations[0].{problem}"], Problems($$"""{ "organizations": [ { "name": "acme", {{members}} } ] }"""));
+
+    /// <summary>A demand that too few could ever satisfy would close the policy for good.</summary>
+    [Theory]
+    [InlineData("", "0")]
+    [InlineData(""" "owners": [ "alice" ] """, "1")]
+    [InlineData(""" "owners": [ "alice" ], "members": [ "bob" ] """, "1")]
+    [InlineData(""" "owners": [ "alice" ], "roles": { "administrators": [ "Alice" ], "approvers": [ { "name": "alice", "external": true } ] } """, "1")]
+    [InlineData(""" "owners": [ "alice" ], "roles": { "auditors": [ "bob", { "team": "owners" } ], "onCall": [ "carol", { "team": "devops" } ] } """, "1")]
+    public void Two_persons_are_not_demanded_where_fewer_may_approve(string people, string count) => Assert.Equal(
+        [
+            $"changes.approvals: 2 persons are needed, and acme names {count} who may approve: name others in its owners, in roles.administrators or "
+            + "roles.approvers, or a team there, as { \"team\": \"owners\" }",
+        ],
+        Problems($$"""{ "changes": { "approvals": 2 }, "organizations": [ { "name": "acme"{{(people.Length == 0 ? "" : ",")}} {{people}} } ] }"""));
+
+    [Theory]
+    [InlineData(""" "owners": [ "alice", "bob" ] """, "[]")]
+    [InlineData(""" "owners": [ "alice" ], "roles": { "approvers": [ "bob" ] } """, "[]")]
+    [InlineData(""" "owners": [ "alice" ] """, """[ "bob" ]""")]
+    [InlineData(""" "roles": { "administrators": [ { "team": "owners" } ] } """, "[]")]
+    [InlineData(""" "roles": { "approvers": [ { "team": "owners" } ] } """, "[]")]
+    public void Two_persons_are_demanded_where_two_may_approve(string people, string company) =>
+        Assert.Empty(Problems($$"""{ "changes": { "approvals": 2 }, "companyOwners": {{company}}, "organizations": [ { "name": "acme", {{people}} } ] }"""));
 
     [Theory]
     [InlineData("bob@example.com")]

@@ -30,7 +30,11 @@ public sealed class PolicyEngineProperties
         from beta in Organization("beta", """ "owners": [ "erin" ], "members": [ "alice", "bob", "carol" ] """)
         from second in Coin
         from company in Coin
-        select $$"""{ "company": {{JsonSerializer.Serialize(company)}}, "callers": {{callers}}, "organizations": [ {{acme}}{{(second ? ", " + beta : "")}} ] }""";
+        from rights in Gen.Elements(
+            "",
+            """ "companyOwners": [ "dave", "mallory" ],""",
+            """ "changes": { "approvals": 2, "ticket": true }, "companyOwners": [ "carol", { "name": "yuri", "external": true } ],""")
+        select $$"""{ "company": {{JsonSerializer.Serialize(company)}}, "callers": {{callers}},{{rights}} "organizations": [ {{acme}}{{(second ? ", " + beta : "")}} ] }""";
 
     private static readonly Gen<RepositoryName> Repositories =
         Gen.Elements("nginx", "acme/app", "beta/app", "bitnami/redis", "someuser/tool", "library/a/b").Select(Names.Repository);
@@ -170,6 +174,28 @@ public sealed class PolicyEngineProperties
                 : (before.Outcome, before.Rule, before.Message) == (after.Outcome, after.Rule, after.Message));
     });
 
+    /// <summary>And nobody loses anything: a role is about the policy, not about images.</summary>
+    [Fact]
+    public void A_role_changes_no_decision_and_nobody_who_is_unknown_has_one() => ForAllDocuments((json, repository) =>
+    {
+        var (with, without) = (Compile(json), Compile(json, document =>
+        {
+            document["companyOwners"] = new JsonArray();
+            document["changes"] = new JsonObject();
+            foreach (var organization in document["organizations"]!.AsArray())
+                organization!["roles"] = new JsonObject();
+        }));
+        return
+            from caller in Everybody
+            from facts in FactsOn(repository)
+            let before = PolicyEngine.Decide(without, caller, repository, facts, Now)
+            let after = PolicyEngine.Decide(with, caller, repository, facts, Now)
+            from organization in (string?[])["acme", "beta", "gamma", null]
+            select (before.Outcome, before.Rule, before.Message, before.NeedsPublisher) == (after.Outcome, after.Rule, after.Message, after.NeedsPublisher)
+                && with.RolesOf(Caller.Anonymous, organization) == Roles.None
+                && with.RolesOf(caller.WithNameSuspended(), organization) == with.RolesOf(Caller.SignedIn(null, "s", caller.Memberships), organization);
+    });
+
     [Fact]
     public void What_is_blocked_nobody_has_and_a_block_changes_nothing_else() => ForAll((policy, repository) =>
         from caller in Everybody
@@ -266,10 +292,12 @@ public sealed class PolicyEngineProperties
         from official in Coin
         from verified in Coin
         from community in Coin
+        from roles in Gen.Elements(
+            "{}", """{ "administrators": [ "bob", "mallory", { "team": "devops" } ] }""", """{ "approvers": [ "carol", "acme" ], "auditors": [ "dave" ], "onCall": [ "bob" ] }""")
         from approved in Gen.Elements("", "", """{ "repository": "someuser/tool", "expires": "2026-11-22" }""", """{ "repository": "bitnami/*", "expires": "2026-12-31" }""")
         select $$"""
             {
-              "name": "{{name}}", {{people}}, "enabled": {{JsonSerializer.Serialize(enabled)}}, {{mode}},
+              "name": "{{name}}", {{people}}, "roles": {{roles}}, "enabled": {{JsonSerializer.Serialize(enabled)}}, {{mode}},
               "allow": {
                 "official": {{JsonSerializer.Serialize(official)}},
                 "verifiedPublisher": {{JsonSerializer.Serialize(verified)}},

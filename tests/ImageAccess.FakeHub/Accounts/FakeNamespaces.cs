@@ -8,6 +8,9 @@ public sealed record FakeMember(string Username, string Role)
     public string Id { get; init; } = FakeAccount.IdOf(Username).ToString("N");
 
     public bool IsGuest { get; init; }
+
+    /// <summary>The teams that it is in; by default that of its role.</summary>
+    public IReadOnlyList<string> Groups { get; init; } = [Role.Equals("owner", StringComparison.OrdinalIgnoreCase) ? "owners" : "members"];
 }
 
 /// <summary>Docker's own image access settings of an organization.</summary>

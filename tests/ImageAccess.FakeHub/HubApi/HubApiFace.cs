@@ -108,7 +108,7 @@ internal sealed class HubApiFace(FakeHub hub, Entitlements entitlements, IRegist
                 email = $"{member.Username}@example.com",
                 type = "User",
                 role = member.Role,
-                groups = new[] { member.Role.Equals("owner", StringComparison.OrdinalIgnoreCase) ? "owners" : "members" },
+                groups = member.Groups,
                 is_guest = member.IsGuest,
                 primary_email = $"{member.Username}@example.com",
                 date_joined = "2021-01-05T21:06:53.506400Z",

@@ -15,10 +15,11 @@ public static class PolicyChanges
     /// <param name="today">The day in UTC, for what expires.</param>
     public static IReadOnlyList<string> Opens(Policy before, Policy after, DateOnly today)
     {
-        if (!before.IsEnabled)
-            return [];
-
         var opens = new List<string>();
+        AddRights(opens, before, after); // also where image access is off: whoever may change the policy decides what it will be
+        if (!before.IsEnabled)
+            return opens;
+
         if (!after.IsEnabled)
             opens.Add("image access is off");
         if (after.Document.Company && !before.Document.Company)
@@ -42,6 +43,42 @@ public static class PolicyChanges
             opens.Add($"{Plain(name)} is account {account}");
         return opens;
     }
+
+    /// <summary>Who may open more, and what it takes. An auditor reads, and opens nothing.</summary>
+    private static void AddRights(List<string> opens, Policy before, Policy after)
+    {
+        if (after.Document.Changes.Approvals < before.Document.Changes.Approvals)
+            opens.Add("changes that open need one person and not two");
+        if (before.Document.Changes.DemandsTicket && !after.Document.Changes.DemandsTicket)
+            opens.Add("changes that open need no ticket");
+        if (before.Organizations.Count == 0)
+            return;
+
+        foreach (var owner in after.Document.CompanyOwners.Where(owner => IsNew(owner, before.Document.CompanyOwners)))
+            opens.Add($"company owner {owner} added");
+        if (LoneOrganization(after) is { } lone && LoneOrganization(before) != lone)
+            opens.Add($"the owners of {lone} are company owners");
+        foreach (var later in after.Document.Organizations)
+        {
+            var earlier = (Find(before, later.Name)?.Roles.Holders() ?? []).ToLookup(held => held.Role, held => held.Holder);
+            foreach (var (holder, role) in later.Roles.Holders().Where(held => held.Role != Roles.Auditor && IsNew(held.Holder, earlier[held.Role])))
+                opens.Add($"organization {later.Name}: {Words(role)} {holder} added");
+        }
+    }
+
+    /// <summary>Who was external before, and is so no longer, has lost something.</summary>
+    private static bool IsNew(RoleHolder holder, IEnumerable<RoleHolder> earlier) => !earlier.Any(other => other == holder || other == holder with { IsExternal = true });
+
+    private static string Words(Roles role) => role switch
+    {
+        Roles.Administrator => "administrator",
+        Roles.Approver => "approver",
+        _ => "on call:",
+    };
+
+    /// <summary>The organization whose owners are company owners, because it is the only one and nobody is named.</summary>
+    private static string? LoneOrganization(Policy policy) =>
+        policy.Document is { CompanyOwners.Count: 0, Organizations: [{ Name: var name }] } ? name : null;
 
     private static void AddCallers(List<string> opens, CallersDocument before, CallersDocument after)
     {

@@ -57,6 +57,11 @@ internal static class PolicySummary
             await LineAsync(output, "exceptions", "open nothing");
         if (policy.Document.Company)
             await LineAsync(output, "company", "the images of every organization are allowed to everybody");
+        if (policy.Document.Changes.Approvals > 1)
+            await LineAsync(output, "approvals", "what opens waits for a second person");
+        if (policy.Document.Changes.DemandsTicket)
+            await LineAsync(output, "ticket", "what opens needs one");
+        await HoldersAsync(output, "company owners", policy.Document.CompanyOwners);
         foreach (var (name, account) in policy.Document.Accounts)
             await LineAsync(output, "account", $"{account} is {name}");
         foreach (var (organization, document) in policy.Organizations.Zip(policy.Document.Organizations))
@@ -78,6 +83,10 @@ internal static class PolicySummary
         await LineAsync(output, "  people", $"{owners}, {members} by name");
         if (document.ExternalOwners.Count > 0)
             await LineAsync(output, "  external", $"{string.Join(", ", document.ExternalOwners)}: owners also where the member list does not name them");
+        await HoldersAsync(output, "  administrators", document.Roles.Administrators);
+        await HoldersAsync(output, "  approvers", document.Roles.Approvers);
+        await HoldersAsync(output, "  auditors", document.Roles.Auditors);
+        await HoldersAsync(output, "  on call", document.Roles.OnCall);
         var switches = new[]
         {
             ("official", document.AllowOfficial), ("verified publisher", document.AllowVerifiedPublisher), ("community", document.AllowCommunity),
@@ -97,6 +106,9 @@ internal static class PolicySummary
         if (document.Help is { } help)
             await LineAsync(output, "  help", help);
     }
+
+    private static Task HoldersAsync(TextWriter output, string head, IReadOnlyList<RoleHolder> holders) =>
+        holders.Count == 0 ? Task.CompletedTask : LineAsync(output, head, string.Join(", ", holders));
 
     private static string Mode(OrganizationPolicy organization, OrganizationDocument document, DateOnly today) => organization.Mode(today) switch
     {

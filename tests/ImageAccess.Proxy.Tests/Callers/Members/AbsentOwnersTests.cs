@@ -28,7 +28,7 @@ public sealed class AbsentOwnersTests : IAsyncLifetime
         _room.Acme.AddMember("alice"); // as a plain member: the policy makes her an owner
         await _room.ReadAsync();
         Assert.False(IsAbsent("alice"));
-        Assert.Equal([new Membership("acme", OrganizationRole.Member)], _room.Describe("alice").Memberships);
+        Assert.Equal([new Membership("acme", OrganizationRole.Member) { Teams = ["members"] }], _room.Describe("alice").Memberships);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using ImageAccess.Core.Policies;
 using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Audit;
@@ -52,6 +53,8 @@ internal sealed class DirectoryRoom : IAsyncDisposable
     public string AccountsFile => _directory["accounts.json"];
 
     public MembershipDirectory Directory => _host.Services.GetRequiredService<MembershipDirectory>();
+
+    public RoleBook Roles => _host.Services.GetRequiredService<RoleBook>();
 
     public MembershipRefresh Refresh => _host.Services.GetRequiredService<MembershipRefresh>();
 
@@ -145,7 +148,7 @@ internal sealed class DirectoryRoom : IAsyncDisposable
             ("Identity:Directory:Secret", Secret),
             .. _settings,
         ]);
-        builder.Services.AddDockerHub(configuration).AddIdentity(configuration);
+        builder.Services.AddDockerHub(configuration).AddIdentity(configuration).AddRoles();
         return builder.Build();
     }
 }

@@ -33,7 +33,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
     public void A_token_without_a_user_name_is_found_by_its_subject()
     {
         var described = _room.Directory.Describe(Caller.SignedIn(null, DirectoryRoom.CallerOf("alice").Subject!), _room.Policy);
-        Assert.Equal([new Membership("acme", OrganizationRole.Owner)], described.Memberships);
+        Assert.Equal([new Membership("acme", OrganizationRole.Owner) { Teams = ["owners"] }], described.Memberships);
     }
 
     [Fact]
@@ -44,7 +44,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
     {
         var claimed = new Membership("beta", OrganizationRole.Member);
         var described = _room.Directory.Describe(Caller.SignedIn("alice", DirectoryRoom.CallerOf("alice").Subject!, [claimed]), _room.Policy);
-        Assert.Equal([claimed, new Membership("acme", OrganizationRole.Owner)], described.Memberships);
+        Assert.Equal([claimed, new Membership("acme", OrganizationRole.Owner) { Teams = ["owners"] }], described.Memberships);
     }
 
     [Fact]
@@ -167,7 +167,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
         room.Hub.Namespaces.Find("beta")!.AddMember("alice", "Owner").AddMember("acme");
         await room.ReadAsync();
         Assert.Equal(
-            [new Membership("acme", OrganizationRole.Owner), new Membership("beta", OrganizationRole.Owner)],
+            [new Membership("acme", OrganizationRole.Owner) { Teams = ["owners"] }, new Membership("beta", OrganizationRole.Owner) { Teams = ["owners"] }],
             room.Describe("alice").Memberships.OrderBy(m => m.Organization, StringComparer.Ordinal));
 
         room.Time.Advance(TimeSpan.FromDays(7));
@@ -175,7 +175,7 @@ public sealed class MembershipDirectoryTests : IAsyncLifetime
             await room.ReadAsync();
         room.Time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal(
-            [new Membership("acme", OrganizationRole.Member), new Membership("beta", OrganizationRole.Owner)],
+            [new Membership("acme", OrganizationRole.Member), new Membership("beta", OrganizationRole.Owner) { Teams = ["owners"] }],
             room.Describe("alice").Memberships.OrderBy(m => m.Organization, StringComparer.Ordinal));
     }
 }

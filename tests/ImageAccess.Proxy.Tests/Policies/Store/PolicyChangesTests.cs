@@ -71,6 +71,13 @@ public sealed class PolicyChangesTests
         { "owners: [ { name: 'alice', external: true } ]", "owners: [ { name: 'alice', external: false } ]", "" },
         { "owners: [ { name: 'alice', external: true } ]", "", "" },
         { "", "members: [ 'bob' ]", "" },
+        { "", "roles: { administrators: [ 'dan', { team: 'devops' } ] }", "organization acme: administrator dan added; organization acme: administrator team devops added" },
+        { "", "roles: { approvers: [ 'dan' ], onCall: [ { team: 'night' } ] }", "organization acme: approver dan added; organization acme: on call: team night added" },
+        { "", "roles: { auditors: [ 'dan', { team: 'audit' } ] }", "" },
+        { "roles: { administrators: [ 'dan' ] }", "roles: { approvers: [ 'dan' ] }", "organization acme: approver dan added" },
+        { "roles: { administrators: [ 'dan' ] }", "", "" },
+        { "roles: { administrators: [ 'dan' ] }", "roles: { administrators: [ { name: 'dan', external: true } ] }", "organization acme: administrator dan (external) added" },
+        { "roles: { administrators: [ { name: 'dan', external: true } ] }", "roles: { administrators: [ 'dan' ] }", "" },
         { "", "help: 'ask'", "" },
     };
 
@@ -95,7 +102,7 @@ public sealed class PolicyChangesTests
         },
         { "@acme", "organizations: []", "image access is off; organization acme removed; organization access tokens of acme are no longer known as such" },
         { "@acme", "@both", "organization beta added" },
-        { "@both", "@acme", "organization beta removed; organization access tokens of beta are no longer known as such" },
+        { "@both", "@acme", "the owners of acme are company owners; organization beta removed; organization access tokens of beta are no longer known as such" },
         { "organizations: []", "@both", "" },
         {
             "@both", "organizations: [ { name: 'acme', enabled: true, members: [ 'bob' ] }, { name: 'beta' } ]",
@@ -127,6 +134,24 @@ public sealed class PolicyChangesTests
         { "exceptions: { maximumDays: 30 }, @acme", "exceptions: { maximumDays: 29 }, @acme", "" },
         { "exceptions: { maximumDays: 30 }, @acme", "exceptions: { maximumDays: 31 }, @acme", "exceptions may last 31 days and not 30" },
         { "exceptions: { maximumDays: 30 }, @acme", "@acme", "exceptions may last any number of days and not 30" },
+        { "@acme", "changes: { ticket: true }, @acme", "" },
+        { "changes: { ticket: true }, @acme", "@acme", "changes that open need no ticket" },
+        { "changes: { approvals: 2 }, @two", "@two", "changes that open need one person and not two" },
+        { "@two", "changes: { approvals: 2 }, @two", "" },
+        { "@acme", "companyOwners: [ 'zoe' ], @acme", "company owner zoe added" },
+        { "companyOwners: [ 'zoe' ], @acme", "companyOwners: [ { name: 'zoe', external: true } ], @acme", "company owner zoe (external) added" },
+        { "companyOwners: [ { name: 'zoe', external: true } ], @acme", "companyOwners: [ 'zoe' ], @acme", "" },
+        { "companyOwners: [ 'zoe' ], @acme", "@acme", "the owners of acme are company owners" },
+        { "companyOwners: [ 'zoe' ], @both", "@both", "" },
+        { "@acme", "companyOwners: [ 'zoe' ], @both", "company owner zoe added; organization beta added" },
+        { "organizations: []", "companyOwners: [ 'zoe' ], @both", "" }, // the first document of an installation
+        // Also while image access is off: whoever may change the policy decides what it will be.
+        { "changes: { approvals: 2 }, @off", "@off", "changes that open need one person and not two" },
+        {
+            "@off", "organizations: [ { name: 'acme', owners: [ 'alice', 'bob' ], roles: { administrators: [ 'dan' ] } } ]",
+            "organization acme: administrator dan added"
+        },
+        { "@acme", "organizations: [ { name: 'acme', enabled: true }, { name: 'beta', roles: { approvers: [ 'dan' ] } } ]", "organization beta: approver dan added; organization beta added" },
         { "defaultOrganization: 'acme', @both", "defaultOrganization: 'beta', @both", "" },
     };
 
@@ -154,6 +179,8 @@ public sealed class PolicyChangesTests
     {
         var json = text
             .Replace("@acme", "organizations: [ { name: 'acme', enabled: true } ]", StringComparison.Ordinal)
+            .Replace("@two", "organizations: [ { name: 'acme', enabled: true, owners: [ 'alice', 'bob' ] } ]", StringComparison.Ordinal)
+            .Replace("@off", "organizations: [ { name: 'acme', owners: [ 'alice', 'bob' ] } ]", StringComparison.Ordinal)
             .Replace("@both", "organizations: [ { name: 'acme', enabled: true }, { name: 'beta' } ]", StringComparison.Ordinal)
             .Replace('\'', '"');
         return PolicyFixture.Compile("{" + Regex.Replace(json, "(?<name>[a-zA-Z]+):", "\"${name}\":", RegexOptions.NonBacktracking) + "}");
