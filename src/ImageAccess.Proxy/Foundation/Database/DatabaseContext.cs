@@ -9,6 +9,10 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 
     public DbSet<ExceptionRow> Exceptions => Set<ExceptionRow>();
 
+    public DbSet<BlockRow> Blocks => Set<BlockRow>();
+
+    public DbSet<DenialRow> Denials => Set<DenialRow>();
+
     public DbSet<SequenceRow> Sequences => Set<SequenceRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
@@ -29,6 +33,22 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
             row.HasKey(granted => granted.Id);
             row.HasIndex(granted => granted.EndedVersion);
             row.Ignore(granted => granted.Until);
+        });
+        modelBuilder.Entity<BlockRow>(row =>
+        {
+            row.ToTable("Blocks");
+            row.HasKey(block => block.Key);
+            row.HasIndex(block => block.LiftedVersion);
+            row.Property(block => block.Key).HasMaxLength(32);
+        });
+        modelBuilder.Entity<DenialRow>(row =>
+        {
+            row.ToTable("Denials");
+            row.HasKey(denial => denial.Number);
+            row.HasIndex(denial => denial.Id).IsUnique();
+            row.HasIndex(denial => denial.TimeMilliseconds);
+            row.HasIndex(denial => new { denial.Caller, denial.Number });
+            row.Property(denial => denial.Id).IsRequired().HasMaxLength(32);
         });
         modelBuilder.Entity<SequenceRow>(row =>
         {
@@ -120,6 +140,66 @@ internal sealed record ExceptionRow
     public DateTimeOffset? LastUsed { get; set; }
 
     public long Uses { get; set; }
+}
+
+/// <summary>A block that some process has told of, also one that was lifted. Times are in ticks of 100 ns since the year 1: the key is made of them.</summary>
+internal sealed record BlockRow
+{
+    /// <summary>The same for the same block, whichever process tells of it.</summary>
+    public required string Key { get; init; }
+
+    public required string Image { get; init; }
+
+    public required string Reason { get; init; }
+
+    public required string By { get; init; }
+
+    public long AtTicks { get; init; }
+
+    /// <summary>The change with which it came.</summary>
+    public long Version { get; init; }
+
+    /// <summary>The change that lifted it; null while it is in force.</summary>
+    public long? LiftedVersion { get; set; }
+
+    public string? LiftedReason { get; set; }
+
+    public string? LiftedBy { get; set; }
+
+    public long? LiftedAtTicks { get; set; }
+}
+
+/// <summary>A denial that a client was told the id of.</summary>
+internal sealed record DenialRow
+{
+    /// <summary>The order in which they were written.</summary>
+    public long Number { get; init; }
+
+    /// <summary>The id of its event; denials that were merged have that of the first.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>In milliseconds since 1970: SQLite compares no times.</summary>
+    public long TimeMilliseconds { get; init; }
+
+    /// <summary>Null for who did not sign in.</summary>
+    public string? Caller { get; init; }
+
+    public string? Repository { get; init; }
+
+    /// <summary>The tag or the digest.</summary>
+    public string? Reference { get; init; }
+
+    public required string Rule { get; init; }
+
+    public required string Message { get; init; }
+
+    /// <summary>Those that the caller was judged under.</summary>
+    public List<string> Organizations { get; init; } = [];
+
+    /// <summary>The client's address.</summary>
+    public string? Client { get; init; }
+
+    public string? WayIn { get; init; }
 }
 
 /// <summary>How often something of the database has changed: whoever keeps a copy sees by it that there is more to read.</summary>
