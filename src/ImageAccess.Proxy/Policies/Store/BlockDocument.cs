@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -9,7 +11,8 @@ namespace ImageAccess.Proxy.Policies.Store;
 
 /// <summary>
 /// What the file of the blocks says: those in force, and the last ones that were lifted. The running program reads in it what was changed
-/// since it last looked, however often that was, and whoever changed it.
+/// since it last looked, however often that was, and whoever changed it. A block is the same in two files when it says the same; its number is
+/// each file's own. Two processes may have blocked one image: it is free when both blocks are lifted.
 /// </summary>
 internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<LiftedBlock> Lifted)
 {
@@ -39,15 +42,54 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
 
     public static ParsedFile<BlockDocument> Parse(FileReading reading) => new(reading, Read);
 
-    public BlockDocument Add(ImagePattern pattern, string reason, string by, DateTimeOffset at) =>
-        this with { Blocks = [.. Blocks, new Block(LastId + 1, pattern, reason, by, at)] };
+    /// <summary>What tells a block apart from all others, on every process: a hash of what it says.</summary>
+    public static string KeyOf(Block block) => Convert.ToHexStringLower(
+        SHA256.HashData(Encoding.UTF8.GetBytes($"{block.Pattern}\n{block.At.UtcTicks}\n{block.By}\n{block.Reason}")).AsSpan(0, 16));
 
-    public BlockDocument Lift(Block block, string reason, string by, DateTimeOffset at) => new(
-        [.. Blocks.Where(other => other != block)],
-        [.. Lifted.Append(new LiftedBlock(block, reason, by, at)).TakeLast(MaximumLifted)]);
+    public BlockDocument Add(ImagePattern pattern, string reason, string by, DateTimeOffset at)
+    {
+        var block = new Block(LastId + 1, pattern, reason, by, at);
+        var known = Keys();
+        while (known.Contains(KeyOf(block)))
+            block = block with { At = block.At.AddTicks(1) }; // the same again within one tick of the clock
+        return this with { Blocks = [.. Blocks, block] };
+    }
 
-    /// <summary>Those in force.</summary>
-    public Blocks ToBlocks() => Blocks.Count == 0 ? Core.Policies.Blocks.None : new Blocks(Blocks);
+    /// <summary>Lifts the block, and what others have made of the same image; the block is the last one lifted.</summary>
+    public BlockDocument Lift(Block block, string reason, string by, DateTimeOffset at)
+    {
+        var lifted = Blocks.Where(other => other.Pattern.ToString() == block.Pattern.ToString()).OrderBy(other => other == block).ToList();
+        return new(
+            [.. Blocks.Except(lifted)],
+            [.. Lifted.Concat(lifted.Select(each => new LiftedBlock(each, reason, by, at))).TakeLast(MaximumLifted)]);
+    }
+
+    /// <summary>
+    /// With what other processes have blocked and lifted: in whichever order they are joined, the same is in force. What was lifted once
+    /// stays so, and what the others do not know stays as it is.
+    /// </summary>
+    /// <returns>This very document where there is nothing new.</returns>
+    public BlockDocument Join(IEnumerable<Block> blocks, IReadOnlyDictionary<string, LiftedBlock> lifted)
+    {
+        var over = Blocks.Where(block => lifted.ContainsKey(KeyOf(block))).ToList();
+        var (known, next) = (Keys(), LastId + 1);
+        var added = blocks.Where(block => !known.Contains(KeyOf(block)))
+            .OrderBy(block => block.At).ThenBy(KeyOf, StringComparer.Ordinal)
+            .Take(Core.Policies.Blocks.Maximum - Blocks.Count + over.Count)
+            .Select((block, index) => block with { Id = next + index })
+            .ToList();
+        return over.Count + added.Count == 0 ? this : new(
+            [.. Blocks.Except(over), .. added],
+            [.. Lifted.Concat(over.Select(block => lifted[KeyOf(block)] with { Block = block })).TakeLast(MaximumLifted)]);
+    }
+
+    /// <summary>Those in force; of several for one image the first.</summary>
+    public Blocks ToBlocks() => Blocks.Count == 0
+        ? Core.Policies.Blocks.None
+        : new Blocks([.. Blocks.GroupBy(block => block.Pattern.ToString()).Select(same => same.MinBy(block => block.At)!)]);
+
+    /// <summary>The keys of all that it names, lifted or not.</summary>
+    private HashSet<string> Keys() => [.. Blocks.Concat(Lifted.Select(lifted => lifted.Block)).Select(KeyOf)];
 
     public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(
         new Written([.. Blocks.Select(EntryOf)], [.. Lifted.Select(lifted => EntryOf(lifted.Block) with { Lifted = new Lifting(lifted.Reason, lifted.By, lifted.At) })]), Json);
@@ -79,7 +121,7 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
         if (found.Count > 0)
             return null;
 
-        var (ids, patterns) = (new HashSet<long>(), new HashSet<string>(StringComparer.Ordinal));
+        var ids = new HashSet<long>();
         var blocks = written.Blocks.Select((entry, index) => BlockOf(entry!, $"blocks[{index}]")).ToList();
         var lifted = written.Lifted.Select((entry, index) => LiftedOf(entry!, $"lifted[{index}]")).ToList();
         return found.Count == 0 ? new BlockDocument(blocks, lifted) : null;
@@ -89,8 +131,6 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
             var block = Common(entry, path);
             if (entry.Lifted is not null)
                 found.Add($"{path}.lifted: a block in force was not lifted");
-            if (block.Pattern is not null && !patterns.Add(block.Pattern.ToString()))
-                found.Add($"{path}.image: {block.Pattern} is blocked twice");
             return block;
         }
 

@@ -16,10 +16,16 @@ internal sealed class BlocksFile(PolicyStoreOptions options, AuditTrail trail, I
 
     private readonly KeptCopy _copy = new(options.BlocksCopyPath, logger.BlocksNotKept);
 
-    private BlockDocument _document = BlockDocument.Empty;
+    private volatile BlockDocument _document = BlockDocument.Empty;
 
     /// <summary>The blocks in force.</summary>
     public Blocks Current { get; private set; } = Blocks.None;
+
+    /// <summary>The same, with those that were lifted last.</summary>
+    public BlockDocument Document => _document;
+
+    /// <summary>Does something each time that another file has come into force.</summary>
+    public Action? WhenChanged { get; set; }
 
     /// <summary>Why they are not what was written last, or may not outlive a restart; null when all is well.</summary>
     public string? Concern => (Refused, NotKept) switch
@@ -79,6 +85,7 @@ internal sealed class BlocksFile(PolicyStoreOptions options, AuditTrail trail, I
         Enforce(after);
         Tell(before, after);
         Keep(); // after it was told: a program that ends between the two tells it again, and never not at all
+        WhenChanged?.Invoke();
     }
 
     /// <summary>Each block and each lifting since the file was last read: also one that came and went meanwhile, and one of a person who edits the file.</summary>

@@ -59,6 +59,9 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
     /// <summary>The bytes of the policy in force; none while there has been no document.</summary>
     internal byte[] Document => _document.Current?.Bytes ?? [];
 
+    /// <summary>What the file of the blocks said when it was read last.</summary>
+    internal BlockDocument Blocks => _blocks.Document;
+
     /// <summary>Where the document lives.</summary>
     /// <exception cref="OptionsValidationException">That is not known.</exception>
     internal PolicySource Source => (_home ??= PolicyHome.Find(_options)).Source;
@@ -78,6 +81,13 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
     {
         lock (_gate)
             _whenChanged += act;
+    }
+
+    /// <summary>Does something each time that the file of the blocks says something else.</summary>
+    internal void WhenBlocksChanged(Action act)
+    {
+        lock (_gate)
+            _blocks.WhenChanged += act;
     }
 
     /// <summary>Puts the first policy into force.</summary>

@@ -39,11 +39,14 @@ public static class PolicyStoreSetup
             provider.GetRequiredService<SqlDatabase>(),
             provider.GetRequiredService<IOptions<PolicyStoreOptions>>().Value,
             provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<BlockExchange>();
+        services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<BlockExchange>());
+        services.AddHostedService(provider => provider.GetRequiredService<BlockExchange>());
         services.AddSingleton<ExpiryWarnings>();
         services.AddSingleton<PolicyReader>();
         services.AddHostedService<PolicyWatcher>();
         services.AddHostedService(provider => provider.GetRequiredService<PolicyReader>());
-        services.AddHealthChecks().AddCheck<PolicyHealthCheck>("policy");
+        services.AddHealthChecks().AddCheck<PolicyHealthCheck>("policy").AddCheck<BlockExchange>("blocks");
         return services;
     }
 }

@@ -39,7 +39,7 @@ public sealed class DatabaseUpkeepTests : IDisposable
         await _started.CancelAsync();
         await Eventually.TrueAsync(() => _writer.Calls == 1);
         Assert.Equal(
-            [$"The database {Path} has the migration 20261130000000_PolicyHistory now", $"The database {Path} has the migration {SqlDatabase.NewestMigration} now"],
+            new[] { "20261130000000_PolicyHistory", "20261130120000_Exceptions", SqlDatabase.NewestMigration }.Select(migration => $"The database {Path} has the migration {migration} now"),
             _log.At(LogLevel.Information));
         Assert.True(_state.Ready.IsCompleted);
 
@@ -110,7 +110,7 @@ public sealed class DatabaseUpkeepTests : IDisposable
         _writer.Failure = new IOException("no");
         await upkeep.StopAsync(default);
         Assert.Equal(
-            [$"The database {Path} cannot be used: no; the last use of exceptions and their counts since the last minute are lost with the stop"],
+            [$"The database {Path} cannot be used: no; the last uses of exceptions, and the denials that waited to be written, are lost with the stop"],
             _log.At(LogLevel.Warning));
 
         _state.Concern = "it is down";
@@ -173,7 +173,7 @@ public sealed class DatabaseUpkeepTests : IDisposable
         }
     }
 
-    private sealed class Lifetime(CancellationToken started) : IHostApplicationLifetime
+    internal sealed class Lifetime(CancellationToken started) : IHostApplicationLifetime
     {
         public CancellationToken ApplicationStarted => started;
 

@@ -155,7 +155,6 @@ public sealed class BlocksFileTests : IDisposable
 
     [Theory]
     [InlineData("""{ "blocks": [ { "id": 1, "image": "ghcr.io/x/y", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[0].image: 'ghcr.io/x/y' is an image of ghcr.io, and not of Docker Hub")]
-    [InlineData("""{ "blocks": [ { "id": 1, "image": "nginx", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" }, { "id": 2, "image": "library/nginx", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[1].image: nginx is blocked twice")]
     [InlineData("""{ "blocks": [ { "id": 0, "image": "nginx", "reason": "r", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[0].id: must be a number above 0 that no other block has")]
     [InlineData("""{ "blocks": [ { "id": 1, "image": "nginx", "reason": "", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[0].reason: must have 1 to 200 characters")]
     [InlineData("""{ "blocks": [ { "id": 1, "image": "nginx", "reason": "a\u202eb", "by": "b", "at": "2026-06-01T10:00:00Z" } ], "lifted": [] }""", "blocks[0].reason: has characters that cannot be seen, as line ends or marks of direction")]
