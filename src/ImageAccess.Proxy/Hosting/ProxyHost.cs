@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Connections.Certificates;
@@ -52,6 +53,7 @@ public static class ProxyHost
             .AddContent(builder.Configuration)
             .AddDecisions()
             .AddRegistry(builder.Configuration)
+            .AddDenials()
             .AddRoles();
         adjust?.Invoke(builder);
 

@@ -33,6 +33,7 @@ public sealed partial class FloorsTests
         ["Callers/Identity"] = 4,
         ["Policies/Decisions"] = 5,
         ["Registry"] = 6,
+        ["Administration/Denials"] = 6,
         ["Administration/Roles"] = 6,
         ["Administration/Tokens"] = 6,
         ["Administration/Changes"] = 6,

@@ -18,6 +18,7 @@ public sealed class AuditTrail : IDisposable
     private readonly ILogger<AuditTrail> _logger;
     private readonly MergedDenials _merged;
     private readonly OpenPulls _pulls;
+    private Action<AccessEvent>? _whenDenied;
 
     public AuditTrail(
         PendingEvents pending, AuditMetrics metrics, IOptions<AuditOptions> options, TimeProvider time, ILogger<AuditTrail> logger)
@@ -97,10 +98,15 @@ public sealed class AuditTrail : IDisposable
             Reason = reason,
         }, gone);
 
+    /// <summary>Sees each denied request that has a line of its own, on the request's path: it must not wait.</summary>
+    internal void WhenDenied(Action<AccessEvent> act) => _whenDenied += act;
+
     /// <param name="audit">The event.</param>
     /// <param name="gone">The client has gone: nobody waits any longer.</param>
     internal ValueTask RecordAsync(AuditEvent audit, CancellationToken gone)
     {
+        if (audit is AccessEvent { Decision.Outcome: AccessOutcome.Deny } denial)
+            _whenDenied?.Invoke(denial);
         if (_pending.TryAdd(audit))
             return ValueTask.CompletedTask;
         BeginOverflow();

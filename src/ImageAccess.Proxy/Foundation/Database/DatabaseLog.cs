@@ -12,6 +12,6 @@ internal static partial class DatabaseLog
     public static partial void Migrated(this ILogger logger, string name, string migration);
 
     [LoggerMessage(
-        4, LogLevel.Warning, "The database {Name} {Cause}; the last use of exceptions and their counts since the last minute are lost with the stop")]
+        4, LogLevel.Warning, "The database {Name} {Cause}; the last uses of exceptions, and the denials that waited to be written, are lost with the stop")]
     public static partial void NotWrittenAtStop(this ILogger logger, string name, string cause);
 }

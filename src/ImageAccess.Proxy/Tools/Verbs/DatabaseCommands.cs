@@ -29,6 +29,16 @@ internal static class DatabaseCommands
         return await ExplainAsync(database, Shown(database), run);
     }
 
+    /// <summary>Reads one state of a database that must be there and up to date.</summary>
+    /// <exception cref="MisuseException">It is not, or it failed.</exception>
+    public static Task<T> ReadAsync<T>(SqlDatabase database, Func<DatabaseContext, Task<T>> read, CancellationToken cancellationToken) =>
+        WithAsync(database, async () =>
+        {
+            if (await database.ReadMigrationAsync(cancellationToken) != SqlDatabase.NewestMigration)
+                throw new DatabaseException("is not up to date: imageaccess database migrate");
+            return await database.ReadAsync(read, cancellationToken);
+        });
+
     /// <summary>Changes something in a database that must be there and up to date.</summary>
     /// <exception cref="PassingFaultException">It cannot be used at the moment.</exception>
     /// <exception cref="MisuseException">The change was refused.</exception>

@@ -101,11 +101,5 @@ internal static class PolicyHistoryCommand
     }
 
     private static Task<T> ReadAsync<T>(SqlDatabase database, Func<PolicyVersions, Task<T>> read, CancellationToken cancellationToken) =>
-        DatabaseCommands.WithAsync(database, async () =>
-        {
-            if (await database.ReadMigrationAsync(cancellationToken) != SqlDatabase.NewestMigration)
-                throw new DatabaseException("is not up to date: imageaccess database migrate");
-            await using var context = database.CreateContext();
-            return await read(new PolicyVersions(context));
-        });
+        DatabaseCommands.ReadAsync(database, context => read(new PolicyVersions(context)), cancellationToken);
 }
