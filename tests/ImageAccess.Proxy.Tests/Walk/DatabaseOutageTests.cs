@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Foundation.Database;
@@ -60,6 +62,47 @@ public sealed class DatabaseOutageTests
         await Eventually.TrueAsync(() => State(here).Concern is null);
     }
 
+    /// <summary>Its disk alone: the database is a link to a small one.</summary>
+    [Fact]
+    public async Task A_full_disk_holds_up_no_pull_and_it_is_well_again_when_there_is_room()
+    {
+        using var directory = new TemporaryDirectory();
+        await RunAsync("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", directory.Path);
+        try
+        {
+            await using var here = await Surroundings.StartWithDatabaseAsync();
+            await WrittenAsync(here, 1);
+            var file = Path.Combine(here.DataDirectory, "imageaccess.db");
+            await here.RestartAsync(() =>
+            {
+                File.Move(file, directory["imageaccess.db"]);
+                File.CreateSymbolicLink(file, directory["imageaccess.db"]);
+            });
+            await WrittenAsync(here, 1);
+
+            using var enough = new CancellationTokenSource();
+            var pulls = Task.Run(() => PullAsync(here, enough.Token));
+            await FillAsync(directory["filler"]);
+            await here.WritePolicyAsync(Changed);
+            await AssertDecidesAsync(here, community: true);
+            await BlockAsync(here, "someuser/*");
+            await AssertDecidesAsync(here, community: false);
+            await Eventually.TrueAsync(() => State(here).Concern is not null);
+            Assert.Matches("^.*imageaccess.db cannot .*The policy in force stays, and what has to be written waits$", await ConcernAsync(here));
+
+            File.Delete(directory["filler"]);
+            Assert.Equal([PolicyFixture.VersionOf(Surroundings.Policy), PolicyFixture.VersionOf(Changed)], await WrittenAsync(here, 2));
+            await Eventually.TrueAsync(() => State(here).Concern is null);
+            Assert.Null(await ConcernAsync(here));
+            await enough.CancelAsync();
+            Assert.True(await pulls > 0);
+        }
+        finally
+        {
+            await RunAsync("umount", directory.Path);
+        }
+    }
+
     [Fact]
     public async Task A_newer_database_stops_the_start()
     {
@@ -95,15 +138,20 @@ public sealed class DatabaseOutageTests
             Assert.StartsWith("PostgreSQL at 127.0.0.1:", concern, StringComparison.Ordinal);
             Assert.EndsWith("The policy in force stays, and what has to be written waits", concern, StringComparison.Ordinal);
             await AssertDecidesAsync(here, community: true);
+            await BlockAsync(here, "someuser/*");
+            await AssertDecidesAsync(here, community: false);
 
             await here.RestartAsync(() => { }); // a start without the database serves as well
             Assert.NotNull(await ConcernAsync(here));
-            await AssertDecidesAsync(here, community: true);
+            await AssertDecidesAsync(here, community: false);
 
             await server.StartAsync();
             Assert.Equal([PolicyFixture.VersionOf(Surroundings.Policy), PolicyFixture.VersionOf(Changed)], await WrittenAsync(here, 2));
             await Eventually.TrueAsync(() => State(here).Concern is null);
             Assert.Null(await ConcernAsync(here));
+            var database = here.Proxy.Services.GetRequiredService<SqlDatabase>();
+            Assert.Equal(["someuser/*"], await database.ReadAsync(context => context.Blocks.Select(block => block.Image).ToListAsync(), default));
+            Assert.All(await database.ReadAsync(context => context.Denials.ToListAsync(), default), denial => Assert.Equal("block", denial.Rule));
             await enough.CancelAsync();
             Assert.True(await pulls > 0);
 
@@ -145,6 +193,40 @@ public sealed class DatabaseOutageTests
         Assert.Equal(
             community ? 200 : 403,
             (await here.AskAsync("GET", "/v2/someuser/custom-image/manifests/latest", await here.PullTokenAsync("bob", "someuser/custom-image"))).Status);
+    }
+
+    /// <summary>Until there is room for nothing.</summary>
+    private static async Task FillAsync(string path)
+    {
+        await using var file = new FileStream(path, FileMode.Append);
+        try
+        {
+            while (true)
+            {
+                await file.WriteAsync(new byte[4096]);
+                await file.FlushAsync();
+            }
+        }
+        catch (IOException)
+        {
+            // It is full.
+        }
+    }
+
+    private static async Task RunAsync(params string[] command)
+    {
+        using var process = Process.Start(command[0], command[1..]);
+        await process.WaitForExitAsync();
+        Assert.Equal(0, process.ExitCode);
+    }
+
+    /// <summary>As the verb does, which knows of no database.</summary>
+    private static async Task BlockAsync(Surroundings here, string image)
+    {
+        Assert.True(ImagePattern.TryParse(image, out var pattern, out _));
+        await new BlocksOnDisk(new PolicyStoreOptions { DataDirectory = here.DataDirectory })
+            .ChangeAsync(before => before.Add(pattern, "CVE-1", "alice", TimeProvider.System.GetUtcNow()), default);
+        await Eventually.TrueAsync(() => here.Proxy.Services.GetRequiredService<IPolicyStore>().Current.Blocks.Count > 0);
     }
 
     private static DatabaseState State(Surroundings here) => here.Proxy.Services.GetRequiredService<DatabaseState>();
