@@ -8,7 +8,7 @@ namespace ImageAccess.EndToEnd.Tests;
 /// An administrator's bad day: the proxy as a process, real clients with it as their mirror, and Docker Hub fully reachable beside it. Whatever
 /// fails, no denied image comes, and the log and <c>/readyz</c> say what it is. <c>tests/bad-day</c> tries every client with each fault; here it is one.
 /// </summary>
-[Collection(nameof(Surroundings))]
+[Collection(nameof(SurroundingsOfFaults))]
 public sealed class BadDayTests(Surroundings world)
 {
     private const string Denied = "someuser/custom-image";

@@ -3,7 +3,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>Docker Hub's API tells nobody who publishes: what needs no answer is pulled, what needs one waits, and never for long.</summary>
-[Collection(nameof(Surroundings))]
+[Collection(nameof(SurroundingsOfFaults))]
 public sealed class CatalogOutageTests(Surroundings world)
 {
     private const string Unknown = "image access unavailable: the publisher of someuser could not be verified, try again";

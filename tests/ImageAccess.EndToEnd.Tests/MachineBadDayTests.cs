@@ -7,7 +7,7 @@ namespace ImageAccess.EndToEnd.Tests;
 /// The bad day of the proxy's own machine: its disk, its ports, and who sends signals to it. Real clients have it as their mirror, and Docker Hub
 /// is reachable beside it. <c>tests/bad-day</c> tries every client with each fault; here it is one.
 /// </summary>
-[Collection(nameof(Surroundings))]
+[Collection(nameof(SurroundingsOfFaults))]
 public sealed class MachineBadDayTests(Surroundings world)
 {
     private const string Denied = "someuser/custom-image";

@@ -6,7 +6,7 @@ namespace ImageAccess.EndToEnd.Tests;
 /// <summary>
 /// The proxy itself is at fault, and Docker Hub is fully reachable beside it: no client goes there for a denied image, and each says why.
 /// </summary>
-[Collection(nameof(Surroundings))]
+[Collection(nameof(SurroundingsOfFaults))]
 public sealed class OwnFaultTests(Surroundings world)
 {
     private const string Denied = "someuser/custom-image";

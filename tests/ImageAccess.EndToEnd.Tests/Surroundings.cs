@@ -6,7 +6,7 @@ namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>
 /// The world of a run: a real registry, a Docker Hub in front of it that also answers under Docker Hub's own names, two proxies
-/// that differ in <c>Mirror:Hold</c> alone, and the clients, each in its own cell. One for all tests, which run one by one.
+/// that differ in <c>Mirror:Hold</c> alone, and the clients, each in its own cell. One for the tests of a collection, which run one by one.
 /// </summary>
 public sealed class Surroundings : IAsyncLifetime
 {
@@ -28,13 +28,18 @@ public sealed class Surroundings : IAsyncLifetime
         }
         """;
 
-    private static readonly IPAddress DockerHub = OwnAddress(64);
+    private static int _worlds;
+
+    /// <summary>Worlds of one run have addresses of their own.</summary>
+    private readonly int _blocks = 64 * Interlocked.Increment(ref _worlds);
 
     private readonly Dictionary<string, IClient> _clients = new(StringComparer.Ordinal);
     private readonly List<ProxyUnderTest> _others = [];
     private ProxyUnderTest? _intercepting;
     private ProxyUnderTest? _caching;
     private string _folder = "";
+
+    private IPAddress DockerHub => OwnAddress(_blocks);
 
     internal FakeHub Hub { get; private set; } = null!;
 
@@ -124,7 +129,7 @@ public sealed class Surroundings : IAsyncLifetime
     {
         if (_intercepting is null)
         {
-            var ways = new Intercepting(OwnAddress(96), new Uri($"http://{OwnAddress(96)}:3128"));
+            var ways = new Intercepting(OwnAddress(_blocks + 32), new Uri($"http://{OwnAddress(_blocks + 32)}:3128"));
             _intercepting = await ProxyUnderTest.StartAsync(Path.Combine(_folder, "intercepting"), Hub, Policy, new ProxySetup { Intercepting = ways });
             await File.WriteAllTextAsync(Path.Combine(_folder, "hosts.gateway"), $"127.0.0.1 localhost\n{ways.Gateway} {string.Join(' ', DockerHubNames.Intercepted)}\n");
             await File.WriteAllTextAsync(Path.Combine(_folder, "hosts.none"), "127.0.0.1 localhost\n");
@@ -260,6 +265,10 @@ public sealed class Surroundings : IAsyncLifetime
 
 [CollectionDefinition(nameof(Surroundings))]
 public sealed class SurroundingsOfAll : ICollectionFixture<Surroundings>;
+
+/// <summary>The same world once more, for what goes wrong: most of the time of such a test is waiting, in which the others go on.</summary>
+[CollectionDefinition(nameof(SurroundingsOfFaults))]
+public sealed class SurroundingsOfFaults : ICollectionFixture<Surroundings>;
 
 /// <summary>Secrets that must be found nowhere after they were used.</summary>
 internal static class Canaries

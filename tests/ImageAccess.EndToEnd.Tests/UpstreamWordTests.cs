@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http;
 namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>What Docker Hub says reaches real clients: old images, long lists, and why it refuses a push.</summary>
-[Collection(nameof(Surroundings))]
+[Collection(nameof(SurroundingsOfFaults))]
 public sealed class UpstreamWordTests(Surroundings world)
 {
     private const string Quota = "you have used up your storage quota of 5 GB";

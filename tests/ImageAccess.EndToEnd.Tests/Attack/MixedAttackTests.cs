@@ -8,7 +8,7 @@ namespace ImageAccess.EndToEnd.Tests.Attack;
 /// Everything that somebody without an account can do to wear the proxy out, all at once and from one address, beside people who pull.
 /// A minute by default; <c>tests/attack</c> takes ten.
 /// </summary>
-[Collection(nameof(Surroundings))]
+[Collection(nameof(SurroundingsOfFaults))]
 public sealed class MixedAttackTests(Surroundings world)
 {
     /// <summary>A user of the forward proxy, whose password the attackers guess at.</summary>
