@@ -6,4 +6,8 @@ namespace ImageAccess.Core.Policies;
 /// <param name="Reason">Why; it is told to whoever is denied.</param>
 /// <param name="By">Who blocked it.</param>
 /// <param name="At">When.</param>
-public sealed record Block(long Id, ImagePattern Pattern, string Reason, string By, DateTimeOffset At);
+public sealed record Block(long Id, ImagePattern Pattern, string Reason, string By, DateTimeOffset At)
+{
+    /// <summary>The ticket that it was asked for by.</summary>
+    public string? Ticket { get; init; }
+}

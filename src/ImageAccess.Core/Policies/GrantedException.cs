@@ -30,6 +30,9 @@ public sealed record GrantedException(
     /// <summary>The largest number of days that a document may write.</summary>
     public const int LongestDays = 3650;
 
+    /// <summary>The ticket that it was asked for by.</summary>
+    public string? Ticket { get; init; }
+
     /// <summary>The tag that it opens; null where it opens something else.</summary>
     public Tag? Tag => Pattern.Asked?.Tag;
 

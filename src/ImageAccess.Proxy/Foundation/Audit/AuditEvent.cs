@@ -106,6 +106,8 @@ internal sealed class BlockEvent(
     public string? Reason { get; } = reason;
 
     public DateTimeOffset? At { get; } = at;
+
+    public string? Ticket { get; init; }
 }
 
 /// <summary>An exception was granted, or one was ended.</summary>
@@ -125,6 +127,40 @@ internal sealed class ExceptionEvent(
     public string? Reason { get; } = reason;
 
     public DateTimeOffset? At { get; } = at;
+
+    public string? Ticket { get; init; }
+}
+
+/// <summary>What somebody did about a change that takes two persons.</summary>
+/// <param name="Id">The change.</param>
+/// <param name="Kind">What it is about.</param>
+/// <param name="State">What became of it: <c>waiting</c>, <c>done</c>, <c>declined</c> or <c>ended</c>.</param>
+/// <param name="Organization">Whose; null for what all organizations share.</param>
+/// <param name="By">Who did this step; null where it ended by itself.</param>
+/// <param name="AskedBy">Who asked for the change.</param>
+/// <param name="Opens">What it opens, in words.</param>
+/// <param name="Reason">Why this step.</param>
+/// <param name="Ticket">The ticket of the change.</param>
+/// <param name="At">When.</param>
+internal sealed record ChangeStep(
+    long Id, string Kind, string State, string? Organization, string? By, string AskedBy, IReadOnlyList<string> Opens, string? Reason, string? Ticket, DateTimeOffset At);
+
+/// <inheritdoc cref="ChangeStep"/>
+internal sealed class ChangeEvent(string id, DateTimeOffset time, ChangeStep step) : AuditEvent(id, time)
+{
+    public ChangeStep Step { get; } = step;
+}
+
+/// <summary>Somebody wanted to change something, and may not.</summary>
+internal sealed class ForbiddenChangeEvent(string id, DateTimeOffset time, string user, string operation, string? organization) : AuditEvent(id, time)
+{
+    public string User { get; } = user;
+
+    public string Operation { get; } = operation;
+
+    public string? Organization { get; } = organization;
+
+    internal override DenialKey? Key => new(nameof(ForbiddenChangeEvent), User, ClientShare.OfUser(User), WayIn: null, Method: null, Organization, Operation, PolicyVersion: null);
 }
 
 /// <summary>A user name belongs to another account than before.</summary>

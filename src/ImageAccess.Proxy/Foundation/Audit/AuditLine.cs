@@ -68,6 +68,12 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case ExceptionEvent exception:
                 WriteException(exception);
                 break;
+            case ChangeEvent { Step: var step }:
+                WriteChange(step);
+                break;
+            case ForbiddenChangeEvent forbidden:
+                WriteForbiddenChange(forbidden);
+                break;
             case AccountEvent account:
                 WriteAccount(account);
                 break;
@@ -149,12 +155,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         _json.WriteString("event"u8, "policy"u8);
         WriteText("policyVersion"u8, policy.Version);
         WriteText("previousVersion"u8, policy.PreviousVersion);
-        _json.WriteStartArray("opens"u8);
-        foreach (var opened in policy.Opens.Take(MaximumOpens))
-            _json.WriteStringValue(Cut(opened));
-        if (policy.Opens.Count > MaximumOpens)
-            _json.WriteStringValue(string.Create(CultureInfo.InvariantCulture, $"and {policy.Opens.Count - MaximumOpens} more"));
-        _json.WriteEndArray();
+        WriteOpens(policy.Opens);
     }
 
     private void WriteBlock(BlockEvent audit)
@@ -170,6 +171,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             WriteTime("at"u8, at);
         else
             _json.WriteNull("at"u8);
+        WriteTicket(audit.Ticket);
     }
 
     private void WriteException(ExceptionEvent audit)
@@ -196,6 +198,48 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             WriteTime("at"u8, at);
         else
             _json.WriteNull("at"u8);
+        WriteTicket(audit.Ticket);
+    }
+
+    private void WriteChange(ChangeStep step)
+    {
+        _json.WriteString("event"u8, "change"u8);
+        _json.WriteNumber("change"u8, step.Id);
+        WriteText("kind"u8, step.Kind);
+        WriteText("state"u8, step.State);
+        WriteText("organization"u8, step.Organization);
+        WriteText("user"u8, step.By);
+        WriteText("askedBy"u8, step.AskedBy);
+        WriteOpens(step.Opens);
+        WriteText("reason"u8, step.Reason);
+        WriteTime("at"u8, step.At);
+        WriteTicket(step.Ticket);
+    }
+
+    private void WriteForbiddenChange(ForbiddenChangeEvent forbidden)
+    {
+        _json.WriteString("event"u8, "change-forbidden"u8);
+        WriteText("user"u8, forbidden.User);
+        WriteText("operation"u8, forbidden.Operation);
+        WriteText("organization"u8, forbidden.Organization);
+        _json.WriteString("outcome"u8, "deny"u8);
+    }
+
+    /// <summary>Left out where there is none.</summary>
+    private void WriteTicket(string? ticket)
+    {
+        if (ticket is not null)
+            WriteText("ticket"u8, ticket);
+    }
+
+    private void WriteOpens(IReadOnlyList<string> opens)
+    {
+        _json.WriteStartArray("opens"u8);
+        foreach (var opened in opens.Take(MaximumOpens))
+            _json.WriteStringValue(Cut(opened));
+        if (opens.Count > MaximumOpens)
+            _json.WriteStringValue(string.Create(CultureInfo.InvariantCulture, $"and {opens.Count - MaximumOpens} more"));
+        _json.WriteEndArray();
     }
 
     private void WriteAccount(AccountEvent account)

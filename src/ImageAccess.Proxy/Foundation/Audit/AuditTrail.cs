@@ -37,19 +37,34 @@ public sealed class AuditTrail : IDisposable
 
     /// <summary>Something was blocked.</summary>
     public void RecordBlock(Block block) =>
-        RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: false, block.By, block.Reason, block.At), always: true);
+        RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: false, block.By, block.Reason, block.At) { Ticket = block.Ticket }, always: true);
 
     /// <summary>A block was lifted: by whom, why and when, where that is known.</summary>
-    public void RecordUnblock(Block block, string? by, string? reason, DateTimeOffset? at) =>
-        RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: true, by, reason, at), always: true);
+    public void RecordUnblock(Block block, string? by, string? reason, DateTimeOffset? at, string? ticket = null) =>
+        RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: true, by, reason, at) { Ticket = ticket }, always: true);
 
     /// <summary>An exception was granted.</summary>
     public void RecordException(GrantedException exception) => RecordAtOnce(
-        new ExceptionEvent(AuditEntry.NewId(), _time.GetUtcNow(), exception, ended: false, exception.ApprovedBy, exception.Reason, exception.Since), always: true);
+        new ExceptionEvent(AuditEntry.NewId(), _time.GetUtcNow(), exception, ended: false, exception.ApprovedBy, exception.Reason, exception.Since) { Ticket = exception.Ticket }, always: true);
 
     /// <summary>An exception was ended: by whom, why and when, where that is known.</summary>
-    public void RecordExceptionEnd(GrantedException exception, string? by, string? reason, DateTimeOffset? at) =>
-        RecordAtOnce(new ExceptionEvent(AuditEntry.NewId(), _time.GetUtcNow(), exception, ended: true, by, reason, at), always: true);
+    public void RecordExceptionEnd(GrantedException exception, string? by, string? reason, DateTimeOffset? at, string? ticket = null) =>
+        RecordAtOnce(new ExceptionEvent(AuditEntry.NewId(), _time.GetUtcNow(), exception, ended: true, by, reason, at) { Ticket = ticket }, always: true);
+
+    /// <summary>A change waits for a second person, or waits no longer.</summary>
+    internal void RecordChange(ChangeStep step) => RecordAtOnce(new ChangeEvent(AuditEntry.NewId(), _time.GetUtcNow(), step), always: true);
+
+    /// <summary>Somebody wanted to change something, and may not.</summary>
+    /// <param name="user">Who.</param>
+    /// <param name="operation">What, in one word.</param>
+    /// <param name="organization">Whose; null for what all organizations share.</param>
+    internal void RecordForbiddenChange(string user, string operation, string? organization)
+    {
+        var denial = new ForbiddenChangeEvent(AuditEntry.NewId(), _time.GetUtcNow(), user, operation, organization);
+        Merge(denial, out var isFirst);
+        if (isFirst)
+            RecordAtOnce(denial);
+    }
 
     /// <summary>A user name went to another account: what the name was granted is suspended.</summary>
     public void RecordAccountChange(string caller, string formerAccount, string account) =>

@@ -13,6 +13,8 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 
     public DbSet<DenialRow> Denials => Set<DenialRow>();
 
+    public DbSet<PendingChangeRow> PendingChanges => Set<PendingChangeRow>();
+
     public DbSet<SequenceRow> Sequences => Set<SequenceRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
@@ -49,6 +51,15 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
             row.HasIndex(denial => denial.TimeMilliseconds);
             row.HasIndex(denial => new { denial.Caller, denial.Number });
             row.Property(denial => denial.Id).IsRequired().HasMaxLength(32);
+        });
+        modelBuilder.Entity<PendingChangeRow>(row =>
+        {
+            row.ToTable("PendingChanges");
+            row.HasKey(change => change.Id);
+            row.HasIndex(change => change.State);
+            row.Property(change => change.Kind).HasMaxLength(32);
+            row.Property(change => change.State).HasMaxLength(16);
+            row.Ignore(change => change.Until);
         });
         modelBuilder.Entity<SequenceRow>(row =>
         {
@@ -114,6 +125,8 @@ internal sealed record ExceptionRow
 
     public required string Reason { get; init; }
 
+    public string? Ticket { get; init; }
+
     public string? AskedBy { get; init; }
 
     public required string ApprovedBy { get; init; }
@@ -137,6 +150,8 @@ internal sealed record ExceptionRow
 
     public string? EndedReason { get; set; }
 
+    public string? EndedTicket { get; set; }
+
     public DateTimeOffset? LastUsed { get; set; }
 
     public long Uses { get; set; }
@@ -156,6 +171,8 @@ internal sealed record BlockRow
 
     public long AtTicks { get; init; }
 
+    public string? Ticket { get; init; }
+
     /// <summary>The change with which it came.</summary>
     public long Version { get; init; }
 
@@ -167,6 +184,8 @@ internal sealed record BlockRow
     public string? LiftedBy { get; set; }
 
     public long? LiftedAtTicks { get; set; }
+
+    public string? LiftedTicket { get; set; }
 }
 
 /// <summary>A denial that a client was told the id of.</summary>
@@ -200,6 +219,57 @@ internal sealed record DenialRow
     public string? Client { get; init; }
 
     public string? WayIn { get; init; }
+}
+
+/// <summary>A change that opens something and waits for a second person, also one that waits no longer.</summary>
+internal sealed record PendingChangeRow
+{
+    public const string Waiting = "waiting", Done = "done", Declined = "declined", Ended = "ended";
+
+    public long Id { get; init; }
+
+    /// <summary>What it is about: <c>exception</c>, <c>unblock</c>, <c>policy</c>, <c>token</c>.</summary>
+    public required string Kind { get; init; }
+
+    /// <summary>Whose; null for what all organizations share.</summary>
+    public string? Organization { get; init; }
+
+    /// <summary>The change itself, as JSON.</summary>
+    public required string Payload { get; init; }
+
+    /// <summary>What it opens, in words.</summary>
+    public List<string> Opens { get; init; } = [];
+
+    public required string By { get; init; }
+
+    /// <summary>Who stands behind that name, and so may not approve it.</summary>
+    public required string Person { get; init; }
+
+    public required string Reason { get; init; }
+
+    public string? Ticket { get; init; }
+
+    public DateTimeOffset At { get; init; }
+
+    /// <summary>From when on nobody can approve it, in milliseconds since 1970: SQLite compares no times.</summary>
+    public long UntilMilliseconds { get; init; }
+
+    public DateTimeOffset Until => DateTimeOffset.FromUnixTimeMilliseconds(UntilMilliseconds);
+
+    /// <summary><see cref="Waiting"/>, <see cref="Done"/>, <see cref="Declined"/>, or <see cref="Ended"/>: it could not be done any more.</summary>
+    public required string State { get; set; }
+
+    /// <summary>The change of the table that it came with.</summary>
+    public long Version { get; init; }
+
+    /// <summary>The change of the table that it ceased to wait with.</summary>
+    public long? DecidedVersion { get; set; }
+
+    public string? DecidedBy { get; set; }
+
+    public DateTimeOffset? DecidedAt { get; set; }
+
+    public string? DecidedReason { get; set; }
 }
 
 /// <summary>How often something of the database has changed: whoever keeps a copy sees by it that there is more to read.</summary>

@@ -26,6 +26,8 @@ internal sealed record ExceptionGrant
 
     public required string Reason { get; init; }
 
+    public string? Ticket { get; init; }
+
     public string? AskedBy { get; init; }
 
     public required string ApprovedBy { get; init; }
@@ -38,9 +40,9 @@ internal sealed record ExceptionGrant
     /// <param name="now">When it is granted.</param>
     /// <param name="faults">What is wrong.</param>
     /// <returns>What is to be granted, without its number; null where something is wrong.</returns>
-    public GrantedException? Check(Policy policy, DateTimeOffset now, out IReadOnlyList<GrantFault> faults)
+    public GrantedException? Check(Policy policy, DateTimeOffset now, out IReadOnlyList<ChangeFault> faults)
     {
-        var found = new List<GrantFault>();
+        var found = new List<ChangeFault>();
         faults = found;
         var digest = ReadImage(found, out var pattern);
         if (PrintableText.FaultOf(Reason, MaximumReason) is { } reasonFault)
@@ -54,10 +56,10 @@ internal sealed record ExceptionGrant
         CheckLength(policy.Document.Exceptions, now, found);
         return pattern is null || found.Count > 0
             ? null
-            : new GrantedException(0, Organization, pattern, digest, Follow, Reason, AskedBy, ApprovedBy, now, Until);
+            : new GrantedException(0, Organization, pattern, digest, Follow, Reason, AskedBy, ApprovedBy, now, Until) { Ticket = Ticket };
     }
 
-    private Digest? ReadImage(List<GrantFault> found, out ImagePattern? pattern)
+    private Digest? ReadImage(List<ChangeFault> found, out ImagePattern? pattern)
     {
         Digest? digest = null;
         if (Digest is not null && !Core.Oci.Digest.TryParse(Digest, out digest))
@@ -75,7 +77,7 @@ internal sealed record ExceptionGrant
         return digest;
     }
 
-    private void CheckLength(ExceptionsDocument document, DateTimeOffset now, List<GrantFault> found)
+    private void CheckLength(ExceptionsDocument document, DateTimeOffset now, List<ChangeFault> found)
     {
         if (document.Forbidden)
             found.Add(new(null, "the policy allows no exceptions (exceptions.allowed)"));
@@ -93,8 +95,3 @@ internal sealed record ExceptionGrant
         ? "it has none"
         : $"it has {PrintableText.ListOf([.. policy.Organizations.Select(organization => organization.Name)], 5)}";
 }
-
-/// <summary>Why an exception cannot be granted.</summary>
-/// <param name="Part">The part that is wrong, as <c>reason</c>; null where the sentence names it.</param>
-/// <param name="Text">What is wrong with it, to follow its name; without one a sentence.</param>
-internal sealed record GrantFault(string? Part, string Text);

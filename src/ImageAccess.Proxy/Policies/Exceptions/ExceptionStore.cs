@@ -184,16 +184,17 @@ public sealed class ExceptionStore
         foreach (var exception in before.All.Where(exception => !Is(exception, inForce)).Concat(passed))
         {
             if (ended.TryGetValue(exception.Id, out var end) && Is(exception, end.Exception))
-                TellEnd(exception, end.Row.EndedBy, end.Row.EndedReason, end.Row.Ended);
+                TellEnd(exception, new ExceptionEnd(end.Row.EndedBy!, end.Row.EndedReason, end.Row.EndedTicket), end.Row.Ended);
             else if (exception.Until is not { } until || now < until) // the others ended by themselves, long ago
-                TellEnd(exception, null, Unknown, null);
+                TellEnd(exception, null, null);
         }
     }
 
-    private void TellEnd(GrantedException exception, string? by, string? reason, DateTimeOffset? at)
+    private void TellEnd(GrantedException exception, ExceptionEnd? end, DateTimeOffset? at)
     {
-        _trail.RecordExceptionEnd(exception, by, reason, at);
-        _logger.Ended(exception.Id, exception.Pattern.ToString(), exception.Organization, by ?? "nobody", reason ?? "no reason given");
+        var reason = end is null ? Unknown : end.Reason;
+        _trail.RecordExceptionEnd(exception, end?.By, reason, at, end?.Ticket);
+        _logger.Ended(exception.Id, exception.Pattern.ToString(), exception.Organization, end?.By ?? "nobody", reason ?? "no reason given");
     }
 
     private static bool Is(GrantedException exception, Dictionary<long, GrantedException> among) =>

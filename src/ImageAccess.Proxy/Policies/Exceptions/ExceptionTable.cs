@@ -33,7 +33,7 @@ internal sealed class ExceptionTable(DatabaseContext context)
         return problem.Length > 0
             ? null
             : new GrantedException(
-                row.Id, row.Organization, pattern, digest, row.Follow, row.Reason, row.AskedBy, row.ApprovedBy, row.Since, row.Until);
+                row.Id, row.Organization, pattern, digest, row.Follow, row.Reason, row.AskedBy, row.ApprovedBy, row.Since, row.Until) { Ticket = row.Ticket };
     }
 
     /// <summary>Those that nobody has ended, and those that were ended since a reader last looked.</summary>
@@ -84,6 +84,7 @@ internal sealed class ExceptionTable(DatabaseContext context)
             Follow = granted.Follow,
             Reason = granted.Reason,
             AskedBy = granted.AskedBy,
+            Ticket = granted.Ticket,
             ApprovedBy = granted.ApprovedBy,
             Since = granted.Since,
             UntilMilliseconds = granted.Until?.ToUnixTimeMilliseconds(),
@@ -95,10 +96,10 @@ internal sealed class ExceptionTable(DatabaseContext context)
         return row;
     }
 
-    public async Task EndAsync(ExceptionRow row, string by, string? reason, DateTimeOffset now, CancellationToken cancellationToken)
+    public async Task EndAsync(ExceptionRow row, ExceptionEnd end, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var sequence = await SequenceRow.RaiseAsync(context, Sequence, cancellationToken);
-        (row.EndedVersion, row.Ended, row.EndedBy, row.EndedReason) = (sequence.Value, now, by, reason);
+        (row.EndedVersion, row.Ended, row.EndedBy, row.EndedReason, row.EndedTicket) = (sequence.Value, now, end.By, end.Reason, end.Ticket);
         await context.SaveChangesAsync(cancellationToken);
         await ForgetAsync(now, cancellationToken);
     }
@@ -141,6 +142,9 @@ internal sealed class ExceptionTable(DatabaseContext context)
         return context.Exceptions.Where(row => beyond.Contains(row.Id)).ExecuteDeleteAsync(cancellationToken);
     }
 }
+
+/// <summary>Who ends an exception, and why.</summary>
+internal sealed record ExceptionEnd(string By, string? Reason, string? Ticket = null);
 
 /// <summary>What a reading found.</summary>
 /// <param name="Point">Where the sequence was.</param>

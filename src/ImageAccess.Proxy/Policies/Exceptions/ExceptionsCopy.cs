@@ -58,6 +58,7 @@ internal sealed record ExceptionsCopy(SequencePoint Point, Core.Policies.Excepti
         Follow = entry.Follow,
         Reason = entry.Reason,
         AskedBy = entry.AskedBy,
+        Ticket = entry.Ticket,
         ApprovedBy = entry.ApprovedBy,
         Since = entry.Since,
         UntilMilliseconds = entry.Until?.ToUnixTimeMilliseconds(),
@@ -68,6 +69,7 @@ internal sealed record ExceptionsCopy(SequencePoint Point, Core.Policies.Excepti
     {
         Digest = exception.Approved?.Value,
         AskedBy = exception.AskedBy,
+        Ticket = exception.Ticket,
         Until = exception.Until,
     };
 
@@ -78,6 +80,8 @@ internal sealed record ExceptionsCopy(SequencePoint Point, Core.Policies.Excepti
         public string? Digest { get; init; }
 
         public string? AskedBy { get; init; }
+
+        public string? Ticket { get; init; }
 
         public DateTimeOffset? Until { get; init; }
     }

@@ -46,9 +46,9 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
     public static string KeyOf(Block block) => Convert.ToHexStringLower(
         SHA256.HashData(Encoding.UTF8.GetBytes($"{block.Pattern}\n{block.At.UtcTicks}\n{block.By}\n{block.Reason}")).AsSpan(0, 16));
 
-    public BlockDocument Add(ImagePattern pattern, string reason, string by, DateTimeOffset at)
+    public BlockDocument Add(ImagePattern pattern, string reason, string by, DateTimeOffset at, string? ticket = null)
     {
-        var block = new Block(LastId + 1, pattern, reason, by, at);
+        var block = new Block(LastId + 1, pattern, reason, by, at) { Ticket = ticket };
         var known = Keys();
         while (known.Contains(KeyOf(block)))
             block = block with { At = block.At.AddTicks(1) }; // the same again within one tick of the clock
@@ -56,12 +56,12 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
     }
 
     /// <summary>Lifts the block, and what others have made of the same image; the block is the last one lifted.</summary>
-    public BlockDocument Lift(Block block, string reason, string by, DateTimeOffset at)
+    public BlockDocument Lift(Block block, string reason, string by, DateTimeOffset at, string? ticket = null)
     {
         var lifted = Blocks.Where(other => other.Pattern.ToString() == block.Pattern.ToString()).OrderBy(other => other == block).ToList();
         return new(
             [.. Blocks.Except(lifted)],
-            [.. Lifted.Concat(lifted.Select(each => new LiftedBlock(each, reason, by, at))).TakeLast(MaximumLifted)]);
+            [.. Lifted.Concat(lifted.Select(each => new LiftedBlock(each, reason, by, at) { Ticket = ticket })).TakeLast(MaximumLifted)]);
     }
 
     /// <summary>
@@ -92,7 +92,7 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
     private HashSet<string> Keys() => [.. Blocks.Concat(Lifted.Select(lifted => lifted.Block)).Select(KeyOf)];
 
     public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(
-        new Written([.. Blocks.Select(EntryOf)], [.. Lifted.Select(lifted => EntryOf(lifted.Block) with { Lifted = new Lifting(lifted.Reason, lifted.By, lifted.At) })]), Json);
+        new Written([.. Blocks.Select(EntryOf)], [.. Lifted.Select(lifted => EntryOf(lifted.Block) with { Lifted = new Lifting(lifted.Reason, lifted.By, lifted.At) { Ticket = lifted.Ticket } })]), Json);
 
     /// <summary>It is never lower than before: what was lifted last stays.</summary>
     private long LastId => Blocks.Select(block => block.Id).Concat(Lifted.Select(lifted => lifted.Block.Id)).DefaultIfEmpty().Max();
@@ -141,7 +141,7 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
                 found.Add($"{path}: lifted is missing");
             else
                 Check(lifting.Reason, lifting.By, $"{path}.lifted");
-            return new LiftedBlock(Common(entry, path), lifting.Reason, lifting.By, lifting.At);
+            return new LiftedBlock(Common(entry, path), lifting.Reason, lifting.By, lifting.At) { Ticket = lifting.Ticket };
         }
 
         Block Common(Entry entry, string path)
@@ -151,7 +151,7 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
             if (!ImagePattern.TryParse(entry.Image, out var pattern, out var problem))
                 found.Add($"{path}.image: '{entry.Image}' {problem}");
             Check(entry.Reason, entry.By, path);
-            return new Block(entry.Id, pattern!, entry.Reason, entry.By, entry.At);
+            return new Block(entry.Id, pattern!, entry.Reason, entry.By, entry.At) { Ticket = entry.Ticket };
         }
 
         void Check(string reason, string by, string path)
@@ -163,16 +163,21 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
         }
     }
 
-    private static Entry EntryOf(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At);
+    private static Entry EntryOf(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At) { Ticket = block.Ticket };
 
     private sealed record Written(IReadOnlyList<Entry?> Blocks, IReadOnlyList<Entry?> Lifted);
 
     private sealed record Entry(long Id, string Image, string Reason, string By, DateTimeOffset At)
     {
+        public string? Ticket { get; init; }
+
         public Lifting? Lifted { get; init; }
     }
 
-    private sealed record Lifting(string Reason, string By, DateTimeOffset At);
+    private sealed record Lifting(string Reason, string By, DateTimeOffset At)
+    {
+        public string? Ticket { get; init; }
+    }
 }
 
 /// <summary>A block that is in force no longer.</summary>
@@ -180,4 +185,8 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
 /// <param name="Reason">Why it was lifted.</param>
 /// <param name="By">Who lifted it.</param>
 /// <param name="At">When.</param>
-internal sealed record LiftedBlock(Block Block, string Reason, string By, DateTimeOffset At);
+internal sealed record LiftedBlock(Block Block, string Reason, string By, DateTimeOffset At)
+{
+    /// <summary>The ticket that it was asked for by.</summary>
+    public string? Ticket { get; init; }
+}

@@ -39,8 +39,8 @@ internal sealed class BlockTable(DatabaseContext context)
         var change = await SequenceRow.RaiseAsync(context, Sequence, cancellationToken);
         foreach (var (row, lifting) in over)
         {
-            (row.LiftedVersion, row.LiftedReason, row.LiftedBy, row.LiftedAtTicks) =
-                (change.Value, lifting.Reason, lifting.By, lifting.At.UtcTicks);
+            (row.LiftedVersion, row.LiftedReason, row.LiftedBy, row.LiftedAtTicks, row.LiftedTicket) =
+                (change.Value, lifting.Reason, lifting.By, lifting.At.UtcTicks, lifting.Ticket);
         }
 
         context.Blocks.UpdateRange(over.Select(each => each.Row));
@@ -64,6 +64,7 @@ internal sealed class BlockTable(DatabaseContext context)
         Reason = block.Reason,
         By = block.By,
         AtTicks = block.At.UtcTicks,
+        Ticket = block.Ticket,
         Version = version,
     };
 }
@@ -123,13 +124,13 @@ internal sealed class BlockReading
 
     private static LiftedBlock? LiftedOf(BlockRow row) =>
         TryParse(row, out var block) && row is { LiftedReason: { } reason, LiftedBy: { } by, LiftedAtTicks: { } at } && IsTime(at) && IsText(reason, by)
-            ? new LiftedBlock(block, reason, by, new DateTimeOffset(at, TimeSpan.Zero))
+            ? new LiftedBlock(block, reason, by, new DateTimeOffset(at, TimeSpan.Zero)) { Ticket = row.LiftedTicket }
             : null;
 
     private static bool TryParse(BlockRow row, [NotNullWhen(true)] out Block? block)
     {
         block = ImagePattern.TryParse(row.Image, out var pattern, out _) && IsTime(row.AtTicks) && IsText(row.Reason, row.By)
-            ? new Block(0, pattern, row.Reason, row.By, new DateTimeOffset(row.AtTicks, TimeSpan.Zero))
+            ? new Block(0, pattern, row.Reason, row.By, new DateTimeOffset(row.AtTicks, TimeSpan.Zero)) { Ticket = row.Ticket }
             : null;
         return block is not null && BlockDocument.KeyOf(block) == row.Key;
     }

@@ -103,7 +103,7 @@ internal sealed class BlocksFile(PolicyStoreOptions options, AuditTrail trail, I
         foreach (var block in before.Blocks.Where(block => !Is(block, inForce)).Concat(after.Lifted.Select(lifted => lifted.Block).Where(block => !IsKnown(block))))
         {
             var lifting = liftings.GetValueOrDefault(block.Id);
-            trail.RecordUnblock(block, lifting?.By, lifting?.Reason, lifting?.At);
+            trail.RecordUnblock(block, lifting?.By, lifting?.Reason, lifting?.At, lifting?.Ticket);
             logger.Unblocked(block.Pattern.ToString(), block.Id, lifting?.By ?? "somebody who edited the file", lifting?.Reason ?? "no reason given");
         }
 

@@ -183,6 +183,49 @@ public sealed class AuditLineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_change_that_takes_two_persons_and_one_that_may_not_be()
+    {
+        var at = new DateTimeOffset(2026, 6, 1, 13, 30, 0, TimeSpan.FromHours(2));
+        _fixture.Trail.RecordChange(new ChangeStep(3, "exception", "waiting", "acme", "alice", "alice", ["nginx:1.27", "\u202e"], "for the build", "OPS-1", at));
+        _fixture.Trail.RecordChange(new ChangeStep(4, "unblock", "ended", null, null, "alice", [], null, null, at));
+        for (var i = 0; i < 3; i++)
+            _fixture.Trail.RecordForbiddenChange("mallory", "liftBlock", null);
+
+        var lines = await _fixture.WrittenAsync();
+        var ids = lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("id").GetString()).ToList();
+        Assert.Equal(
+            [
+                OneLine($$"""
+                    {"id":"{{ids[0]}}","time":"2026-06-01T12:00:00.000Z","event":"change","change":3,"kind":"exception","state":"waiting","organization":"acme",
+                    "user":"alice","askedBy":"alice","opens":["nginx:1.27","\u202E"],"reason":"for the build","at":"2026-06-01T11:30:00.000Z","ticket":"OPS-1"}
+                    """),
+                OneLine($$"""
+                    {"id":"{{ids[1]}}","time":"2026-06-01T12:00:00.000Z","event":"change","change":4,"kind":"unblock","state":"ended","organization":null,
+                    "user":null,"askedBy":"alice","opens":[],"reason":null,"at":"2026-06-01T11:30:00.000Z"}
+                    """),
+                OneLine($$"""
+                    {"id":"{{ids[2]}}","time":"2026-06-01T12:00:00.000Z","event":"change-forbidden","user":"mallory","operation":"liftBlock","organization":null,"outcome":"deny"}
+                    """), // the others are counted in a closing line
+            ],
+            lines.Take(3));
+    }
+
+    [Fact]
+    public async Task A_ticket_ends_the_line_of_what_was_done_by_it()
+    {
+        Assert.True(ImagePattern.TryParse("nginx", out var pattern, out _));
+        var block = new Block(7, pattern, "r", "alice", DateTimeOffset.UnixEpoch) { Ticket = "OPS-1" };
+        var exception = new GrantedException(8, "acme", pattern, null, Follow: false, "r", null, "alice", DateTimeOffset.UnixEpoch, null) { Ticket = "OPS-3" };
+        _fixture.Trail.RecordBlock(block);
+        _fixture.Trail.RecordUnblock(block, "bob", "r", DateTimeOffset.UnixEpoch, "OPS-2");
+        _fixture.Trail.RecordException(exception);
+        _fixture.Trail.RecordExceptionEnd(exception, "bob", "r", DateTimeOffset.UnixEpoch, "OPS-4");
+        Assert.Equal(
+            ["OPS-1", "OPS-2", "OPS-3", "OPS-4"],
+            (await _fixture.WrittenAsync()).Select(line => JsonDocument.Parse(line).RootElement.EnumerateObject().Last()).Where(last => last.Name == "ticket").Select(last => last.Value.GetString()));
+    }
+
+    [Fact]
     public async Task A_policy_change_that_opens_a_thousand_things_stays_bounded()
     {
         _fixture.Trail.RecordPolicyChange("a", "b", [.. Enumerable.Range(0, 1000).Select(i => new string('x', 10_000))]);

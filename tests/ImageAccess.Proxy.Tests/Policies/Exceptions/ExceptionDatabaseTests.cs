@@ -45,7 +45,7 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         await EventuallyAsync(two, "1 acme/tool:1.2 acme");
 
         await Changes.AddAsync(ExceptionProcess.Grant("bitnami/*", reason: "a trial"), default);
-        await Changes.EndAsync(1, "eve", "moved", default);
+        await Changes.EndAsync(1, new("eve", "moved"), null, default);
         await EventuallyAsync(one, "2 bitnami/* acme");
         await EventuallyAsync(two, "2 bitnami/* acme");
         Assert.Equal((3, 3), (one.Policy.Exceptions.Version, two.Policy.Exceptions.Version));
@@ -68,7 +68,7 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         var process = await BeginAsync();
         await process.StopAsync();
         await Changes.AddAsync(ExceptionProcess.Grant("nginx"), default);
-        await Changes.EndAsync(1, "eve", null, default);
+        await Changes.EndAsync(1, new("eve", null), null, default);
         await Changes.AddAsync(ExceptionProcess.Grant("nginx"), default);
 
         var restarted = await process.RestartAsync();
@@ -81,7 +81,7 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
     public async Task A_new_process_begins_with_what_is_in_force_and_not_with_the_history()
     {
         await Changes.AddAsync(ExceptionProcess.Grant("nginx"), default);
-        await Changes.EndAsync(1, "eve", null, default);
+        await Changes.EndAsync(1, new("eve", null), null, default);
         await Changes.AddAsync(ExceptionProcess.Grant("redis"), default);
         var process = await BeginAsync();
         await EventuallyAsync(process, "2 redis acme");
@@ -130,7 +130,7 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         await Changes.AddAsync(ExceptionProcess.Grant("nginx:1"), default);
         await Changes.AddAsync(ExceptionProcess.Grant("nginx") with { Since = now.AddMinutes(1) }, default); // the first is over by then
         await RefusedAsync(() => Changes.AddAsync(ExceptionProcess.Grant("nginx:1"), default), "acme has an exception for nginx:1 already: 3, without an end; end it first to change it");
-        await Changes.EndAsync(3, "eve", null, default);
+        await Changes.EndAsync(3, new("eve", null), null, default);
         await Changes.AddAsync(ExceptionProcess.Grant("nginx:1"), default);
         Assert.Equal(6, (await Database.ReadSequenceAsync(ExceptionTable.Sequence, default)).Value);
     }
@@ -138,12 +138,12 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
     [Fact]
     public async Task What_is_not_there_or_over_cannot_be_ended()
     {
-        await RefusedAsync(() => Changes.EndAsync(5, "eve", null, default), "there is no exception 5; imageaccess exceptions list names them");
+        await RefusedAsync(() => Changes.EndAsync(5, new("eve", null), null, default), "there is no exception 5; imageaccess exceptions list names them");
         await Changes.AddAsync(ExceptionProcess.Grant("nginx"), default);
-        await Changes.EndAsync(1, "eve", "no need", default);
-        await RefusedAsync(() => Changes.EndAsync(1, "bob", null, default), "the exception 1 was ended already, ");
+        await Changes.EndAsync(1, new("eve", "no need"), null, default);
+        await RefusedAsync(() => Changes.EndAsync(1, new("bob", null), null, default), "the exception 1 was ended already, ");
         await Changes.AddAsync(ExceptionProcess.Grant("nginx") with { Until = Changes.Now.AddHours(-1) }, default);
-        await RefusedAsync(() => Changes.EndAsync(2, "bob", null, default), "the exception 2 ended by itself, ");
+        await RefusedAsync(() => Changes.EndAsync(2, new("bob", null), null, default), "the exception 2 ended by itself, ");
     }
 
     [Fact]
@@ -173,16 +173,16 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         await RefusedAsync(() => Changes.AddAsync(ExceptionProcess.Grant("nginx"), default), "10,000 exceptions are in force, and there can be no more: end some, or grant one for a namespace");
         var process = await BeginAsync();
         await Eventually.TrueAsync(() => process.Policy.Exceptions.Count == Core.Policies.Exceptions.Maximum);
-        await Changes.EndAsync(1, "eve", null, default);
+        await Changes.EndAsync(1, new("eve", null), null, default);
         await Changes.AddAsync(ExceptionProcess.Grant("nginx"), default);
         await Eventually.TrueAsync(() => process.Policy.Exceptions.All.Any(exception => exception.Pattern.ToString() == "nginx"));
 
         await FillAsync(ExceptionTable.MaximumHistory, row => row with { EndedVersion = 1, Ended = row.Since, EndedBy = "eve" });
         await FillAsync(5, row => row with { UntilMilliseconds = 1 });
         Assert.Equal(10_000 + 10_000 + 6, await Database.ReadAsync(context => context.Exceptions.CountAsync(), default));
-        await Changes.EndAsync(2, "eve", null, default);
+        await Changes.EndAsync(2, new("eve", null), null, default);
         Assert.Equal(9_999 + 10_000, await Database.ReadAsync(context => context.Exceptions.CountAsync(), default));
-        await RefusedAsync(() => Changes.EndAsync(2, "eve", null, default), "the exception 2 was ended already, "); // the newest ones stay
+        await RefusedAsync(() => Changes.EndAsync(2, new("eve", null), null, default), "the exception 2 was ended already, "); // the newest ones stay
     }
 
     /// <summary>Which of them holds is judged by the instant of a request: a clock that was ahead takes nothing away.</summary>
@@ -201,7 +201,7 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         var process = await BeginAsync();
         await EventuallyAsync(process, "1 nginx acme");
         process.Fixture.Time.Advance(TimeSpan.FromDays(-400));
-        await Changes.EndAsync(1, "eve", null, default);
+        await Changes.EndAsync(1, new("eve", null), null, default);
         await EventuallyAsync(process);
     }
 
@@ -306,7 +306,7 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
 
     private static async Task RefusedAsync(Func<Task> attempt, string words)
     {
-        var refused = await Assert.ThrowsAsync<RefusedChangeException>(attempt);
+        var refused = await Assert.ThrowsAnyAsync<RefusedChangeException>(attempt);
         Assert.StartsWith(words, refused.Message, StringComparison.Ordinal);
     }
 

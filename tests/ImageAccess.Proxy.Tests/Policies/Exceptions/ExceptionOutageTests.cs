@@ -123,13 +123,13 @@ public sealed class ExceptionOutageTests : IDisposable
             await Eventually.TrueAsync(() => process.Policy.Exceptions.Count == granted);
 
             await RunAsync("mount", "-o", "remount,ro", _directory.Path);
-            var readOnly = await Record.ExceptionAsync(() => changes.EndAsync(1, "eve", null, default));
+            var readOnly = await Record.ExceptionAsync(() => changes.EndAsync(1, new("eve", null), null, default));
             Assert.NotNull(readOnly);
             Assert.Matches("^cannot be (written|opened): let the user .* write it and its directory", database.Explain(readOnly));
             Assert.Equal(granted, process.Policy.Exceptions.Count);
 
             await RunAsync("mount", "-o", "remount,rw", _directory.Path);
-            await changes.EndAsync(1, "eve", null, default);
+            await changes.EndAsync(1, new("eve", null), null, default);
             await Eventually.TrueAsync(() => process.Policy.Exceptions.Count == granted - 1 && process.Store.Concern is null);
             Assert.Empty(await database.CheckAsync(default));
         }
