@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Callers.Identity;
@@ -54,7 +55,8 @@ public static class ProxyHost
             .AddDecisions()
             .AddRegistry(builder.Configuration)
             .AddDenials()
-            .AddRoles();
+            .AddRoles()
+            .AddChanges();
         adjust?.Invoke(builder);
 
         DataDirectory.Prepare(configuration);

@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Text.Json;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Store;
+
+namespace ImageAccess.Proxy.Administration.Changes;
+
+internal sealed partial class ChangeDesk
+{
+    private const string UnblockKind = "unblock";
+
+    private readonly BlocksOnDisk _blocks = new(files);
+
+    /// <summary>Blocks an image to everybody: an administrator of any organization may. It needs no database.</summary>
+    /// <returns>The new block, or the one that is there already.</returns>
+    /// <exception cref="FaultyChangeException">Something of it is wrong.</exception>
+    /// <exception cref="ForbiddenChangeException">The actor may not.</exception>
+    /// <exception cref="RefusedChangeException">There are too many.</exception>
+    public async Task<Block> BlockAsync(ImagePattern pattern, ChangeRequest request, CancellationToken cancellationToken)
+    {
+        if (request.Actor.IsServer || !policy().Organizations.Any(organization => Rights.Allow(RolesOf(request.Actor, organization.Name), Operation.Block)))
+            Demand(request.Actor, organization: null, Operation.Block);
+        Demand(request.Faults(BlockDocument.MaximumReason, needsReason: true, needsTicket: false));
+        var after = await _blocks.ChangeAsync(
+            before =>
+            {
+                if (before.ToBlocks().Find(pattern) is not null)
+                    return before;
+                if (before.Blocks.Count >= Blocks.Maximum)
+                {
+                    throw new RefusedChangeException(string.Create(
+                        CultureInfo.InvariantCulture, $"{Blocks.Maximum:N0} blocks are in force, and there can be no more: block a namespace, or lift some"));
+                }
+
+                return before.Add(pattern, request.Reason, request.Actor.Name, time.GetUtcNow(), request.Ticket);
+            },
+            cancellationToken);
+        return after.ToBlocks().Find(pattern)!;
+    }
+
+    /// <summary>Lifts a block. It opens: where a second person is demanded it needs the database, and else it does not.</summary>
+    /// <exception cref="FaultyChangeException">Something of it is wrong.</exception>
+    /// <exception cref="ForbiddenChangeException">The actor may not.</exception>
+    /// <exception cref="RefusedChangeException">It is not blocked.</exception>
+    public async Task<ChangeOutcome<LiftedBlock>> LiftBlockAsync(ImagePattern pattern, ChangeRequest request, CancellationToken cancellationToken)
+    {
+        Demand(request.Actor, organization: null, Operation.LiftBlock);
+        Demand(request.Faults(BlockDocument.MaximumReason, needsReason: true, policy().Document.Changes.DemandsTicket));
+        if (!Waits)
+            return new(await LiftAsync(pattern, request.Reason, request.Actor.Name, request.Ticket, cancellationToken), null);
+
+        if (_blocks.Find().ToBlocks().Find(pattern) is null)
+            throw NotBlocked(pattern);
+        return new(null, await AskAsync(
+            UnblockKind, organization: null, new Unblock(pattern.ToString()), [$"{pattern} is blocked no longer"], request, check: null, cancellationToken));
+    }
+
+    private async Task LiftAsync(PendingChangeRow change, Actor approver, CancellationToken cancellationToken)
+    {
+        if (!ImagePattern.TryParse(JsonSerializer.Deserialize<Unblock>(change.Payload, Json)!.Image, out var pattern, out var problem))
+            throw new RefusedChangeException($"the image {problem}");
+        var both = Both(change, approver);
+        await LiftAsync(pattern, change.Reason, both.Length <= BlockDocument.MaximumName ? both : approver.Name, change.Ticket, cancellationToken);
+    }
+
+    private async Task<LiftedBlock> LiftAsync(ImagePattern pattern, string reason, string by, string? ticket, CancellationToken cancellationToken)
+    {
+        var after = await _blocks.ChangeAsync(
+            before => before.Lift(before.ToBlocks().Find(pattern) ?? throw NotBlocked(pattern), reason, by, time.GetUtcNow(), ticket), cancellationToken);
+        return after.Lifted[^1];
+    }
+
+    private static RefusedChangeException NotBlocked(ImagePattern pattern) => new($"{pattern} is not blocked; imageaccess block list names what is");
+
+    /// <summary>What is to be lifted.</summary>
+    private sealed record Unblock(string Image);
+}

@@ -1,0 +1,258 @@
+using System.Globalization;
+using System.Text.Json;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Store;
+
+namespace ImageAccess.Proxy.Administration.Changes;
+
+/// <summary>
+/// Where people change things, by whichever way they come: it looks whether they may, whether what they want is right, and does it. What opens
+/// waits where the policy demands a second person; what closes is done at once. Each part of the class has one kind of change.
+/// </summary>
+/// <param name="database">Where it is written.</param>
+/// <param name="files">Where the blocks are.</param>
+/// <param name="policy">The policy of this moment.</param>
+/// <param name="time">The clock.</param>
+/// <param name="roles">Who may what; null for a verb, whose actor is always the server itself.</param>
+/// <param name="trail">Where refusals are recorded; null for a verb, which is refused nothing.</param>
+internal sealed partial class ChangeDesk(
+    SqlDatabase database, PolicyStoreOptions files, Func<Policy> policy, TimeProvider time, RoleBook? roles = null, AuditTrail? trail = null)
+{
+    /// <summary>How many changes of one person may wait.</summary>
+    public const int MaximumOfOne = 100;
+
+    /// <summary>How long a change waits.</summary>
+    public static readonly TimeSpan Lifetime = TimeSpan.FromDays(30);
+
+    private const string NobodyApproved = "nobody approved it within 30 days";
+
+    private static readonly JsonSerializerOptions Json = new(ReadableJson.Web) { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
+    private DateTimeOffset Now => DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+
+    /// <summary>The changes that wait, the oldest first; all of them, or one organization's.</summary>
+    public Task<IReadOnlyList<PendingChangeRow>> ListWaitingAsync(string? organization, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<PendingChangeRow>>(
+        async context => await new PendingChanges(context).ListWaitingAsync(organization, Now, cancellationToken), cancellationToken);
+
+    /// <summary>Does a change that waits, by the policy of this moment. What cannot be done any more ends.</summary>
+    /// <exception cref="UnknownChangeException">There is none with this number, or none that the actor may know of.</exception>
+    /// <exception cref="ForbiddenChangeException">The actor may not do it, or asked for it.</exception>
+    /// <exception cref="RefusedChangeException">It waits no longer, or it cannot be done any more.</exception>
+    public async Task<PendingChangeRow> ApproveAsync(long id, Actor actor, CancellationToken cancellationToken)
+    {
+        DemandName(actor);
+        PendingChangeRow? change = null;
+        RefusedChangeException? refusal = null;
+        await database.WriteAsync(
+            async context =>
+            {
+                var (table, now) = (new PendingChanges(context), Now);
+                await table.EndOverdueAsync(now, NobodyApproved, cancellationToken);
+                refusal = await FindAsync(table, id, actor, found => change = found, cancellationToken);
+                if (refusal is null)
+                {
+                    DemandSecond(change!, actor);
+                    refusal = await TryAsync(context, change!, actor, cancellationToken);
+                    change = await table.FindAsync(id, cancellationToken);
+                    await table.DecideAsync(
+                        change!, refusal is null ? PendingChangeRow.Done : PendingChangeRow.Ended, actor.Name, refusal?.Message, now, cancellationToken);
+                }
+
+                await database.TellAsync(context, cancellationToken);
+            },
+            cancellationToken);
+        return refusal is null ? change! : throw refusal;
+    }
+
+    /// <summary>Ends a change that waits. Who asked for it may withdraw it.</summary>
+    /// <inheritdoc cref="ApproveAsync"/>
+    public async Task<PendingChangeRow> DeclineAsync(long id, string reason, Actor actor, CancellationToken cancellationToken)
+    {
+        Demand(new ChangeRequest(actor, reason).Faults(ExceptionGrant.MaximumReason, needsReason: true, needsTicket: false));
+        PendingChangeRow? change = null;
+        RefusedChangeException? refusal = null;
+        await database.WriteAsync(
+            async context =>
+            {
+                var (table, now) = (new PendingChanges(context), Now);
+                await table.EndOverdueAsync(now, NobodyApproved, cancellationToken);
+                refusal = await FindAsync(table, id, actor, found => change = found, cancellationToken);
+                if (refusal is null)
+                {
+                    if (!actor.IsSamePerson(change!.Person))
+                        DemandRight(change, actor);
+                    await table.DecideAsync(change, PendingChangeRow.Declined, actor.Name, reason, now, cancellationToken);
+                }
+
+                await database.TellAsync(context, cancellationToken);
+            },
+            cancellationToken);
+        return refusal is null ? change! : throw refusal;
+    }
+
+    /// <summary>Whether a change that opens waits for a second person.</summary>
+    private bool Waits => policy().Document.Changes.Approvals > 1;
+
+    /// <summary>A change that opens begins to wait.</summary>
+    /// <param name="kind">Which kind of change.</param>
+    /// <param name="organization">Whose; null for what all organizations share.</param>
+    /// <param name="payload">What is done when it is approved.</param>
+    /// <param name="opens">What it opens, in words: of two with the same words one waits.</param>
+    /// <param name="request">Who asks for it, and why.</param>
+    /// <param name="check">Throws where it could not be done even now.</param>
+    private async Task<PendingChangeRow> AskAsync<T>(
+        string kind, string? organization, T payload, List<string> opens, ChangeRequest request, Func<DatabaseContext, Task>? check, CancellationToken cancellationToken)
+    {
+        PendingChangeRow? asked = null;
+        await database.WriteAsync(
+            async context =>
+            {
+                var (table, now) = (new PendingChanges(context), Now);
+                await table.EndOverdueAsync(now, NobodyApproved, cancellationToken);
+                if (check is not null)
+                    await check(context);
+                DemandPlace(await table.ListWaitingAsync(organization: null, now, cancellationToken), kind, organization, opens, request.Actor);
+                asked = await table.AddAsync(
+                    new PendingChangeRow
+                    {
+                        Kind = kind,
+                        Organization = organization,
+                        Payload = JsonSerializer.Serialize(payload, Json),
+                        Opens = opens,
+                        By = request.Actor.Name,
+                        Person = request.Actor.Person ?? request.Actor.Name,
+                        Reason = request.Reason,
+                        Ticket = request.Ticket,
+                        At = now,
+                        UntilMilliseconds = (now + Lifetime).ToUnixTimeMilliseconds(),
+                        State = PendingChangeRow.Waiting,
+                    },
+                    cancellationToken);
+                await database.TellAsync(context, cancellationToken);
+            },
+            cancellationToken);
+        return asked!;
+    }
+
+    private static void DemandPlace(List<PendingChangeRow> waiting, string kind, string? organization, List<string> opens, Actor actor)
+    {
+        if (waiting.Find(row => row.Kind == kind && row.Organization == organization && row.Opens.SequenceEqual(opens)) is { } same)
+            throw new RefusedChangeException(string.Create(CultureInfo.InvariantCulture, $"the change {same.Id} of {same.By} waits for the same already"));
+        if (waiting.Count >= PendingChanges.MaximumWaiting)
+        {
+            throw new RefusedChangeException(string.Create(
+                CultureInfo.InvariantCulture, $"{PendingChanges.MaximumWaiting:N0} changes wait, and there can be no more: approve or decline some"));
+        }
+
+        if (waiting.Count(row => actor.IsSamePerson(row.Person)) >= MaximumOfOne)
+        {
+            throw new RefusedChangeException(string.Create(
+                CultureInfo.InvariantCulture, $"{MaximumOfOne} changes of {actor.Name} wait, and there can be no more: let them be approved, or decline some"));
+        }
+    }
+
+    /// <summary>Finds a change that waits; why it does not where it does not.</summary>
+    private async Task<RefusedChangeException?> FindAsync(PendingChanges table, long id, Actor actor, Action<PendingChangeRow> take, CancellationToken cancellationToken)
+    {
+        if (await table.FindAsync(id, cancellationToken) is not { } change || !MayKnow(actor, change.Organization))
+            return new UnknownChangeException($"there is no change {id}; imageaccess changes list names those that wait");
+        take(change);
+        return change.State switch
+        {
+            PendingChangeRow.Waiting => null,
+            PendingChangeRow.Done => new RefusedChangeException($"the change {id} was approved already, {Minute(change)} by {change.DecidedBy}"),
+            PendingChangeRow.Declined => new RefusedChangeException($"the change {id} was declined, {Minute(change)} by {change.DecidedBy}: {change.DecidedReason}"),
+            _ => new RefusedChangeException($"the change {id} ended, {Minute(change)}: {change.DecidedReason}"),
+        };
+    }
+
+    /// <summary>Does it, or says why it cannot be done, and then has done nothing.</summary>
+    private async Task<RefusedChangeException?> TryAsync(DatabaseContext context, PendingChangeRow change, Actor approver, CancellationToken cancellationToken)
+    {
+        const string Before = "change";
+        var transaction = context.Database.CurrentTransaction!;
+        await transaction.CreateSavepointAsync(Before, cancellationToken);
+        try
+        {
+            await DoAsync(context, change, approver, cancellationToken);
+            return null;
+        }
+        catch (RefusedChangeException refusal)
+        {
+            await transaction.RollbackToSavepointAsync(Before, cancellationToken);
+            context.ChangeTracker.Clear();
+            return refusal;
+        }
+    }
+
+    /// <summary>Whose right it takes to do a change of a kind.</summary>
+    private static Operation OperationOf(string kind) => kind switch
+    {
+        ExceptionKind => Operation.GrantException,
+        UnblockKind => Operation.LiftBlock,
+        _ => Operation.None,
+    };
+
+    private Task DoAsync(DatabaseContext context, PendingChangeRow change, Actor approver, CancellationToken cancellationToken) => change.Kind switch
+    {
+        ExceptionKind => GrantAsync(context, change, approver, cancellationToken),
+        UnblockKind => LiftAsync(change, approver, cancellationToken),
+        _ => throw new RefusedChangeException($"a change of the kind {PrintableText.Of(change.Kind)} is not known to this version of imageaccess"),
+    };
+
+    /// <summary>A second person, who may do it alone where nobody else is demanded.</summary>
+    private void DemandSecond(PendingChangeRow change, Actor actor)
+    {
+        if (actor.Fixed is not null)
+            throw new ForbiddenChangeException("a change is approved by a person, and not by a token");
+        if (actor.IsSamePerson(change.Person) || actor.IsSamePerson(change.By))
+            throw new ForbiddenChangeException($"{actor.Name} asked for the change {change.Id}: another person has to approve it");
+        DemandRight(change, actor);
+    }
+
+    private void DemandRight(PendingChangeRow change, Actor actor)
+    {
+        Demand(actor, change.Organization, Operation.Approve);
+        if (OperationOf(change.Kind) is var operation and not Operation.None)
+            Demand(actor, change.Organization, operation);
+    }
+
+    /// <exception cref="ForbiddenChangeException">The actor may not; it is recorded.</exception>
+    private void Demand(Actor actor, string? organization, Operation operation)
+    {
+        if (Rights.Allow(RolesOf(actor, organization), operation))
+            return;
+        trail?.RecordForbiddenChange(actor.Name, JsonNamingPolicy.CamelCase.ConvertName(operation.ToString()), organization);
+        throw new ForbiddenChangeException($"{PrintableText.Of(actor.Name)} may not do this{(organization is null ? "" : $" in {PrintableText.Of(organization)}")}");
+    }
+
+    private static void Demand(IEnumerable<ChangeFault> faults)
+    {
+        if (faults.ToList() is { Count: > 0 } found)
+            throw new FaultyChangeException(found);
+    }
+
+    private static void DemandName(Actor actor) => Demand(new ChangeRequest(actor, "").Faults(ExceptionGrant.MaximumReason, needsReason: false, needsTicket: false));
+
+    private bool MayKnow(Actor actor, string? organization) => Rights.Allow(RolesOf(actor, organization), Operation.ReadPolicy);
+
+    /// <summary>What all organizations share is, where there is one, its own.</summary>
+    private Core.Policies.Roles RolesOf(Actor actor, string? organization)
+    {
+        if (actor.IsServer)
+            return Core.Policies.Roles.CompanyOwner | Core.Policies.Roles.Owner;
+        if (roles is null)
+            return Core.Policies.Roles.None;
+        return roles.Of(actor, organization) | (organization is null && policy().Organizations is [var lone] ? roles.Of(actor, lone.Name) : Core.Policies.Roles.None);
+    }
+
+    /// <summary>How two persons are named who did something together.</summary>
+    private static string Both(PendingChangeRow change, Actor approver) => $"{change.By} and {approver.Name}";
+
+    private static string Minute(PendingChangeRow change) => ExceptionChanges.Minute(change.DecidedAt ?? change.Until);
+}
