@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Administration.Changes;
+using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -16,29 +17,24 @@ internal static class BlockCommands
 
     public static Command Block()
     {
-        var (pattern, reason, by, file, json) = (Pattern(), Reason("Why; whoever is denied reads it."), By(), Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("block", "Denies an image to everybody, also to owners, in observe mode, and where it is kept.") { pattern, reason, by, json, file };
+        var (pattern, reason, file, json) = (Pattern(), Reason("Why; whoever is denied reads it."), Verb.ConfigurationFile(), Verb.Json());
+        var (by, ticket) = (ChangeCommands.By(), ChangeCommands.Ticket());
+        var command = new Command("block", "Denies an image to everybody, also to owners, in observe mode, and where it is kept.") { pattern, reason, ticket, by, json, file };
         command.Subcommands.Add(List());
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var change = Read(parsed.GetValue(pattern)!, parsed.GetValue(reason)!, parsed.GetValue(by) ?? Environment.UserName);
-            var options = Options(parsed.GetValue(file));
-            Block? earlier = null;
-            var after = await new BlocksOnDisk(options).ChangeAsync(
-                before =>
-                {
-                    earlier = before.ToBlocks().Find(change.Pattern);
-                    if (earlier is null && before.Blocks.Count >= Blocks.Maximum)
-                        throw new MisuseException(string.Create(CultureInfo.InvariantCulture, $"{Blocks.Maximum:N0} blocks are in force, and there can be no more: block a namespace, or lift some"));
-                    return earlier is null ? before.Add(change.Pattern, change.Reason, change.By, TimeProvider.System.GetUtcNow()) : before;
-                },
-                cancellationToken);
-            var block = earlier ?? after.Blocks[^1];
+            var configuration = Configuration(parsed.GetValue(file));
+            var options = PolicyStoreOptions.Of(configuration);
+            var image = Read(parsed.GetValue(pattern)!);
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
+            var earlier = new BlocksOnDisk(options).Find().ToBlocks().Find(image);
+            var block = await ChangeCommands.ChangeAsync(() => Desk(configuration).BlockAsync(image, request, cancellationToken));
+            var isNew = block.Id != earlier?.Id;
             await TellAsync(
                 parsed,
                 json,
-                new { Blocked = Facts(block), IsNew = earlier is null },
-                earlier is null
+                new { Blocked = Facts(block), IsNew = isNew },
+                isNew
                     ? [$"{block.Pattern} is blocked (block {block.Id} in {Verb.Shown(options.BlocksPath)}): {Effect}"]
                     : [$"{block.Pattern} is blocked already, {Since(block)}: {block.Reason}"]);
             return Verb.Yes;
@@ -48,28 +44,33 @@ internal static class BlockCommands
 
     public static Command Unblock()
     {
-        var (pattern, reason, by, file, json) = (Pattern(), Reason("Why, for the audit trail."), By(), Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("unblock", "Lifts a block.") { pattern, reason, by, json, file };
+        var (pattern, reason, file, json) = (Pattern(), Reason("Why, for the audit trail."), Verb.ConfigurationFile(), Verb.Json());
+        var (by, ticket) = (ChangeCommands.By(), ChangeCommands.Ticket());
+        var command = new Command("unblock", "Lifts a block, or lets that wait for a second person where the policy demands one.") { pattern, reason, ticket, by, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var change = Read(parsed.GetValue(pattern)!, parsed.GetValue(reason)!, parsed.GetValue(by) ?? Environment.UserName);
-            var options = Options(parsed.GetValue(file));
-            Block? lifted = null;
-            var after = await new BlocksOnDisk(options).ChangeAsync(
-                before =>
-                {
-                    lifted = before.ToBlocks().Find(change.Pattern)
-                        ?? throw new MisuseException($"{change.Pattern} is not blocked; imageaccess block list names what is");
-                    return before.Lift(lifted, change.Reason, change.By, TimeProvider.System.GetUtcNow());
-                },
-                cancellationToken);
-            var still = change.Pattern.Asked is { } asked ? after.ToBlocks().Find(asked) : null;
+            var configuration = Configuration(parsed.GetValue(file));
+            var options = PolicyStoreOptions.Of(configuration);
+            var image = Read(parsed.GetValue(pattern)!);
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
+            var policy = (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
+            var outcome = policy.Document.Changes.Approvals > 1
+                ? await AskAsync(parsed.GetValue(file), configuration, policy, image, request, cancellationToken)
+                : await ChangeCommands.ChangeAsync(() => Desk(configuration, policy).LiftBlockAsync(image, request, cancellationToken));
+            if (outcome.Done is not { Block: var lifted })
+            {
+                await ChangeCommands.TellWaitingAsync(parsed, json, outcome.Waiting!);
+                return Verb.Yes;
+            }
+
+            var after = new BlocksOnDisk(options).Find();
+            var still = image.Asked is { } asked ? after.ToBlocks().Find(asked) : null;
             await TellAsync(
                 parsed,
                 json,
-                new { Lifted = Facts(lifted!), StillBlockedBy = still?.Pattern.ToString() },
+                new { Lifted = Facts(lifted), StillBlockedBy = still?.Pattern.ToString() },
                 [
-                    $"{lifted!.Pattern} is blocked no longer (block {lifted.Id} in {Verb.Shown(options.BlocksPath)}): {Effect}",
+                    $"{lifted.Pattern} is blocked no longer (block {lifted.Id} in {Verb.Shown(options.BlocksPath)}): {Effect}",
                     .. still is null ? Array.Empty<string>() : [$"it stays denied: {still.Pattern} is blocked"],
                 ]);
             return Verb.Yes;
@@ -113,14 +114,24 @@ internal static class BlockCommands
 
     private static Option<string> Reason(string description) => new("--reason") { Description = description, HelpName = "TEXT", Required = true };
 
-    private static Option<string?> By() => new("--by") { Description = "Who; the user of the operating system by default.", HelpName = "NAME" };
-
     /// <exception cref="MisuseException">What is written there would be read by no proxy.</exception>
-    private static PolicyStoreOptions Options(string? file)
+    private static IConfiguration Configuration(string? file)
     {
-        var options = PolicyStoreOptions.Of(Verb.Configuration(file));
-        Verb.DemandDataDirectory(options.DataDirectory);
-        return options;
+        var configuration = Verb.Configuration(file);
+        Verb.DemandDataDirectory(configuration["Data:Directory"]!);
+        return configuration;
+    }
+
+    /// <summary>The desk for what needs no database: it is not opened.</summary>
+    private static ChangeDesk Desk(IConfiguration configuration, Policy? policy = null) => ChangeCommands.Desk(configuration, SqlDatabase.Of(DatabaseOptions.Of(configuration)), policy);
+
+    /// <summary>A second person can only be waited for in the database.</summary>
+    private static Task<ChangeOutcome<LiftedBlock>> AskAsync(
+        string? file, IConfiguration configuration, ImagePattern image, ChangeRequest request, CancellationToken cancellationToken)
+    {
+        var database = ChangeCommands.Open(file, configuration);
+        return ChangeCommands.ChangeAsync(
+            database, () => ChangeCommands.Desk(configuration, database, policy).LiftBlockAsync(image, request, cancellationToken), cancellationToken);
     }
 
     private static async Task TellAsync(ParseResult parsed, Option<bool> json, object facts, IEnumerable<string> lines)
@@ -142,19 +153,7 @@ internal static class BlockCommands
 
     private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
 
-    /// <exception cref="MisuseException">Something of it cannot be used; it names all of that.</exception>
-    private static Change Read(string image, string reason, string by)
-    {
-        var problems = new List<string>();
-        if (!ImagePattern.TryParse(image, out var pattern, out var problem))
-            problems.Add($"'{image}' {problem}");
-        if (PrintableText.FaultOf(reason, BlockDocument.MaximumReason) is { } reasonFault)
-            problems.Add($"--reason {reasonFault}");
-        if (PrintableText.FaultOf(by, BlockDocument.MaximumName) is { } nameFault)
-            problems.Add($"--by {nameFault}");
-        return pattern is not null && problems.Count == 0 ? new Change(pattern, reason, by) : throw new MisuseException(problems);
-    }
-
-    /// <summary>What is to change, why, and who wants it.</summary>
-    private sealed record Change(ImagePattern Pattern, string Reason, string By);
+    /// <exception cref="MisuseException">It names no image.</exception>
+    private static ImagePattern Read(string image) =>
+        ImagePattern.TryParse(image, out var pattern, out var problem) ? pattern : throw new MisuseException($"'{image}' {problem}");
 }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
-using ImageAccess.Proxy.Policies.Exceptions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
@@ -38,37 +37,6 @@ internal static class DatabaseCommands
                 throw new DatabaseException("is not up to date: imageaccess database migrate");
             return await database.ReadAsync(read, cancellationToken);
         });
-
-    /// <summary>Changes something in a database that must be there and up to date.</summary>
-    /// <exception cref="PassingFaultException">It cannot be used at the moment.</exception>
-    /// <exception cref="MisuseException">The change was refused.</exception>
-    public static Task<T> ChangeAsync<T>(SqlDatabase database, Func<Task<T>> run, CancellationToken cancellationToken) =>
-        UseAsync(database, "; nothing was changed", run, cancellationToken);
-
-    /// <summary>Does something with a database that must be there and up to date; what is wrong with it may pass.</summary>
-    /// <param name="database">The database.</param>
-    /// <param name="otherwise">What is said behind the cause of a failure.</param>
-    /// <exception cref="PassingFaultException">It cannot be used at the moment.</exception>
-    /// <exception cref="MisuseException">The change was refused.</exception>
-    public static async Task<T> UseAsync<T>(SqlDatabase database, string otherwise, Func<Task<T>> run, CancellationToken cancellationToken)
-    {
-        if (!database.Exists)
-            throw ConfigurationLoading.FailedForNow($"there is no database in {Shown(database)}: the proxy makes it when it starts");
-        try
-        {
-            if (await database.ReadMigrationAsync(cancellationToken) != SqlDatabase.NewestMigration)
-                throw new DatabaseException("is not up to date: imageaccess database migrate");
-            return await run();
-        }
-        catch (RefusedChangeException refused)
-        {
-            throw new MisuseException(refused.Problems);
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException)
-        {
-            throw ConfigurationLoading.FailedForNow($"{Shown(database)} {database.Explain(exception)}{otherwise}");
-        }
-    }
 
     /// <summary>What a sentence of a verb calls it.</summary>
     public static string Shown(SqlDatabase database) => database is SqliteDatabase sqlite ? Verb.Shown(sqlite.Path) : database.Name;

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
-using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Options;
@@ -40,32 +40,44 @@ internal static class ExceptionCommands
         };
         var follow = new Option<bool>("--follow") { Description = "Of a tag: whatever it comes to." };
         var asker = new Option<string?>("--asked-by") { Description = "Who asked for it.", HelpName = "NAME" };
-        var (by, file, json) = (By(), Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("add", "Grants an exception.") { image, organization, reason, duration, lastDay, digest, follow, asker, by, json, file };
+        var (by, ticket, file, json) = (ChangeCommands.By(), ChangeCommands.Ticket(), Verb.ConfigurationFile(), Verb.Json());
+        var command = new Command("add", "Grants an exception, or lets it wait for a second person where the policy demands one.")
+        {
+            image, organization, reason, duration, lastDay, digest, follow, asker, ticket, by, json, file,
+        };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var configuration = Verb.Configuration(parsed.GetValue(file));
-            var database = Open(parsed.GetValue(file), configuration);
+            var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
             var policy = (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
-            var changes = new ExceptionChanges(database, TimeProvider.System);
-            var now = changes.Now;
+            var now = new ExceptionChanges(database, TimeProvider.System).Now;
             var end = ReadEnd(parsed.GetValue(duration), parsed.GetValue(lastDay), policy.Document.Exceptions, now, out var problem);
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
             var grant = new ExceptionGrant
             {
                 Image = parsed.GetValue(image)!,
                 Organization = parsed.GetValue(organization)!,
-                Reason = parsed.GetValue(reason)!,
+                Reason = request.Reason,
                 Digest = parsed.GetValue(digest),
                 Follow = parsed.GetValue(follow),
                 AskedBy = parsed.GetValue(asker),
-                ApprovedBy = parsed.GetValue(by) ?? Environment.UserName,
+                ApprovedBy = request.Actor.Name,
                 Until = end,
             };
-            var granted = grant.Check(policy, now, out var faults);
-            if (problem is not null || granted is null)
-                throw new MisuseException([.. problem is null ? Array.Empty<string>() : [problem], .. faults.Select(Words)]);
+            if (problem is not null)
+            {
+                _ = grant.Check(policy, now, out var faults);
+                throw new MisuseException([problem, .. faults.Select(ChangeCommands.Words)]);
+            }
 
-            var row = await DatabaseCommands.ChangeAsync(database, () => changes.AddAsync(granted, cancellationToken), cancellationToken);
+            var outcome = await ChangeCommands.ChangeAsync(
+                database, () => ChangeCommands.Desk(configuration, database, policy).GrantExceptionAsync(grant, request, cancellationToken), cancellationToken);
+            if (outcome.Done is not { } row)
+            {
+                await ChangeCommands.TellWaitingAsync(parsed, json, outcome.Waiting!);
+                return Verb.Yes;
+            }
+
             var until = ExceptionChanges.Words(row.Until);
             await TellAsync(parsed, json, new { Granted = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} {until}: {Effect}");
             return Verb.Yes;
@@ -77,22 +89,15 @@ internal static class ExceptionCommands
     {
         var id = new Argument<long>("ID") { Description = "Its number, as imageaccess exceptions list shows it." };
         var reason = new Option<string?>("--reason") { Description = "Why, for the list and the audit trail.", HelpName = "TEXT" };
-        var (by, file, json) = (By(), Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("end", "Ends an exception.") { id, reason, by, json, file };
+        var (by, ticket, file, json) = (ChangeCommands.By(), ChangeCommands.Ticket(), Verb.ConfigurationFile(), Verb.Json());
+        var command = new Command("end", "Ends an exception.") { id, reason, ticket, by, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var (why, who) = (parsed.GetValue(reason), parsed.GetValue(by) ?? Environment.UserName);
-            List<string> problems = [];
-            if (why is not null && PrintableText.FaultOf(why, ExceptionGrant.MaximumReason) is { } reasonFault)
-                problems.Add($"--reason {reasonFault}");
-            if (PrintableText.FaultOf(who, ExceptionGrant.MaximumName) is { } nameFault)
-                problems.Add($"--by {nameFault}");
-            if (problems.Count > 0)
-                throw new MisuseException(problems);
-
-            var database = Open(parsed.GetValue(file), Verb.Configuration(parsed.GetValue(file)));
-            var changes = new ExceptionChanges(database, TimeProvider.System);
-            var row = await DatabaseCommands.ChangeAsync(database, () => changes.EndAsync(parsed.GetValue(id), who, why, cancellationToken), cancellationToken);
+            var configuration = Verb.Configuration(parsed.GetValue(file));
+            var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason) ?? "") { Ticket = parsed.GetValue(ticket) };
+            var row = await ChangeCommands.ChangeAsync(
+                database, () => ChangeCommands.Desk(configuration, database).EndExceptionAsync(parsed.GetValue(id), request, cancellationToken), cancellationToken);
             await TellAsync(parsed, json, new { Ended = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} no longer: {Effect}");
             return Verb.Yes;
         });
@@ -108,12 +113,11 @@ internal static class ExceptionCommands
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var configuration = Verb.Configuration(parsed.GetValue(file));
-            var database = Open(parsed.GetValue(file), configuration);
+            var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
             var (name, isEnded) = (parsed.GetValue(organization), parsed.GetValue(ended));
             var now = TimeProvider.System.GetUtcNow();
-            var rows = await DatabaseCommands.UseAsync(
+            var rows = await ChangeCommands.ReadAsync(
                 database,
-                "",
                 () => database.ReadAsync(context => new ExceptionTable(context).ListAsync(name, isEnded, now, cancellationToken), cancellationToken),
                 cancellationToken);
             if (!isEnded)
@@ -175,17 +179,6 @@ internal static class ExceptionCommands
         return table;
     }
 
-    private static Option<string?> By() => new("--by") { Description = "Who; the user of the operating system by default.", HelpName = "NAME" };
-
-    /// <exception cref="MisuseException">What is written there would be read by no proxy.</exception>
-    private static SqlDatabase Open(string? file, IConfiguration configuration)
-    {
-        var database = DatabaseCommands.Open(file);
-        if (database is SqliteDatabase)
-            Verb.DemandDataDirectory(configuration["Data:Directory"]!);
-        return database;
-    }
-
     /// <summary>When it ends. A last day that the policy's longest time ends in ends with that.</summary>
     private static DateTimeOffset? ReadEnd(string? duration, string? until, ExceptionsDocument document, DateTimeOffset now, out string? problem)
     {
@@ -221,8 +214,6 @@ internal static class ExceptionCommands
         return null;
     }
 
-    private static string Words(GrantFault fault) => fault.Part is null ? fault.Text : $"--{fault.Part} {fault.Text}";
-
     private static async Task TellAsync(ParseResult parsed, Option<bool> json, object facts, string line)
     {
         var output = parsed.InvocationConfiguration.Output;
@@ -237,6 +228,7 @@ internal static class ExceptionCommands
         row.Digest,
         Follow = row.Follow ? true : (bool?)null,
         row.Reason,
+        row.Ticket,
         row.AskedBy,
         row.ApprovedBy,
         Since = row.Since.UtcDateTime,
@@ -244,6 +236,7 @@ internal static class ExceptionCommands
         Ended = row.Ended?.UtcDateTime,
         row.EndedBy,
         row.EndedReason,
+        row.EndedTicket,
         row.Uses,
         LastUsed = row.LastUsed?.UtcDateTime,
     };

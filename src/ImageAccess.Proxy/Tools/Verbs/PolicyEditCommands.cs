@@ -33,7 +33,7 @@ internal static class PolicyEditCommands
             var database = DatabaseCommands.Open(parsed.GetValue(file));
             var edits = new PolicyEdits(database, options, TimeProvider.System);
             var content = PolicyCommands.Read(parsed.GetValue(document)!);
-            var row = await DatabaseCommands.ChangeAsync(
+            var row = await ChangeCommands.ChangeAsync(
                 database, () => edits.ImportAsync(content, before, parsed.GetValue(by) ?? Environment.UserName, parsed.GetValue(reason)!, cancellationToken), cancellationToken);
             AtomicFile.Write(options.SourcePath, PolicyHome.ToBytes(PolicySource.Database));
             return await TellAsync(
@@ -123,12 +123,12 @@ internal static class PolicyEditCommands
         var database = DatabaseCommands.Open(file);
         var edits = new PolicyEdits(database, options, TimeProvider.System);
         DemandHome(edits);
-        var plan = await DatabaseCommands.ChangeAsync(database, () => edits.PlanAsync(edit, cancellationToken), cancellationToken);
+        var plan = await ChangeCommands.ChangeAsync(database, () => edits.PlanAsync(edit, cancellationToken), cancellationToken);
         if (plan.IsSame)
             return await TellAsync(parsed, json, null, $"the policy is {plan.After.Version} already: nothing is to change");
         if (!parsed.GetValue(json))
             await WriteAsync(parsed.InvocationConfiguration.Output, plan);
-        var row = await DatabaseCommands.ChangeAsync(
+        var row = await ChangeCommands.ChangeAsync(
             database, () => edits.ApplyAsync(edit, by ?? Environment.UserName, reason, cancellationToken), cancellationToken);
         return await TellAsync(parsed, json, row, $"policy {row.Version} is in force (before: {row.PreviousVersion}): {Effect}");
     }
