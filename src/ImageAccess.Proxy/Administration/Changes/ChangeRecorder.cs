@@ -9,18 +9,11 @@ namespace ImageAccess.Proxy.Administration.Changes;
 /// Records each step of a change that takes two persons, whoever took it and by whichever process: read from the table in the background. How far
 /// it has come is in a file, so that what was done while the program did not run is recorded too.
 /// </summary>
-internal sealed class ChangeRecorder : BackgroundService
+internal sealed class ChangeRecorder : DatabaseReader
 {
-    public static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
-
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
-
     private const int MaximumSize = 4096;
 
-    private readonly SqlDatabase _database;
-    private readonly DatabaseState _state;
     private readonly AuditTrail _trail;
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly string _path;
     private readonly KeptCopy _copy;
@@ -29,49 +22,29 @@ internal sealed class ChangeRecorder : BackgroundService
 
     public ChangeRecorder(
         SqlDatabase database, DatabaseState state, DatabaseOptions options, AuditTrail trail, TimeProvider time, ILogger<ChangeRecorder> logger)
+        : base(database, state, PendingChanges.Sequence, time)
     {
-        (_database, _state, _trail, _time, _logger) = (database, state, trail, time, logger);
+        (_trail, _logger) = (trail, logger);
         _path = Path.Combine(options.DataDirectory, "changes.recorded.json");
         _copy = new KeptCopy(_path, logger.NotKept);
-    }
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        await _state.Ready.WaitAsync(stoppingToken);
         _told = ReadTold();
-        while (true)
-        {
-            try
-            {
-                await FollowAsync(stoppingToken);
-            }
-            catch (Exception) when (stoppingToken.IsCancellationRequested)
-            {
-                return; // whatever the stop broke off is no failure
-            }
-            catch (Exception exception)
-            {
-                if (_isRead)
-                    _logger.NotRead(_database.Name, _database.Explain(exception));
-                _isRead = false;
-                _state.Wake(); // what it lacks may be made
-            }
-
-            await Task.Delay(Pause, _time, stoppingToken);
-        }
     }
 
-    /// <summary>As long as the database can be read.</summary>
-    private async Task FollowAsync(CancellationToken cancellationToken)
+    protected override SequencePoint? LastRead => _told;
+
+    protected override async Task ReadAsync(SequencePoint point, CancellationToken cancellationToken)
     {
-        await using var watch = await _database.WatchAsync(cancellationToken);
-        while (true)
-        {
-            if (_database.Exists && await _database.ReadSequenceAsync(PendingChanges.Sequence, cancellationToken) is var point && point != _told)
-                await RecordAsync(point, cancellationToken);
-            _isRead = true;
-            await watch.WaitAsync(Period, _time, cancellationToken);
-        }
+        await RecordAsync(point, cancellationToken);
+        Confirm();
+    }
+
+    protected override void Confirm() => _isRead = true;
+
+    protected override void Fail(string cause)
+    {
+        if (_isRead)
+            _logger.NotRead(Database.Name, cause);
+        _isRead = false;
     }
 
     /// <summary>Who is new to the database begins with what comes from now on; after a restore, whose numbers mean something else, it begins anew.</summary>
@@ -79,7 +52,7 @@ internal sealed class ChangeRecorder : BackgroundService
     {
         if (_told is { Value: var known } && known < point.Value)
         {
-            var rows = await _database.ReadAsync(context => new PendingChanges(context).ReadSinceAsync(known, cancellationToken), cancellationToken);
+            var rows = await Database.ReadAsync(context => new PendingChanges(context).ReadSinceAsync(known, cancellationToken), cancellationToken);
             foreach (var row in rows.Where(row => row.Version > known))
                 _trail.RecordChange(StepOf(row, PendingChangeRow.Waiting, row.By, row.Reason, row.At));
             foreach (var row in rows.Where(row => row.DecidedVersion > known))

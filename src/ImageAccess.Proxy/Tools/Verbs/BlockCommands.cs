@@ -127,7 +127,7 @@ internal static class BlockCommands
 
     /// <summary>A second person can only be waited for in the database.</summary>
     private static Task<ChangeOutcome<LiftedBlock>> AskAsync(
-        string? file, IConfiguration configuration, ImagePattern image, ChangeRequest request, CancellationToken cancellationToken)
+        string? file, IConfiguration configuration, Policy policy, ImagePattern image, ChangeRequest request, CancellationToken cancellationToken)
     {
         var database = ChangeCommands.Open(file, configuration);
         return ChangeCommands.ChangeAsync(
