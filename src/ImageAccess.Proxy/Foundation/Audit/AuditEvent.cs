@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
@@ -161,6 +162,48 @@ internal sealed class ForbiddenChangeEvent(string id, DateTimeOffset time, strin
     public string? Organization { get; } = organization;
 
     internal override DenialKey? Key => new(nameof(ForbiddenChangeEvent), User, ClientShare.OfUser(User), WayIn: null, Method: null, Organization, Operation, PolicyVersion: null);
+}
+
+/// <summary>A token of the API was made, or one was revoked.</summary>
+/// <param name="by">Who did it.</param>
+/// <param name="at">When.</param>
+internal sealed class TokenEvent(string id, DateTimeOffset time, long token, bool revoked, string by, DateTimeOffset at) : AuditEvent(id, time)
+{
+    public long Token { get; } = token;
+
+    public bool IsRevoked { get; } = revoked;
+
+    public string By { get; } = by;
+
+    public DateTimeOffset At { get; } = at;
+
+    /// <summary>What it is for.</summary>
+    public required string Label { get; init; }
+
+    public required string Role { get; init; }
+
+    /// <summary>Null for every organization.</summary>
+    public string? Organization { get; init; }
+
+    /// <summary>Without whose role it ends; null for one of the server's own.</summary>
+    public string? Person { get; init; }
+
+    public DateTimeOffset Expires { get; init; }
+}
+
+/// <summary>A token of the API was refused.</summary>
+/// <param name="reason"><c>unknown</c>, <c>expired</c>, <c>revoked</c>, <c>left</c> or <c>limit</c>.</param>
+/// <param name="token">Its number; null where it is not known.</param>
+internal sealed class TokenRefusalEvent(string id, DateTimeOffset time, string reason, long? token, IPAddress? client) : AuditEvent(id, time)
+{
+    public string Reason { get; } = reason;
+
+    public long? Token { get; } = token;
+
+    public IPAddress? Client { get; } = client;
+
+    internal override DenialKey? Key => new(
+        nameof(TokenRefusalEvent), Account: null, ClientShare.Of(Client), WayIn: null, Method: null, Token?.ToString(CultureInfo.InvariantCulture), Reason, PolicyVersion: null);
 }
 
 /// <summary>A user name belongs to another account than before.</summary>

@@ -74,6 +74,12 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case ForbiddenChangeEvent forbidden:
                 WriteForbiddenChange(forbidden);
                 break;
+            case TokenEvent token:
+                WriteToken(token);
+                break;
+            case TokenRefusalEvent refusal:
+                WriteTokenRefusal(refusal);
+                break;
             case AccountEvent account:
                 WriteAccount(account);
                 break;
@@ -240,6 +246,33 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         if (opens.Count > MaximumOpens)
             _json.WriteStringValue(string.Create(CultureInfo.InvariantCulture, $"and {opens.Count - MaximumOpens} more"));
         _json.WriteEndArray();
+    }
+
+    private void WriteToken(TokenEvent token)
+    {
+        _json.WriteString("event"u8, token.IsRevoked ? "token-revoked"u8 : "token"u8);
+        _json.WriteNumber("token"u8, token.Token);
+        WriteText("organization"u8, token.Organization);
+        WriteText("user"u8, token.By);
+        WriteText("caller"u8, token.Person);
+        _json.WriteStartArray(token.IsRevoked ? "closes"u8 : "opens"u8);
+        _json.WriteStringValue(Cut($"{token.Role} of {token.Organization ?? "every organization"}"));
+        _json.WriteEndArray();
+        WriteText("reason"u8, token.Label);
+        WriteTime("until"u8, token.Expires);
+        WriteTime("at"u8, token.At);
+    }
+
+    private void WriteTokenRefusal(TokenRefusalEvent refusal)
+    {
+        _json.WriteString("event"u8, "token-refused"u8);
+        if (refusal.Token is { } token)
+            _json.WriteNumber("token"u8, token);
+        else
+            _json.WriteNull("token"u8);
+        WriteAddress("client"u8, refusal.Client);
+        WriteText("reason"u8, refusal.Reason);
+        _json.WriteString("outcome"u8, "deny"u8);
     }
 
     private void WriteAccount(AccountEvent account)

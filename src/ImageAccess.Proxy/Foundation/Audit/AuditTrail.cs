@@ -66,6 +66,13 @@ public sealed class AuditTrail : IDisposable
             RecordAtOnce(denial);
     }
 
+    /// <summary>A token of the API was made, or revoked.</summary>
+    internal void RecordToken(Func<string, DateTimeOffset, TokenEvent> audit) => RecordAtOnce(audit(AuditEntry.NewId(), _time.GetUtcNow()), always: true);
+
+    /// <summary>A token of the API was refused, and in one word why.</summary>
+    public ValueTask RecordTokenRefusalAsync(string reason, long? token, IPAddress? client, CancellationToken gone) =>
+        RecordDenialAsync(new TokenRefusalEvent(AuditEntry.NewId(), _time.GetUtcNow(), reason, token, client), gone);
+
     /// <summary>A user name went to another account: what the name was granted is suspended.</summary>
     public void RecordAccountChange(string caller, string formerAccount, string account) =>
         RecordAtOnce(new AccountEvent(AuditEntry.NewId(), _time.GetUtcNow(), caller, formerAccount, account), always: true);

@@ -15,6 +15,8 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 
     public DbSet<PendingChangeRow> PendingChanges => Set<PendingChangeRow>();
 
+    public DbSet<ApiTokenRow> ApiTokens => Set<ApiTokenRow>();
+
     public DbSet<SequenceRow> Sequences => Set<SequenceRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
@@ -60,6 +62,15 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
             row.Property(change => change.Kind).HasMaxLength(32);
             row.Property(change => change.State).HasMaxLength(16);
             row.Ignore(change => change.Until);
+        });
+        modelBuilder.Entity<ApiTokenRow>(row =>
+        {
+            row.ToTable("ApiTokens");
+            row.HasKey(token => token.Id);
+            row.HasIndex(token => token.Hash).IsUnique();
+            row.Ignore(token => token.Expires);
+            row.Property(token => token.Label).HasMaxLength(64);
+            row.Property(token => token.Role).HasMaxLength(32);
         });
         modelBuilder.Entity<SequenceRow>(row =>
         {
@@ -270,6 +281,45 @@ internal sealed record PendingChangeRow
     public DateTimeOffset? DecidedAt { get; set; }
 
     public string? DecidedReason { get; set; }
+}
+
+/// <summary>A token of the HTTP API, also one that is over. The token itself is kept nowhere.</summary>
+internal sealed record ApiTokenRow
+{
+    /// <summary>A number that no other token of this database has or had.</summary>
+    public long Id { get; init; }
+
+    /// <summary>What it is for.</summary>
+    public required string Label { get; init; }
+
+    /// <summary>The token's SHA-256.</summary>
+    public required byte[] Hash { get; init; }
+
+    /// <summary>The Docker Hub user without whose role it ends; null for one of the server's own.</summary>
+    public string? Person { get; init; }
+
+    public required string Role { get; init; }
+
+    /// <summary>Null for every organization.</summary>
+    public string? Organization { get; init; }
+
+    public DateTimeOffset Created { get; init; }
+
+    public required string CreatedBy { get; init; }
+
+    /// <summary>In milliseconds since 1970: SQLite compares no times.</summary>
+    public long ExpiresMilliseconds { get; init; }
+
+    public DateTimeOffset Expires => DateTimeOffset.FromUnixTimeMilliseconds(ExpiresMilliseconds);
+
+    public DateTimeOffset? LastUsed { get; set; }
+
+    public DateTimeOffset? Revoked { get; set; }
+
+    public string? RevokedBy { get; set; }
+
+    /// <summary>What of it the audit trail has: 1 that it was made, 2 that it was revoked as well.</summary>
+    public int Told { get; set; }
 }
 
 /// <summary>How often something of the database has changed: whoever keeps a copy sees by it that there is more to read.</summary>
