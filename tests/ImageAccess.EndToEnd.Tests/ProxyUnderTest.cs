@@ -50,7 +50,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         var configuration = Path.Combine(folder, "imageaccess.json");
         await File.WriteAllTextAsync(configuration, $$"""
             {
-              "Listen": { "Mirror": "http://{{mirror.Authority}}", "Admin": "http://{{admin.Authority}}"{{setup.Intercepting?.Settings}} },
+              "Listen": { "Mirror": "http://{{mirror.Authority}}", "Admin": "http://{{admin.Authority}}", "Console": "off"{{setup.Intercepting?.Settings}} },
               "Mirror": { "Hold": {{(setup.Hold ? "true" : "false")}} },
               "Upstream": {
                 "Registry": "{{AddressOf("Registry", hub.Registry)}}",

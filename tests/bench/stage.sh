@@ -141,7 +141,7 @@ policy() { # ENTRIES
 configure() { # NAME SCHEME: this proxy's configuration
   cat >"$work/$1.json" <<JSON
 {
-  "Listen": { "Mirror": "$2://127.0.0.1:${port[$1]}", "Admin": "http://127.0.0.1:${port[$1-admin]}" },
+  "Listen": { "Mirror": "$2://127.0.0.1:${port[$1]}", "Admin": "http://127.0.0.1:${port[$1-admin]}", "Console": "off" },
   "PublicUrl": "$2://127.0.0.1:${port[$1]}",
   "Upstream": {
     "Registry": "http://127.0.0.1:${port[hub]}", "Auth": "http://127.0.0.1:${port[hub-auth]}",

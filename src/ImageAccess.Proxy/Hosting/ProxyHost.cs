@@ -1,6 +1,8 @@
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Connections.Certificates;
 using ImageAccess.Proxy.Connections.Ingress;
@@ -56,7 +58,9 @@ public static class ProxyHost
             .AddRegistry(builder.Configuration)
             .AddDenials()
             .AddRoles()
-            .AddChanges();
+            .AddApiTokens()
+            .AddChanges()
+            .AddApi();
         adjust?.Invoke(builder);
 
         DataDirectory.Prepare(configuration);
@@ -65,6 +69,7 @@ public static class ProxyHost
         app.MapWhen(http => http.CameInBy(Listener.Admin), admin => admin.MapAdminListener());
         app.MapWhen(http => http.Features.Get<InterceptedName>() is not null, hub => hub.MapDockerHub());
         app.UseTrustedProxies();
+        app.MapWhen(http => http.CameInBy(Listener.Console), console => console.Run(app.Services.GetRequiredService<ConsoleListener>().HandleAsync));
         app.MapWhen(AuthorityEndpoint.IsAskedOfMirror, mirror => mirror.Run(AuthorityEndpoint.HandleAsync));
         app.MapRegistry();
         return app;

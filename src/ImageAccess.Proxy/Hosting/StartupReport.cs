@@ -30,6 +30,7 @@ internal static class StartupReport
         {
             Listener.Mirror => $"mirror   {one.Address}  in front of {hub}",
             Listener.Admin => $"admin    {one.Address}/readyz",
+            Listener.Console => $"console  {one.Address}/api/v1",
             Listener.Gateway => $"gateway  {one.Address}  under Docker Hub's own names",
             _ => $"proxy    {one.Address}  for HTTPS_PROXY",
         }).ToList();

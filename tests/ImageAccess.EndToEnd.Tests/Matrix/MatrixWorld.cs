@@ -29,10 +29,10 @@ public sealed class MatrixWorld : IAsyncLifetime
         _networks = await TwoNetworks.CreateAsync();
         await StartHubAsync();
         await StartProxyAsync("proxy", $$"""
-            "Mirror": "https://{{TwoNetworks.Mirror}}:5000", "Gateway": "https://{{TwoNetworks.Gateway}}:443", "ForwardProxy": "{{ForwardProxyAddress}}", "Admin": "http://127.0.0.1:9000"
+            "Mirror": "https://{{TwoNetworks.Mirror}}:5000", "Gateway": "https://{{TwoNetworks.Gateway}}:443", "ForwardProxy": "{{ForwardProxyAddress}}", "Admin": "http://127.0.0.1:9000", "Console": "off"
             """, MirrorAddress);
         await StartProxyAsync("plain", $$"""
-            "Mirror": "http://{{TwoNetworks.Mirror}}:5080", "Admin": "http://127.0.0.1:9001"
+            "Mirror": "http://{{TwoNetworks.Mirror}}:5080", "Admin": "http://127.0.0.1:9001", "Console": "off"
             """, PlainMirrorAddress);
         await WriteAsync("hosts.mirror", $"127.0.0.1 localhost\n{TwoNetworks.Mirror} proxy.test\n{TwoNetworks.Hub} {string.Join(' ', DockerHubNames.All)}\n");
         await WriteAsync("hosts.gateway", $"127.0.0.1 localhost\n{TwoNetworks.Gateway} {string.Join(' ', DockerHubNames.Intercepted)}\n");

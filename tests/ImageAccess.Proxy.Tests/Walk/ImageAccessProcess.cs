@@ -37,6 +37,7 @@ public sealed class ImageAccessProcess : IAsyncDisposable
             start.ArgumentList.Add(argument);
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("IMAGEACCESS_", StringComparison.OrdinalIgnoreCase)).ToList())
             start.Environment.Remove(name);
+        start.Environment["IMAGEACCESS_Listen__Console"] = "off"; // the default is one port of the machine
         foreach (var (name, value) in environment)
             start.Environment[name] = value;
         _process = Process.Start(start)!;

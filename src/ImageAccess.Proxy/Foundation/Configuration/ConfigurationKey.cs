@@ -47,6 +47,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Listen:Admin"),
         new("Listen:Gateway"),
         new("Listen:ForwardProxy"),
+        new("Listen:Console"),
         new("Listen:TrustedProxies", ConfigurationKind.List),
         new("Listen:Transport"),
         new("Shutdown:GracePeriod", ConfigurationKind.Duration),

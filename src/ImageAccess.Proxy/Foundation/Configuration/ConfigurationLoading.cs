@@ -23,7 +23,12 @@ internal static class ConfigurationLoading
         var folder = Path.GetDirectoryName(path)!;
         var written = ReadFile(path, required: file is not null);
         var configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection([new("Data:Directory", "data"), new("Listen:Mirror", "http://127.0.0.1:5000"), new("Listen:Admin", "http://127.0.0.1:9000")])
+            .AddInMemoryCollection([
+                new("Data:Directory", "data"),
+                new("Listen:Mirror", "http://127.0.0.1:5000"),
+                new("Listen:Admin", "http://127.0.0.1:9000"),
+                new("Listen:Console", "http://127.0.0.1:9080"),
+            ])
             .AddInMemoryCollection(written)
             .AddInMemoryCollection(FromEnvironment(environment))
             .Build();

@@ -10,11 +10,15 @@ internal enum Listener
     Admin,
     Gateway,
     ForwardProxy,
+    Console,
 }
 
 /// <summary>Where the proxy listens: the section <c>Listen</c>.</summary>
 public sealed class ListenOptions
 {
+    /// <summary>No console.</summary>
+    public const string Off = "off";
+
     /// <summary>This program's own transport.</summary>
     public const string DirectTransport = "direct";
 
@@ -31,6 +35,9 @@ public sealed class ListenOptions
     /// <summary>For CONNECT; not at all where there is none.</summary>
     public string? ForwardProxy { get; set; }
 
+    /// <summary>The HTTP API; not at all where there is none, or <see cref="Off"/>.</summary>
+    public string? Console { get; set; }
+
     /// <summary>Networks whose forwarded headers count.</summary>
     public IList<string> TrustedProxies { get; } = [];
 
@@ -46,6 +53,8 @@ public sealed class ListenOptions
             yield return (Listener.Gateway, "Listen:Gateway", Gateway);
         if (ForwardProxy is not null)
             yield return (Listener.ForwardProxy, "Listen:ForwardProxy", ForwardProxy);
+        if (Console is not null and not Off)
+            yield return (Listener.Console, "Listen:Console", Console);
     }
 }
 
@@ -76,8 +85,8 @@ internal sealed record ListenAddress(bool IsTls, IPAddress? Host, int Port)
         throw new FormatException($"'{text}' is not an address to listen on, as http://127.0.0.1:5000 or http://*:5000");
     }
 
-    /// <summary>The gateway speaks TLS, the forward proxy and the admin listener do not, the mirror as one likes.</summary>
-    public bool Fits(Listener listener) => listener == Listener.Mirror || IsTls == (listener == Listener.Gateway);
+    /// <summary>The gateway speaks TLS, the forward proxy and the admin listener do not, the mirror and the console as one likes.</summary>
+    public bool Fits(Listener listener) => listener is Listener.Mirror or Listener.Console || IsTls == (listener == Listener.Gateway);
 }
 
 internal sealed class ListenOptionsValidator : IValidateOptions<ListenOptions>
@@ -89,7 +98,10 @@ internal sealed class ListenOptionsValidator : IValidateOptions<ListenOptions>
         {
             try
             {
-                if (!ListenAddress.Parse(text).Fits(listener))
+                var address = ListenAddress.Parse(text);
+                if (listener == Listener.Console && address is { IsTls: false, IsLoopback: false } && options.TrustedProxies.Count == 0)
+                    failures.Add($"{key}: '{text}' is plain http beyond this machine, where tokens would go in the clear: use https, or name the proxies in front of it in Listen:TrustedProxies");
+                if (!address.Fits(listener))
                     failures.Add(listener == Listener.Gateway ? $"{key}: '{text}' is not https, as https://*:443" : $"{key}: '{text}' is not http, as http://*:3128");
             }
             catch (FormatException exception)

@@ -17,6 +17,7 @@ public sealed class ClientLimits
         AdminConnections = new SharedSlots("admin connections", LimitOptions.AdminConnections, LimitOptions.AdminConnections / 2, metrics);
         Tunnels = new SharedSlots("tunnels", limits.Tunnels, limits.TunnelsPerClient, metrics);
         Requests = new SharedSlots("requests", limits.Requests, limits.RequestsPerClient, metrics);
+        ConsoleRequests = new SharedSlots("console requests", LimitOptions.ConsoleRequests, LimitOptions.ConsoleRequests / 4, metrics);
         _trusted = [.. limits.TrustedProxies.Select(text => IPNetwork.TryParse(text, out var network) ? network : Single(PublicAddress.Plain(IPAddress.Parse(text))))];
         metrics.Watch(All);
     }
@@ -30,7 +31,10 @@ public sealed class ClientLimits
     /// <summary>Allowed requests for content.</summary>
     public SharedSlots Requests { get; }
 
-    internal IReadOnlyList<SharedSlots> All => [Connections, AdminConnections, Tunnels, Requests];
+    /// <summary>Requests on the console's listener.</summary>
+    public SharedSlots ConsoleRequests { get; }
+
+    internal IReadOnlyList<SharedSlots> All => [Connections, AdminConnections, Tunnels, Requests, ConsoleRequests];
 
     /// <summary>Whose is what comes from an address; null for a trusted proxy's own, behind which are many clients.</summary>
     public ClientShare? ShareOf(IPAddress? client) =>

@@ -12,6 +12,12 @@ public sealed class LimitOptions
     /// <summary>Connections to the admin listener: a reserve that no other listener can use up.</summary>
     public const int AdminConnections = 64;
 
+    /// <summary>
+    /// Requests on the console's listener, of which a client has a quarter. Each may hold a thread while another process writes into the
+    /// database: so few leave the threads to those who pull.
+    /// </summary>
+    public const int ConsoleRequests = 32;
+
     /// <summary>What the program itself has open: its assemblies, its listeners, files, questions to Docker Hub in the background.</summary>
     private const int OwnDescriptors = 320;
 

@@ -70,6 +70,14 @@ internal sealed class ExceptionTable(DatabaseContext context)
             .Take(Core.Policies.Exceptions.Maximum)
             .ToListAsync(cancellationToken);
 
+    /// <summary>The same by falling numbers, those below one.</summary>
+    public Task<List<ExceptionRow>> PageAsync(string? organization, bool ended, DateTimeOffset now, long before, int count, CancellationToken cancellationToken) =>
+        (ended ? Over(now) : InForce(now)).AsNoTracking()
+            .Where(row => row.Id < before && (organization == null || row.Organization == organization))
+            .OrderByDescending(row => row.Id)
+            .Take(count)
+            .ToListAsync(cancellationToken);
+
     public Task<ExceptionRow?> FindAsync(long id, CancellationToken cancellationToken) =>
         context.Exceptions.FirstOrDefaultAsync(row => row.Id == id, cancellationToken);
 

@@ -206,7 +206,11 @@ internal sealed class PolicyVersions(DatabaseContext context)
     }
 
     /// <summary>The newest, the newest of all first; without their documents.</summary>
-    public Task<List<PolicyVersionRow>> ListAsync(int count, CancellationToken cancellationToken) => context.PolicyVersions
+    public Task<List<PolicyVersionRow>> ListAsync(int count, CancellationToken cancellationToken) => PageAsync(long.MaxValue, count, cancellationToken);
+
+    /// <summary>The same, those before one.</summary>
+    public Task<List<PolicyVersionRow>> PageAsync(long before, int count, CancellationToken cancellationToken) => context.PolicyVersions
+        .Where(row => row.Sequence < before)
         .OrderByDescending(row => row.Sequence)
         .Take(Math.Min(count, MaximumListed))
         .Select(row => new PolicyVersionRow

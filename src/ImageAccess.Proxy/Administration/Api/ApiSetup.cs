@@ -1,0 +1,20 @@
+namespace ImageAccess.Proxy.Administration.Api;
+
+internal static class ApiSetup
+{
+    public static IServiceCollection AddApi(this IServiceCollection services)
+    {
+        services.AddRouting();
+        services.AddOpenApi();
+        services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
+        services.AddSingleton<ApiGate>();
+        services.AddSingleton<ConsoleListener>();
+        services.AddSingleton<IOperations, PolicyOperations>();
+        services.AddSingleton<IOperations, ExceptionOperations>();
+        services.AddSingleton<IOperations, BlockOperations>();
+        services.AddSingleton<IOperations, StatusOperations>();
+        services.AddSingleton<IOperations, TokenOperations>();
+        services.AddSingleton<IOperations, ChangeOperations>();
+        return services;
+    }
+}

@@ -1,0 +1,90 @@
+using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Store;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace ImageAccess.Proxy.Administration.Api;
+
+/// <summary><c>status</c>, <c>members</c> and <c>images</c>: how things are, who belongs where, and what an image's verdict is.</summary>
+internal sealed class StatusOperations(IPolicyStore policies, MembershipDirectory directory, Checks checks, HealthCheckService health, TimeProvider time) : IOperations
+{
+    public void Map(IEndpointRouteBuilder api)
+    {
+        api.Get("/status", Operation.ReadStatus, StatusAsync);
+        api.Get("/members", Operation.ReadMembers, Members);
+        api.Get("/images/{*image}", Operation.ReadPolicy, CheckAsync);
+    }
+
+    private async Task<Answer<StatusFacts>> StatusAsync(HttpContext http)
+    {
+        var report = await health.CheckHealthAsync(http.RequestAborted);
+        var (policy, visitor, now) = (policies.Current, http.Visitor(), time.GetUtcNow());
+        var today = DateOnly.FromDateTime(now.UtcDateTime);
+        return Answer.Of(new StatusFacts(
+            policy.IsEnabled ? "on" : "off",
+            policy.Version,
+            policy.Blocks.Count,
+            policy.Exceptions.All.Count(exception => visitor.Sees(exception.Organization) && exception.Holds(policy.Document.Exceptions, now)),
+            policy.Organizations.Where(organization => visitor.Sees(organization.Name)).ToDictionary(organization => organization.Name, organization => organization.Mode(today)),
+            report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).ToDictionary(entry => entry.Key, entry => entry.Value.Description ?? "unknown")));
+    }
+
+    /// <summary>By the member lists and the document's own lists.</summary>
+    private Answer<Page<MemberFacts>> Members(HttpContext http, string? organization, int? limit, string? cursor)
+    {
+        var visitor = http.Visitor();
+        if (organization is not null)
+            visitor.Demand(Operation.ReadMembers, organization, $"organization {PrintableText.Of(organization)}");
+        var paging = Paging.Of(limit, cursor);
+        var listed = directory.Book.Lists.Values.SelectMany(list => list.Members.Select(member =>
+            new MemberFacts(list.Organization, member.Username, member.Role == OrganizationRole.Owner ? "owner" : "member", "member-list")));
+        var written = policies.Current.Document.Organizations.SelectMany(one => one.Owners.Select(name => new MemberFacts(one.Name, name, "owner", "document"))
+            .Concat(one.Members.Select(name => new MemberFacts(one.Name, name, "member", "document"))));
+        var found = listed.Concat(written)
+            .Where(member => visitor.Sees(member.Organization) && (organization is null || member.Organization == organization))
+            .Where(member => paging.After is null || string.CompareOrdinal(Key(member), paging.After) > 0)
+            .OrderBy(Key, StringComparer.Ordinal)
+            .Take(paging.Limit + 1)
+            .ToList();
+        return Answer.Of(paging.Show(found, member => member, Key));
+    }
+
+    /// <summary>As <c>imageaccess check</c> tells it. Who asks for another person must be allowed to read who the members are.</summary>
+    private async Task<Answer<CheckAnswer>> CheckAsync(HttpContext http, string image, string? @as, string? organization)
+    {
+        var visitor = http.Visitor();
+        if (@as is not null && !visitor.MaySomewhere(Operation.ReadMembers))
+            throw Visitor.Forbidden("for another person");
+        var named = organization ?? visitor.Organization;
+        if (named is not null)
+            visitor.Demand(Operation.ReadPolicy, named, $"organization {PrintableText.Of(named)}");
+        if (!ImageName.TryParse(image, out var name, out var problem))
+            throw ProblemException.Bad([new Mistake("image", problem)]);
+        try
+        {
+            return Answer.Of(await checks.AnswerAsync(name, new JudgedCaller(@as, named), http.RequestAborted));
+        }
+        catch (NoVerdictException exception)
+        {
+            throw new ProblemException(new Problem(exception.IsTemporary ? 503 : 400, exception.Message));
+        }
+    }
+
+    private static string Key(MemberFacts member) => $"{member.Organization} {member.Name} {member.Source} {member.Role}";
+}
+
+/// <summary>How things are.</summary>
+/// <param name="ImageAccess"><c>on</c> or <c>off</c>.</param>
+/// <param name="Organizations"><c>off</c>, <c>observe</c> or <c>enforce</c>.</param>
+/// <param name="Degraded">What does not work, and why.</param>
+internal sealed record StatusFacts(
+    string ImageAccess, string PolicyVersion, int Blocks, int Exceptions, IReadOnlyDictionary<string, string> Organizations, IReadOnlyDictionary<string, string> Degraded);
+
+/// <summary>Who belongs to an organization.</summary>
+/// <param name="Role"><c>owner</c> or <c>member</c>.</param>
+/// <param name="Source">Who says so: <c>member-list</c> or <c>document</c>.</param>
+internal sealed record MemberFacts(string Organization, string Name, string Role, string Source);

@@ -1,0 +1,201 @@
+using System.Globalization;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Tokens;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Store;
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Tests.Administration.Api;
+
+/// <summary>Who may what: each kind of token, and none, at each operation of the API; and every change in the audit trail.</summary>
+public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
+{
+    private const string Roles = "member auditor approver administrator owner on-call company-owner globex";
+
+    /// <summary>The status for each of <see cref="Roles"/>: tokens of acme, but for the last two, of every organization and of globex.</summary>
+    private static readonly Dictionary<string, string> Table = new()
+    {
+        ["GET /policy"] = "403 403 403 403 403 403 200 403",
+        ["PUT /policy"] = "403 403 403 403 403 403 409 403",
+        ["GET /organizations/{organization}/policy"] = "200 200 200 200 200 200 200 404",
+        ["PUT /organizations/{organization}/policy"] = "403 403 403 409 409 403 409 404",
+        ["GET /policy/versions"] = "403 403 403 403 403 403 200 403",
+        ["GET /policy/versions/{version}"] = "403 403 403 403 403 403 200 403",
+        ["POST /policy/versions/{version}/revert"] = "403 403 403 403 403 403 409 403",
+        ["GET /exceptions"] = "200 200 200 200 200 200 200 200",
+        ["GET /exceptions/{id:long}"] = "200 200 200 200 200 200 200 404",
+        ["POST /exceptions"] = "403 403 201 201 201 403 201 404",
+        ["POST /exceptions/{id:long}/end"] = "403 403 200 200 200 403 200 404",
+        ["GET /blocks"] = "200 200 200 200 200 200 200 200",
+        ["POST /blocks"] = "403 403 403 201 201 403 201 201",
+        ["POST /blocks/{id:long}/lift"] = "403 403 403 200 200 403 200 200",
+        ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
+        ["GET /members"] = "403 200 200 200 200 200 200 200",
+        ["GET /status"] = "403 200 200 200 200 200 200 200",
+        ["GET /tokens"] = "403 200 403 200 200 403 200 200",
+        ["POST /tokens"] = "403 403 403 201 201 403 201 404",
+        ["POST /tokens/{id:long}/revoke"] = "403 403 403 200 200 403 200 404",
+        ["GET /changes"] = "403 200 200 200 200 200 200 200",
+        ["POST /changes/{id:long}/approve"] = "403 403 404 404 404 403 404 404",
+        ["POST /changes/{id:long}/decline"] = "403 403 404 404 404 403 404 404",
+    };
+
+    private readonly Dictionary<string, int> _changes = [];
+    private readonly Queue<long> _blocks = new();
+
+    [Fact]
+    public async Task Each_token_may_at_each_operation_what_the_table_says_and_every_change_is_in_the_trail()
+    {
+        await BlockAsync(8);
+        var made = 0;
+        foreach (var role in Roles.Split(' '))
+        {
+            await TokenOfAsync(role);
+            made++;
+        }
+
+        var wrong = new List<string>();
+        foreach (var (operation, statuses) in Table)
+        {
+            foreach (var (role, status) in Roles.Split(' ').Zip(statuses.Split(' ')))
+            {
+                var answer = await AskAsync(operation, await TokenOfAsync(role));
+                if (answer.Status.ToString(CultureInfo.InvariantCulture) != status)
+                    wrong.Add($"{operation} as {role}: {answer.Status} instead of {status}: {answer.Text}");
+                else if (answer.Status is 200 or 201 && !operation.StartsWith("GET ", StringComparison.Ordinal))
+                    _changes[operation] = _changes.GetValueOrDefault(operation) + 1;
+                if (answer.Status >= 400)
+                    Assert.Equal("application/problem+json", answer.MediaType);
+                Assert.Equal("no-store", answer.CacheControl);
+            }
+        }
+
+        Assert.Empty(wrong);
+        made += _changes["POST /tokens"] + 8; // one was made for each that was to be revoked
+        await RecordedAsync("exception", _changes["POST /exceptions"] + 8 + 8);
+        await RecordedAsync("exception-ended", _changes["POST /exceptions/{id:long}/end"]);
+        await RecordedAsync("block", _changes["POST /blocks"] + 8);
+        await RecordedAsync("unblock", _changes["POST /blocks/{id:long}/lift"]);
+        await RecordedAsync("token", made);
+        await RecordedAsync("token-revoked", _changes["POST /tokens/{id:long}/revoke"]);
+    }
+
+    [Fact]
+    public async Task Without_a_good_token_there_is_nothing_and_one_text_says_so()
+    {
+        var revoked = await room.MakeAsync("administrator");
+        await room.Service<TokenChanges>().RevokeAsync(revoked.Id, "root", default);
+        var expired = await room.MakeAsync("administrator");
+        await room.Database.WriteAsync(
+            context => context.ApiTokens.Where(row => row.Id == expired.Id).ExecuteUpdateAsync(set => set.SetProperty(row => row.ExpiresMilliseconds, 1)), default);
+        var left = await room.MakeAsync("administrator", person: "dave");
+        var lessThanBefore = await room.MakeAsync("administrator", person: "bob"); // who is a member by now
+        var ofAnother = await room.MakeAsync("administrator", person: "gail"); // who owns the other organization
+        string?[] tokens = [null, "nonsense", "imageaccess_x", TokenSecret.Make(), revoked.Secret, expired.Secret, left.Secret, lessThanBefore.Secret, ofAnother.Secret];
+        await BlockAsync(0);
+        foreach (var operation in Table.Keys)
+        {
+            foreach (var token in tokens)
+            {
+                var answer = await AskAsync(operation, token);
+                Assert.True(answer.Status == 401, $"{operation}: {answer.Status} {answer.Text}");
+                Assert.Equal("""{"status":401,"detail":"no API token, or none that is good: send Authorization: Bearer TOKEN","title":"Unauthorized"}""", answer.Text);
+                Assert.Equal("Bearer realm=\"imageaccess\"", answer.Challenge);
+            }
+        }
+
+        var reasons = (await room.Here.AuditAsync(1)).Where(line => Event(line) == "token-refused").Select(line => line.GetProperty("reason").GetString()).Distinct();
+        Assert.Equal(["expired", "left", "revoked", "unknown"], reasons.Order());
+    }
+
+    [Fact]
+    public async Task No_operation_is_without_a_row()
+    {
+        await room.SendAsync("GET", "/api/openapi.json");
+        var mapped = room.Service<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+            .Select(endpoint => $"{endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()!.HttpMethods[0]} {endpoint.RoutePattern.RawText}")
+            .Select(operation => operation.Replace("/api/v1", "", StringComparison.Ordinal))
+            .ToList();
+        Assert.Equal(Table.Keys.Append("GET /api/openapi.json").Order(), mapped.Order());
+    }
+
+    [Fact]
+    public async Task The_description_has_every_operation()
+    {
+        var answer = await room.SendAsync("GET", "/api/openapi.json");
+        Assert.Equal(200, answer.Status);
+        var described = answer.Json.GetProperty("paths").EnumerateObject()
+            .SelectMany(path => path.Value.EnumerateObject().Select(operation => $"{operation.Name.ToUpperInvariant()} {path.Name}"));
+        Assert.Equal(Table.Keys.Select(operation => operation.Replace(" ", " /api/v1", StringComparison.Ordinal).Replace(":long", "", StringComparison.Ordinal).Replace("*", "", StringComparison.Ordinal)).Order(), described.Order());
+    }
+
+    private static string? Event(System.Text.Json.JsonElement line) => line.TryGetProperty("event", out var name) ? name.GetString() : null;
+
+    private Task<string> TokenOfAsync(string role) => role switch
+    {
+        "globex" => room.TokenAsync("administrator", "globex", label: "the matrix"),
+        "company-owner" => room.TokenAsync(role, null, label: "the matrix"),
+        _ => room.TokenAsync(role, label: "the matrix"),
+    };
+
+    /// <summary>A request that would be done, each time about something of its own.</summary>
+    private async Task<ApiAnswer> AskAsync(string operation, string? token)
+    {
+        var (method, path) = (operation.Split(' ')[0], $"/api/v1{operation.Split(' ')[1]}");
+        var version = room.Service<IPolicyStore>().Current.Version;
+        const string Because = """{ "reason": "because" }""";
+        var number = room.Next();
+        return operation switch
+        {
+            "PUT /policy" => await room.SendAsync(method, $"{path}?reason=because", token, ApiRoom.Policy, $"\"{version}\""),
+            "PUT /organizations/{organization}/policy" => await room.SendAsync(method, "/api/v1/organizations/acme/policy?reason=because", token, """{ "name": "acme", "enabled": true }""", "\"0123456789ab\""),
+            "POST /policy/versions/{version}/revert" => await room.SendAsync(method, path.Replace("{version}", await HistoryAsync(version), StringComparison.Ordinal), token, Because),
+            "GET /policy/versions/{version}" => await room.SendAsync(method, path.Replace("{version}", await HistoryAsync(version), StringComparison.Ordinal), token),
+            "POST /exceptions" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "image": "more/t{{number}}", "reason": "because", "until": "{{DateTime.UtcNow.AddDays(3):yyyy-MM-dd}}T00:00:00Z" }"""),
+            "POST /blocks" => await room.SendAsync(method, path, token, $$"""{ "image": "bad/t{{number}}", "reason": "because" }"""),
+            "POST /blocks/{id:long}/lift" => await room.SendAsync(method, $"/api/v1/blocks/{(_blocks.TryDequeue(out var block) ? block : 1)}/lift", token, Because),
+            "GET /images/{*image}" => await room.SendAsync(method, "/api/v1/images/library/nginx:latest", token),
+            "POST /tokens" => await room.SendAsync(method, path, token, """{ "role": "auditor", "organization": "acme", "label": "made by another" }"""),
+            "POST /tokens/{id:long}/revoke" => await room.SendAsync(method, $"/api/v1/tokens/{(await room.MakeAsync("auditor")).Id}/revoke", token),
+            "POST /changes/{id:long}/approve" => await room.SendAsync(method, "/api/v1/changes/999/approve", token),
+            "POST /changes/{id:long}/decline" => await room.SendAsync(method, "/api/v1/changes/999/decline", token, Because),
+            "GET /exceptions/{id:long}" => await room.SendAsync(method, $"/api/v1/exceptions/{await room.ExceptionAsync()}", token),
+            "POST /exceptions/{id:long}/end" => await room.SendAsync(method, $"/api/v1/exceptions/{await room.ExceptionAsync()}/end", token, Because),
+            _ => await room.SendAsync(method, path.Replace("{organization}", "acme", StringComparison.Ordinal), token),
+        };
+    }
+
+    /// <summary>The version, once the history has it.</summary>
+    private async Task<string> HistoryAsync(string version)
+    {
+        var found = false;
+        while (!found)
+            found = await room.Database.ReadAsync(context => context.PolicyVersions.AnyAsync(row => row.Version == version), default);
+        return version;
+    }
+
+    private async Task BlockAsync(int count)
+    {
+        var store = room.Service<IPolicyStore>();
+        var first = store.Current.Blocks.Count;
+        for (var i = 0; i < count; i++)
+        {
+            Assert.True(ImagePattern.TryParse($"blocked/t{room.Next()}", out var pattern, out _));
+            var after = await new BlocksOnDisk(room.Service<IOptions<PolicyStoreOptions>>().Value).ChangeAsync(before => before.Add(pattern, "because", "root", DateTimeOffset.UtcNow), default);
+            _blocks.Enqueue(after.Blocks[^1].Id);
+        }
+
+        await Eventually.TrueAsync(() => store.Current.Blocks.Count == first + count);
+    }
+
+    private async Task RecordedAsync(string kind, int count)
+    {
+        room.Service<DatabaseState>().Wake();
+        var found = 0;
+        await Eventually.TrueAsync(() => (found = room.Here.AuditAsync(1).GetAwaiter().GetResult().Count(line => Event(line) == kind)) >= count, kind);
+        Assert.Equal((kind, count), (kind, found));
+    }
+}

@@ -1,0 +1,36 @@
+using Microsoft.Data.Sqlite;
+
+namespace ImageAccess.Proxy.Tests.Administration.Api;
+
+/// <summary>The database cannot be used: 503 and the sentence, nothing half done, and well again by itself.</summary>
+public sealed class ApiOutageTests(ApiRoom room) : IClassFixture<ApiRoom>
+{
+    [Fact]
+    public async Task A_database_that_cannot_be_used_is_told_and_mends()
+    {
+        var token = await room.TokenAsync("administrator");
+        var file = Path.Combine(room.Here.DataDirectory, "imageaccess.db");
+        await using (var other = new SqliteConnection($"Data Source={file};Pooling=false"))
+        {
+            await other.OpenAsync();
+            await using var locking = other.CreateCommand();
+            locking.CommandText = "BEGIN IMMEDIATE";
+            await locking.ExecuteNonQueryAsync();
+            var locked = await GrantAsync(token);
+            Assert.Equal((503, "the database is locked by another process: end that process, or wait until it has finished; nothing was changed"), (locked.Status, locked.Detail));
+            Assert.Equal(200, (await room.SendAsync("GET", "/api/v1/exceptions", token)).Status); // readers go on
+        }
+
+        Assert.Equal(201, (await GrantAsync(token)).Status);
+        File.Move(file, file + ".aside");
+        await File.WriteAllTextAsync(file, new string('x', 5000));
+        var damaged = await GrantAsync(token);
+        Assert.Equal(503, damaged.Status);
+        Assert.StartsWith("the database is no database of SQLite: put a backup in its place", damaged.Detail, StringComparison.Ordinal);
+        File.Move(file + ".aside", file, overwrite: true);
+        Assert.Equal(201, (await GrantAsync(token)).Status);
+    }
+
+    private Task<ApiAnswer> GrantAsync(string token) => room.SendAsync(
+        "POST", "/api/v1/exceptions", token, $$"""{ "organization": "acme", "image": "a/t{{room.Next()}}", "reason": "because", "until": "{{DateTime.UtcNow.AddDays(3):yyyy-MM-dd}}T00:00:00Z" }""");
+}

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Tokens;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Tests.Walk;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace ImageAccess.Proxy.Tests.Administration.Api;
+
+/// <summary>The whole program with a database and a console, behind a proxy that it trusts: so each request can come from an address of its own.</summary>
+public sealed class ApiRoom : IAsyncLifetime
+{
+    /// <summary>carol owns the company; alice owns acme, and bob is a member; gail owns globex.</summary>
+    public const string Policy =
+        """
+        {
+          "companyOwners": [ "carol" ],
+          "exceptions": { "maximumDays": 90 },
+          "organizations": [
+            { "name": "acme", "owners": [ "alice" ], "members": [ "bob" ], "enabled": true, "allow": { "official": true } },
+            { "name": "globex", "owners": [ "gail" ], "members": [ "hank" ], "enabled": true, "allow": { "official": true } }
+          ]
+        }
+        """;
+
+    private readonly Dictionary<string, string> _secrets = [];
+    private int _number;
+
+    public Surroundings Here { get; private set; } = null!;
+
+    public HttpClient Client { get; private set; } = null!;
+
+    internal SqlDatabase Database => Service<SqlDatabase>();
+
+    public async Task InitializeAsync()
+    {
+        Here = await Surroundings.StartWithDatabaseAsync(("Listen:Console", "http://127.0.0.1:0"), ("Listen:TrustedProxies:0", "127.0.0.1"));
+        Client = Surroundings.NewClient(Here.Further[^1]);
+        await Here.WritePolicyAsync(Policy);
+        await Service<DatabaseState>().Ready;
+    }
+
+    public async Task DisposeAsync()
+    {
+        Client.Dispose();
+        await Here.DisposeAsync();
+    }
+
+    public T Service<T>()
+        where T : notnull => Here.Proxy.Services.GetRequiredService<T>();
+
+    public int Next() => Interlocked.Increment(ref _number);
+
+    /// <summary>The token of a role in an organization; null for every one.</summary>
+    public async Task<string> TokenAsync(string role, string? organization = "acme", string? person = null, string label = "a test")
+    {
+        var key = $"{role} {organization} {person} {label}";
+        if (!_secrets.TryGetValue(key, out var secret))
+            secret = _secrets[key] = (await MakeAsync(role, organization, person, label: label)).Secret;
+        return secret;
+    }
+
+    public async Task<(long Id, string Secret)> MakeAsync(string role, string? organization = "acme", string? person = null, int days = 30, string label = "a test")
+    {
+        var grant = new TokenGrant { Role = role, Organization = organization, Person = person, Label = label, Lifetime = TimeSpan.FromDays(days) };
+        var (row, secret) = await Service<TokenChanges>().CreateAsync(grant, "root", default);
+        return (row.Id, secret);
+    }
+
+    public async Task<long> ExceptionAsync(string organization = "acme")
+    {
+        var granted = GrantedException.TryParsePattern($"tools/t{Next()}", out var pattern, out _)
+            ? new GrantedException(0, organization, pattern, null, false, "because", null, "alice", Service<ExceptionChanges>().Now, null)
+            : throw new InvalidOperationException();
+        return (await Service<ExceptionChanges>().AddAsync(granted, default)).Id;
+    }
+
+    public async Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json")
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), target);
+        var number = Next();
+        request.Headers.Add("X-Forwarded-For", string.Create(CultureInfo.InvariantCulture, $"10.1.{number / 250 % 250}.{(number % 250) + 1}"));
+        request.Headers.Add("X-Forwarded-Proto", "https");
+        if (token is not null)
+            request.Headers.Add("Authorization", $"Bearer {token}");
+        if (ifMatch is not null)
+            request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
+        if (body is not null)
+        {
+            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body));
+            request.Content.Headers.TryAddWithoutValidation("Content-Type", contentType);
+        }
+
+        using var response = await Client.SendAsync(request);
+        var text = await response.Content.ReadAsStringAsync();
+        return new ApiAnswer((int)response.StatusCode, response.Content.Headers.ContentType?.MediaType, response.Headers.ETag?.ToString(), text)
+        {
+            CacheControl = response.Headers.CacheControl?.ToString(),
+            Challenge = response.Headers.WwwAuthenticate.ToString(),
+            Location = response.Headers.Location?.ToString(),
+        };
+    }
+}
+
+public sealed record ApiAnswer(int Status, string? MediaType, string? Tag, string Text)
+{
+    public string? CacheControl { get; init; }
+
+    public string? Challenge { get; init; }
+
+    public string? Location { get; init; }
+
+    public JsonElement Json => JsonSerializer.Deserialize<JsonElement>(Text);
+
+    /// <summary>Of a problem.</summary>
+    public string? Detail => Json.GetProperty("detail").GetString();
+}
