@@ -6,6 +6,7 @@ using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Store;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.EntityFrameworkCore;
@@ -97,6 +98,10 @@ internal sealed class ConsoleListener
                 return new Problem(413, string.Create(CultureInfo.InvariantCulture, $"the body is too large: at most {JsonBody.MaximumSize / 1024 / 1024} MiB"));
             case BadHttpRequestException bad:
                 return new Problem(bad.StatusCode, $"the request cannot be read: {PrintableText.Of(bad.Message)}");
+            case FaultyChangeException faulty:
+                return ProblemException.Bad([.. faulty.Faults.Select(fault => new Mistake(fault.Part ?? "", fault.Text))]).Problem;
+            case UnknownChangeException:
+                return new Problem(404, exception.Message);
             case ForbiddenChangeException:
                 return new Problem(403, exception.Message);
             case OutdatedChangeException:

@@ -75,7 +75,7 @@ internal sealed class ExceptionOperations(SqlDatabase database, ChangeDesk desk,
         return row;
     }
 
-    private static ProblemException Mistakes(IReadOnlyList<GrantFault> faults) => ProblemException.Bad([.. faults.Select(fault => new Mistake(fault.Part switch
+    private static ProblemException Mistakes(IEnumerable<ChangeFault> faults) => ProblemException.Bad([.. faults.Select(fault => new Mistake(fault.Part switch
     {
         null => fault.Text.StartsWith('\'') ? "image" : "until",
         "asked-by" => "askedBy",

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text.Json;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
@@ -10,10 +9,8 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>policy</c>: the document, each organization's section, and the history.</summary>
-internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, FilePolicyStore store) : IOperations
+internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, PolicyStore store) : IOperations
 {
-    private static readonly JsonSerializerOptions Reading = new() { ReadCommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, MaxDepth = 16 };
-
     public void Map(IEndpointRouteBuilder api)
     {
         api.Get("/policy", Operation.ReadPolicy, Document);
@@ -39,8 +36,8 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Fi
     {
         var what = $"organization {PrintableText.Of(organization)}";
         http.Visitor().Demand(Operation.ReadPolicy, organization, what);
-        var section = SectionOf(store.Document, organization) ?? throw ProblemException.NotFound(what);
-        return Answer.Of<ReadOnlyMemory<byte>>(section, TagOf(section));
+        var section = PolicySections.Find(store.Document, organization) ?? throw ProblemException.NotFound(what);
+        return Answer.Of<ReadOnlyMemory<byte>>(section, PolicySections.TagOf(store.Document, organization));
     }
 
     private async Task<Answer<Changed<VersionFacts>>> ApplyAsync(HttpContext http, string? reason, string? ticket)
@@ -48,7 +45,8 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Fi
         http.Visitor().DemandEvery();
         var request = http.Visitor().Request(reason, ticket);
         var version = IfMatch(http.Request);
-        return Told(await desk.ApplyPolicyAsync(await JsonBody.ReadBytesAsync(http), version, request, http.RequestAborted));
+        var edit = new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), IfUnchanged = version };
+        return Told(await desk.ChangePolicyAsync(edit, request, http.RequestAborted));
     }
 
     private async Task<Answer<Changed<VersionFacts>>> ApplySectionAsync(HttpContext http, string organization, string? reason, string? ticket)
@@ -57,7 +55,8 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Fi
         http.Visitor().Demand(Operation.ChangePolicy, organization, what);
         var request = http.Visitor().Request(reason, ticket);
         var version = IfMatch(http.Request);
-        return Told(await desk.ApplySectionAsync(organization, await JsonBody.ReadBytesAsync(http), version, request, http.RequestAborted));
+        var edit = new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), Organization = organization, IfUnchanged = version };
+        return Told(await desk.ChangePolicyAsync(edit, request, http.RequestAborted));
     }
 
     private async Task<Answer<Page<VersionFacts>>> VersionsAsync(HttpContext http, int? limit, string? cursor)
@@ -82,7 +81,7 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Fi
         var because = await JsonBody.ReadAsync<Because>(http);
         var request = http.Visitor().Request(because.Reason, because.Ticket);
         var row = await FindAsync(http, version);
-        return Told(await desk.RevertPolicyAsync(row.Version, request, http.RequestAborted));
+        return Told(await desk.ChangePolicyAsync(new PolicyEdit { Version = row.Version }, request, http.RequestAborted));
     }
 
     private async Task<PolicyVersionRow> FindAsync(HttpContext http, string version) =>
@@ -103,20 +102,6 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Fi
             ? text
             : throw ProblemException.Bad("If-Match must be one ETag, as it was read");
     }
-
-    /// <summary>The organization's section alone, without comments.</summary>
-    private static byte[]? SectionOf(ReadOnlyMemory<byte> document, string organization)
-    {
-        if (document.Length == 0)
-            return null;
-        var json = JsonSerializer.Deserialize<JsonElement>(document.Span.TrimStart("\uFEFF"u8), Reading);
-        if (!json.TryGetProperty("organizations", out var sections))
-            return null;
-        var section = sections.EnumerateArray().FirstOrDefault(one => string.Equals(one.GetProperty("name").GetString(), organization, StringComparison.OrdinalIgnoreCase));
-        return section.ValueKind == JsonValueKind.Undefined ? null : JsonSerializer.SerializeToUtf8Bytes(section, ReadableJson.Web);
-    }
-
-    private static string TagOf(byte[] section) => Convert.ToHexStringLower(SHA256.HashData(section))[..12];
 }
 
 /// <summary>What is told of a version of the policy.</summary>
@@ -126,9 +111,12 @@ internal sealed record VersionFacts(string Version, DateTime Since, string Why, 
 
     public string? Who { get; init; }
 
+    public string? Ticket { get; init; }
+
     public static VersionFacts Of(PolicyVersionRow row) => new(row.Version, row.Since.UtcDateTime, row.Why, row.Opens, row.TakesBack)
     {
         PreviousVersion = row.PreviousVersion,
         Who = row.Who,
+        Ticket = row.Ticket,
     };
 }

@@ -62,8 +62,7 @@ internal sealed partial class ChangeDesk
     {
         if (!ImagePattern.TryParse(JsonSerializer.Deserialize<Unblock>(change.Payload, Json)!.Image, out var pattern, out var problem))
             throw new RefusedChangeException($"the image {problem}");
-        var both = Both(change, approver);
-        await LiftAsync(pattern, change.Reason, both.Length <= BlockDocument.MaximumName ? both : approver.Name, change.Ticket, cancellationToken);
+        await LiftAsync(pattern, change.Reason, Both(change, approver, BlockDocument.MaximumName), change.Ticket, cancellationToken);
     }
 
     private async Task<LiftedBlock> LiftAsync(ImagePattern pattern, string reason, string by, string? ticket, CancellationToken cancellationToken)

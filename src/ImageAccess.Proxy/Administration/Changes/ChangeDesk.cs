@@ -191,10 +191,11 @@ internal sealed partial class ChangeDesk(
     }
 
     /// <summary>Whose right it takes to do a change of a kind.</summary>
-    private static Operation OperationOf(string kind) => kind switch
+    private static Operation OperationOf(PendingChangeRow change) => change.Kind switch
     {
         ExceptionKind => Operation.GrantException,
         UnblockKind => Operation.LiftBlock,
+        PolicyKind => RightTo(change.Organization),
         _ => Operation.None,
     };
 
@@ -202,14 +203,15 @@ internal sealed partial class ChangeDesk(
     {
         ExceptionKind => GrantAsync(context, change, approver, cancellationToken),
         UnblockKind => LiftAsync(change, approver, cancellationToken),
+        PolicyKind => ApplyAsync(context, change, approver, cancellationToken),
         _ => throw new RefusedChangeException($"a change of the kind {PrintableText.Of(change.Kind)} is not known to this version of imageaccess"),
     };
 
     /// <summary>A second person, who may do it alone where nobody else is demanded.</summary>
     private void DemandSecond(PendingChangeRow change, Actor actor)
     {
-        if (actor.Fixed is not null)
-            throw new ForbiddenChangeException("a change is approved by a person, and not by a token");
+        if (actor.Fixed is not null && actor.Person is null)
+            throw new ForbiddenChangeException("a change is approved by a person, and this token is nobody's");
         if (actor.IsSamePerson(change.Person) || actor.IsSamePerson(change.By))
             throw new ForbiddenChangeException($"{actor.Name} asked for the change {change.Id}: another person has to approve it");
         DemandRight(change, actor);
@@ -218,7 +220,7 @@ internal sealed partial class ChangeDesk(
     private void DemandRight(PendingChangeRow change, Actor actor)
     {
         Demand(actor, change.Organization, Operation.Approve);
-        if (OperationOf(change.Kind) is var operation and not Operation.None)
+        if (OperationOf(change) is var operation and not Operation.None)
             Demand(actor, change.Organization, operation);
     }
 
@@ -253,6 +255,9 @@ internal sealed partial class ChangeDesk(
 
     /// <summary>How two persons are named who did something together.</summary>
     private static string Both(PendingChangeRow change, Actor approver) => $"{change.By} and {approver.Name}";
+
+    /// <summary>The same where there is a limit; beyond it who approved it, because the table of changes knows both.</summary>
+    private static string Both(PendingChangeRow change, Actor approver, int longest) => Both(change, approver) is var both && both.Length <= longest ? both : approver.Name;
 
     private static string Minute(PendingChangeRow change) => ExceptionChanges.Minute(change.DecidedAt ?? change.Until);
 }

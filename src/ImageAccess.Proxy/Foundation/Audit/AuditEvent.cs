@@ -88,6 +88,12 @@ internal sealed class PolicyEvent(
     public string Version { get; } = version;
 
     public IReadOnlyList<string> Opens { get; } = opens;
+
+    public string? By { get; init; }
+
+    public string? Reason { get; init; }
+
+    public string? Ticket { get; init; }
 }
 
 /// <summary>Something was blocked, or a block was lifted.</summary>

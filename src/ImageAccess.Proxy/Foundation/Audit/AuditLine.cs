@@ -162,6 +162,13 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         WriteText("policyVersion"u8, policy.Version);
         WriteText("previousVersion"u8, policy.PreviousVersion);
         WriteOpens(policy.Opens);
+        if (policy.By is not null)
+        {
+            WriteText("user"u8, policy.By);
+            WriteText("reason"u8, policy.Reason);
+        }
+
+        WriteTicket(policy.Ticket);
     }
 
     private void WriteBlock(BlockEvent audit)

@@ -31,9 +31,10 @@ public sealed class AuditTrail : IDisposable
     /// <summary>Open it first and close it last: <c>await using var entry = trail.Open(http);</c></summary>
     public AuditEntry Open(HttpContext http) => new(this, http, _time.GetUtcNow(), _time.GetTimestamp());
 
-    /// <summary>A policy came into force; what it opens can be asked about later.</summary>
-    public void RecordPolicyChange(string previousVersion, string version, IReadOnlyList<string> opens) =>
-        RecordAtOnce(new PolicyEvent(AuditEntry.NewId(), _time.GetUtcNow(), previousVersion, version, opens), always: true);
+    /// <summary>A policy came into force; what it opens can be asked about later. By whom, why and under which ticket, where that is known.</summary>
+    public void RecordPolicyChange(
+        string previousVersion, string version, IReadOnlyList<string> opens, string? by = null, string? reason = null, string? ticket = null) => RecordAtOnce(
+        new PolicyEvent(AuditEntry.NewId(), _time.GetUtcNow(), previousVersion, version, opens) { By = by, Reason = reason, Ticket = ticket }, always: true);
 
     /// <summary>Something was blocked.</summary>
     public void RecordBlock(Block block) =>

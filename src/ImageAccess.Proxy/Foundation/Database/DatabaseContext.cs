@@ -110,6 +110,8 @@ internal sealed record PolicyVersionRow
 
     public required string Why { get; init; }
 
+    public string? Ticket { get; init; }
+
     /// <summary>What it opens, in words.</summary>
     public List<string> Opens { get; init; } = [];
 

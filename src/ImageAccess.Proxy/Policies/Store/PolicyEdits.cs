@@ -32,20 +32,28 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
     }
 
     /// <summary>Makes a change.</summary>
+    /// <param name="check">Throws where it must not be made as it is planned at that moment.</param>
     /// <exception cref="OutdatedChangeException">Somebody was faster.</exception>
     /// <exception cref="RefusedChangeException">It cannot be made, or changes nothing.</exception>
-    public async Task<PolicyVersionRow> ApplyAsync(PolicyEdit edit, string by, string why, CancellationToken cancellationToken)
+    public async Task<PolicyVersionRow> ApplyAsync(PolicyEdit edit, PolicyAuthor author, Action<PolicyPlan>? check, CancellationToken cancellationToken)
+    {
+        PolicyVersionRow? row = null;
+        await database.WriteAsync(async context => row = await ApplyAsync(context, edit, author, check, cancellationToken), cancellationToken);
+        return row!;
+    }
+
+    /// <summary>The same within a transaction.</summary>
+    /// <inheritdoc cref="ApplyAsync(PolicyEdit, PolicyAuthor, Action{PolicyPlan}?, CancellationToken)"/>
+    public async Task<PolicyVersionRow> ApplyAsync(
+        DatabaseContext context, PolicyEdit edit, PolicyAuthor author, Action<PolicyPlan>? check, CancellationToken cancellationToken)
     {
         DemandHome();
-        DemandTexts(by, why);
-        var row = await WriteAsync(
-            async context =>
-            {
-                var plan = await PlanAsync(context, edit, cancellationToken);
-                return plan.IsSame ? throw new RefusedChangeException($"the policy is {plan.After.Version} already: nothing is to change") : plan;
-            },
-            by, why, cancellationToken);
-        return row!;
+        author.Demand();
+        var plan = await PlanAsync(context, edit, cancellationToken);
+        if (plan.IsSame)
+            throw new RefusedChangeException($"the policy is {plan.After.Version} already: nothing is to change");
+        check?.Invoke(plan);
+        return await AddAsync(context, plan, author, cancellationToken);
     }
 
     /// <summary>Brings the first document into the database. The same one again changes nothing: who was interrupted may begin anew.</summary>
@@ -54,20 +62,26 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
     /// <returns>The version; null where the database had this document already.</returns>
     /// <exception cref="RefusedChangeException">The database has another one, or this one is refused.</exception>
     public async Task<PolicyVersionRow?> ImportAsync(
-        ReadOnlyMemory<byte> document, Policy before, string by, string why, CancellationToken cancellationToken)
+        ReadOnlyMemory<byte> document, Policy before, PolicyAuthor author, CancellationToken cancellationToken)
     {
-        DemandTexts(by, why);
+        author.Demand();
         var plan = Plan(before, Compile(document), document);
-        return await WriteAsync(
+        if (before.Document.Changes.Approvals > 1 && plan.Opens.Count > 0)
+            throw new RefusedChangeException("the document opens something, which takes two persons (changes.approvals): import the policy as it is, then change it with imageaccess policy apply");
+        PolicyVersionRow? row = null;
+        await database.WriteAsync(
             async context =>
             {
-                var current = await FindCurrentAsync(context, cancellationToken);
-                if (current is null || current.Version == plan.After.Version)
-                    return current is null ? plan : null;
-                throw new RefusedChangeException(
-                    $"the database has a policy document already, {current.Version} by {current.Who ?? "somebody"}: set Policy:Source to database to use it, and imageaccess policy apply changes it");
+                if (await FindCurrentAsync(context, cancellationToken) is not { } current)
+                    row = await AddAsync(context, plan, author, cancellationToken);
+                else if (current.Version != plan.After.Version)
+                {
+                    throw new RefusedChangeException(
+                        $"the database has a policy document already, {current.Version} by {current.Who ?? "somebody"}: set Policy:Source to database to use it, and imageaccess policy apply changes it");
+                }
             },
-            by, why, cancellationToken);
+            cancellationToken);
+        return row;
     }
 
     /// <exception cref="RefusedChangeException">The document is a file.</exception>
@@ -80,33 +94,25 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
         }
     }
 
-    private async Task<PolicyVersionRow?> WriteAsync(
-        Func<DatabaseContext, Task<PolicyPlan?>> plan, string by, string why, CancellationToken cancellationToken)
+    private async Task<PolicyVersionRow> AddAsync(DatabaseContext context, PolicyPlan plan, PolicyAuthor author, CancellationToken cancellationToken)
     {
-        PolicyVersionRow? row = null;
-        await database.WriteAsync(
-            async context =>
-            {
-                if (await plan(context) is not { } planned)
-                    return;
-                row = new PolicyVersionRow
-                {
-                    Id = Guid.NewGuid().ToString("N"),
-                    Version = planned.After.Version,
-                    PreviousVersion = planned.PreviousVersion,
-                    Since = Now,
-                    Document = planned.Document.ToArray(),
-                    Who = by,
-                    Why = why,
-                    Opens = [.. planned.Opens],
-                    TakesBack = [.. planned.TakesBack],
-                };
-                context.PolicyVersions.Add(row);
-                await SequenceRow.RaiseAsync(context, PolicyVersions.Sequence, row.Id, cancellationToken);
-                await context.SaveChangesAsync(cancellationToken);
-                await database.TellAsync(context, cancellationToken);
-            },
-            cancellationToken);
+        var row = new PolicyVersionRow
+        {
+            Id = Guid.NewGuid().ToString("N"),
+            Version = plan.After.Version,
+            PreviousVersion = plan.PreviousVersion,
+            Since = Now,
+            Document = plan.Document.ToArray(),
+            Who = author.Name,
+            Why = author.Reason,
+            Ticket = author.Ticket,
+            Opens = [.. plan.Opens],
+            TakesBack = [.. plan.TakesBack],
+        };
+        context.PolicyVersions.Add(row);
+        await SequenceRow.RaiseAsync(context, PolicyVersions.Sequence, row.Id, cancellationToken);
+        await context.SaveChangesAsync(cancellationToken);
+        await database.TellAsync(context, cancellationToken);
         return row;
     }
 
@@ -123,16 +129,16 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
         if (content.Length > PolicyStoreOptions.DefaultMaximumSize)
             throw new RefusedChangeException($"the document {WholeFile.TooLarge(PolicyStoreOptions.DefaultMaximumSize)}");
         if (edit.Organization is not { } organization)
-            return Plan(before, Compile(content), content) with { PreviousVersion = current.Version };
+            return Plan(before, Compile(content), content) with { PreviousVersion = current.Version, Unchanged = current.Version };
 
         var document = PolicySections.Replace(current.Document, organization, content);
         var after = Compile(document);
         DemandAlone(before!, after, organization, document);
 
         // The same section, however it is written, is no change.
-        return PolicySections.TagOf(document, organization) == PolicySections.TagOf(current.Document, organization)
-            ? Plan(before, before!, current.Document)
-            : Plan(before, after, document);
+        var tag = PolicySections.TagOf(current.Document, organization)!;
+        var plan = PolicySections.TagOf(document, organization) == tag ? Plan(before, before!, current.Document) : Plan(before, after, document);
+        return plan with { Unchanged = tag };
     }
 
     private PolicyPlan Plan(Policy? before, Policy after, ReadOnlyMemory<byte> document)
@@ -140,6 +146,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
         return new PolicyPlan(after, document)
         {
+            Before = before,
             PreviousVersion = before == Policy.Off ? null : before?.Version,
             Opens = before is null ? [NotKnown] : PolicyChanges.Opens(before, after, today),
             TakesBack = before is null ? [] : PolicyChanges.Opens(after, before, today),
@@ -206,17 +213,6 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
 
         throw new OutdatedChangeException(first, $"the section of {organization}", tag!);
     }
-
-    private static void DemandTexts(string by, string why)
-    {
-        List<string> problems = [];
-        if (PrintableText.FaultOf(by, ExceptionGrant.MaximumName) is { } nameFault)
-            problems.Add($"the name of who changes it {nameFault}");
-        if (PrintableText.FaultOf(why, MaximumReason) is { } reasonFault)
-            problems.Add($"the reason {reasonFault}");
-        if (problems.Count > 0)
-            throw new RefusedChangeException(problems);
-    }
 }
 
 /// <summary>A change of the policy document that somebody wants to make.</summary>
@@ -235,12 +231,34 @@ internal sealed record PolicyEdit
     public string? IfUnchanged { get; init; }
 }
 
+/// <summary>Who changes the document, why, and under which ticket.</summary>
+internal sealed record PolicyAuthor(string Name, string Reason, string? Ticket = null)
+{
+    /// <exception cref="RefusedChangeException">Something of it cannot be kept.</exception>
+    public void Demand()
+    {
+        List<string> problems = [];
+        if (PrintableText.FaultOf(Name, ExceptionGrant.MaximumName) is { } nameFault)
+            problems.Add($"the name of who changes it {nameFault}");
+        if (PrintableText.FaultOf(Reason, PolicyEdits.MaximumReason) is { } reasonFault)
+            problems.Add($"the reason {reasonFault}");
+        if (problems.Count > 0)
+            throw new RefusedChangeException(problems);
+    }
+}
+
 /// <summary>What a change would come to.</summary>
 /// <param name="After">The policy that would be in force.</param>
 /// <param name="Document">Its document.</param>
 internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
 {
+    /// <summary>The policy that is there; null where this program cannot read it.</summary>
+    public Policy? Before { get; init; }
+
     public string? PreviousVersion { get; init; }
+
+    /// <summary>The version, or the section's tag, that it was planned from.</summary>
+    public string Unchanged { get; init; } = "";
 
     /// <summary>What it would open, in words.</summary>
     public IReadOnlyList<string> Opens { get; init; } = [];

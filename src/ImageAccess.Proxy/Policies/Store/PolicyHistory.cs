@@ -222,6 +222,7 @@ internal sealed class PolicyVersions(DatabaseContext context)
             Since = row.Since,
             Who = row.Who,
             Why = row.Why,
+            Ticket = row.Ticket,
             Opens = row.Opens,
             TakesBack = row.TakesBack,
             Document = Array.Empty<byte>(),
@@ -261,13 +262,13 @@ internal sealed class PolicyVersions(DatabaseContext context)
         var point = await context.Sequences.AsNoTracking().Where(row => row.Name == Sequence)
             .Select(row => new SequencePoint(row.Value, row.Change)).FirstAsync(cancellationToken);
         var found = await context.PolicyVersions.Where(row => row.Id == point.Change)
-            .Select(row => new { row.Id, row.Version, Size = row.Document.Length }).FirstOrDefaultAsync(cancellationToken);
+            .Select(row => new { row.Id, row.Version, row.Who, row.Why, row.Ticket, Size = row.Document.Length }).FirstOrDefaultAsync(cancellationToken);
         if (found is null)
             return new DocumentReading(point, null, FileReading.Failed("has lost the version that is in force: imageaccess policy import FILE brings one in"));
         if (found.Size > maximumSize)
             return new DocumentReading(point, null, FileReading.Failed(WholeFile.TooLarge(maximumSize)));
         var document = await context.PolicyVersions.Where(row => row.Id == point.Change).Select(row => row.Document).FirstAsync(cancellationToken);
-        return new DocumentReading(point, new WrittenVersion(found.Id, found.Version), FileReading.Found(document));
+        return new DocumentReading(point, new WrittenVersion(found.Id, found.Version), FileReading.Found(document)) { Author = new PolicyAuthor(found.Who ?? "", found.Why, found.Ticket) };
     }
 
     private static List<string> WordsOf(IEnumerable<string> words, string organization) =>

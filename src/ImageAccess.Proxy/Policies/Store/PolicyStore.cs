@@ -208,8 +208,9 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
             _logger.Opened(after.Version, opened);
         if (opens.Count > MaximumTold)
             _logger.OpenedMore(after.Version, opens.Count - MaximumTold);
-        if (opens.Count > 0)
-            _trail.RecordPolicyChange(before.Version, after.Version, opens);
+        var author = Source == PolicySource.Database ? _ofDatabase.Author : null;
+        if (opens.Count > 0 || author is not null)
+            _trail.RecordPolicyChange(before.Version, after.Version, opens, author?.Name, author?.Reason, author?.Ticket);
     }
 
     /// <summary>The last accepted policy stays.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
@@ -19,8 +20,8 @@ internal static class PolicyEditCommands
 
     private static Command Import()
     {
-        var (document, reason, by, json, file) = (Document(), Reason(), By(), Verb.Json(), Verb.ConfigurationFile());
-        var command = new Command("import", "Brings a policy document into the database, which is its home from then on.") { document, reason, by, json, file };
+        var (document, reason, ticket, by, json, file) = (Document(), Reason(), ChangeCommands.Ticket(), ChangeCommands.By(), Verb.Json(), Verb.ConfigurationFile());
+        var command = new Command("import", "Brings a policy document into the database, which is its home from then on.") { document, reason, ticket, by, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var configuration = Verb.Configuration(parsed.GetValue(file));
@@ -33,8 +34,9 @@ internal static class PolicyEditCommands
             var database = DatabaseCommands.Open(parsed.GetValue(file));
             var edits = new PolicyEdits(database, options, TimeProvider.System);
             var content = PolicyCommands.Read(parsed.GetValue(document)!);
+            var author = new PolicyAuthor(ChangeCommands.Server(parsed.GetValue(by)).Name, parsed.GetValue(reason)!, parsed.GetValue(ticket));
             var row = await ChangeCommands.ChangeAsync(
-                database, () => edits.ImportAsync(content, before, parsed.GetValue(by) ?? Environment.UserName, parsed.GetValue(reason)!, cancellationToken), cancellationToken);
+                database, () => edits.ImportAsync(content, before, author, cancellationToken), cancellationToken);
             AtomicFile.Write(options.SourcePath, PolicyHome.ToBytes(PolicySource.Database));
             return await TellAsync(
                 parsed, json, row, $"the policy document is in {DatabaseCommands.Shown(database)} from now on{(row is null ? ", which had it already" : $": policy {row.Version}")}: {Effect}");
@@ -44,10 +46,11 @@ internal static class PolicyEditCommands
 
     private static Command Apply()
     {
-        var (document, reason, organization, unchanged, by, json, file) = (Document(), Reason(), Organization(), IfVersion(), By(), Verb.Json(), Verb.ConfigurationFile());
+        var (document, reason, organization, unchanged) = (Document(), Reason(), Organization(), IfVersion());
+        var (ticket, by, json, file) = (ChangeCommands.Ticket(), ChangeCommands.By(), Verb.Json(), Verb.ConfigurationFile());
         var command = new Command("apply", "Puts a policy document, or an organization's section, into force. Its home must be the database.")
         {
-            document, reason, organization, unchanged, by, json, file,
+            document, reason, organization, unchanged, ticket, by, json, file,
         };
         Verb.SetAction(command, (parsed, cancellationToken) =>
         {
@@ -55,7 +58,8 @@ internal static class PolicyEditCommands
             if (parsed.GetValue(organization) is null)
                 PolicyCommands.Compile(path); // its problems have the file's name
             var edit = new PolicyEdit { Content = PolicyCommands.Read(path), Organization = parsed.GetValue(organization), IfUnchanged = parsed.GetValue(unchanged) };
-            return ChangeAsync(parsed, edit, parsed.GetValue(file), parsed.GetValue(by), parsed.GetValue(reason)!, json, cancellationToken);
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
+            return ChangeAsync(parsed, edit, request, parsed.GetValue(file), json, cancellationToken);
         });
         return command;
     }
@@ -63,15 +67,17 @@ internal static class PolicyEditCommands
     private static Command Revert()
     {
         var version = new Argument<string>("VERSION") { Description = "The version to go back to, as imageaccess policy history lists it." };
-        var (reason, organization, unchanged, by, json, file) = (Reason(), Organization(), IfVersion(), By(), Verb.Json(), Verb.ConfigurationFile());
+        var (reason, organization, unchanged) = (Reason(), Organization(), IfVersion());
+        var (ticket, by, json, file) = (ChangeCommands.Ticket(), ChangeCommands.By(), Verb.Json(), Verb.ConfigurationFile());
         var command = new Command("revert", "Puts an earlier version into force again, as a new one. Its home must be the database.")
         {
-            version, reason, organization, unchanged, by, json, file,
+            version, reason, organization, unchanged, ticket, by, json, file,
         };
         Verb.SetAction(command, (parsed, cancellationToken) =>
         {
             var edit = new PolicyEdit { Version = parsed.GetValue(version)!, Organization = parsed.GetValue(organization), IfUnchanged = parsed.GetValue(unchanged) };
-            return ChangeAsync(parsed, edit, parsed.GetValue(file), parsed.GetValue(by), parsed.GetValue(reason)!, json, cancellationToken);
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
+            return ChangeAsync(parsed, edit, request, parsed.GetValue(file), json, cancellationToken);
         });
         return command;
     }
@@ -117,9 +123,10 @@ internal static class PolicyEditCommands
 
     /// <summary>Says what a change opens, and makes it.</summary>
     private static async Task<int> ChangeAsync(
-        ParseResult parsed, PolicyEdit edit, string? file, string? by, string reason, Option<bool> json, CancellationToken cancellationToken)
+        ParseResult parsed, PolicyEdit edit, ChangeRequest request, string? file, Option<bool> json, CancellationToken cancellationToken)
     {
-        var options = PolicyStoreOptions.Of(Verb.Configuration(file));
+        var configuration = Verb.Configuration(file);
+        var options = PolicyStoreOptions.Of(configuration);
         var database = DatabaseCommands.Open(file);
         var edits = new PolicyEdits(database, options, TimeProvider.System);
         DemandHome(edits);
@@ -128,8 +135,14 @@ internal static class PolicyEditCommands
             return await TellAsync(parsed, json, null, $"the policy is {plan.After.Version} already: nothing is to change");
         if (!parsed.GetValue(json))
             await WriteAsync(parsed.InvocationConfiguration.Output, plan);
-        var row = await ChangeCommands.ChangeAsync(
-            database, () => edits.ApplyAsync(edit, by ?? Environment.UserName, reason, cancellationToken), cancellationToken);
+        var desk = ChangeCommands.Desk(configuration, database, await FindBeforeAsync(configuration, cancellationToken));
+        var outcome = await ChangeCommands.ChangeAsync(database, () => desk.ChangePolicyAsync(edit, request, cancellationToken), cancellationToken);
+        if (outcome.Done is not { } row)
+        {
+            await ChangeCommands.TellWaitingAsync(parsed, json, outcome.Waiting!);
+            return Verb.Yes;
+        }
+
         return await TellAsync(parsed, json, row, $"policy {row.Version} is in force (before: {row.PreviousVersion}): {Effect}");
     }
 
@@ -189,11 +202,5 @@ internal static class PolicyEditCommands
     {
         Description = "Only where this version is in force; with --organization, where its section has this tag (policy export --json).",
         HelpName = "VERSION",
-    };
-
-    private static Option<string?> By() => new("--by")
-    {
-        Description = string.Create(CultureInfo.InvariantCulture, $"Who; the user of the operating system by default. At most {ExceptionGrant.MaximumName} characters."),
-        HelpName = "NAME",
     };
 }

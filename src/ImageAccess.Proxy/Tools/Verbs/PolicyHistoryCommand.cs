@@ -49,6 +49,7 @@ internal static class PolicyHistoryCommand
         Since = row.Since.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
         row.Who,
         row.Why,
+        row.Ticket,
         row.Opens,
         row.TakesBack,
         Document = row.Document.Length == 0 ? null : Encoding.UTF8.GetString(row.Document),

@@ -67,7 +67,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
         var (one, two) = (await BeginAsync(), await BeginAsync());
         Assert.Equal((A, A), (one.Store.Current.Version, two.Store.Current.Version));
 
-        var row = await Edits.ApplyAsync(Whole(PolicyFixture.Lax, A), "alice", "a trial", default);
+        var row = await Edits.ApplyAsync(Whole(PolicyFixture.Lax, A), new PolicyAuthor("alice", "a trial"), check: null, default);
         foreach (var process in new[] { one, two })
         {
             await EventuallyAsync(process, B);
@@ -186,8 +186,8 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
     {
         await ImportAsync(PolicyFixture.Strict);
         var process = await BeginAsync();
-        await Edits.ApplyAsync(Whole(PolicyFixture.Lax), "alice", "a trial", default);
-        var back = await Edits.ApplyAsync(new PolicyEdit { Version = A, IfUnchanged = B }, "bob", "it broke", default);
+        await Edits.ApplyAsync(Whole(PolicyFixture.Lax), new PolicyAuthor("alice", "a trial"), check: null, default);
+        var back = await Edits.ApplyAsync(new PolicyEdit { Version = A, IfUnchanged = B }, new PolicyAuthor("bob", "it broke"), check: null, default);
         Assert.Equal((A, B, "bob"), (back.Version, back.PreviousVersion, back.Who));
         Assert.Equal(["organization acme: community images allowed"], back.TakesBack);
         await EventuallyAsync(process, A);
@@ -233,16 +233,16 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
         Assert.Equal("the name of who changes it must have 1 to 64 characters", (await TryAsync(Whole(PolicyFixture.Lax), new string('a', 65)))!.Message);
         Assert.Null(await TryAsync(Whole(PolicyFixture.Lax), "alice", new string('x', 200)));
 
-        var second = await Record.ExceptionAsync(() => Edits.ImportAsync(Encoding.UTF8.GetBytes(PolicyFixture.Strict), Policy.Off, "eve", "mine", default));
+        var second = await Record.ExceptionAsync(() => Edits.ImportAsync(Encoding.UTF8.GetBytes(PolicyFixture.Strict), Policy.Off, new PolicyAuthor("eve", "mine"), default));
         Assert.StartsWith($"the database has a policy document already, {B} by alice: set Policy:Source to database to use it", second!.Message, StringComparison.Ordinal);
-        Assert.Null(await Edits.ImportAsync(Encoding.UTF8.GetBytes(PolicyFixture.Lax), Policy.Off, "eve", "again", default));
+        Assert.Null(await Edits.ImportAsync(Encoding.UTF8.GetBytes(PolicyFixture.Lax), Policy.Off, new PolicyAuthor("eve", "again"), default));
     }
 
     [Fact]
     public async Task With_a_file_as_home_nothing_is_changed()
     {
         var options = new PolicyStoreOptions { DataDirectory = _data.Path };
-        var refused = await Assert.ThrowsAsync<RefusedChangeException>(() => new PolicyEdits(Database, options, TimeProvider.System).ApplyAsync(Whole(PolicyFixture.Lax), "alice", "why", default));
+        var refused = await Assert.ThrowsAsync<RefusedChangeException>(() => new PolicyEdits(Database, options, TimeProvider.System).ApplyAsync(Whole(PolicyFixture.Lax), new PolicyAuthor("alice", "why"), check: null, default));
         Assert.Equal($"the policy document is the file {_data["policy.json"]}: change that file, or bring it into the database with imageaccess policy import", refused.Message);
     }
 
@@ -253,7 +253,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
         var process = await BeginAsync();
         var past = new ManualTime();
         past.Advance(TimeSpan.FromDays(-4000));
-        await EditsAt(past).ApplyAsync(Whole(PolicyFixture.Lax, A), "alice", "long ago", default);
+        await EditsAt(past).ApplyAsync(Whole(PolicyFixture.Lax, A), new PolicyAuthor("alice", "long ago"), check: null, default);
         await EventuallyAsync(process, B);
         Assert.Equal([A, B], (await ListAsync()).Select(row => row.Version));
     }
@@ -303,7 +303,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
         Assert.Equal(A, restarted.Store.Current.Version);
         await ConcernedAsync(restarted, $"; policy {A}, accepted earlier, stays in force");
 
-        await Edits.ApplyAsync(Whole(PolicyFixture.Lax), "alice", "meanwhile", default);
+        await Edits.ApplyAsync(Whole(PolicyFixture.Lax), new PolicyAuthor("alice", "meanwhile"), check: null, default);
         var again = await RestartAsync(restarted, Database);
         Assert.Equal((B, null), (again.Store.Current.Version, again.Store.State!.Concern)); // before the first request
         await OpenedAsync(again);
@@ -322,9 +322,9 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
 
     private static string? TagOf(byte[] document, string organization) => PolicySections.TagOf(document, organization);
 
-    private Task ImportAsync(string document) => Edits.ImportAsync(Encoding.UTF8.GetBytes(document), Policy.Off, "root", "because", default);
+    private Task ImportAsync(string document) => Edits.ImportAsync(Encoding.UTF8.GetBytes(document), Policy.Off, new PolicyAuthor("root", "because"), default);
 
-    private async Task<Exception?> TryAsync(PolicyEdit edit, string by, string why = "because") => await Record.ExceptionAsync(() => Edits.ApplyAsync(edit, by, why, default));
+    private async Task<Exception?> TryAsync(PolicyEdit edit, string by, string why = "because") => await Record.ExceptionAsync(() => Edits.ApplyAsync(edit, new PolicyAuthor(by, why), check: null, default));
 
     private async Task<PolicyProcess> BeginAsync()
     {
