@@ -24,7 +24,7 @@ internal sealed class DraftEffect
             Requests += requests;
             if ((pull.Block is { } id && inForce.Contains(id)) || IsExcepted(pull))
                 continue; // by a tag or a digest, which the pull is not counted by
-            var (outcome, rule) = Answer.Of(new PolicyView(_byRepository, pull.ToCaller(), today), pull.ToRepository(), pulls.PublisherOf(pull.ToRepository()));
+            var (outcome, rule) = Answer.Of(new PolicyView(_byRepository, pull.ToCaller(), today), AskedBy(pull), pulls.PublisherOf(pull.ToRepository()));
             if (outcome != pull.Outcome)
                 _changes.Add(new ChangedPulls(pull.Outcome, outcome, rule, pull.Caller, pull.Repository, requests));
         }
@@ -40,9 +40,12 @@ internal sealed class DraftEffect
     public IReadOnlyList<ChangedPulls> Changes => _changes;
 
     /// <summary>Exceptions for some images of the repository decided it, and would again.</summary>
-    private bool IsExcepted(Pull pull) => pull.IsOfException
-        && new PolicyView(Policy, pull.ToCaller(), _today).Decide(pull.ToRepository(), Pulls.PublisherOf(pull.ToRepository())).Rule == PolicyRule.Exception
-        && new PolicyView(_byRepository, pull.ToCaller(), _today).Decide(pull.ToRepository(), Pulls.PublisherOf(pull.ToRepository())).Rule != PolicyRule.Exception;
+    private bool IsExcepted(Pull pull) => pull.IsOfException && RuleOf(Policy, pull) == PolicyRule.Exception && RuleOf(_byRepository, pull) != PolicyRule.Exception;
+
+    private string RuleOf(Policy policy, Pull pull) =>
+        new PolicyView(policy, pull.ToCaller(), _today).Decide(AskedBy(pull), Pulls.PublisherOf(pull.ToRepository())).Rule;
+
+    private static Asked AskedBy(Pull pull) => new(pull.ToRepository()) { IsPull = true };
 }
 
 /// <summary>Pulls of one caller and repository whose outcome would be another.</summary>
@@ -60,9 +63,9 @@ internal static class Answer
     /// <summary>The answer depends on the publisher, who is not known.</summary>
     public const string Depends = "unknown";
 
-    public static (string Outcome, string Rule) Of(PolicyView view, RepositoryName repository, PublisherFacts publisher)
+    public static (string Outcome, string Rule) Of(PolicyView view, Asked asked, PublisherFacts publisher)
     {
-        var forecast = view.Foresee(repository, publisher);
+        var forecast = view.Foresee(asked, publisher);
         var outcome = forecast.IfVerified?.Outcome ?? forecast.Decision.Outcome;
         return (forecast.IfCommunity is { } community && community.Outcome != outcome ? Depends : outcome.ToWireName(), forecast.Decision.Rule);
     }

@@ -1,7 +1,4 @@
 using System.Globalization;
-using ImageAccess.Core.Classification;
-using ImageAccess.Core.Oci;
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Policies.Decisions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
