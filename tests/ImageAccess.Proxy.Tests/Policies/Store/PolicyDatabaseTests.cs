@@ -29,7 +29,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
     private static readonly string A = PolicyFixture.VersionOf(PolicyFixture.Strict);
     private static readonly string B = PolicyFixture.VersionOf(PolicyFixture.Lax);
 
-    private readonly TemporaryDirectory _data = new();
+    private readonly string _data = Directory.CreateTempSubdirectory("imageaccess-").FullName;
     private readonly List<PolicyProcess> _processes = [];
 
     protected string Address { get; private set; } = "";
@@ -57,7 +57,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
     {
         foreach (var process in Enumerable.Reverse(_processes)) // a restarted one before the owner of its directory
             await process.DisposeAsync();
-        _data.Dispose();
+        Directory.Delete(_data, recursive: true);
     }
 
     [Fact]
@@ -313,7 +313,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<OptionsValidationException>(fresh.StartAsync);
     }
 
-    private PolicyEdits EditsAt(TimeProvider time) => new(Database, new PolicyStoreOptions { Source = "database", DataDirectory = _data.Path }, time);
+    private PolicyEdits EditsAt(TimeProvider time) => new(Database, new PolicyStoreOptions { Source = "database", DataDirectory = _data }, time);
 
     private static PolicyEdit Whole(string document, string? ifVersion = null) => new() { Content = Encoding.UTF8.GetBytes(document), IfUnchanged = ifVersion };
 

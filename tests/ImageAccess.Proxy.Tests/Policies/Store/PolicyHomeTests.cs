@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Text;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Configuration;
@@ -11,6 +12,7 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Tests.Policies.Store;
 
 /// <summary>Where the policy document lives is a person's decision: nothing that is gone or fails hands it over.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class PolicyHomeTests : IDisposable
 {
     private static readonly string A = PolicyFixture.VersionOf(PolicyFixture.Strict);

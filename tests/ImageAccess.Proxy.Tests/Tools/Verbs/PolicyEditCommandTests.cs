@@ -1,5 +1,4 @@
 using ImageAccess.Proxy.Foundation.Database;
-using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Foundation.Database;
 using ImageAccess.Proxy.Tests.Policies.Store;
 using Microsoft.Data.Sqlite;

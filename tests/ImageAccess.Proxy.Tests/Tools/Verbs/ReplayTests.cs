@@ -7,7 +7,6 @@ using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Tests.Policies.Exceptions;
 using ImageAccess.Proxy.Tests.Walk;
-using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tests.Tools.Verbs;
 
