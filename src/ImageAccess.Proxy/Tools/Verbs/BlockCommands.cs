@@ -147,7 +147,7 @@ internal static class BlockCommands
             await output.WriteLineAsync(TextTable.Plain(line));
     }
 
-    private static object Facts(Block block) => new { block.Id, Image = block.Pattern.ToString(), block.Reason, block.By, block.At };
+    private static object Facts(Block block) => new { block.Id, Image = block.Pattern.ToString(), block.Reason, block.By, block.At, block.Ticket };
 
     private static string Since(Block block) => $"since {Time(block.At)} by {block.By}";
 

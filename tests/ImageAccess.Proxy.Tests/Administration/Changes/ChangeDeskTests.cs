@@ -10,17 +10,15 @@ namespace ImageAccess.Proxy.Tests.Administration.Changes;
 
 /// <summary>Who may change what; and that what opens waits for a second person, where the policy demands one.</summary>
 [Collection(PostgresRoom.Name)]
-public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime
+public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime, IDisposable
 {
     private ChangeRoom _room = new();
 
     public Task InitializeAsync() => _room.Database.MigrateAsync(default);
 
-    public Task DisposeAsync()
-    {
-        _room.Dispose();
-        return Task.CompletedTask;
-    }
+    public Task DisposeAsync() => Task.CompletedTask;
+
+    public void Dispose() => _room.Dispose();
 
     [Theory]
     [InlineData(false)]
@@ -28,7 +26,7 @@ public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime
     public async Task What_opens_waits_for_a_second_person_and_is_done_once(bool isPostgres)
     {
         await UseAsync(isPostgres);
-        var asked = await _room.GrantAsync("dan", $"bitnami/redis:7", "OPS-1", TimeSpan.FromDays(30));
+        var asked = await _room.GrantAsync("dan", "bitnami/redis:7", "OPS-1", TimeSpan.FromDays(30));
         Assert.Null(asked.Done);
         Assert.Equal(
             (1, "exception", "acme", $"bitnami/redis:7 as {ChangeRoom.Digest} to acme until 2026-07-01 12:00Z", "dan", "for the build", "OPS-1", "waiting"),
@@ -186,7 +184,7 @@ public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime
         Assert.Single(await _room.Desk.ListWaitingAsync(null, default));
     }
 
-    public static TheoryData<string?> Tickets => new("", new string('x', 65), "OPS 1", "OPS\u00e9", "OPS\u202e1", "OPS\n1");
+    public static TheoryData<string> Tickets => new("", new string('x', 65), "OPS 1", "OPS\u00e9", "OPS\u202e1", "OPS\n1");
 
     [Theory]
     [MemberData(nameof(Tickets))]
@@ -258,10 +256,10 @@ public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime
         await RefusedAsync("100 changes of dan wait, and there can be no more: let them be approved, or decline some", () => _room.GrantAsync("dan"));
         Assert.NotNull((await _room.GrantAsync("eve")).Waiting);
         await FillAsync(PendingChanges.MaximumWaiting - ChangeDesk.MaximumOfOne - 1, "others");
-        await RefusedAsync("1,000 changes wait, and there can be no more: approve or decline some", () => _room.GrantAsync("fay"));
+        await RefusedAsync("1,000 changes wait, and there can be no more: approve or decline some", () => _room.GrantAsync("fay", "bitnami/kafka"));
         Assert.Equal(1000, (await _room.Desk.ListWaitingAsync(null, default)).Count);
         await _room.Desk.DeclineAsync(1, "no", ChangeRoom.Person("eve"), default);
-        Assert.NotNull((await _room.GrantAsync("fay")).Waiting);
+        Assert.NotNull((await _room.GrantAsync("fay", "bitnami/kafka")).Waiting);
     }
 
     [Fact]
