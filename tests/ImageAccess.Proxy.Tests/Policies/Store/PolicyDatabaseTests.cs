@@ -241,9 +241,9 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
     [Fact]
     public async Task With_a_file_as_home_nothing_is_changed()
     {
-        var options = new PolicyStoreOptions { DataDirectory = _data.Path };
+        var options = new PolicyStoreOptions { DataDirectory = _data };
         var refused = await Assert.ThrowsAsync<RefusedChangeException>(() => new PolicyEdits(Database, options, TimeProvider.System).ApplyAsync(Whole(PolicyFixture.Lax), new PolicyAuthor("alice", "why"), check: null, default));
-        Assert.Equal($"the policy document is the file {_data["policy.json"]}: change that file, or bring it into the database with imageaccess policy import", refused.Message);
+        Assert.Equal($"the policy document is the file {Path.Combine(_data, "policy.json")}: change that file, or bring it into the database with imageaccess policy import", refused.Message);
     }
 
     [Fact]
@@ -322,7 +322,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
 
     private static string? TagOf(byte[] document, string organization) => PolicySections.TagOf(document, organization);
 
-    private Task ImportAsync(string document) => Edits.ImportAsync(Encoding.UTF8.GetBytes(document), Policy.Off, new PolicyAuthor("root", "because"), default);
+    private Task<PolicyVersionRow?> ImportAsync(string document) => Edits.ImportAsync(Encoding.UTF8.GetBytes(document), Policy.Off, new PolicyAuthor("root", "because"), default);
 
     private async Task<Exception?> TryAsync(PolicyEdit edit, string by, string why = "because") => await Record.ExceptionAsync(() => Edits.ApplyAsync(edit, new PolicyAuthor(by, why), check: null, default));
 
