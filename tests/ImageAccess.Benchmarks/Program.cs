@@ -3,6 +3,8 @@ using ImageAccess.Benchmarks;
 
 if (args is ["kestrel", .. var rest])
     return await BareKestrel.RunAsync(rest);
+if (args is ["replicas", .. var database])
+    return await Replicas.RunAsync(database);
 
 BenchmarkSwitcher.FromAssembly(typeof(BareKestrel).Assembly).Run(args);
 return 0;
