@@ -1,10 +1,8 @@
 using System.Diagnostics;
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Foundation.Database;
-using ImageAccess.Proxy.Tests.Policies.Store;
 using ImageAccess.Proxy.Tests.Tools.Verbs;
 using Microsoft.Extensions.DependencyInjection;
 

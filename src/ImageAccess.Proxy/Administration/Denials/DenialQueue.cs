@@ -1,5 +1,4 @@
 using System.Text;
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;

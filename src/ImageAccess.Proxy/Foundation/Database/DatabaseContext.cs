@@ -51,7 +51,7 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
             row.HasKey(denial => denial.Number);
             row.HasIndex(denial => denial.Id).IsUnique();
             row.HasIndex(denial => denial.TimeMilliseconds);
-            row.HasIndex(denial => new { denial.Caller, denial.Number });
+            row.HasIndex(denial => denial.Caller);
             row.Property(denial => denial.Id).IsRequired().HasMaxLength(32);
         });
         modelBuilder.Entity<PendingChangeRow>(row =>

@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
@@ -11,7 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace ImageAccess.Proxy.Tests.Administration.Denials;
 
 /// <summary>Denials come into the database off the path of requests: each once, the newest at any rate, and none for ever.</summary>
-public abstract class DenialQueueTests : IAsyncLifetime
+public abstract class DenialQueueTests : IAsyncLifetime, IDisposable
 {
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly AuditFixture _audit = new();
@@ -32,12 +31,14 @@ public abstract class DenialQueueTests : IAsyncLifetime
         await _queue.WriteAsync(_database, default);
     }
 
-    public async Task DisposeAsync()
+    public async Task DisposeAsync() => await _services.DisposeAsync();
+
+    public virtual void Dispose()
     {
-        _queue.Dispose();
-        _counts.Dispose();
+        _queue?.Dispose();
+        _counts?.Dispose();
         _audit.Dispose();
-        await _services.DisposeAsync();
+        GC.SuppressFinalize(this);
     }
 
     [Fact]
@@ -158,13 +159,17 @@ public abstract class DenialQueueTests : IAsyncLifetime
     private Task<int> CountAsync() => _database.ReadAsync(context => context.Denials.CountAsync(), default);
 }
 
-public sealed class SqliteDenialQueueTests : DenialQueueTests, IDisposable
+public sealed class SqliteDenialQueueTests : DenialQueueTests
 {
     private readonly TemporaryDirectory _directory = new();
 
     internal override Task<SqlDatabase> CreateAsync() => Task.FromResult<SqlDatabase>(new SqliteDatabase(_directory["imageaccess.db"]));
 
-    public void Dispose() => _directory.Dispose();
+    public override void Dispose()
+    {
+        base.Dispose();
+        _directory.Dispose();
+    }
 }
 
 [Collection(PostgresRoom.Name)]
