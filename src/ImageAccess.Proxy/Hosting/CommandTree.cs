@@ -34,6 +34,7 @@ internal static class CommandTree
         root.Subcommands.Add(ExceptionCommands.Build());
         root.Subcommands.Add(DenialCommands.Build());
         root.Subcommands.Add(ChangeCommands.Build());
+        root.Subcommands.Add(TokenCommands.Build());
         root.Subcommands.Add(CertificatesCommands.Build());
         root.Subcommands.Add(CacheCommands.Build());
         root.Subcommands.Add(DatabaseCommands.Build());

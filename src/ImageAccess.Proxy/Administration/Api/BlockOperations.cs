@@ -54,5 +54,7 @@ internal sealed class BlockOperations(ChangeDesk desk, IPolicyStore policies) : 
 /// <summary>What is told of a block.</summary>
 internal sealed record BlockFacts(long Id, string Image, string Reason, string By, DateTime At)
 {
-    public static BlockFacts Of(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At.UtcDateTime);
+    public string? Ticket { get; init; }
+
+    public static BlockFacts Of(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At.UtcDateTime) { Ticket = block.Ticket };
 }

@@ -132,6 +132,8 @@ internal sealed record ExceptionFacts(long Id, string Organization, string Image
 
     public string? EndedReason { get; init; }
 
+    public string? Ticket { get; init; }
+
     public static ExceptionFacts Of(ExceptionRow row) => new(row.Id, row.Organization, row.Image, row.Reason, row.ApprovedBy, row.Since.UtcDateTime, row.Uses)
     {
         Digest = row.Digest,
@@ -142,6 +144,7 @@ internal sealed record ExceptionFacts(long Id, string Organization, string Image
         Ended = row.Ended?.UtcDateTime,
         EndedBy = row.EndedBy,
         EndedReason = row.EndedReason,
+        Ticket = row.Ticket,
     };
 
     /// <summary>As far as it was told.</summary>
@@ -162,5 +165,6 @@ internal sealed record ExceptionFacts(long Id, string Organization, string Image
         Ended = Ended,
         EndedBy = EndedBy,
         EndedReason = EndedReason,
+        Ticket = Ticket,
     };
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
@@ -21,8 +22,19 @@ internal static class BlockCommands
         var (by, ticket) = (ChangeCommands.By(), ChangeCommands.Ticket());
         var command = new Command("block", "Denies an image to everybody, also to owners, in observe mode, and where it is kept.") { pattern, reason, ticket, by, json, file };
         command.Subcommands.Add(List());
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
+            using var api = server.Find(parsed, by, file);
+            if (api is not null)
+            {
+                var wanted = new BlockOperations.Wanted(parsed.GetValue(pattern)!, parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
+                var blocked = await api.PostAsync<BlockFacts>("blocks", wanted, cancellationToken);
+                await TellAsync(parsed, json, new { Blocked = blocked }, [$"{blocked.Image} is blocked (block {blocked.Id} of {api.Source}): {Effect}"]);
+                return Verb.Yes;
+            }
+
             var configuration = Configuration(parsed.GetValue(file));
             var options = PolicyStoreOptions.Of(configuration);
             var image = Read(parsed.GetValue(pattern)!);
@@ -33,7 +45,7 @@ internal static class BlockCommands
             await TellAsync(
                 parsed,
                 json,
-                new { Blocked = Facts(block), IsNew = isNew },
+                new { Blocked = BlockFacts.Of(block), IsNew = isNew },
                 isNew
                     ? [$"{block.Pattern} is blocked (block {block.Id} in {Verb.Shown(options.BlocksPath)}): {Effect}"]
                     : [$"{block.Pattern} is blocked already, {Since(block)}: {block.Reason}"]);
@@ -47,8 +59,17 @@ internal static class BlockCommands
         var (pattern, reason, file, json) = (Pattern(), Reason("Why, for the audit trail."), Verb.ConfigurationFile(), Verb.Json());
         var (by, ticket) = (ChangeCommands.By(), ChangeCommands.Ticket());
         var command = new Command("unblock", "Lifts a block, or lets that wait for a second person where the policy demands one.") { pattern, reason, ticket, by, json, file };
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
+            using var api = server.Find(parsed, by, file);
+            if (api is not null)
+            {
+                await LiftAsync(api, parsed, parsed.GetValue(pattern)!, new Because(parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) }, json, cancellationToken);
+                return Verb.Yes;
+            }
+
             var configuration = Configuration(parsed.GetValue(file));
             var options = PolicyStoreOptions.Of(configuration);
             var image = Read(parsed.GetValue(pattern)!);
@@ -68,7 +89,7 @@ internal static class BlockCommands
             await TellAsync(
                 parsed,
                 json,
-                new { Lifted = Facts(lifted), StillBlockedBy = still?.Pattern.ToString() },
+                new { Lifted = BlockFacts.Of(lifted), StillBlockedBy = still?.Pattern.ToString() },
                 [
                     $"{lifted.Pattern} is blocked no longer (block {lifted.Id} in {Verb.Shown(options.BlocksPath)}): {Effect}",
                     .. still is null ? Array.Empty<string>() : [$"it stays denied: {still.Pattern} is blocked"],
@@ -78,17 +99,34 @@ internal static class BlockCommands
         return command;
     }
 
+    private static async Task LiftAsync(ServerApi api, ParseResult parsed, string image, Because because, Option<bool> json, CancellationToken cancellationToken)
+    {
+        if (!ImagePattern.TryParse(image, out var pattern, out var problem))
+            throw new MisuseException($"'{image}' {problem}");
+        var block = (await api.ListAsync<BlockFacts>("blocks", cancellationToken)).FirstOrDefault(block => block.Image == pattern.ToString())
+            ?? throw new MisuseException($"{pattern} is not blocked at {api.Source}; imageaccess block list names what is");
+        var changed = await api.PostAsync<Changed<BlockFacts>>(string.Create(CultureInfo.InvariantCulture, $"blocks/{block.Id}/lift"), because, cancellationToken);
+        await TellAsync(parsed, json, changed, [changed.Waiting is { } waiting
+            ? $"it waits for a second person: change {waiting.Id}"
+            : $"{pattern} is blocked no longer (block {block.Id} of {api.Source}): {Effect}"]);
+    }
+
     private static Command List()
     {
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("list", "Names what is blocked, since when, by whom and why.") { json, file };
-        Verb.SetAction(command, async (parsed, _) =>
+        var server = new ServerOptions();
+        server.AddTo(command);
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var blocks = new BlocksOnDisk(PolicyStoreOptions.Of(Verb.Configuration(parsed.GetValue(file)))).Find().Blocks;
+            using var api = server.Find(parsed, file);
+            IReadOnlyList<BlockFacts> blocks = api is not null
+                ? await api.ListAsync<BlockFacts>("blocks", cancellationToken)
+                : [.. new BlocksOnDisk(PolicyStoreOptions.Of(Verb.Configuration(parsed.GetValue(file)))).Find().Blocks.Select(BlockFacts.Of)];
             var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(json))
             {
-                await Verb.WriteJsonAsync(output, new { Blocks = blocks.Select(Facts) });
+                await Verb.WriteJsonAsync(output, new { Blocks = blocks });
                 return Verb.Yes;
             }
 
@@ -100,7 +138,7 @@ internal static class BlockCommands
 
             var table = new TextTable(">BLOCK", "IMAGE", "SINCE", "BY", "REASON");
             foreach (var block in blocks)
-                table.Add(block.Id.ToString(CultureInfo.InvariantCulture), block.Pattern.ToString(), Time(block.At), block.By, block.Reason);
+                table.Add(block.Id.ToString(CultureInfo.InvariantCulture), block.Image, Time(block.At), block.By, block.Reason);
             await table.WriteAsync(output);
             return Verb.Yes;
         });
@@ -146,8 +184,6 @@ internal static class BlockCommands
         foreach (var line in lines)
             await output.WriteLineAsync(TextTable.Plain(line));
     }
-
-    private static object Facts(Block block) => new { block.Id, Image = block.Pattern.ToString(), block.Reason, block.By, block.At, block.Ticket };
 
     private static string Since(Block block) => $"since {Time(block.At)} by {block.By}";
 

@@ -38,11 +38,14 @@ internal static class CheckCommand
         {
             images, user, organization, offline, strict, json, file,
         };
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var names = Parse(parsed.GetValue(images)!);
-            var configuration = Verb.Configuration(parsed.GetValue(file));
-            using var judge = parsed.GetValue(offline) ? (IImageJudge)await PolicyAlone.OpenAsync(configuration, cancellationToken) : RunningProxy.ForChecksAt(configuration);
+            using var judge = server.Find(parsed, offline, file) is { } api ? api
+                : Verb.Configuration(parsed.GetValue(file)) is var configuration && parsed.GetValue(offline) ? (IImageJudge)await PolicyAlone.OpenAsync(configuration, cancellationToken)
+                : RunningProxy.ForChecksAt(configuration);
             var caller = new JudgedCaller(parsed.GetValue(user), parsed.GetValue(organization));
             return await RunAsync(parsed.InvocationConfiguration.Output, judge, caller, names, new Told(parsed.GetValue(json), parsed.GetValue(strict)), cancellationToken);
         });

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
@@ -45,8 +46,33 @@ internal static class ExceptionCommands
         {
             image, organization, reason, duration, lastDay, digest, follow, asker, ticket, by, json, file,
         };
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
+            if (server.Find(parsed, by, file) is { } api)
+            {
+                using (api)
+                {
+                    var wanted = new ExceptionOperations.Wanted(parsed.GetValue(organization)!, parsed.GetValue(image)!, parsed.GetValue(reason)!)
+                    {
+                        Digest = parsed.GetValue(digest),
+                        Follow = parsed.GetValue(follow),
+                        AskedBy = parsed.GetValue(asker),
+                        Ticket = parsed.GetValue(ticket),
+                        Until = ReadEnd(parsed.GetValue(duration), parsed.GetValue(lastDay), new ExceptionsDocument(), TimeProvider.System.GetUtcNow(), out var flaw)?.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
+                    };
+                    if (flaw is not null)
+                        throw new MisuseException(flaw);
+                    var changed = await api.PostAsync<Changed<ExceptionFacts>>("exceptions", wanted, cancellationToken);
+                    if (changed.Waiting is { } waiting)
+                        await TellAsync(parsed, json, changed, $"it waits for a second person: change {waiting.Id}");
+                    else
+                        await TellGrantedAsync(parsed, json, changed.Done!.ToRow());
+                    return Verb.Yes;
+                }
+            }
+
             var configuration = Verb.Configuration(parsed.GetValue(file));
             var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
             var policy = (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
@@ -78,8 +104,7 @@ internal static class ExceptionCommands
                 return Verb.Yes;
             }
 
-            var until = ExceptionChanges.Words(row.Until);
-            await TellAsync(parsed, json, new { Granted = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} {until}: {Effect}");
+            await TellGrantedAsync(parsed, json, row);
             return Verb.Yes;
         });
         return command;
@@ -91,14 +116,27 @@ internal static class ExceptionCommands
         var reason = new Option<string?>("--reason") { Description = "Why, for the list and the audit trail.", HelpName = "TEXT" };
         var (by, ticket, file, json) = (ChangeCommands.By(), ChangeCommands.Ticket(), Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("end", "Ends an exception.") { id, reason, ticket, by, json, file };
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
+            if (server.Find(parsed, by, file) is { } api)
+            {
+                using (api)
+                {
+                    var because = new Because(parsed.GetValue(reason) ?? "no reason given") { Ticket = parsed.GetValue(ticket) };
+                    var ended = await api.PostAsync<ExceptionFacts>(string.Create(CultureInfo.InvariantCulture, $"exceptions/{parsed.GetValue(id)}/end"), because, cancellationToken);
+                    await TellEndedAsync(parsed, json, ended.ToRow());
+                    return Verb.Yes;
+                }
+            }
+
             var configuration = Verb.Configuration(parsed.GetValue(file));
             var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
             var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason) ?? "") { Ticket = parsed.GetValue(ticket) };
             var row = await ChangeCommands.ChangeAsync(
                 database, () => ChangeCommands.Desk(configuration, database).EndExceptionAsync(parsed.GetValue(id), request, cancellationToken), cancellationToken);
-            await TellAsync(parsed, json, new { Ended = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} no longer: {Effect}");
+            await TellEndedAsync(parsed, json, row);
             return Verb.Yes;
         });
         return command;
@@ -110,16 +148,30 @@ internal static class ExceptionCommands
         var ended = new Option<bool>("--ended") { Description = "Those that are over instead." };
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("list", "Lists the exceptions in force, those first that nobody has used.") { organization, ended, json, file };
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var configuration = Verb.Configuration(parsed.GetValue(file));
-            var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
             var (name, isEnded) = (parsed.GetValue(organization), parsed.GetValue(ended));
-            var now = TimeProvider.System.GetUtcNow();
-            var rows = await ChangeCommands.ReadAsync(
-                database,
-                () => database.ReadAsync(context => new ExceptionTable(context).ListAsync(name, isEnded, now, cancellationToken), cancellationToken),
-                cancellationToken);
+            var document = new ExceptionsDocument();
+            IReadOnlyList<ExceptionRow> rows;
+            if (server.Find(parsed, file) is { } api)
+            {
+                using (api)
+                    rows = [.. (await api.ListAsync<ExceptionFacts>("exceptions", cancellationToken, ("organization", name), ("ended", isEnded ? "true" : null))).Select(facts => facts.ToRow())];
+            }
+            else
+            {
+                var configuration = Verb.Configuration(parsed.GetValue(file));
+                var now = TimeProvider.System.GetUtcNow();
+                var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
+                rows = await ChangeCommands.ReadAsync(
+                    database,
+                    () => database.ReadAsync(context => new ExceptionTable(context).ListAsync(name, isEnded, now, cancellationToken), cancellationToken),
+                    cancellationToken);
+                document = await DocumentOfAsync(configuration, cancellationToken);
+            }
+
             if (!isEnded)
                 rows = [.. rows.OrderBy(row => row.LastUsed ?? DateTimeOffset.MinValue).ThenBy(row => row.Id)];
 
@@ -129,7 +181,7 @@ internal static class ExceptionCommands
             else if (rows.Count == 0)
                 await output.WriteLineAsync(isEnded ? "no exception is over" : "no exception is in force");
             else
-                await WriteAsync(output, rows, isEnded, await DocumentOfAsync(configuration, cancellationToken));
+                await WriteAsync(output, rows, isEnded, document);
             return Verb.Yes;
         });
         return command;
@@ -213,6 +265,12 @@ internal static class ExceptionCommands
 
         return null;
     }
+
+    private static Task TellGrantedAsync(ParseResult parsed, Option<bool> json, ExceptionRow row) => TellAsync(
+        parsed, json, new { Granted = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} {ExceptionChanges.Words(row.Until)}: {Effect}");
+
+    private static Task TellEndedAsync(ParseResult parsed, Option<bool> json, ExceptionRow row) =>
+        TellAsync(parsed, json, new { Ended = Facts(row) }, $"the exception {row.Id} opens {Shown(row)} to {row.Organization} no longer: {Effect}");
 
     private static async Task TellAsync(ParseResult parsed, Option<bool> json, object facts, string line)
     {

@@ -131,16 +131,16 @@ internal sealed class RunningProxy : IImageJudge
         }
     }
 
-    private static string CauseOf(Exception exception) =>
+    public static string CauseOf(Exception exception) =>
         exception is OperationCanceledException ? "it took too long"
         : exception.GetBaseException() is System.Net.Sockets.SocketException socket ? socket.Message
         : exception.Message;
 
-    private static string Query(params IEnumerable<(string Name, string? Value)> parameters) =>
+    public static string Query(params IEnumerable<(string Name, string? Value)> parameters) =>
         QueryString.Create(parameters.Where(parameter => parameter.Value is not null).Select(parameter => KeyValuePair.Create(parameter.Name, parameter.Value))).Value!;
 
     /// <summary>The image with its registry, so that the proxy cannot read a short name in another way.</summary>
-    private static string Full(ImageName image) => image.Repository is null ? image.ToString()
+    public static string Full(ImageName image) => image.Repository is null ? image.ToString()
         : $"{ImageName.DockerHub}/{image.Path}{(image.Tag is null ? "" : $":{image.Tag}")}{(image.Digest is null ? "" : $"@{image.Digest}")}";
 
     /// <summary>What <c>/readyz</c> says.</summary>

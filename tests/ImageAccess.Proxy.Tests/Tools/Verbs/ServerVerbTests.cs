@@ -1,0 +1,138 @@
+using ImageAccess.Proxy.Administration.Tokens;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Tests.Administration.Api;
+using Microsoft.EntityFrameworkCore;
+
+namespace ImageAccess.Proxy.Tests.Tools.Verbs;
+
+/// <summary>The verbs that ask a proxy elsewhere by its API, and those that make its tokens on the server.</summary>
+public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDisposable
+{
+    private readonly TemporaryDirectory _directory = new();
+
+    private string Server => room.Here.Further[^1].GetLeftPart(UriPartial.Authority);
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task An_exception_is_added_listed_and_ended_from_another_machine()
+    {
+        var token = await TokenFileAsync(await room.TokenAsync("approver"));
+        var added = await RunAsync(token, "exceptions", "add", "elsewhere/tool", "--organization", "acme", "--reason", "for the build", "--for", "30d");
+        Assert.Equal(0, added.ExitCode);
+        Assert.Matches("^the exception [0-9]+ opens elsewhere/tool to acme until .*: a running proxy has it within a second\n$", added.Output);
+        var id = added.Output.Split(' ')[2];
+
+        var again = await RunAsync(token, "exceptions", "add", "elsewhere/tool", "--organization", "acme", "--reason", "for the build", "--for", "30d");
+        Assert.Equal(2, again.ExitCode);
+        Assert.StartsWith($"imageaccess: the proxy at {Server}: acme has an exception for elsewhere/tool already: {id}, until ", again.Error, StringComparison.Ordinal);
+
+        var listed = await RunAsync(token, "exceptions", "list", "--json");
+        Assert.Contains(listed.Json.GetProperty("exceptions").EnumerateArray(), one => one.GetProperty("image").GetString() == "elsewhere/tool");
+        var ended = await RunAsync(token, "exceptions", "end", id, "--reason", "done");
+        Assert.Equal($"the exception {id} opens elsewhere/tool to acme no longer: a running proxy has it within a second\n", ended.Output);
+        var over = await RunAsync(token, "exceptions", "list", "--ended");
+        Assert.Contains("elsewhere/tool", over.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_image_is_blocked_from_another_machine_and_the_block_is_lifted()
+    {
+        var token = await TokenFileAsync(await room.TokenAsync("administrator"));
+        var blocked = await RunAsync(token, "block", "evil/tool", "--reason", "malware");
+        Assert.Matches($"^evil/tool is blocked \\(block [0-9]+ of the proxy at {Server}\\): a running proxy enforces it within a second\n$", blocked.Output);
+        await Eventually.TrueAsync(() => room.Service<IPolicyStore>().Current.Blocks.Count > 0);
+        Assert.Contains("evil/tool", (await RunAsync(token, "block", "list")).Output, StringComparison.Ordinal);
+        Assert.StartsWith("evil/tool is blocked no longer (block ", (await RunAsync(token, "unblock", "evil/tool", "--reason", "cleaned")).Output, StringComparison.Ordinal);
+        await Eventually.TrueAsync(() => room.Service<IPolicyStore>().Current.Blocks.Count == 0);
+        Assert.Equal($"imageaccess: evil/tool is not blocked at the proxy at {Server}; imageaccess block list names what is\n", (await RunAsync(token, "unblock", "evil/tool", "--reason", "cleaned")).Error);
+    }
+
+    [Fact]
+    public async Task An_image_is_checked_at_another_machine()
+    {
+        var token = await TokenFileAsync(await room.TokenAsync("auditor"));
+        var run = await RunAsync(token, "check", "nginx:1.27", "bitnami/redis");
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains($"of the proxy at {Server}", run.Output, StringComparison.Ordinal);
+        Assert.Contains("1 allowed, 1 denied", run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Tokens_are_made_on_the_server_listed_and_revoked_from_anywhere()
+    {
+        var configuration = _directory["imageaccess.json"];
+        await File.WriteAllTextAsync(configuration, $$"""{ "Data": { "Directory": "{{room.Here.DataDirectory}}" } }""");
+        var made = await CommandLine.RunAsync("tokens", "create", "--role", "administrator", "--organization", "acme", "--label", "the deployment", "--expires", "30d", "--by", "root", "--config", configuration);
+        Assert.Equal(0, made.ExitCode);
+        var secret = made.Output.TrimEnd();
+        Assert.True(TokenSecret.IsOne(secret));
+        Assert.Matches("^token [0-9]+: administrator of acme, until .*; it is shown this once\n$", made.Error);
+        Assert.Equal(200, (await room.SendAsync("GET", "/api/v1/tokens", secret)).Status);
+
+        var token = await TokenFileAsync(secret);
+        var listed = await RunAsync(token, "tokens", "list");
+        Assert.Contains("the deployment", listed.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(secret, listed.Output, StringComparison.Ordinal);
+        var other = await room.MakeAsync("auditor", label: "the report");
+        Assert.Equal($"the token {other.Id} (the report) is revoked\n", (await RunAsync(token, "tokens", "revoke", $"{other.Id}")).Output);
+        var onServer = await CommandLine.RunAsync("tokens", "revoke", $"{other.Id}", "--config", configuration);
+        Assert.Equal(2, onServer.ExitCode);
+        Assert.StartsWith($"imageaccess: the token {other.Id} was revoked already, ", onServer.Error, StringComparison.Ordinal);
+        Assert.Contains("revoked", (await CommandLine.RunAsync("tokens", "list", "--config", configuration)).Output, StringComparison.Ordinal);
+
+        room.Service<DatabaseState>().Wake();
+        await Eventually.TrueAsync(() => room.Database.ReadAsync(context => context.ApiTokens.AllAsync(row => row.Told > 0), default).GetAwaiter().GetResult());
+        Assert.Contains(await room.Here.AuditAsync(1), line => line.TryGetProperty("reason", out var reason) && reason.GetString() == "the deployment" && line.GetProperty("user").GetString() == "root");
+    }
+
+    [Theory]
+    [InlineData("--role emperor", "--role 'emperor' is not one of member, auditor, approver, administrator, owner, on-call, company-owner")]
+    [InlineData("--role auditor --organization nobody", "--organization 'nobody' is not in the policy")]
+    [InlineData("--role auditor --for Not@aName", "--for 'not@aname' is no user name of Docker Hub")]
+    [InlineData("--role auditor --expires 366d", "--expires must be 1 to 365 days from now")]
+    [InlineData("--role auditor --expires soon", "--expires 'soon' is not a duration, as 30s, 5m, 12h or 7d")]
+    public async Task A_token_that_makes_no_sense_is_refused(string arguments, string error)
+    {
+        var configuration = _directory["imageaccess.json"];
+        await File.WriteAllTextAsync(configuration, $$"""{ "Data": { "Directory": "{{room.Here.DataDirectory}}" } }""");
+        var run = await CommandLine.RunAsync(["tokens", "create", .. arguments.Split(' '), "--config", configuration]);
+        Assert.Equal((2, $"imageaccess: {error}\n"), (run.ExitCode, run.Error));
+    }
+
+    [Fact]
+    public async Task The_token_is_sent_to_nobody_whom_it_does_not_concern()
+    {
+        var token = await TokenFileAsync(await room.TokenAsync("auditor"));
+        Assert.Equal("imageaccess: --server: http://images.example.com/ would be sent the token in the clear: use https\n", await ErrorAsync("--server", "http://images.example.com", "--token-file", token));
+        Assert.Equal("imageaccess: --server needs an API token: name a file that holds one with --token-file\n", await ErrorAsync("--server", Server));
+        Assert.Equal("imageaccess: --token-file goes with --server\n", await ErrorAsync("--token-file", token));
+        Assert.Equal("imageaccess: --config is about this machine and does not go with --server\n", await ErrorAsync("--server", Server, "--token-file", token, "--config", "x.json"));
+        File.SetUnixFileMode(token, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
+        Assert.Equal($"imageaccess: --token-file: {token} can be read by others than its owner: chmod 600 {token}\n", await ErrorAsync("--server", Server, "--token-file", token));
+        var nonsense = await TokenFileAsync("hello");
+        Assert.Equal($"imageaccess: --token-file: {nonsense} does not hold an API token, as imageaccess tokens create prints it\n", await ErrorAsync("--server", Server, "--token-file", nonsense));
+        var unknown = await TokenFileAsync(TokenSecret.Make());
+        Assert.Equal($"imageaccess: the proxy at {Server}: no API token, or none that is good: send Authorization: Bearer TOKEN\n", await ErrorAsync("--server", Server, "--token-file", unknown));
+        var admin = room.Here.Admin.GetLeftPart(UriPartial.Authority);
+        Assert.Equal($"imageaccess: the proxy at {admin} is not the console of this program, or not of this version\n", await ErrorAsync("--server", admin, "--token-file", unknown));
+    }
+
+    private static async Task<string> ErrorAsync(params string[] options)
+    {
+        var run = await CommandLine.RunAsync(["exceptions", "list", .. options]);
+        Assert.Equal(2, run.ExitCode);
+        return run.Error;
+    }
+
+    private Task<CommandLine> RunAsync(string token, params string[] arguments) => CommandLine.RunAsync([.. arguments, "--server", Server, "--token-file", token]);
+
+    private async Task<string> TokenFileAsync(string token)
+    {
+        var file = _directory[$"token{room.Next()}"];
+        await File.WriteAllTextAsync(file, token + "\n");
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return file;
+    }
+}
