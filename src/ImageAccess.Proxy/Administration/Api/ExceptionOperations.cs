@@ -155,16 +155,18 @@ internal sealed record ExceptionFacts(long Id, string Organization, string Image
         Image = Image,
         Reason = Reason,
         ApprovedBy = ApprovedBy,
-        Since = Since,
+        Since = new DateTimeOffset(Since),
         Uses = Uses,
         Digest = Digest,
         Follow = Follow ?? false,
         AskedBy = AskedBy,
-        UntilMilliseconds = Until is { } until ? new DateTimeOffset(until).ToUnixTimeMilliseconds() : null,
-        LastUsed = LastUsed,
-        Ended = Ended,
+        UntilMilliseconds = Known(Until)?.ToUnixTimeMilliseconds(),
+        LastUsed = Known(LastUsed),
+        Ended = Known(Ended),
         EndedBy = EndedBy,
         EndedReason = EndedReason,
         Ticket = Ticket,
     };
+
+    private static DateTimeOffset? Known(DateTime? time) => time is { } known ? new DateTimeOffset(known) : null;
 }

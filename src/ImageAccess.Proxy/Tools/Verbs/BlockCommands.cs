@@ -138,7 +138,7 @@ internal static class BlockCommands
 
             var table = new TextTable(">BLOCK", "IMAGE", "SINCE", "BY", "REASON");
             foreach (var block in blocks)
-                table.Add(block.Id.ToString(CultureInfo.InvariantCulture), block.Image, Time(block.At), block.By, block.Reason);
+                table.Add(block.Id.ToString(CultureInfo.InvariantCulture), block.Image, Time(new DateTimeOffset(block.At)), block.By, block.Reason);
             await table.WriteAsync(output);
             return Verb.Yes;
         });

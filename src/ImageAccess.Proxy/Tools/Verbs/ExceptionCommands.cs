@@ -154,7 +154,7 @@ internal static class ExceptionCommands
         {
             var (name, isEnded) = (parsed.GetValue(organization), parsed.GetValue(ended));
             var document = new ExceptionsDocument();
-            IReadOnlyList<ExceptionRow> rows;
+            List<ExceptionRow> rows;
             if (server.Find(parsed, file) is { } api)
             {
                 using (api)

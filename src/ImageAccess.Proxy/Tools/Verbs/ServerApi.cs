@@ -54,7 +54,7 @@ internal sealed class ServerOptions
 
     private static string ReadToken(string file)
     {
-        if (FileRights.Of(file) is { } rights && (rights.ModeForOthers & (UnixFileMode.GroupRead | UnixFileMode.OtherRead)) != 0)
+        if (FileRights.Of(file) is { } rights && (rights.ModeForOthers & (UnixFileMode.GroupRead | UnixFileMode.OtherRead)) != UnixFileMode.None)
             throw new MisuseException($"--token-file: {file} can be read by others than its owner: chmod 600 {file}");
         var token = SecretFile.Read(file, "API token", out var problem) ?? throw new MisuseException($"--token-file: {problem}");
         return TokenSecret.IsOne(token) ? token : throw new MisuseException($"--token-file: {file} does not hold an API token, as imageaccess tokens create prints it");

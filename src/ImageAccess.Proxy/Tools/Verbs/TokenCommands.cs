@@ -138,8 +138,8 @@ internal static class TokenCommands
                 token.Role,
                 token.Organization ?? "every one",
                 token.Person ?? "the server",
-                token.Revoked is not null ? "revoked" : token.Expires <= now.UtcDateTime ? "expired" : ExceptionChanges.Minute(token.Expires),
-                token.LastUsed is { } used ? ExceptionChanges.Minute(used) : "never",
+                token.Revoked is not null ? "revoked" : token.Expires <= now.UtcDateTime ? "expired" : ExceptionChanges.Minute(new DateTimeOffset(token.Expires)),
+                token.LastUsed is { } used ? ExceptionChanges.Minute(new DateTimeOffset(used)) : "never",
                 token.Label);
         }
 

@@ -5,7 +5,6 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Exceptions;
-using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.Extensions.DependencyInjection;
 

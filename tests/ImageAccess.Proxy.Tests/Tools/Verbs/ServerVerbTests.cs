@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
@@ -7,6 +8,7 @@ using Microsoft.EntityFrameworkCore;
 namespace ImageAccess.Proxy.Tests.Tools.Verbs;
 
 /// <summary>The verbs that ask a proxy elsewhere by its API, and those that make its tokens on the server.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDisposable
 {
     private readonly TemporaryDirectory _directory = new();
