@@ -12,7 +12,7 @@ namespace ImageAccess.Proxy.Tests.Administration.Api;
 public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
 {
     [Theory]
-    [InlineData("""{ "organization": """, "the body line 1, column 18: not valid JSON: the document ends here")]
+    [InlineData("""{ "organization": """, "the body line 1, column 19: not valid JSON: the document ends here")]
     [InlineData("""[ ]""", "the body has a wrong value: write an object")]
     [InlineData("""null""", "the body is null: write an object")]
     [InlineData("""{ "organization": "acme", "image": "a/b", "reason": "x", "untill": "2027-01-01T00:00:00Z" }""", "the body has a member that is not known: untill")]
