@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Tests.Foundation.Database;
 /// <summary>What holds for both databases.</summary>
 public abstract class SqlDatabaseTests : IAsyncLifetime
 {
-    private static readonly string[] Migrations = ["20261130000000_PolicyHistory", SqlDatabase.NewestMigration];
+    private static readonly string[] Migrations = ["20261130000000_PolicyHistory", "20261130120000_Exceptions", SqlDatabase.NewestMigration];
 
     /// <summary>Its connection string, or its path.</summary>
     protected abstract string Address { get; }

@@ -31,7 +31,7 @@ public sealed class DatabaseCommandTests(PostgresServer server) : IDisposable
         Assert.False(File.Exists(Database));
 
         Assert.Equal(
-            (0, $"{Database} has 20261130000000_PolicyHistory now\n{Database} has {SqlDatabase.NewestMigration} now\n"), Said(await RunAsync("database", "migrate")));
+            (0, $"{Database} has 20261130000000_PolicyHistory now\n{Database} has 20261130120000_Exceptions now\n{Database} has {SqlDatabase.NewestMigration} now\n"), Said(await RunAsync("database", "migrate")));
         Assert.Equal((0, $"{Database} is up to date\n"), Said(await RunAsync("database", "migrate")));
         Assert.Equal((0, $"database    {Database}\nschema      {SqlDatabase.NewestMigration}\nstate       ready\n"), Said(await RunAsync("database", "status")));
         var facts = (await RunAsync("database", "status", "--json")).Json;

@@ -23,6 +23,168 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
 
         NpgsqlModelBuilderExtensions.UseIdentityByDefaultColumns(modelBuilder);
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ApiTokenRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<DateTimeOffset>("Created")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("CreatedBy")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<long>("ExpiresMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<byte[]>("Hash")
+                    .IsRequired()
+                    .HasColumnType("bytea");
+
+                b.Property<string>("Label")
+                    .IsRequired()
+                    .HasMaxLength(64)
+                    .HasColumnType("character varying(64)");
+
+                b.Property<DateTimeOffset?>("LastUsed")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("text");
+
+                b.Property<string>("Person")
+                    .HasColumnType("text");
+
+                b.Property<DateTimeOffset?>("Revoked")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("RevokedBy")
+                    .HasColumnType("text");
+
+                b.Property<string>("Role")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<int>("Told")
+                    .HasColumnType("integer");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Hash")
+                    .IsUnique();
+
+                b.ToTable("ApiTokens", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.BlockRow", b =>
+            {
+                b.Property<string>("Key")
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<long>("AtTicks")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("By")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Image")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<long?>("LiftedAtTicks")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("LiftedBy")
+                    .HasColumnType("text");
+
+                b.Property<string>("LiftedReason")
+                    .HasColumnType("text");
+
+                b.Property<string>("LiftedTicket")
+                    .HasColumnType("text");
+
+                b.Property<long?>("LiftedVersion")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("text");
+
+                b.Property<long>("Version")
+                    .HasColumnType("bigint");
+
+                b.HasKey("Key");
+
+                b.HasIndex("LiftedVersion");
+
+                b.ToTable("Blocks", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.DenialRow", b =>
+            {
+                b.Property<long>("Number")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Number"));
+
+                b.Property<string>("Caller")
+                    .HasColumnType("text");
+
+                b.Property<string>("Client")
+                    .HasColumnType("text");
+
+                b.Property<string>("Id")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<string>("Message")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.PrimitiveCollection<List<string>>("Organizations")
+                    .IsRequired()
+                    .HasColumnType("text[]");
+
+                b.Property<string>("Reference")
+                    .HasColumnType("text");
+
+                b.Property<string>("Repository")
+                    .HasColumnType("text");
+
+                b.Property<string>("Rule")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<long>("TimeMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("WayIn")
+                    .HasColumnType("text");
+
+                b.HasKey("Number");
+
+                b.HasIndex("Caller");
+
+                b.HasIndex("Id")
+                    .IsUnique();
+
+                b.HasIndex("TimeMilliseconds");
+
+                b.ToTable("Denials", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ExceptionRow", b =>
             {
                 b.Property<long>("Id")
@@ -50,6 +212,9 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.Property<string>("EndedReason")
                     .HasColumnType("text");
 
+                b.Property<string>("EndedTicket")
+                    .HasColumnType("text");
+
                 b.Property<long?>("EndedVersion")
                     .HasColumnType("bigint");
 
@@ -74,6 +239,9 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.Property<DateTimeOffset>("Since")
                     .HasColumnType("timestamp with time zone");
 
+                b.Property<string>("Ticket")
+                    .HasColumnType("text");
+
                 b.Property<long?>("UntilMilliseconds")
                     .HasColumnType("bigint");
 
@@ -88,6 +256,78 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.HasIndex("EndedVersion");
 
                 b.ToTable("Exceptions", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PendingChangeRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("By")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<DateTimeOffset?>("DecidedAt")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("DecidedBy")
+                    .HasColumnType("text");
+
+                b.Property<string>("DecidedReason")
+                    .HasColumnType("text");
+
+                b.Property<long?>("DecidedVersion")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Kind")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.PrimitiveCollection<List<string>>("Opens")
+                    .IsRequired()
+                    .HasColumnType("text[]");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("text");
+
+                b.Property<string>("Payload")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Person")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("character varying(16)");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("text");
+
+                b.Property<long>("UntilMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<long>("Version")
+                    .HasColumnType("bigint");
+
+                b.HasKey("Id");
+
+                b.HasIndex("State");
+
+                b.ToTable("PendingChanges", (string)null);
             });
 
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PolicyVersionRow", b =>
@@ -121,6 +361,9 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.PrimitiveCollection<List<string>>("TakesBack")
                     .IsRequired()
                     .HasColumnType("text[]");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("text");
 
                 b.Property<string>("Version")
                     .IsRequired()

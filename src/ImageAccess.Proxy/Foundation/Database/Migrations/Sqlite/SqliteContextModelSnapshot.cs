@@ -17,6 +17,164 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
 #pragma warning disable 612, 618
         modelBuilder.HasAnnotation("ProductVersion", "10.0.15");
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ApiTokenRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<DateTimeOffset>("Created")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("CreatedBy")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("ExpiresMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<byte[]>("Hash")
+                    .IsRequired()
+                    .HasColumnType("BLOB");
+
+                b.Property<string>("Label")
+                    .IsRequired()
+                    .HasMaxLength(64)
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset?>("LastUsed")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Person")
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset?>("Revoked")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("RevokedBy")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Role")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<int>("Told")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Hash")
+                    .IsUnique();
+
+                b.ToTable("ApiTokens", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.BlockRow", b =>
+            {
+                b.Property<string>("Key")
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("AtTicks")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("By")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Image")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("LiftedAtTicks")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("LiftedBy")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("LiftedReason")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("LiftedTicket")
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("LiftedVersion")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("Version")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Key");
+
+                b.HasIndex("LiftedVersion");
+
+                b.ToTable("Blocks", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.DenialRow", b =>
+            {
+                b.Property<long>("Number")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Caller")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Client")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Id")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Message")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.PrimitiveCollection<string>("Organizations")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Reference")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Repository")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Rule")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("TimeMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("WayIn")
+                    .HasColumnType("TEXT");
+
+                b.HasKey("Number");
+
+                b.HasIndex("Caller");
+
+                b.HasIndex("Id")
+                    .IsUnique();
+
+                b.HasIndex("TimeMilliseconds");
+
+                b.ToTable("Denials", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ExceptionRow", b =>
             {
                 b.Property<long>("Id")
@@ -40,6 +198,9 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                     .HasColumnType("TEXT");
 
                 b.Property<string>("EndedReason")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("EndedTicket")
                     .HasColumnType("TEXT");
 
                 b.Property<long?>("EndedVersion")
@@ -66,6 +227,9 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.Property<DateTimeOffset>("Since")
                     .HasColumnType("TEXT");
 
+                b.Property<string>("Ticket")
+                    .HasColumnType("TEXT");
+
                 b.Property<long?>("UntilMilliseconds")
                     .HasColumnType("INTEGER");
 
@@ -80,6 +244,76 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.HasIndex("EndedVersion");
 
                 b.ToTable("Exceptions", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PendingChangeRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("By")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset?>("DecidedAt")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("DecidedBy")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("DecidedReason")
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("DecidedVersion")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Kind")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.PrimitiveCollection<string>("Opens")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Payload")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Person")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("UntilMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<long>("Version")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Id");
+
+                b.HasIndex("State");
+
+                b.ToTable("PendingChanges", (string)null);
             });
 
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PolicyVersionRow", b =>
@@ -110,6 +344,9 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
 
                 b.PrimitiveCollection<string>("TakesBack")
                     .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Ticket")
                     .HasColumnType("TEXT");
 
                 b.Property<string>("Version")
