@@ -46,7 +46,7 @@ internal sealed partial class ChangeDesk
     }
 
     /// <summary>It is a change of what was there when it was asked for: by what came since it would be another one.</summary>
-    private Task ApplyAsync(DatabaseContext context, PendingChangeRow change, Actor approver, CancellationToken cancellationToken)
+    private Task<PolicyVersionRow> ApplyAsync(DatabaseContext context, PendingChangeRow change, Actor approver, CancellationToken cancellationToken)
     {
         var by = new PolicyAuthor(Both(change, approver, ExceptionGrant.MaximumName), change.Reason, change.Ticket);
         return Editing.ApplyAsync(context, JsonSerializer.Deserialize<WaitingEdit>(change.Payload, Json)!.ToEdit(), by, check: null, cancellationToken);
