@@ -4,12 +4,11 @@ using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
-using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>exceptions</c>: what an organization's members may have beside its policy.</summary>
-internal sealed class ExceptionOperations(SqlDatabase database, ChangeDesk desk, ExceptionChanges changes, IPolicyStore policies, TimeProvider time) : IOperations
+internal sealed class ExceptionOperations(SqlDatabase database, ChangeDesk desk, TimeProvider time) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -50,12 +49,22 @@ internal sealed class ExceptionOperations(SqlDatabase database, ChangeDesk desk,
             ApprovedBy = visitor.Actor.Name,
             Until = Timestamp.Read(wanted.Until, "until"),
         };
-        if (grant.Check(policies.Current, changes.Now, out var faults) is null)
-            throw Mistakes(faults);
-        var outcome = await desk.GrantExceptionAsync(grant, request, http.RequestAborted);
+        var outcome = await AskDeskAsync(grant, request, http.RequestAborted);
         return outcome.Waiting is { } waiting
             ? Answer.Waiting(new Changed<ExceptionFacts> { Waiting = ChangeFacts.Of(waiting) }, waiting.Id)
             : Answer.Made(new Changed<ExceptionFacts> { Done = ExceptionFacts.Of(outcome.Done!) }, string.Create(CultureInfo.InvariantCulture, $"{ApiRoutes.Root}/exceptions/{outcome.Done!.Id}"));
+    }
+
+    private async Task<ChangeOutcome<ExceptionRow>> AskDeskAsync(ExceptionGrant grant, ChangeRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await desk.GrantExceptionAsync(grant, request, cancellationToken);
+        }
+        catch (FaultyChangeException faulty)
+        {
+            throw Mistakes(faulty.Faults);
+        }
     }
 
     private async Task<Answer<ExceptionFacts>> EndAsync(HttpContext http, long id)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
@@ -8,7 +9,7 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>tokens</c>. A token makes none that may more than itself, or that outlives its own person's role.</summary>
-internal sealed class TokenOperations(SqlDatabase database, DatabaseState state, TokenChanges changes, IPolicyStore policies, TimeProvider time) : IOperations
+internal sealed class TokenOperations(SqlDatabase database, DatabaseState state, TokenChanges changes, ChangeDesk desk, IPolicyStore policies, TimeProvider time) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -43,9 +44,10 @@ internal sealed class TokenOperations(SqlDatabase database, DatabaseState state,
         if (grant.Faults(policies.Current).Select(fault => new Mistake(fault.Part, fault.Fault)).ToList() is { Count: > 0 } mistakes)
             throw ProblemException.Bad(mistakes);
         DemandCover(visitor, organization, grant.Role);
-        var (row, secret) = await changes.CreateAsync(grant, visitor.Actor.Name, http.RequestAborted);
+        var outcome = await desk.CreateTokenAsync(grant, new ChangeRequest(visitor.Actor, wanted.Reason ?? "") { Ticket = wanted.Ticket }, http.RequestAborted);
         state.Wake(); // the audit trail gets it at once
-        return new Answer<MadeToken>(new MadeToken(secret, TokenFacts.Of(row))) { Status = StatusCodes.Status201Created };
+        var made = new MadeToken(outcome.Secret, TokenFacts.Of(outcome.Row)) { Waiting = outcome.Waiting is { } waiting ? ChangeFacts.Of(waiting) : null };
+        return new Answer<MadeToken>(made) { Status = StatusCodes.Status201Created };
     }
 
     private async Task<Answer<TokenFacts>> RevokeAsync(HttpContext http, long id)
@@ -78,11 +80,20 @@ internal sealed class TokenOperations(SqlDatabase database, DatabaseState state,
 
         /// <summary>RFC 3339; 90 days from now where it is not said.</summary>
         public string? Expires { get; init; }
+
+        /// <summary>Why, for who approves it.</summary>
+        public string? Reason { get; init; }
+
+        public string? Ticket { get; init; }
     }
 }
 
 /// <summary>A token that was made. It is told this once.</summary>
-internal sealed record MadeToken(string Secret, TokenFacts Token);
+internal sealed record MadeToken(string Secret, TokenFacts Token)
+{
+    /// <summary>It is good once this is approved; null where it is good already.</summary>
+    public ChangeFacts? Waiting { get; init; }
+}
 
 /// <summary>What is told of a token.</summary>
 internal sealed record TokenFacts(long Id, string Label, string Role, DateTime Created, string CreatedBy, DateTime Expires)
@@ -97,6 +108,8 @@ internal sealed record TokenFacts(long Id, string Label, string Role, DateTime C
 
     public string? RevokedBy { get; init; }
 
+    public bool? Waits { get; init; }
+
     public static TokenFacts Of(ApiTokenRow row) => new(row.Id, row.Label, row.Role, row.Created.UtcDateTime, row.CreatedBy, row.Expires.UtcDateTime)
     {
         Organization = row.Organization,
@@ -104,5 +117,6 @@ internal sealed record TokenFacts(long Id, string Label, string Role, DateTime C
         LastUsed = row.LastUsed?.UtcDateTime,
         Revoked = row.Revoked?.UtcDateTime,
         RevokedBy = row.RevokedBy,
+        Waits = row.Waits ? true : null,
     };
 }

@@ -196,6 +196,7 @@ internal sealed partial class ChangeDesk(
         ExceptionKind => Operation.GrantException,
         UnblockKind => Operation.LiftBlock,
         PolicyKind => RightTo(change.Organization),
+        TokenKind => Operation.ManageTokens,
         _ => Operation.None,
     };
 
@@ -204,6 +205,7 @@ internal sealed partial class ChangeDesk(
         ExceptionKind => GrantAsync(context, change, approver, cancellationToken),
         UnblockKind => LiftAsync(change, approver, cancellationToken),
         PolicyKind => ApplyAsync(context, change, approver, cancellationToken),
+        TokenKind => AdmitAsync(context, change, cancellationToken),
         _ => throw new RefusedChangeException($"a change of the kind {PrintableText.Of(change.Kind)} is not known to this version of imageaccess"),
     };
 

@@ -14,8 +14,21 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
     /// <exception cref="RefusedChangeException">There are too many.</exception>
     public async Task<(ApiTokenRow Row, string Secret)> CreateAsync(TokenGrant grant, string by, CancellationToken cancellationToken)
     {
-        var secret = TokenSecret.Make();
-        var now = Now();
+        var (row, secret) = Make(grant, by);
+        await database.WriteAsync(
+            async context =>
+            {
+                await AddAsync(context, row, cancellationToken);
+                await database.TellAsync(context, cancellationToken);
+            },
+            cancellationToken);
+        return (row, secret);
+    }
+
+    /// <summary>A token that is in no table yet.</summary>
+    public (ApiTokenRow Row, string Secret) Make(TokenGrant grant, string by)
+    {
+        var (secret, now) = (TokenSecret.Make(), Now());
         var row = new ApiTokenRow
         {
             Label = grant.Label,
@@ -27,17 +40,29 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
             CreatedBy = by,
             ExpiresMilliseconds = (now + grant.Lifetime).ToUnixTimeMilliseconds(),
         };
-        await database.WriteAsync(
-            async context =>
-            {
-                var table = new TokenTable(context);
-                if (await table.CountInForceAsync(now, cancellationToken) >= TokenTable.Maximum)
-                    throw new RefusedChangeException(string.Create(CultureInfo.InvariantCulture, $"{TokenTable.Maximum:N0} tokens are in force, and there can be no more: revoke some"));
-                await table.AddAsync(row, cancellationToken);
-                await database.TellAsync(context, cancellationToken);
-            },
-            cancellationToken);
         return (row, secret);
+    }
+
+    /// <summary>Adds it within a transaction.</summary>
+    /// <exception cref="RefusedChangeException">There are too many.</exception>
+    public static async Task AddAsync(DatabaseContext context, ApiTokenRow row, CancellationToken cancellationToken)
+    {
+        var table = new TokenTable(context);
+        if (await table.CountInForceAsync(row.Created, cancellationToken) >= TokenTable.Maximum)
+            throw new RefusedChangeException(string.Create(CultureInfo.InvariantCulture, $"{TokenTable.Maximum:N0} tokens are in force, and there can be no more: revoke some"));
+        await table.AddAsync(row, cancellationToken);
+    }
+
+    /// <summary>A token that waited is good from now on, within a transaction.</summary>
+    /// <exception cref="RefusedChangeException">It is there no longer, or over.</exception>
+    public async Task AdmitAsync(DatabaseContext context, byte[] hash, CancellationToken cancellationToken)
+    {
+        var table = new TokenTable(context);
+        var row = await table.FindWaitingAsync(hash, cancellationToken);
+        if (row is null || row.Revoked is not null || row.Expires <= Now())
+            throw new RefusedChangeException("the token is over: make another one");
+        row.Waits = false;
+        await table.SaveAsync(cancellationToken);
     }
 
     /// <exception cref="RefusedChangeException">There is none with this number, or it is revoked already.</exception>

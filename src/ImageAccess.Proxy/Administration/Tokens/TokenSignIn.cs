@@ -58,6 +58,7 @@ internal sealed class TokenSignIn(
     private string? Flaw(ApiTokenRow? row) =>
         row is null ? "unknown"
         : row.Revoked is not null ? "revoked"
+        : row.Waits ? "waiting"
         : row.Expires <= time.GetUtcNow() ? "expired"
         : row.Person is { } person && !RoleNames.Cover(roles.OfPerson(person, row.Organization), RoleNames.Find(row.Role)) ? "left"
         : null;

@@ -24,6 +24,9 @@ internal sealed class TokenTable(DatabaseContext context)
     public Task<ApiTokenRow?> FindAsync(long id, CancellationToken cancellationToken) =>
         context.ApiTokens.FirstOrDefaultAsync(row => row.Id == id, cancellationToken);
 
+    public Task<ApiTokenRow?> FindWaitingAsync(byte[] hash, CancellationToken cancellationToken) =>
+        context.ApiTokens.FirstOrDefaultAsync(row => row.Hash == hash && row.Waits, cancellationToken);
+
     /// <summary>The newest first.</summary>
     /// <param name="organization">Of this one alone; null for all.</param>
     /// <param name="before">Those with a lower number.</param>
@@ -61,7 +64,7 @@ internal sealed class TokenTable(DatabaseContext context)
 
     /// <summary>Those of which the audit trail does not have everything.</summary>
     public Task<List<ApiTokenRow>> ListUntoldAsync(CancellationToken cancellationToken) => context.ApiTokens
-        .Where(row => row.Told == 0 || (row.Told == 1 && row.Revoked != null))
+        .Where(row => (row.Told == 0 && !row.Waits) || (row.Told == 1 && row.Revoked != null))
         .OrderBy(row => row.Id)
         .Take(Together)
         .ToListAsync(cancellationToken);

@@ -320,6 +320,9 @@ internal sealed record ApiTokenRow
 
     public string? RevokedBy { get; set; }
 
+    /// <summary>It is not good yet: a second person has to approve it.</summary>
+    public bool Waits { get; set; }
+
     /// <summary>What of it the audit trail has: 1 that it was made, 2 that it was revoked as well.</summary>
     public int Told { get; set; }
 }

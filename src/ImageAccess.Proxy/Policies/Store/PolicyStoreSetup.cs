@@ -41,11 +41,11 @@ public static class PolicyStoreSetup
             provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<BlockExchange>();
         services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<BlockExchange>());
-        services.AddHostedService(provider => provider.GetRequiredService<BlockExchange>());
         services.AddSingleton<ExpiryWarnings>();
         services.AddSingleton<PolicyReader>();
         services.AddHostedService<PolicyWatcher>();
         services.AddHostedService(provider => provider.GetRequiredService<PolicyReader>());
+        services.AddHostedService(provider => provider.GetRequiredService<BlockExchange>());
         services.AddHealthChecks().AddCheck<PolicyHealthCheck>("policy").AddCheck<BlockExchange>("blocks");
         return services;
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Proxy.Administration.Api;
+using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
@@ -21,8 +22,9 @@ internal static class TokenCommands
         var person = new Option<string?>("--for") { Description = "The Docker Hub user whose token it is: it ends with their role. Without it, it is the server's own.", HelpName = "NAME" };
         var expires = new Option<string?>("--expires") { Description = "How long it is good, as 30d; 1 to 365 days, 90 where it is not said.", HelpName = "DURATION" };
         var label = new Option<string?>("--label") { Description = "What it is for, for lists and the audit trail.", HelpName = "TEXT" };
-        var (by, file, json) = (ChangeCommands.By(), Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("create", "Makes a token, and prints it once.") { role, organization, person, expires, label, by, json, file };
+        var reason = new Option<string?>("--reason") { Description = "Why, for who approves it where the policy demands a second person.", HelpName = "TEXT" };
+        var (ticket, by, file, json) = (ChangeCommands.Ticket(), ChangeCommands.By(), Verb.ConfigurationFile(), Verb.Json());
+        var command = new Command("create", "Makes a token, and prints it once.") { role, organization, person, expires, label, reason, ticket, by, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var configuration = Verb.Configuration(parsed.GetValue(file));
@@ -34,22 +36,26 @@ internal static class TokenCommands
                 Label = parsed.GetValue(label) ?? $"made by {Environment.UserName} on the server",
                 Lifetime = ReadLifetime(parsed.GetValue(expires)),
             };
-            var faults = grant.Faults((await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy).Select(fault => $"--{fault.Part} {fault.Fault}").ToList();
+            var policy = (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
+            var faults = grant.Faults(policy).Select(fault => $"--{fault.Part} {fault.Fault}").ToList();
             if (faults.Count > 0)
                 throw new MisuseException(faults);
 
             var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
-            var (row, secret) = await ChangeCommands.ChangeAsync(
-                database, () => new TokenChanges(database, TimeProvider.System).CreateAsync(grant, ChangeCommands.Server(parsed.GetValue(by)).Name, cancellationToken), cancellationToken);
-            var output = parsed.InvocationConfiguration.Output;
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason) ?? "") { Ticket = parsed.GetValue(ticket) };
+            var made = await ChangeCommands.ChangeAsync(
+                database, () => ChangeCommands.Desk(configuration, database, policy).CreateTokenAsync(grant, request, cancellationToken), cancellationToken);
+            var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             if (parsed.GetValue(json))
             {
-                await Verb.WriteJsonAsync(output, new MadeToken(secret, TokenFacts.Of(row)));
+                await Verb.WriteJsonAsync(output, new MadeToken(made.Secret, TokenFacts.Of(made.Row)) { Waiting = made.Waiting is null ? null : ChangeFacts.Of(made.Waiting) });
                 return Verb.Yes;
             }
 
-            await output.WriteLineAsync(secret);
-            await parsed.InvocationConfiguration.Error.WriteLineAsync($"token {row.Id}: {Scope(row)}, until {ExceptionChanges.Minute(row.Expires)}; it is shown this once");
+            await output.WriteLineAsync(made.Secret);
+            await error.WriteLineAsync($"token {made.Row.Id}: {Scope(made.Row)}, until {ExceptionChanges.Minute(made.Row.Expires)}; it is shown this once");
+            if (made.Waiting is { } waiting)
+                await error.WriteLineAsync($"it is good once a second person has approved it: imageaccess changes approve {waiting.Id}");
             return Verb.Yes;
         });
         return command;
@@ -138,7 +144,7 @@ internal static class TokenCommands
                 token.Role,
                 token.Organization ?? "every one",
                 token.Person ?? "the server",
-                token.Revoked is not null ? "revoked" : token.Expires <= now.UtcDateTime ? "expired" : ExceptionChanges.Minute(new DateTimeOffset(token.Expires)),
+                token.Revoked is not null ? "revoked" : token.Waits == true ? "waits" : token.Expires <= now.UtcDateTime ? "expired" : ExceptionChanges.Minute(new DateTimeOffset(token.Expires)),
                 token.LastUsed is { } used ? ExceptionChanges.Minute(new DateTimeOffset(used)) : "never",
                 token.Label);
         }

@@ -30,7 +30,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["POST /exceptions/{id:long}/end"] = "403 403 200 200 200 403 200 404",
         ["GET /blocks"] = "200 200 200 200 200 200 200 200",
         ["POST /blocks"] = "403 403 403 201 201 403 201 201",
-        ["POST /blocks/{id:long}/lift"] = "403 403 403 200 200 403 200 200",
+        ["POST /blocks/{id:long}/lift"] = "403 403 403 403 403 403 200 403",
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
         ["GET /members"] = "403 200 200 200 200 200 200 200",
         ["GET /status"] = "403 200 200 200 200 200 200 200",

@@ -35,6 +35,8 @@ public sealed class ApiRoom : IAsyncLifetime
 
     internal SqlDatabase Database => Service<SqlDatabase>();
 
+    private ExceptionChanges Changes => new(Database, TimeProvider.System);
+
     public async Task InitializeAsync()
     {
         Here = await Surroundings.StartWithDatabaseAsync(("Listen:Console", "http://127.0.0.1:0"), ("Listen:TrustedProxies:0", "127.0.0.1"));
@@ -73,9 +75,9 @@ public sealed class ApiRoom : IAsyncLifetime
     public async Task<long> ExceptionAsync(string organization = "acme")
     {
         var granted = GrantedException.TryParsePattern($"tools/t{Next()}", out var pattern, out _)
-            ? new GrantedException(0, organization, pattern, null, false, "because", null, "alice", Service<ExceptionChanges>().Now, null)
+            ? new GrantedException(0, organization, pattern, null, false, "because", null, "alice", Changes.Now, null)
             : throw new InvalidOperationException();
-        return (await Service<ExceptionChanges>().AddAsync(granted, default)).Id;
+        return (await Changes.AddAsync(granted, default)).Id;
     }
 
     public async Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json")

@@ -1,3 +1,4 @@
+using System.Text;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
@@ -30,7 +31,7 @@ internal sealed class ChangeRoom : IDisposable
         var accounts = new NamedAccounts(options);
         var directory = new MembershipDirectory(options, accounts, Audit.Trail, Time, NullLogger<MembershipDirectory>.Instance);
         Desk = new ChangeDesk(
-            Database, new PolicyStoreOptions { DataDirectory = _fixture.Data }, () => Policy, Time, new RoleBook(_policies, directory, accounts), Audit.Trail);
+            Database, new PolicyStoreOptions { Source = "database", DataDirectory = _fixture.Data }, () => Policy, Time, new RoleBook(_policies, directory, accounts), Audit.Trail);
     }
 
     public ManualTime Time => _fixture.Time;
@@ -53,7 +54,9 @@ internal sealed class ChangeRoom : IDisposable
 
     public static Actor Person(string name) => new() { Name = name };
 
-    public static Policy PolicyWith(int approvals = 2, bool ticket = false, string exceptions = "{}") => PolicyFixture.Compile($$"""
+    public static Policy PolicyWith(int approvals = 2, bool ticket = false, string exceptions = "{}") => PolicyFixture.Compile(DocumentWith(approvals, ticket, exceptions));
+
+    public static string DocumentWith(int approvals = 2, bool ticket = false, string exceptions = "{}") => $$"""
         {
           "exceptions": {{exceptions}},
           "changes": { "approvals": {{approvals}}, "ticket": {{(ticket ? "true" : "false")}} },
@@ -64,7 +67,24 @@ internal sealed class ChangeRoom : IDisposable
             { "name": "beta", "enabled": true, "owners": [ "nina", "olga" ] }
           ]
         }
-        """);
+        """;
+
+    /// <summary>The document is in the database, and in force.</summary>
+    public async Task ImportAsync(string document)
+    {
+        Policy = PolicyFixture.Compile(document);
+        var edits = new PolicyEdits(Database, new PolicyStoreOptions { Source = "database", DataDirectory = _fixture.Data }, Time);
+        await edits.ImportAsync(Encoding.UTF8.GetBytes(document), Core.Policies.Policy.Off, new PolicyAuthor("root", "the first"), default);
+    }
+
+    public Task<ChangeOutcome<PolicyVersionRow>> ApplyAsync(string by, string document, string? organization = null, string? ticket = null) => ApplyAsync(
+        Person(by), new PolicyEdit { Content = Encoding.UTF8.GetBytes(document), Organization = organization }, ticket);
+
+    public Task<ChangeOutcome<PolicyVersionRow>> ApplyAsync(Actor by, PolicyEdit edit, string? ticket = null) =>
+        Desk.ChangePolicyAsync(edit, new ChangeRequest(by, "because") { Ticket = ticket }, default);
+
+    /// <summary>The versions of the document, the newest first.</summary>
+    public Task<List<PolicyVersionRow>> VersionsAsync() => Database.ReadAsync(context => context.PolicyVersions.OrderByDescending(row => row.Sequence).ToListAsync(), default);
 
     public Task<ChangeOutcome<ExceptionRow>> GrantAsync(string by, string image = "bitnami/redis", string? ticket = null, TimeSpan? length = null) => Desk.GrantExceptionAsync(
         new ExceptionGrant

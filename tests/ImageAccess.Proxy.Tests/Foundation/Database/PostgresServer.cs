@@ -68,7 +68,7 @@ public sealed class PostgresServer : IAsyncLifetime, IDisposable
         string[] command =
         [
             .. AsUser, Program("postgres"), "-D", Data, "-p", _port.ToString(CultureInfo.InvariantCulture), "-h", "127.0.0.1",
-            "-c", $"unix_socket_directories={_directory.Path}", "-c", "fsync=off",
+            "-c", $"unix_socket_directories={_directory.Path}", "-c", "fsync=off", "-c", "max_connections=400",
         ];
         _process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false, WorkingDirectory = "/" })!;
         _process.BeginErrorReadLine();

@@ -58,7 +58,9 @@ public abstract class SqlDatabaseTests : IAsyncLifetime
             {
                 context.PolicyVersions.Add(new PolicyVersionRow { Id = "1", Version = "1", Document = [], Why = "" });
                 await context.SaveChangesAsync();
-                await context.Database.ExecuteSqlRawAsync("""DROP TABLE "Exceptions"; DROP TABLE "Sequences";""");
+                await context.Database.ExecuteSqlRawAsync(
+                    """DROP TABLE "Exceptions"; DROP TABLE "Sequences"; DROP TABLE "Blocks"; DROP TABLE "Denials"; DROP TABLE "PendingChanges"; DROP TABLE "ApiTokens";""");
+                await context.Database.ExecuteSqlRawAsync("""ALTER TABLE "PolicyVersions" DROP COLUMN "Ticket";""");
                 await context.Database.ExecuteSqlRawAsync("""DELETE FROM "__EFMigrationsHistory" WHERE "MigrationId" <> '20261130000000_PolicyHistory';""");
             },
             default);

@@ -361,12 +361,12 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(15));
     }
 
-    /// <summary>The trail is told once it is in force.</summary>
+    /// <summary>The trail is told once it is in force, also of what opens nothing.</summary>
     private static async Task OpenedAsync(PolicyProcess process)
     {
         PolicyEvent? change = null;
-        await Eventually.TrueAsync(() => (change = process.Fixture.NextChange()) is not null);
-        Assert.Equal(["organization acme: community images allowed"], change!.Opens);
+        await Eventually.TrueAsync(() => (change = process.Fixture.NextChange()) is { Opens.Count: > 0 });
+        Assert.Equal(("alice", "organization acme: community images allowed"), (change!.By, Assert.Single(change.Opens)));
     }
 
     private static Task ConcernedAsync(PolicyProcess process, string words) => Eventually.TrueAsync(

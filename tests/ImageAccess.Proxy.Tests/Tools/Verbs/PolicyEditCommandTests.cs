@@ -115,7 +115,7 @@ public sealed class PolicyEditCommandTests(PostgresServer server) : IAsyncLifeti
         Assert.Equal(bad, Said(await RunAsync("apply", _fixture["bad.json"], "--reason", "r")));
         Assert.Equal((2, "", $"imageaccess: {_fixture["none.json"]} does not exist\n"), Said(await RunAsync("apply", _fixture["none.json"], "--reason", "r")));
         var long_ = await RunAsync("apply", _fixture["lax.json"], "--reason", new string('x', 201), "--by", "a\nb");
-        Assert.Equal((2, "imageaccess: the name of who changes it has characters that cannot be seen, as line ends or marks of direction\nimageaccess: the reason must have 1 to 200 characters\n"), (long_.ExitCode, long_.Error));
+        Assert.Equal((2, "imageaccess: --reason must have 1 to 200 characters\nimageaccess: --by has characters that cannot be seen, as line ends or marks of direction\n"), (long_.ExitCode, long_.Error));
         Assert.NotEqual(0, (await RunAsync("apply", _fixture["lax.json"])).ExitCode);
 
         await using (var other = new SqliteConnection($"Data Source={DatabasePath};Pooling=false"))

@@ -41,7 +41,7 @@ public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDis
     [Fact]
     public async Task An_image_is_blocked_from_another_machine_and_the_block_is_lifted()
     {
-        var token = await TokenFileAsync(await room.TokenAsync("administrator"));
+        var token = await TokenFileAsync(await room.TokenAsync("company-owner", null));
         var blocked = await RunAsync(token, "block", "evil/tool", "--reason", "malware");
         Assert.Matches($"^evil/tool is blocked \\(block [0-9]+ of the proxy at {Server}\\): a running proxy enforces it within a second\n$", blocked.Output);
         await Eventually.TrueAsync(() => room.Service<IPolicyStore>().Current.Blocks.Count > 0);

@@ -76,6 +76,9 @@ internal sealed partial class Administration
                 b.Property<int>("Told")
                     .HasColumnType("integer");
 
+                b.Property<bool>("Waits")
+                    .HasColumnType("boolean");
+
                 b.HasKey("Id");
 
                 b.HasIndex("Hash")

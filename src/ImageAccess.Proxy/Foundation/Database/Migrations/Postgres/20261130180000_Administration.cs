@@ -44,6 +44,7 @@ internal sealed partial class Administration : Migration
                 LastUsed = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
                 Revoked = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
                 RevokedBy = table.Column<string>(type: "text", nullable: true),
+                Waits = table.Column<bool>(type: "boolean", nullable: false),
                 Told = table.Column<int>(type: "integer", nullable: false)
             },
             constraints: table =>

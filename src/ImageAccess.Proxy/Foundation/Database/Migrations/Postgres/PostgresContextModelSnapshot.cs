@@ -73,6 +73,9 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.Property<int>("Told")
                     .HasColumnType("integer");
 
+                b.Property<bool>("Waits")
+                    .HasColumnType("boolean");
+
                 b.HasKey("Id");
 
                 b.HasIndex("Hash")

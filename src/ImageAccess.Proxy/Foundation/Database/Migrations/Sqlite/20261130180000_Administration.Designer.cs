@@ -68,6 +68,9 @@ internal sealed partial class Administration
                 b.Property<int>("Told")
                     .HasColumnType("INTEGER");
 
+                b.Property<bool>("Waits")
+                    .HasColumnType("INTEGER");
+
                 b.HasKey("Id");
 
                 b.HasIndex("Hash")

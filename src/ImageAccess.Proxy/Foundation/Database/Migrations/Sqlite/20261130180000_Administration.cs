@@ -43,6 +43,7 @@ internal sealed partial class Administration : Migration
                 LastUsed = table.Column<DateTimeOffset>(type: "TEXT", nullable: true),
                 Revoked = table.Column<DateTimeOffset>(type: "TEXT", nullable: true),
                 RevokedBy = table.Column<string>(type: "TEXT", nullable: true),
+                Waits = table.Column<bool>(type: "INTEGER", nullable: false),
                 Told = table.Column<int>(type: "INTEGER", nullable: false)
             },
             constraints: table =>

@@ -65,6 +65,9 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.Property<int>("Told")
                     .HasColumnType("INTEGER");
 
+                b.Property<bool>("Waits")
+                    .HasColumnType("INTEGER");
+
                 b.HasKey("Id");
 
                 b.HasIndex("Hash")
