@@ -1,5 +1,5 @@
-using Microsoft.AspNetCore.Http.Features;
 using ImageAccess.Proxy.Administration.Roles;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Administration.Api;
 

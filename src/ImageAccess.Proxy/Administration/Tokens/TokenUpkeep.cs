@@ -7,20 +7,27 @@ namespace ImageAccess.Proxy.Administration.Tokens;
 /// Brings into the audit trail which tokens were made and revoked, by whichever process; and writes when each was used last, at most once a
 /// minute. A program that ends between telling and writing that it has told tells it again, and never not at all.
 /// </summary>
-internal sealed class TokenUpkeep(AuditTrail trail, TimeProvider time) : IDatabaseWriter
+internal sealed class TokenUpkeep(SqlDatabase database, DatabaseState state, AuditTrail trail, TimeProvider time)
+    : DatabaseReader(database, state, TokenTable.Sequence, time), IDatabaseWriter
 {
-    public static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan UsePeriod = TimeSpan.FromMinutes(1);
 
     private readonly Lock _gate = new();
     private Dictionary<long, DateTimeOffset> _uses = [];
     private DateTimeOffset? _written;
-    private SequencePoint _told = SequencePoint.None;
+    private SequencePoint? _told;
 
     /// <summary>What was told, and could not be marked as told: it is not told with every try.</summary>
     private HashSet<(long Id, bool Revoked)> _unmarked = [];
 
-    /// <summary>Another process may have made one; to see that, a number is read.</summary>
-    public bool IsWaiting => true;
+    public bool IsWaiting
+    {
+        get
+        {
+            lock (_gate)
+                return _uses.Count > 0 && IsDue(Time.GetUtcNow());
+        }
+    }
 
     public bool LosesAtStop
     {
@@ -37,30 +44,42 @@ internal sealed class TokenUpkeep(AuditTrail trail, TimeProvider time) : IDataba
         lock (_gate)
         {
             if (_uses.Count < TokenTable.Maximum)
-                _uses[id] = time.GetUtcNow();
+                _uses[id] = Time.GetUtcNow();
         }
     }
 
     public async Task WriteAsync(SqlDatabase database, CancellationToken cancellationToken)
     {
-        if (await database.ReadSequenceAsync(TokenTable.Sequence, cancellationToken) is var point && point != _told)
-        {
-            while (await TellAsync(database, cancellationToken))
-            {
-                // There may be more.
-            }
-
-            (_told, _unmarked) = (point, []);
-        }
-
         if (TakeUses() is { Count: > 0 } uses)
             await database.WriteAsync(context => new TokenTable(context).AddUsesAsync(uses, cancellationToken), cancellationToken);
     }
 
-    private async Task<bool> TellAsync(SqlDatabase database, CancellationToken cancellationToken)
+    protected override SequencePoint? LastRead => _told;
+
+    protected override async Task ReadAsync(SequencePoint point, CancellationToken cancellationToken)
+    {
+        while (await TellAsync(cancellationToken))
+        {
+            // There may be more.
+        }
+
+        (_told, _unmarked) = (point, []);
+    }
+
+    protected override void Confirm()
+    {
+        // There is nothing new.
+    }
+
+    protected override void Fail(string cause)
+    {
+        // Whoever asks by a token is told, and so is /readyz.
+    }
+
+    private async Task<bool> TellAsync(CancellationToken cancellationToken)
     {
         var count = 0;
-        await database.WriteAsync(
+        await Database.WriteAsync(
             async context =>
             {
                 var rows = await new TokenTable(context).ListUntoldAsync(cancellationToken);
@@ -95,14 +114,16 @@ internal sealed class TokenUpkeep(AuditTrail trail, TimeProvider time) : IDataba
     /// <summary>What is lost when it cannot be written is the last use of a few tokens: they are used again.</summary>
     private Dictionary<long, DateTimeOffset> TakeUses()
     {
-        var now = time.GetUtcNow();
+        var now = Time.GetUtcNow();
         lock (_gate)
         {
-            if (_written is { } written && now >= written && now - written < Period)
+            if (!IsDue(now))
                 return [];
             var uses = _uses;
             (_uses, _written) = ([], uses.Count > 0 ? now : _written);
             return uses;
         }
     }
+
+    private bool IsDue(DateTimeOffset now) => _written is not { } written || now < written || now - written >= UsePeriod;
 }

@@ -33,7 +33,8 @@ internal sealed class ExceptionTable(DatabaseContext context)
         return problem.Length > 0
             ? null
             : new GrantedException(
-                row.Id, row.Organization, pattern, digest, row.Follow, row.Reason, row.AskedBy, row.ApprovedBy, row.Since, row.Until) { Ticket = row.Ticket };
+                row.Id, row.Organization, pattern, digest, row.Follow, row.Reason, row.AskedBy, row.ApprovedBy, row.Since, row.Until)
+            { Ticket = row.Ticket };
     }
 
     /// <summary>Those that nobody has ended, and those that were ended since a reader last looked.</summary>

@@ -311,7 +311,10 @@ public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime, IDi
         {
             ["token", var role, .. var organization] => new Actor
             {
-                Name = "a program", Person = "pia", Fixed = Enum.Parse<Core.Policies.Roles>(role, ignoreCase: true), Organization = organization.FirstOrDefault(),
+                Name = "a program",
+                Person = "pia",
+                Fixed = Enum.Parse<Core.Policies.Roles>(role, ignoreCase: true),
+                Organization = organization.FirstOrDefault(),
             },
             ["server"] => Actor.Server("root"),
             _ => ChangeRoom.Person(who),

@@ -24,7 +24,7 @@ public sealed class TokenUpkeepTests : IDisposable
         await database.MigrateAsync(default);
         var grant = new TokenGrant { Role = "auditor", Organization = "acme", Label = "a report" };
         var (row, _) = await new TokenChanges(database, _time).CreateAsync(grant, "alice", default);
-        var upkeep = new TokenUpkeep(_audit.Trail, _time);
+        using var upkeep = new TokenUpkeep(database, new DatabaseState(), _audit.Trail, _time);
 
         var first = await UseAsync();
         Assert.Equal(_time.GetUtcNow(), first);
