@@ -83,7 +83,8 @@ public abstract class CatalogFaultTests(string transport) : WalkTests(transport)
         _surroundings.Hub.Faults.Add(Face.Hub, Fault.Status(500));
         var answer = await AskAsync(method, Target + query, userAgent);
         Assert.Equal((status, phrase), (answer.Status, answer.Phrase));
-        Assert.Empty(_surroundings.Hub.Requests.Of(Face.Registry));
+        // Of this repository: the port may have been another server's before, and somebody may still ask that one.
+        Assert.DoesNotContain(_surroundings.Hub.Requests.Of(Face.Registry), request => request.Path.Contains("bitnami", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -101,7 +102,8 @@ public abstract class CatalogFaultTests(string transport) : WalkTests(transport)
         _surroundings.Hub.Faults.Add(Face.Hub, Fault.Status(500));
         var answer = await AskAsync(method, $"/v2/bitnami/redis/{endpoint}", userAgent);
         Assert.Equal((status, phrase), (answer.Status, answer.Phrase));
-        Assert.Empty(_surroundings.Hub.Requests.Of(Face.Registry));
+        // Of this repository: the port may have been another server's before, and somebody may still ask that one.
+        Assert.DoesNotContain(_surroundings.Hub.Requests.Of(Face.Registry), request => request.Path.Contains("bitnami", StringComparison.Ordinal));
     }
 
     /// <summary>Asks, and lets the time pass that the pauses between the tries take.</summary>

@@ -2,11 +2,12 @@ using System.Globalization;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>changes</c>: what waits for a second person.</summary>
-internal sealed class ChangeOperations(ChangeDesk desk) : IOperations
+internal sealed class ChangeOperations(ChangeDesk desk, IPolicyStore policies) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -18,8 +19,7 @@ internal sealed class ChangeOperations(ChangeDesk desk) : IOperations
     private async Task<Answer<Page<ChangeFacts>>> ListAsync(HttpContext http, int? limit, string? cursor)
     {
         var paging = Paging.Of(limit, cursor);
-        var waiting = await desk.ListWaitingAsync(http.Visitor().Organization, http.RequestAborted);
-        var found = waiting.Where(row => row.Id < paging.Before).OrderByDescending(row => row.Id).Take(paging.Limit + 1).ToList();
+        var found = (await WaitingAsync(http)).Where(row => row.Id < paging.Before).OrderByDescending(row => row.Id).Take(paging.Limit + 1).ToList();
         return Answer.Of(paging.Show(found, ChangeFacts.Of, row => row.Id.ToString(CultureInfo.InvariantCulture)));
     }
 
@@ -37,10 +37,18 @@ internal sealed class ChangeOperations(ChangeDesk desk) : IOperations
         return Answer.Of(ChangeFacts.Of(await desk.DeclineAsync(id, request.Reason, request.Actor, http.RequestAborted)));
     }
 
+    /// <summary>Those that the visitor sees. What all organizations share is, where there is one, its own.</summary>
+    private async Task<IEnumerable<PendingChangeRow>> WaitingAsync(HttpContext http)
+    {
+        var waiting = await desk.ListWaitingAsync(organization: null, http.RequestAborted);
+        return http.Visitor().Organization is not { } own ? waiting
+            : policies.Current.Organizations is [var lone] && lone.Name == own ? waiting.Where(row => row.Organization is null || row.Organization == own)
+            : waiting.Where(row => row.Organization == own);
+    }
+
     private async Task DemandAsync(HttpContext http, long id)
     {
-        var waiting = await desk.ListWaitingAsync(http.Visitor().Organization, http.RequestAborted);
-        if (waiting.All(row => row.Id != id))
+        if ((await WaitingAsync(http)).All(row => row.Id != id))
             throw ProblemException.NotFound(string.Create(CultureInfo.InvariantCulture, $"change {id} that waits"));
     }
 }

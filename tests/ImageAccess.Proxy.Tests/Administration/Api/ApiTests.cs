@@ -211,8 +211,11 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
         Assert.Equal(429, await FromAsync("10.9.9.9", TokenSecret.Make()));
         Assert.Equal(200, await FromAsync("10.9.9.9", good));
         Assert.Equal(401, await FromAsync("10.9.9.10", TokenSecret.Make()));
-        var limited = (await room.Here.AuditAsync(1)).Where(line => line.TryGetProperty("event", out var name) && name.GetString() == "token-refused" && line.GetProperty("client").GetString() == "10.9.9.9");
-        Assert.Equal(["limit", "unknown"], limited.Select(line => line.GetProperty("reason").GetString()).Order()); // those that are alike are merged
+        IEnumerable<string?> reasons = [];
+        await Eventually.TrueAsync(() => (reasons = room.Here.AuditAsync(1).GetAwaiter().GetResult()
+            .Where(line => line.TryGetProperty("event", out var name) && name.GetString() == "token-refused" && line.GetProperty("client").GetString() == "10.9.9.9")
+            .Select(line => line.GetProperty("reason").GetString()).Order().ToList()).Count() >= 2);
+        Assert.Equal(["limit", "unknown"], reasons); // those that are alike are merged
     }
 
     [Fact]
