@@ -33,7 +33,7 @@ internal sealed partial class ChangeDesk(
 
     private static readonly JsonSerializerOptions Json = new(ReadableJson.Web) { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
-    private DateTimeOffset Now => DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+    private DateTimeOffset Now => SqlDatabase.NowOf(time);
 
     /// <summary>The changes that wait, the oldest first; all of them, or one organization's.</summary>
     public Task<IReadOnlyList<PendingChangeRow>> ListWaitingAsync(string? organization, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<PendingChangeRow>>(

@@ -28,7 +28,7 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
     /// <summary>A token that is in no table yet.</summary>
     public (ApiTokenRow Row, string Secret) Make(TokenGrant grant, string by)
     {
-        var (secret, now) = (TokenSecret.Make(), Now());
+        var (secret, now) = (TokenSecret.Make(), SqlDatabase.NowOf(time));
         var row = new ApiTokenRow
         {
             Label = grant.Label,
@@ -59,7 +59,7 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
     {
         var table = new TokenTable(context);
         var row = await table.FindWaitingAsync(hash, cancellationToken);
-        if (row is null || row.Revoked is not null || row.Expires <= Now())
+        if (row is null || row.Revoked is not null || row.Expires <= SqlDatabase.NowOf(time))
             throw new RefusedChangeException("the token is over: make another one");
         row.Waits = false;
         await table.SaveAsync(cancellationToken);
@@ -76,14 +76,11 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
                 revoked = await table.FindAsync(id, cancellationToken) ?? throw new RefusedChangeException($"there is no token {id}");
                 if (revoked.Revoked is { } at)
                     throw new RefusedChangeException($"the token {id} was revoked already, {ExceptionChanges.Minute(at)} by {revoked.RevokedBy}");
-                (revoked.Revoked, revoked.RevokedBy) = (Now(), by);
+                (revoked.Revoked, revoked.RevokedBy) = (SqlDatabase.NowOf(time), by);
                 await table.SaveAsync(cancellationToken);
                 await database.TellAsync(context, cancellationToken);
             },
             cancellationToken);
         return revoked!;
     }
-
-    /// <summary>To the millisecond, as the database keeps it.</summary>
-    private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
 }

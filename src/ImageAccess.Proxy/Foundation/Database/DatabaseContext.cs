@@ -338,6 +338,13 @@ internal sealed record SequenceRow
     /// <summary>Another text with each change: after a restore the same number may come again.</summary>
     public required string Change { get; set; }
 
+    /// <summary>Where a sequence is, in the same state of the database as whatever else the context reads.</summary>
+    public static async Task<SequencePoint> ReadAsync(DatabaseContext context, string name, CancellationToken cancellationToken)
+    {
+        var row = await context.Sequences.AsNoTracking().FirstOrDefaultAsync(row => row.Name == name, cancellationToken);
+        return row is null ? SequencePoint.None : new SequencePoint(row.Value, row.Change);
+    }
+
     /// <summary>Raises a sequence, within the transaction of the change itself.</summary>
     public static Task<SequenceRow> RaiseAsync(DatabaseContext context, string name, CancellationToken cancellationToken) =>
         RaiseAsync(context, name, Guid.NewGuid().ToString("N"), cancellationToken);

@@ -27,6 +27,9 @@ internal abstract class SqlDatabase
 
     public static SqlDatabase Of(DatabaseOptions options) => options.IsPostgres ? new PostgresDatabase(options) : new SqliteDatabase(options.FilePath);
 
+    /// <summary>Now, to the millisecond: PostgreSQL keeps no more than microseconds, and numbers of milliseconds are kept beside.</summary>
+    public static DateTimeOffset NowOf(TimeProvider time) => DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+
     public abstract DatabaseContext CreateContext();
 
     /// <summary>Why something failed, as what follows <see cref="Name"/> in a sentence, and what to do; without a secret.</summary>

@@ -8,7 +8,7 @@ namespace ImageAccess.Proxy.Policies.Exceptions;
 internal sealed class ExceptionChanges(SqlDatabase database, TimeProvider time)
 {
     /// <summary>To the millisecond: PostgreSQL keeps no more than microseconds.</summary>
-    public DateTimeOffset Now => DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+    public DateTimeOffset Now => SqlDatabase.NowOf(time);
 
     /// <summary>How an end is told.</summary>
     public static string Words(DateTimeOffset? until) => until is { } end ? $"until {Minute(end)}" : "without an end";

@@ -41,8 +41,7 @@ internal sealed class ExceptionTable(DatabaseContext context)
     /// <param name="seen">Where that reader was; null where it has seen nothing, and the history is not its own.</param>
     public async Task<ExceptionReading> ReadAsync(SequencePoint? seen, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var point = await context.Sequences.AsNoTracking().Where(row => row.Name == Sequence)
-            .Select(row => new { row.Value, row.Change }).FirstOrDefaultAsync(cancellationToken);
+        var point = await SequenceRow.ReadAsync(context, Sequence, cancellationToken);
         var after = (now - Remembered).ToUnixTimeMilliseconds();
         var open = await context.Exceptions.AsNoTracking()
             .Where(row => row.EndedVersion == null && (row.UntilMilliseconds == null || row.UntilMilliseconds > after))
@@ -54,7 +53,7 @@ internal sealed class ExceptionTable(DatabaseContext context)
             .Where(row => row.EndedVersion > known)
             .OrderBy(row => row.EndedVersion)
             .ToListAsync(cancellationToken);
-        return new ExceptionReading(point is null ? SequencePoint.None : new SequencePoint(point.Value, point.Change), open, ended);
+        return new ExceptionReading(point, open, ended);
     }
 
     /// <summary>The one in force for the same image of the same organization.</summary>

@@ -15,14 +15,13 @@ internal sealed class BlockTable(DatabaseContext context)
     /// <summary>As many as can be in force, and those that were lifted last.</summary>
     public async Task<BlockReading> ReadAsync(CancellationToken cancellationToken)
     {
-        var point = await context.Sequences.AsNoTracking().Where(row => row.Name == Sequence)
-            .Select(row => new { row.Value, row.Change }).FirstOrDefaultAsync(cancellationToken);
+        var point = await SequenceRow.ReadAsync(context, Sequence, cancellationToken);
         var open = await context.Blocks.AsNoTracking().Where(row => row.LiftedVersion == null)
             .OrderBy(row => row.Version).ThenBy(row => row.Key)
             .Take(Blocks.Maximum)
             .ToListAsync(cancellationToken);
         var lifted = await Lifted().AsNoTracking().Take(BlockDocument.MaximumLifted).ToListAsync(cancellationToken);
-        return new BlockReading(point is null ? SequencePoint.None : new SequencePoint(point.Value, point.Change), open, lifted);
+        return new BlockReading(point, open, lifted);
     }
 
     /// <summary>Writes what a process knows and the table does not. It takes nothing back: what was lifted there stays so.</summary>

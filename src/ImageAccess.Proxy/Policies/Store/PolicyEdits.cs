@@ -20,9 +20,6 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
     /// <summary>How many versions are looked through for who changed a section.</summary>
     private const int MaximumLooked = 20;
 
-    /// <summary>To the millisecond: PostgreSQL keeps no more than microseconds.</summary>
-    private DateTimeOffset Now => DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
-
     /// <summary>What a change would come to; nothing is written.</summary>
     /// <exception cref="RefusedChangeException">It cannot be made.</exception>
     public Task<PolicyPlan> PlanAsync(PolicyEdit edit, CancellationToken cancellationToken)
@@ -101,7 +98,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
             Id = Guid.NewGuid().ToString("N"),
             Version = plan.After.Version,
             PreviousVersion = plan.PreviousVersion,
-            Since = Now,
+            Since = SqlDatabase.NowOf(time),
             Document = plan.Document.ToArray(),
             Who = author.Name,
             Why = author.Reason,
@@ -155,8 +152,8 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
 
     private static async Task<PolicyVersionRow?> FindCurrentAsync(DatabaseContext context, CancellationToken cancellationToken)
     {
-        var id = await context.Sequences.AsNoTracking().Where(row => row.Name == PolicyVersions.Sequence).Select(row => row.Change).FirstOrDefaultAsync(cancellationToken);
-        return await context.PolicyVersions.AsNoTracking().FirstOrDefaultAsync(row => row.Id == id, cancellationToken);
+        var point = await SequenceRow.ReadAsync(context, PolicyVersions.Sequence, cancellationToken);
+        return await context.PolicyVersions.AsNoTracking().FirstOrDefaultAsync(row => row.Id == point.Change, cancellationToken);
     }
 
     private static async Task<byte[]> FindAsync(DatabaseContext context, string version, string? organization, CancellationToken cancellationToken)

@@ -259,8 +259,7 @@ internal sealed class PolicyVersions(DatabaseContext context)
     /// <summary>The version that the sequence names, without those of its columns that a later schema may add.</summary>
     private async Task<DocumentReading> ReadDocumentAsync(long maximumSize, CancellationToken cancellationToken)
     {
-        var point = await context.Sequences.AsNoTracking().Where(row => row.Name == Sequence)
-            .Select(row => new SequencePoint(row.Value, row.Change)).FirstAsync(cancellationToken);
+        var point = await SequenceRow.ReadAsync(context, Sequence, cancellationToken);
         var found = await context.PolicyVersions.Where(row => row.Id == point.Change)
             .Select(row => new { row.Id, row.Version, row.Who, row.Why, row.Ticket, Size = row.Document.Length }).FirstOrDefaultAsync(cancellationToken);
         if (found is null)

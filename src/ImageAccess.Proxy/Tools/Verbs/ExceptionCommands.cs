@@ -76,7 +76,7 @@ internal static class ExceptionCommands
             var configuration = Verb.Configuration(parsed.GetValue(file));
             var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
             var policy = (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
-            var now = new ExceptionChanges(database, TimeProvider.System).Now;
+            var now = SqlDatabase.NowOf(TimeProvider.System);
             var end = ReadEnd(parsed.GetValue(duration), parsed.GetValue(lastDay), policy.Document.Exceptions, now, out var problem);
             var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
             var grant = new ExceptionGrant
