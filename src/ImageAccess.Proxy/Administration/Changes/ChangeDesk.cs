@@ -46,27 +46,16 @@ internal sealed partial class ChangeDesk(
     public async Task<PendingChangeRow> ApproveAsync(long id, Actor actor, CancellationToken cancellationToken)
     {
         DemandName(actor);
-        PendingChangeRow? change = null;
-        RefusedChangeException? refusal = null;
-        await database.WriteAsync(
-            async context =>
+        return await DecideAsync(
+            id,
+            actor,
+            async (context, change) =>
             {
-                var (table, now) = (new PendingChanges(context), Now);
-                await table.EndOverdueAsync(now, NobodyApproved, cancellationToken);
-                refusal = await FindAsync(table, id, actor, found => change = found, cancellationToken);
-                if (refusal is null)
-                {
-                    DemandSecond(change!, actor);
-                    refusal = await TryAsync(context, change!, actor, cancellationToken);
-                    change = await table.FindAsync(id, cancellationToken);
-                    await table.DecideAsync(
-                        change!, refusal is null ? PendingChangeRow.Done : PendingChangeRow.Ended, actor.Name, refusal?.Message, now, cancellationToken);
-                }
-
-                await database.TellAsync(context, cancellationToken);
+                DemandSecond(change, actor);
+                var refusal = await TryAsync(context, change, actor, cancellationToken);
+                return refusal is null ? new Decision(PendingChangeRow.Done, null) : new Decision(PendingChangeRow.Ended, refusal.Message) { Refusal = refusal };
             },
             cancellationToken);
-        return refusal is null ? change! : throw refusal;
     }
 
     /// <summary>Ends a change that waits. Who asked for it may withdraw it.</summary>
@@ -74,6 +63,23 @@ internal sealed partial class ChangeDesk(
     public async Task<PendingChangeRow> DeclineAsync(long id, string reason, Actor actor, CancellationToken cancellationToken)
     {
         Demand(new ChangeRequest(actor, reason).Faults(ExceptionGrant.MaximumReason, needsReason: true, needsTicket: false));
+        return await DecideAsync(
+            id,
+            actor,
+            (_, change) =>
+            {
+                if (!actor.IsSamePerson(change.Person))
+                    DemandRight(change, actor);
+                return Task.FromResult(new Decision(PendingChangeRow.Declined, reason));
+            },
+            cancellationToken);
+    }
+
+    /// <summary>A change that waits ceases to, in one transaction.</summary>
+    /// <param name="decide">What becomes of it; it throws where the actor may not say so.</param>
+    private async Task<PendingChangeRow> DecideAsync(
+        long id, Actor actor, Func<DatabaseContext, PendingChangeRow, Task<Decision>> decide, CancellationToken cancellationToken)
+    {
         PendingChangeRow? change = null;
         RefusedChangeException? refusal = null;
         await database.WriteAsync(
@@ -81,12 +87,14 @@ internal sealed partial class ChangeDesk(
             {
                 var (table, now) = (new PendingChanges(context), Now);
                 await table.EndOverdueAsync(now, NobodyApproved, cancellationToken);
-                refusal = await FindAsync(table, id, actor, found => change = found, cancellationToken);
+                change = await table.FindAsync(id, cancellationToken);
+                refusal = WhyNotWaiting(change, id, actor);
                 if (refusal is null)
                 {
-                    if (!actor.IsSamePerson(change!.Person))
-                        DemandRight(change, actor);
-                    await table.DecideAsync(change, PendingChangeRow.Declined, actor.Name, reason, now, cancellationToken);
+                    var decision = await decide(context, change!);
+                    refusal = decision.Refusal;
+                    change = await table.FindAsync(id, cancellationToken); // what was tried in vain was forgotten, and the row with it
+                    await table.DecideAsync(change!, decision.State, actor.Name, decision.Reason, now, cancellationToken);
                 }
 
                 await database.TellAsync(context, cancellationToken);
@@ -156,12 +164,11 @@ internal sealed partial class ChangeDesk(
         }
     }
 
-    /// <summary>Finds a change that waits; why it does not where it does not.</summary>
-    private async Task<RefusedChangeException?> FindAsync(PendingChanges table, long id, Actor actor, Action<PendingChangeRow> take, CancellationToken cancellationToken)
+    /// <summary>Why nobody can decide it any more, or the actor may not know of it; null where it waits.</summary>
+    private RefusedChangeException? WhyNotWaiting(PendingChangeRow? change, long id, Actor actor)
     {
-        if (await table.FindAsync(id, cancellationToken) is not { } change || !MayKnow(actor, change.Organization))
+        if (change is null || !MayKnow(actor, change.Organization))
             return new UnknownChangeException($"there is no change {id}; imageaccess changes list names those that wait");
-        take(change);
         return change.State switch
         {
             PendingChangeRow.Waiting => null,
@@ -262,4 +269,10 @@ internal sealed partial class ChangeDesk(
     private static string Both(PendingChangeRow change, Actor approver, int longest) => Both(change, approver) is var both && both.Length <= longest ? both : approver.Name;
 
     private static string Minute(PendingChangeRow change) => ExceptionChanges.Minute(change.DecidedAt ?? change.Until);
+
+    /// <summary>What becomes of a change, why, and what the actor is told where it could not be done.</summary>
+    private sealed record Decision(string State, string? Reason)
+    {
+        public RefusedChangeException? Refusal { get; init; }
+    }
 }
