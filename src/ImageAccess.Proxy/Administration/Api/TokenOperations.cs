@@ -81,7 +81,7 @@ internal sealed class TokenOperations(SqlDatabase database, DatabaseState state,
         /// <summary>RFC 3339; 90 days from now where it is not said.</summary>
         public string? Expires { get; init; }
 
-        /// <summary>Why, for who approves it.</summary>
+        /// <summary>Why it is made; the second person reads it.</summary>
         public string? Reason { get; init; }
 
         public string? Ticket { get; init; }

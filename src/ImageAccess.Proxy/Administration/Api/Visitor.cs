@@ -10,8 +10,6 @@ namespace ImageAccess.Proxy.Administration.Api;
 /// <summary>Who asks, and what they may.</summary>
 internal sealed class Visitor(TokenBearer bearer, RoleBook roles, IPolicyStore policies)
 {
-    private const int MaximumTicket = 64;
-
     public Actor Actor { get; } = bearer.Actor!;
 
     /// <summary>The only organization that it sees; null for every one.</summary>
@@ -49,7 +47,7 @@ internal sealed class Visitor(TokenBearer bearer, RoleBook roles, IPolicyStore p
         var mistakes = new List<Mistake>();
         if (PrintableText.FaultOf(reason ?? "", ExceptionGrant.MaximumReason) is { } fault)
             mistakes.Add(new Mistake("reason", fault));
-        if (ticket is not null && PrintableText.FaultOf(ticket, MaximumTicket) is { } other)
+        if (ticket is not null && PrintableText.FaultOf(ticket, ChangeRequest.MaximumTicket) is { } other)
             mistakes.Add(new Mistake("ticket", other));
         return mistakes.Count == 0 ? new ChangeRequest(Actor, reason!) { Ticket = ticket } : throw ProblemException.Bad(mistakes);
     }

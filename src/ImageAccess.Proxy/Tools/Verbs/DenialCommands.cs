@@ -8,8 +8,6 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <summary><c>imageaccess denials …</c>: what was denied in the last 30 days, to whom and why; by the id that the client was told.</summary>
 internal static class DenialCommands
 {
-    private const int DefaultCount = 100;
-
     public static Command Build() => new("denials", "Lists what was denied in the last 30 days, and shows one denial by the id that its client was told.")
     {
         List(), Show(),
@@ -19,17 +17,7 @@ internal static class DenialCommands
     {
         var organization = new Option<string?>("--organization") { Description = "Those of callers who were judged under it.", HelpName = "ORG" };
         var caller = new Option<string?>("--caller") { Description = "Those of this caller.", HelpName = "NAME" };
-        var count = new Option<int>("--last")
-        {
-            Description = $"The newest alone, at most {DenialTable.MaximumListed}.",
-            HelpName = "COUNT",
-            DefaultValueFactory = _ => DefaultCount,
-        };
-        count.Validators.Add(result =>
-        {
-            if (result.GetValue(count) is < 1 or > DenialTable.MaximumListed)
-                result.AddError($"--last: choose a number from 1 to {DenialTable.MaximumListed}");
-        });
+        var count = Verb.Last("The newest alone", DenialTable.MaximumListed);
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("list", "Lists denials, the newest first. Those that were merged have one line, under the id of the first.") { organization, caller, count, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>

@@ -9,22 +9,10 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <summary><c>imageaccess policy history</c>: which documents were in force, since when, and what each changed.</summary>
 internal static class PolicyHistoryCommand
 {
-    private const int DefaultCount = 100;
-
     public static Command Build()
     {
         var version = new Argument<string?>("VERSION") { Description = "Print the document of this version, byte for byte.", Arity = ArgumentArity.ZeroOrOne };
-        var count = new Option<int>("--last")
-        {
-            Description = $"The newest versions alone, at most {PolicyVersions.MaximumListed}.",
-            HelpName = "COUNT",
-            DefaultValueFactory = _ => DefaultCount,
-        };
-        count.Validators.Add(result =>
-        {
-            if (result.GetValue(count) is < 1 or > PolicyVersions.MaximumListed)
-                result.AddError($"--last: choose a number from 1 to {PolicyVersions.MaximumListed}");
-        });
+        var count = Verb.Last("The newest versions alone", PolicyVersions.MaximumListed);
         var organization = new Option<string?>("--organization") { Description = "The versions alone that changed the section of this organization.", HelpName = "ORG" };
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("history", "Lists the versions of the policy that came into force, or prints one. Exit code 1 when there is no such version.")

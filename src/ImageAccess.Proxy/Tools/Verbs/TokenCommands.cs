@@ -22,7 +22,7 @@ internal static class TokenCommands
         var person = new Option<string?>("--for") { Description = "The Docker Hub user whose token it is: it ends with their role. Without it, it is the server's own.", HelpName = "NAME" };
         var expires = new Option<string?>("--expires") { Description = "How long it is good, as 30d; 1 to 365 days, 90 where it is not said.", HelpName = "DURATION" };
         var label = new Option<string?>("--label") { Description = "What it is for, for lists and the audit trail.", HelpName = "TEXT" };
-        var reason = new Option<string?>("--reason") { Description = "Why, for who approves it where the policy demands a second person.", HelpName = "TEXT" };
+        var reason = new Option<string?>("--reason") { Description = "Why it is made; the second person reads it, where the policy demands one.", HelpName = "TEXT" };
         var (ticket, by, file, json) = (ChangeCommands.Ticket(), ChangeCommands.By(), Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("create", "Makes a token, and prints it once.") { role, organization, person, expires, label, reason, ticket, by, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>

@@ -28,6 +28,18 @@ internal static class Verb
 
     public static Option<bool> Strict() => new("--strict") { Description = "Exit code 1 also where the answer depends on a publisher who is not known here." };
 
+    /// <summary>How many of a list are shown.</summary>
+    public static Option<int> Last(string what, int maximum)
+    {
+        var count = new Option<int>("--last") { Description = $"{what}, at most {maximum}.", HelpName = "COUNT", DefaultValueFactory = _ => 100 };
+        count.Validators.Add(result =>
+        {
+            if (result.GetValue(count) is var number && (number < 1 || number > maximum))
+                result.AddError($"--last: choose a number from 1 to {maximum}");
+        });
+        return count;
+    }
+
     public static Option<string?> ConfigurationFile() => new("--config")
     {
         Description = "The configuration file; imageaccess.json in the working directory by default.",
