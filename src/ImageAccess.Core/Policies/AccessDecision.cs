@@ -72,6 +72,9 @@ public sealed class AccessDecision
     /// <summary>The exceptions that opened it, where the rule is <see cref="PolicyRule.Exception"/>: of each organization those that come into question.</summary>
     public IReadOnlyList<GrantedException> Exceptions { get; internal init; } = [];
 
+    /// <summary>Of a denial: what was asked for is a tag that is another image than the one that was approved.</summary>
+    public bool HasMoved { get; internal init; }
+
     public RepositoryClassification Classification { get; }
 
     /// <summary>The organizations that the caller was judged under.</summary>

@@ -75,6 +75,7 @@ public static class PolicyEngine
         return new AccessDecision(AccessOutcome.Deny, PolicyRule.Exception, message, allowed.Classification, null)
         {
             Help = limit.Help,
+            HasMoved = outside.Moved is not null,
             Exceptions = outside.Moved is { } one ? [one] : limit.Exceptions,
             Organizations = allowed.Organizations,
         };

@@ -22,6 +22,8 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     private const string Denied = "DENIED";
     private const string Unknown = "UNKNOWN";
 
+    private readonly HeldTags _held = new();
+
     public Task WriteAsync(
         HttpContext http, RegistryAddress address, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion, bool isOfContent = false)
     {
@@ -40,6 +42,9 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         var code = family == ClientFamily.ClassicDocker && request is ManifestRequest or TagsRequest ? Unknown : Denied; // for anything else it would try six times
         return DenyAsync(http, denial, status, code);
     }
+
+    /// <summary>How the tag was denied, where this request is for what stands in for it; null where that is not known.</summary>
+    public AccessDecision? FindHeld(RepositoryRequest request) => _held.Find(request.Subject);
 
     /// <summary>Answers a request for a token of a denied repository; the client shows the message and asks no further.</summary>
     public static Task WriteTokenAsync(HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion)
@@ -68,7 +73,7 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     /// what is not approved of a repository, may come in the middle of a pull, or be for a part of an image: then classic docker tries a blob six times, and the containerd family gets nothing
     /// in the place of the content that it asks for by digest, and refuses that.
     /// </summary>
-    private static bool TryHold(
+    private bool TryHold(
         HttpContext http, RepositoryRequest request, ClientFamily family, Denial denial, [NotNullWhen(true)] out Task? answer)
     {
         answer = (family, request) switch
@@ -88,7 +93,7 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         // the client would use the content that it has already.
         Task AnswerUnknownIndexAsync()
         {
-            http.Response.Headers["Docker-Content-Digest"] = StandInIndex.NoContent;
+            http.Response.Headers["Docker-Content-Digest"] = _held.Hold(denial.Decision);
             SetPhrase(http, denial);
             return ErrorBody.WriteAsync(http, 200, StandInIndex.MediaType, new byte[512]);
         }
@@ -103,7 +108,7 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         // By digest too: the client takes this registry for the one that has the image, and refuses an index with another digest.
         Task AnswerStandInIndexAsync()
         {
-            var index = new StandInIndex(denial.Text.ToString(), denial.DecisionId);
+            var index = new StandInIndex(_held.Hold(denial.Decision), denial.Text.ToString(), denial.DecisionId);
             http.Response.Headers["Docker-Content-Digest"] = index.Digest;
             return ErrorBody.WriteAsync(http, 200, StandInIndex.MediaType, index.Bytes);
         }
@@ -114,7 +119,7 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         (ClientFamily.Containerd, ManifestRequest { NamesDockerHub: true, Method: "GET" }) or (ClientFamily.Containers, ManifestRequest { Method: "GET" });
 
     /// <summary>Whether it asks for the image that a stand-in index names.</summary>
-    private static bool NamesNoContent(RepositoryRequest request) => request.Subject == StandInIndex.NoContent;
+    private static bool NamesNoContent(RepositoryRequest request) => HeldTags.IsStandIn(request.Subject);
 
     /// <summary>Whether some command of the client drops the error of this request, as <c>COPY --from=IMAGE</c> of buildah does. A warning is shown nevertheless.</summary>
     private static bool SwallowsErrors(RepositoryRequest request, ClientFamily family) =>

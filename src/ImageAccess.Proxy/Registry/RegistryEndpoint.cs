@@ -149,11 +149,11 @@ public sealed class RegistryEndpoint(
     }
 
     /// <summary>What the content itself turned out to be: blocked, or outside of what is approved. By the snapshot that its permit is from.</summary>
-    private static async ValueTask<AccessDecision?> FindDenialAsync(
+    private async ValueTask<AccessDecision?> FindDenialAsync(
         Judge judge, RepositoryRequest request, AccessDecision allowed, ContentAnswer answer, CancellationToken cancellationToken) => answer switch
         {
             { Blocked: { } digest } => (await judge.DecideAsync(new Asked(request.Repository, Digest: digest), cancellationToken)).Decision,
-            { Outside: { } outside } => PolicyEngine.DenyOutside(allowed, outside),
+            { Outside: { } outside } => denials.FindHeld(request) ?? PolicyEngine.DenyOutside(allowed, outside),
             { Unknown: { } cause } => PolicyEngine.DenyUndecided(judge.Policy, cause),
             _ => null,
         };

@@ -15,16 +15,14 @@ internal sealed class StandInIndex
     /// <summary>The annotation that has the message.</summary>
     public const string Annotation = "io.imageaccess.denied";
 
-    /// <summary>The digest of the image, which no content has.</summary>
-    public static readonly string NoContent = "sha256:" + new string('0', 64);
-
+    /// <param name="image">The digest of its image, which no content has.</param>
     /// <param name="message">What its annotation says.</param>
     /// <param name="decisionId">In an annotation too; by this only denials that are merged have the same content.</param>
-    public StandInIndex(string message, string decisionId)
+    public StandInIndex(string image, string message, string decisionId)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
         using (var json = new Utf8JsonWriter(buffer))
-            Write(json, message.AsSpan(0, Math.Min(message.Length, RegistryWarning.MaximumText)), decisionId);
+            Write(json, image, message.AsSpan(0, Math.Min(message.Length, RegistryWarning.MaximumText)), decisionId);
         Bytes = buffer.WrittenMemory;
     }
 
@@ -33,7 +31,7 @@ internal sealed class StandInIndex
     public string Digest => $"sha256:{Convert.ToHexStringLower(SHA256.HashData(Bytes.Span))}";
 
     /// <summary>The image has no platform: every client takes it for its own.</summary>
-    private static void Write(Utf8JsonWriter json, ReadOnlySpan<char> message, string decisionId)
+    private static void Write(Utf8JsonWriter json, string image, ReadOnlySpan<char> message, string decisionId)
     {
         json.WriteStartObject();
         json.WriteNumber("schemaVersion"u8, 2);
@@ -41,7 +39,7 @@ internal sealed class StandInIndex
         json.WriteStartArray("manifests"u8);
         json.WriteStartObject();
         json.WriteString("mediaType"u8, "application/vnd.oci.image.manifest.v1+json"u8);
-        json.WriteString("digest"u8, NoContent);
+        json.WriteString("digest"u8, image);
         json.WriteNumber("size"u8, 512);
         json.WriteEndObject();
         json.WriteEndArray();

@@ -224,7 +224,7 @@ internal sealed record HubRequest(string Face, string Method, string Host, strin
     /// </summary>
     public bool IsFor(string repository) => Face is "Registry" or "Index" && Target.StartsWith($"/v2/{repository}/", StringComparison.Ordinal) && !Target.Contains(NoContent, StringComparison.Ordinal);
 
-    private static readonly string NoContent = new('0', 64);
+    private static readonly string NoContent = new('0', 48);
 
     public override string ToString() => $"{Face} {Method} {Host} {Target} {UserAgent} -> {Status}";
 }

@@ -207,6 +207,39 @@ public abstract class ExceptionTests(string transport) : WalkTests(transport), I
         Assert.Equal(200, (await AskAsync(method, "manifests/7")).Status);
     }
 
+    /// <summary>Who is held asks for what stands in for the tag by its digest alone, and is told of the tag all the same.</summary>
+    [Theory]
+    [InlineData(Containerd, "HEAD")]
+    [InlineData("docker/29.0.0 containerd-client/2.1.5", "HEAD")]
+    [InlineData(Podman, "GET")]
+    public async Task Who_is_held_for_a_tag_that_moved_is_told_so(string userAgent, string method)
+    {
+        Grant("tag");
+        _here.Hub.Images.PushManifest(Repository, "7", _other.Manifest, _other.MediaType);
+        var token = await _here.PullTokenAsync("bob", Repository);
+        var held = await NextAsync("7");
+        Assert.NotEqual(held, await NextAsync("8"));
+        Assert.Equal(held, await NextAsync("7"));
+
+        Assert.Equal($"image access denied: someuser/db:7 was approved as {_approved.Digest}, and has changed since (ask in #platform)", await DenialOfAsync(held));
+        Assert.Equal(Outside, await DenialOfAsync(await NextAsync("8")));
+        Assert.Equal(Outside, await DenialOfAsync(held[..^1] + (held[^1] == '0' ? '1' : '0')));
+
+        async Task<string> NextAsync(string tag)
+        {
+            var answer = await _here.AskAsync(method, $"/v2/{Repository}/manifests/{tag}?ns=docker.io", token, userAgent);
+            Assert.Equal(200, answer.Status);
+            return method == "HEAD" ? answer.Header("Docker-Content-Digest")! : JsonNode.Parse(answer.Body)!["manifests"]![0]!["digest"]!.GetValue<string>();
+        }
+
+        async Task<string> DenialOfAsync(string digest)
+        {
+            var answer = await _here.AskAsync("GET", $"/v2/{Repository}/manifests/{digest}?ns=docker.io", token, userAgent);
+            Assert.Equal(403, answer.Status);
+            return JsonNode.Parse(answer.Body)!["errors"]![0]!["message"]!.GetValue<string>();
+        }
+    }
+
     [Fact]
     public async Task A_tag_that_points_to_an_image_of_the_approved_index_is_served_as_some_clients_get_it()
     {
