@@ -23,7 +23,7 @@ internal sealed partial class ChangeDesk
         Demand(request.Actor, edit.Organization, RightTo(edit.Organization));
         Demand(request.Faults(PolicyEdits.MaximumReason, needsReason: true, needsTicket: false));
         var plan = await Editing.PlanAsync(edit, cancellationToken);
-        if (!plan.IsSame && plan.Opens.Count > 0 && ChangesUnder(plan.Before).Approvals > 1)
+        if (plan.Waits(ChangesUnder(plan.Before)))
         {
             Demand(request.TicketFaults(ChangesUnder(plan.Before).DemandsTicket));
             return new(null, await AskAsync(

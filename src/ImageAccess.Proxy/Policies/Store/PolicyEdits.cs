@@ -15,10 +15,10 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
     /// <summary>The characters of a reason.</summary>
     public const int MaximumReason = 200;
 
-    private const string NotKnown = "the version before cannot be read by this program: what it opens is not known";
-
     /// <summary>How many versions are looked through for who changed a section.</summary>
     private const int MaximumLooked = 20;
+
+    private DateOnly Today => DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
 
     /// <summary>What a change would come to; nothing is written.</summary>
     /// <exception cref="RefusedChangeException">It cannot be made.</exception>
@@ -62,7 +62,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
         ReadOnlyMemory<byte> document, Policy before, PolicyAuthor author, CancellationToken cancellationToken)
     {
         author.Demand();
-        var plan = Plan(before, Compile(document), document);
+        var plan = PolicyPlan.OfDocument(before, document, Today);
         if (before.Document.Changes.Approvals > 1 && plan.Opens.Count > 0)
             throw new RefusedChangeException("the document opens something, which takes two persons (changes.approvals): import the policy as it is, then change it with imageaccess policy apply");
         PolicyVersionRow? row = null;
@@ -119,35 +119,13 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
             ?? throw new RefusedChangeException("the database has no policy document: imageaccess policy import FILE brings one in");
         var before = PolicyOnDisk.Parse(FileReading.Found(current.Document)).Value;
         if (edit.Organization is { } name && before?.Organizations.Any(organization => organization.Name == name) != true)
-            throw before is null ? new RefusedChangeException($"{NotKnown}; apply a whole document") : PolicySections.Unknown(name);
+            throw before is null ? new RefusedChangeException($"{PolicyPlan.NotKnown}; apply a whole document") : PolicySections.Unknown(name);
         await DemandUnchangedAsync(context, edit, current, cancellationToken);
 
         var content = edit.Version is { } version ? await FindAsync(context, version, edit.Organization, cancellationToken) : edit.Content;
-        if (content.Length > PolicyStoreOptions.DefaultMaximumSize)
-            throw new RefusedChangeException($"the document {WholeFile.TooLarge(PolicyStoreOptions.DefaultMaximumSize)}");
-        if (edit.Organization is not { } organization)
-            return Plan(before, Compile(content), content) with { PreviousVersion = current.Version, Unchanged = current.Version };
-
-        var document = PolicySections.Replace(current.Document, organization, content);
-        var after = Compile(document);
-        DemandAlone(before!, after, organization, document);
-
-        // The same section, however it is written, is no change.
-        var tag = PolicySections.TagOf(current.Document, organization)!;
-        var plan = PolicySections.TagOf(document, organization) == tag ? Plan(before, before!, current.Document) : Plan(before, after, document);
-        return plan with { Unchanged = tag };
-    }
-
-    private PolicyPlan Plan(Policy? before, Policy after, ReadOnlyMemory<byte> document)
-    {
-        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
-        return new PolicyPlan(after, document)
-        {
-            Before = before,
-            PreviousVersion = before == Policy.Off ? null : before?.Version,
-            Opens = before is null ? [NotKnown] : PolicyChanges.Opens(before, after, today),
-            TakesBack = before is null ? [] : PolicyChanges.Opens(after, before, today),
-        };
+        return edit.Organization is { } organization
+            ? PolicyPlan.OfSection(before!, current.Document, organization, content, Today)
+            : PolicyPlan.OfDocument(before, content, Today) with { PreviousVersion = current.Version, Unchanged = current.Version };
     }
 
     private static async Task<PolicyVersionRow?> FindCurrentAsync(DatabaseContext context, CancellationToken cancellationToken)
@@ -162,27 +140,8 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
             ?? throw new RefusedChangeException($"there is no version {PrintableText.Of(version)} of the policy; imageaccess policy history lists them");
         if (organization is null)
             return row.Document;
-        Compile(row.Document);
+        PolicyPlan.Compile(row.Document);
         return PolicySections.Find(row.Document, organization) ?? throw new RefusedChangeException($"the version {version} has no organization {organization}");
-    }
-
-    /// <exception cref="RefusedChangeException">It has problems, all of which are named.</exception>
-    private static Policy Compile(ReadOnlyMemory<byte> document)
-    {
-        var parsed = PolicyOnDisk.Parse(FileReading.Found(document));
-        return parsed.Value ?? throw new RefusedChangeException(parsed.Problems);
-    }
-
-    /// <summary>A section changes nothing for other organizations: not whose account a name is that they name too, nor what all members of a company may use.</summary>
-    private static void DemandAlone(Policy before, Policy after, string organization, byte[] document)
-    {
-        var names = before.Document.Accounts.Concat(after.Document.Accounts).Select(named => named.Name).Distinct();
-        if (names.FirstOrDefault(name => before.AccountOf(name) != after.AccountOf(name) && PolicySections.IsNamedElsewhere(document, organization, name)) is { } shared)
-            throw new RefusedChangeException($"{shared} is named outside of {organization} too: whose account that is changes with the whole document");
-        if (after.Document.Company && NamespacesOf(after).Except(NamespacesOf(before)).FirstOrDefault() is { } added)
-            throw new RefusedChangeException($"the organizations are one company, and everybody in it could use the images of {added}: a namespace is added with the whole document");
-
-        IEnumerable<string> NamespacesOf(Policy policy) => policy.Organizations.Single(one => one.Name == organization).Namespaces;
     }
 
     private static async Task DemandUnchangedAsync(DatabaseContext context, PolicyEdit edit, PolicyVersionRow current, CancellationToken cancellationToken)
@@ -242,28 +201,6 @@ internal sealed record PolicyAuthor(string Name, string Reason, string? Ticket =
         if (problems.Count > 0)
             throw new RefusedChangeException(problems);
     }
-}
-
-/// <summary>What a change would come to.</summary>
-/// <param name="After">The policy that would be in force.</param>
-/// <param name="Document">Its document.</param>
-internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
-{
-    /// <summary>The policy that is there; null where this program cannot read it.</summary>
-    public Policy? Before { get; init; }
-
-    public string? PreviousVersion { get; init; }
-
-    /// <summary>The version, or the section's tag, that it was planned from.</summary>
-    public string Unchanged { get; init; } = "";
-
-    /// <summary>What it would open, in words.</summary>
-    public IReadOnlyList<string> Opens { get; init; } = [];
-
-    /// <summary>What it would take back, in words.</summary>
-    public IReadOnlyList<string> TakesBack { get; init; } = [];
-
-    public bool IsSame => After.Version == PreviousVersion;
 }
 
 /// <summary>Somebody changed it since: the message says who, when and what.</summary>

@@ -1,0 +1,94 @@
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Exceptions;
+
+namespace ImageAccess.Proxy.Policies.Store;
+
+/// <summary>What a change of the policy document would come to, wherever the document lives. Making one changes nothing.</summary>
+/// <param name="After">The policy that would be in force.</param>
+/// <param name="Document">Its document.</param>
+internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
+{
+    public const string NotKnown = "the version before cannot be read by this program: what it opens is not known";
+
+    /// <summary>The policy that is there; null where this program cannot read it.</summary>
+    public Policy? Before { get; init; }
+
+    public string? PreviousVersion { get; init; }
+
+    /// <summary>The version, or the section's tag, that it was planned from.</summary>
+    public string Unchanged { get; init; } = "";
+
+    /// <summary>What it would open, in words.</summary>
+    public IReadOnlyList<string> Opens { get; init; } = [];
+
+    /// <summary>What it would take back, in words.</summary>
+    public IReadOnlyList<string> TakesBack { get; init; } = [];
+
+    public bool IsSame => After.Version == PreviousVersion;
+
+    /// <summary>Whether it waits for a second person.</summary>
+    /// <param name="changes">What is demanded of changes.</param>
+    public bool Waits(ChangesDocument changes) => !IsSame && Opens.Count > 0 && changes.Approvals > 1;
+
+    /// <summary>Another document in the place of the whole.</summary>
+    /// <exception cref="RefusedChangeException">It has problems, all of which are named.</exception>
+    public static PolicyPlan OfDocument(Policy? before, ReadOnlyMemory<byte> document, DateOnly today)
+    {
+        DemandSize(document);
+        return Of(before, Compile(document), document, today);
+    }
+
+    /// <summary>Another section in the place of one organization's, and all else as it is.</summary>
+    /// <param name="before">The policy that is there.</param>
+    /// <param name="current">Its document.</param>
+    /// <param name="organization">Whose section.</param>
+    /// <param name="section">The section as it would be.</param>
+    /// <param name="today">The day in UTC.</param>
+    /// <exception cref="RefusedChangeException">It has problems, or changes something for others.</exception>
+    public static PolicyPlan OfSection(Policy before, ReadOnlyMemory<byte> current, string organization, ReadOnlyMemory<byte> section, DateOnly today)
+    {
+        DemandSize(section);
+        var document = PolicySections.Replace(current, organization, section);
+        var after = Compile(document);
+        DemandAlone(before, after, organization, document);
+
+        // The same section, however it is written, is no change.
+        var tag = PolicySections.TagOf(current, organization)!;
+        var plan = PolicySections.TagOf(document, organization) == tag ? Of(before, before, current, today) : Of(before, after, document, today);
+        return plan with { Unchanged = tag };
+    }
+
+    /// <exception cref="RefusedChangeException">It has problems, all of which are named.</exception>
+    public static Policy Compile(ReadOnlyMemory<byte> document)
+    {
+        var parsed = PolicyOnDisk.Parse(FileReading.Found(document));
+        return parsed.Value ?? throw new RefusedChangeException(parsed.Problems);
+    }
+
+    private static PolicyPlan Of(Policy? before, Policy after, ReadOnlyMemory<byte> document, DateOnly today) => new(after, document)
+    {
+        Before = before,
+        PreviousVersion = before == Policy.Off ? null : before?.Version,
+        Opens = before is null ? [NotKnown] : PolicyChanges.Opens(before, after, today),
+        TakesBack = before is null ? [] : PolicyChanges.Opens(after, before, today),
+    };
+
+    private static void DemandSize(ReadOnlyMemory<byte> content)
+    {
+        if (content.Length > PolicyStoreOptions.DefaultMaximumSize)
+            throw new RefusedChangeException($"the document {WholeFile.TooLarge(PolicyStoreOptions.DefaultMaximumSize)}");
+    }
+
+    /// <summary>A section changes nothing for other organizations: not whose account a name is that they name too, nor what all members of a company may use.</summary>
+    private static void DemandAlone(Policy before, Policy after, string organization, byte[] document)
+    {
+        var names = before.Document.Accounts.Concat(after.Document.Accounts).Select(named => named.Name).Distinct();
+        if (names.FirstOrDefault(name => before.AccountOf(name) != after.AccountOf(name) && PolicySections.IsNamedElsewhere(document, organization, name)) is { } shared)
+            throw new RefusedChangeException($"{shared} is named outside of {organization} too: whose account that is changes with the whole document");
+        if (after.Document.Company && NamespacesOf(after).Except(NamespacesOf(before)).FirstOrDefault() is { } added)
+            throw new RefusedChangeException($"the organizations are one company, and everybody in it could use the images of {added}: a namespace is added with the whole document");
+
+        IEnumerable<string> NamespacesOf(Policy policy) => policy.Organizations.Single(one => one.Name == organization).Namespaces;
+    }
+}
