@@ -4,6 +4,7 @@ using System.Text.Json;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Policies.Decisions;
 using Microsoft.Extensions.Options;
 
@@ -15,7 +16,7 @@ namespace ImageAccess.Proxy.Registry;
 /// there; so it gets the answer, where one is known, after which it gives up: it is held. Under Docker Hub's own names a client has no
 /// other registry, and nothing is held.
 /// </summary>
-public sealed class DenialResponses(IOptions<MirrorOptions> options)
+public sealed class DenialResponses(IOptions<MirrorOptions> options, IOptions<ConsoleOptions> console)
 {
     public const string DecisionHeader = "X-ImageAccess-Decision";
 
@@ -28,7 +29,7 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
         HttpContext http, RegistryAddress address, RepositoryRequest request, AccessDecision decision, string decisionId, string policyVersion, bool isOfContent = false)
     {
         http.Response.Headers[DecisionHeader] = decisionId;
-        var denial = new Denial(request.Repository, decision, decisionId, policyVersion) { MayBeWithinPull = isOfContent || decision.Rule == PolicyRule.Block };
+        var denial = new Denial(request.Repository, decision, decisionId, policyVersion, PageOf(decisionId)) { MayBeWithinPull = isOfContent || decision.Rule == PolicyRule.Block };
         var family = ClientFamilies.Of(http.Request.Headers.UserAgent, request);
         if (HttpMethods.IsHead(request.Method) || SwallowsErrors(request, family))
             RegistryWarning.Add(http.Response, denial.Text.ToString());
@@ -47,12 +48,14 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     public AccessDecision? FindHeld(RepositoryRequest request) => _held.Find(request.Subject);
 
     /// <summary>Answers a request for a token of a denied repository; the client shows the message and asks no further.</summary>
-    public static Task WriteTokenAsync(HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion)
+    public Task WriteTokenAsync(HttpContext http, RepositoryName repository, AccessDecision decision, string decisionId, string policyVersion)
     {
         http.Response.Headers[DecisionHeader] = decisionId;
         return DenyAsync(
-            http, new Denial(repository, decision, decisionId, policyVersion), decision.Rule == PolicyRule.Unknown ? 503 : 403, Denied);
+            http, new Denial(repository, decision, decisionId, policyVersion, PageOf(decisionId)), decision.Rule == PolicyRule.Unknown ? 503 : 403, Denied);
     }
+
+    private string? PageOf(string decisionId) => console.Value.PageOfDenial(decisionId);
 
     /// <param name="http">The exchange with the client.</param>
     /// <param name="denial">What is denied, and why.</param>
@@ -132,9 +135,9 @@ public sealed class DenialResponses(IOptions<MirrorOptions> options)
     private static bool IsQuestionOfPush(RepositoryRequest request, ClientFamily family) =>
         request is BlobRequest { Method: "HEAD" } && family is ClientFamily.Containers or ClientFamily.GoContainerRegistry;
 
-    private sealed record Denial(RepositoryName Repository, AccessDecision Decision, string DecisionId, string PolicyVersion)
+    private sealed record Denial(RepositoryName Repository, AccessDecision Decision, string DecisionId, string PolicyVersion, string? Page)
     {
-        public DenialText Text { get; } = DenialText.Of(Decision);
+        public DenialText Text { get; } = DenialText.Of(Decision) with { Page = Page };
 
         /// <summary>It may come in the middle of a pull, or for a part of an image.</summary>
         public bool MayBeWithinPull { get; init; }

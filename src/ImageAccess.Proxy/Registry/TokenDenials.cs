@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Registry;
 /// refused. On the mirror every client gets its token: it takes a refused one for an ordinary error and falls back to Docker Hub.
 /// </summary>
 public sealed class TokenDenials(
-    CallerIdentifier callers, RegistryAddresses addresses, AuditTrail trail, Judges judges, DecisionMetrics metrics, TimeProvider time)
+    CallerIdentifier callers, RegistryAddresses addresses, AuditTrail trail, Judges judges, DenialResponses denials, DecisionMetrics metrics, TimeProvider time)
 {
     /// <summary>
     /// Answers with the denial when all repositories of the token are denied to its caller. When only some are denied, the client gets the
@@ -43,7 +43,7 @@ public sealed class TokenDenials(
 
         entry.Decision = denial;
         metrics.Decided(denial!, time.GetElapsedTime(started));
-        await DenialResponses.WriteTokenAsync(http, repositories[0], denial!, entry.Id, judge.Policy.Version);
+        await denials.WriteTokenAsync(http, repositories[0], denial!, entry.Id, judge.Policy.Version);
         return true;
     }
 }

@@ -128,6 +128,7 @@ public sealed class MatrixWorld : IAsyncLifetime
             {
               "Listen": { {{listen}} },
               "PublicUrl": "{{publicUrl}}",
+              "ConsoleUrl": "https://images.example.com",
               "Upstream": {
                 "Registry": "http://127.0.0.1:7001",
                 "Auth": "http://127.0.0.1:7002",

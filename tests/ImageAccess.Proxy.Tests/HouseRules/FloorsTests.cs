@@ -68,6 +68,7 @@ public sealed partial class FloorsTests
         ("Administration/Tokens", "Administration/Changes"),
         ("Administration/Tokens", "Administration/Api"),
         ("Administration/Changes", "Administration/Api"),
+        ("Administration/Denials", "Administration/Api"),
         ("Tools/Verbs", "Tools/Scanning"),
         ("Tools/Verbs", "Tools/Engines"),
         ("Tools/Verbs", "Tools/Doctor"),

@@ -19,8 +19,9 @@ internal static class ApiRoutes
 
     public const string Description = "/api/openapi.json";
 
-    public static void MapApi(this IEndpointRouteBuilder endpoints, IEnumerable<IOperations> operations)
+    public static void MapApi(this IEndpointRouteBuilder endpoints, IEnumerable<IOperations> operations, DenialPage denial)
     {
+        endpoints.MapGet(DenialPage.Pattern, (Delegate)denial.ShowAsync).WithMetadata(new Demand(Operation.None)).ExcludeFromDescription();
         endpoints.MapOpenApi(Description).WithMetadata(new Demand(Operation.None));
         var api = endpoints.MapGroup(Root);
         foreach (var part in operations)

@@ -9,6 +9,7 @@ internal static class ApiSetup
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.AddSingleton<ApiGate>();
         services.AddSingleton<ConsoleListener>();
+        services.AddSingleton<DenialPage>();
         services.AddSingleton<IOperations, PolicyOperations>();
         services.AddSingleton<IOperations, ExceptionOperations>();
         services.AddSingleton<IOperations, BlockOperations>();

@@ -65,7 +65,7 @@ internal sealed class ConsoleListener
         builder.UseRouting();
         var gate = services.GetRequiredService<ApiGate>();
         builder.Use(next => http => gate.HandleAsync(http, next));
-        builder.UseEndpoints(endpoints => endpoints.MapApi(services.GetServices<IOperations>()));
+        builder.UseEndpoints(endpoints => endpoints.MapApi(services.GetServices<IOperations>(), services.GetRequiredService<DenialPage>()));
         return builder.Build();
     }
 

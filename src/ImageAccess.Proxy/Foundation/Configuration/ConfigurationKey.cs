@@ -59,6 +59,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Limits:RequestsPerClient", ConfigurationKind.Count),
         new("Mirror:Hold", ConfigurationKind.List),
         new("PublicUrl", ConfigurationKind.Address),
+        new("ConsoleUrl", ConfigurationKind.Address),
         new("Upstream:Registry", ConfigurationKind.Address),
         new("Upstream:Auth", ConfigurationKind.Address),
         new("Upstream:Hub", ConfigurationKind.Address),

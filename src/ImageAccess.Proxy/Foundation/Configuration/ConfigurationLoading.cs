@@ -91,7 +91,7 @@ internal static class ConfigurationLoading
     }
 
     /// <summary>
-    /// <c>IMAGEACCESS_PublicUrl</c> and names with two underscores alone: Kubernetes injects others with this prefix
+    /// <c>IMAGEACCESS_PublicUrl</c>, <c>IMAGEACCESS_ConsoleUrl</c> and names with two underscores alone: Kubernetes injects others with this prefix
     /// for a Service of that name.
     /// </summary>
     private static IEnumerable<KeyValuePair<string, string?>> FromEnvironment(IDictionary environment)
@@ -99,7 +99,7 @@ internal static class ConfigurationLoading
         foreach (var (name, value) in VariablesOf(environment).Where(variable => variable.Key.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)))
         {
             var key = name[Prefix.Length..];
-            if (key.Equals("PublicUrl", StringComparison.OrdinalIgnoreCase) || key.Contains("__", StringComparison.Ordinal))
+            if (key.Equals("PublicUrl", StringComparison.OrdinalIgnoreCase) || key.Equals("ConsoleUrl", StringComparison.OrdinalIgnoreCase) || key.Contains("__", StringComparison.Ordinal))
                 yield return new(key.Replace("__", ":", StringComparison.Ordinal), value);
         }
     }

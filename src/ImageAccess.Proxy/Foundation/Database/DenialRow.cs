@@ -23,6 +23,15 @@ internal sealed record DenialRow
     /// <summary>The tag or the digest.</summary>
     public string? Reference { get; init; }
 
+    /// <summary>What was asked for, as people write it; null where it was no image.</summary>
+    public string? Image => Reference switch
+    {
+        null => Repository,
+        var digest when digest.Contains(':', StringComparison.Ordinal) => $"{Repository}@{digest}",
+        var path when path.Contains('/', StringComparison.Ordinal) => $"{Repository} ({path})",
+        var tag => $"{Repository}:{tag}",
+    };
+
     public required string Rule { get; init; }
 
     public required string Message { get; init; }
@@ -44,6 +53,7 @@ internal sealed record DenialRow
             row.HasIndex(denial => denial.Id).IsUnique();
             row.HasIndex(denial => denial.TimeMilliseconds);
             row.HasIndex(denial => denial.Caller);
+            row.Ignore(denial => denial.Image);
             row.Property(denial => denial.Id).IsRequired().HasMaxLength(32);
         }
     }

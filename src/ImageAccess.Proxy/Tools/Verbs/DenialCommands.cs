@@ -70,7 +70,7 @@ internal static class DenialCommands
         var table = new TextTable("TIME", "CALLER", "RULE", "IMAGE");
         foreach (var row in rows)
         {
-            table.Add(Time(row), row.Caller ?? "-", row.Rule, Image(row));
+            table.Add(Time(row), row.Caller ?? "-", row.Rule, row.Image ?? "-");
             table.Command(row.Id);
         }
 
@@ -86,7 +86,7 @@ internal static class DenialCommands
             ("caller", row.Caller ?? "nobody signed in"),
             ("client", row.Client ?? "-"),
             ("way in", row.WayIn ?? "-"),
-            ("image", Image(row)),
+            ("image", row.Image ?? "-"),
             ("rule", row.Rule),
             ("judged by", row.Organizations.Count == 0 ? "-" : string.Join(", ", row.Organizations)),
             ("message", row.Message),
@@ -95,14 +95,6 @@ internal static class DenialCommands
             await output.WriteLineAsync(TextTable.Plain($"{name,-11}{value}"));
         }
     }
-
-    private static string Image(DenialRow row) => row.Reference switch
-    {
-        null => row.Repository ?? "-",
-        var digest when digest.Contains(':', StringComparison.Ordinal) => $"{row.Repository}@{digest}",
-        var path when path.Contains('/', StringComparison.Ordinal) => $"{row.Repository} ({path})",
-        var tag => $"{row.Repository}:{tag}",
-    };
 
     private static string Time(DenialRow row) =>
         DateTimeOffset.FromUnixTimeMilliseconds(row.TimeMilliseconds).UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);

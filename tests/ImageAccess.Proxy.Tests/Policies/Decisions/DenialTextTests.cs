@@ -32,6 +32,22 @@ public sealed class DenialTextTests
     }
 
     [Theory]
+    [InlineData(null, "ask in #platform", 200, " (ask in #platform); see https://images.example.com/d/1")]
+    [InlineData("2026-11-01", "ask in #platform", 200, " (approval ended 2026-11-01; ask in #platform); see https://images.example.com/d/1")]
+    [InlineData("2026-11-01", "问平台组", 200, " (approval ended 2026-11-01); see https://images.example.com/d/1")]
+    [InlineData(null, "ask in #platform", 104, " (ask in #platform); see https://images.example.com/d/1")]
+    [InlineData(null, "ask in #platform", 103, "; see https://images.example.com/d/1")]
+    [InlineData(null, null, 85, "; see https://images.example.com/d/1")]
+    [InlineData(null, null, 84, "")]
+    [InlineData(null, "ask in #platform", 84, " (ask in #platform)")]
+    public void The_page_comes_before_whom_to_ask_where_both_do_not_fit(string? ended, string? help, int length, string after)
+    {
+        var text = Text(ended, help) with { Page = "https://images.example.com/d/1" };
+        Assert.Equal(Message + after, text.Within(length));
+        Assert.EndsWith("; see https://images.example.com/d/1", text.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(200, "whole")]
     [InlineData(199, "address")]
     [InlineData(73, "address")]

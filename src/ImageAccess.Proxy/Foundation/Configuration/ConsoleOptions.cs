@@ -1,0 +1,36 @@
+using System.Net;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Foundation.Configuration;
+
+/// <summary>How people reach the console.</summary>
+public sealed class ConsoleOptions
+{
+    /// <summary>What leaves room for a denial's message and its id in 200 characters.</summary>
+    public const int MaximumLength = 80;
+
+    /// <summary><c>ConsoleUrl</c>; null where nothing leads there.</summary>
+    public Uri? Url { get; set; }
+
+    /// <summary>The address of what is told of a denial; null where nothing leads there.</summary>
+    public string? PageOfDenial(string id) => Url is null ? null : $"{Url.AbsoluteUri.TrimEnd('/')}/d/{id}";
+}
+
+internal sealed class ConsoleOptionsValidator : IValidateOptions<ConsoleOptions>
+{
+    public ValidateOptionsResult Validate(string? name, ConsoleOptions options) =>
+        options.Url is { } url && FlawOf(url) is { } flaw ? ValidateOptionsResult.Fail($"ConsoleUrl: {flaw}") : ValidateOptionsResult.Success;
+
+    private static string? FlawOf(Uri url)
+    {
+        if (url is not { IsAbsoluteUri: true, Scheme: "http" or "https", UserInfo.Length: 0, Query.Length: 0, Fragment.Length: 0 })
+            return "not an http or https address without a user, a query or a fragment, as https://images.example.com";
+        if (url.Scheme == Uri.UriSchemeHttp && !IsOwnMachine(url))
+            return $"'{url.OriginalString}' is plain http beyond this machine, where people would sign in in the clear: use https";
+        return url.AbsoluteUri.Length > ConsoleOptions.MaximumLength
+            ? $"longer than {ConsoleOptions.MaximumLength} characters, so that the reason of a denial would leave it out in many clients"
+            : null;
+    }
+
+    private static bool IsOwnMachine(Uri url) => url.IdnHost == "localhost" || (IPAddress.TryParse(url.Host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
+}
