@@ -53,6 +53,9 @@ public static class PolicyEngine
             : Conclude(policy, AccessOutcome.Deny, CannotTell(repository, publisher, null), repository, judgedUnder);
     }
 
+    /// <summary>The organizations that the caller is judged under; the default one where he belongs to none.</summary>
+    public static IReadOnlyList<string> OrganizationsOf(Policy policy, Caller caller) => NamesOf(OwnRuns(policy, caller), policy);
+
     /// <summary>Denies without a judgement: who asks, or what holds, could not be found out.</summary>
     /// <param name="policy">What the denial stands for.</param>
     /// <param name="cause">Why, in words that a user understands.</param>

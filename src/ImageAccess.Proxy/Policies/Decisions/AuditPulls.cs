@@ -54,8 +54,9 @@ internal sealed class AuditPulls
     private readonly Dictionary<string, NamespaceBadge> _badges = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _texts = new(StringComparer.Ordinal);
     private readonly DateTimeOffset? _since;
+    private readonly int _maximum;
 
-    private AuditPulls(DateTimeOffset? since) => _since = since;
+    private AuditPulls(DateTimeOffset? since, int maximum) => (_since, _maximum) = (since, maximum);
 
     public IReadOnlyDictionary<Pull, long> Requests => _requests;
 
@@ -64,6 +65,9 @@ internal sealed class AuditPulls
     /// <summary>Denials beyond a client's share of the trail: they are counted there, without a repository.</summary>
     public long Unnamed { get; private set; }
 
+    /// <summary>Requests of further kinds than were to be kept.</summary>
+    public long Beyond { get; private set; }
+
     public DateTimeOffset? First { get; private set; }
 
     public DateTimeOffset? Last { get; private set; }
@@ -71,20 +75,26 @@ internal sealed class AuditPulls
     /// <param name="path">The trail.</param>
     /// <param name="since">Earlier events do not count; null for all.</param>
     /// <param name="progress">Told now and then how far a long trail is read.</param>
+    /// <param name="maximum">How many kinds of pulls are kept in memory.</param>
     /// <exception cref="IOException">The trail cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     public static async Task<AuditPulls> ReadAsync(
-        string path, DateTimeOffset? since, TextWriter progress, CancellationToken cancellationToken)
+        string path, DateTimeOffset? since, TextWriter progress, CancellationToken cancellationToken, int maximum = int.MaxValue)
     {
-        var pulls = new AuditPulls(since);
-        var files = OpenAll(path);
-        var total = files.Sum(file => file.Length);
-        var read = 0L;
-        var told = 0L;
-        foreach (var file in Enumerable.Reverse(files))
+        var pulls = new AuditPulls(since, maximum);
+        var files = new List<FileStream>();
+        var (total, read, told) = (0L, 0L, 0L);
+        try
         {
-            await using (file)
+            OpenAll(path, since, files);
+            total = files.Sum(file => file.Length);
+            foreach (var file in Enumerable.Reverse(files))
                 await pulls.ReadAsync(file, TellAsync, cancellationToken);
+        }
+        finally
+        {
+            foreach (var file in files)
+                await file.DisposeAsync();
         }
 
         return pulls;
@@ -116,18 +126,18 @@ internal sealed class AuditPulls
 
     /// <summary>
     /// The trail and its predecessors, the youngest first. They are opened in this order, so that none is missed when they are rotated
-    /// meanwhile; one that was opened under two names is read once.
+    /// meanwhile; one that was opened under two names is read once. A predecessor has the time of its last event: one that has none since then is left out.
     /// </summary>
-    private static List<FileStream> OpenAll(string path)
+    private static void OpenAll(string path, DateTimeOffset? since, List<FileStream> files)
     {
-        var files = new List<FileStream> { Open(path) };
+        files.Add(Open(path));
         var beginnings = new HashSet<string>(StringComparer.Ordinal);
         beginnings.Add(BeginningOf(files[0]));
         var numbers = RotatedFiles.PredecessorsOf(path).Select(file => file.Number).ToList();
         foreach (var number in numbers.Append(numbers.LastOrDefault() + 1))
         {
             var predecessor = string.Create(CultureInfo.InvariantCulture, $"{path}.{number}");
-            if (!File.Exists(predecessor))
+            if (!File.Exists(predecessor) || File.GetLastWriteTimeUtc(predecessor) < since?.UtcDateTime)
                 continue;
             var file = Open(predecessor);
             if (beginnings.Add(BeginningOf(file)))
@@ -135,8 +145,6 @@ internal sealed class AuditPulls
             else
                 file.Dispose();
         }
-
-        return files;
     }
 
     /// <summary>It has an event's id, so no two files have the same.</summary>
@@ -232,15 +240,14 @@ internal sealed class AuditPulls
             throw new FormatException("no repository");
 
         var pull = new Pull(
-            Shared(audit.GetProperty("caller").GetString() is { Length: > 0 } caller ? caller : "anonymous"),
-            Shared(MembershipsOf(audit)),
-            Shared(repository.Value),
-            Shared(outcome),
+            audit.GetProperty("caller").GetString() is { Length: > 0 } caller ? caller : "anonymous",
+            MembershipsOf(audit),
+            repository.Value,
+            outcome,
             audit.TryGetProperty("block", out var block) ? block.GetInt64() : null,
             audit.TryGetProperty("rule", out var rule) && rule.ValueEquals(PolicyRule.Exception));
-        var begun = BegunBy(audit, count);
-        if (begun > 0)
-            _requests[pull] = _requests.GetValueOrDefault(pull) + begun;
+        if (!Add(pull, BegunBy(audit, count)))
+            return;
         First = First is { } first && first < time ? first : time;
         Last = Last is { } last && last > time ? last : time;
         switch (audit.GetProperty("category").GetString())
@@ -252,6 +259,26 @@ internal sealed class AuditPulls
                 _badges[Shared(repository.Namespace)] = NamespaceBadge.None;
                 break;
         }
+    }
+
+    /// <returns>Whether it is kept.</returns>
+    private bool Add(Pull pull, int begun)
+    {
+        if (_requests.TryGetValue(pull, out var requests))
+        {
+            _requests[pull] = requests + begun;
+            return true;
+        }
+
+        if (_requests.Count >= _maximum)
+        {
+            Beyond += begun;
+            return false;
+        }
+
+        if (begun > 0)
+            _requests.Add(new Pull(Shared(pull.Caller), Shared(pull.Memberships), Shared(pull.Repository), Shared(pull.Outcome), pull.Block, pull.IsOfException), begun);
+        return true;
     }
 
     /// <summary>A request that reads, or one that was denied its token before it could ask the registry.</summary>

@@ -100,7 +100,7 @@ internal sealed class PolicyDiff(PolicySide before, PolicySide after, DateOnly t
     {
         var counts = _changes.Exists(change => change.Requests is not null);
         var table = counts ? new TextTable("CHANGE", "RULE", ">REQUESTS", "CALLER", "IMAGE") : new TextTable("CHANGE", "RULE", "CALLER", "IMAGE");
-        foreach (var change in _changes.OrderBy(change => PolicyReplay.Rank(change.To)).Take(PolicyReplay.MaximumRows))
+        foreach (var change in _changes.OrderBy(change => Answer.Rank(change.To)).Take(PolicyReplay.MaximumRows))
         {
             var words = PolicyReplay.Words(change.From, change.To);
             var image = change.If is { Length: > 0 } assumption ? $"{change.Image}, if {assumption}" : change.Image;

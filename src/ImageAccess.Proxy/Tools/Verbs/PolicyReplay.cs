@@ -41,20 +41,17 @@ internal sealed class PolicyReplay(DraftEffect effect)
             await output.WriteLineAsync($"{TextTable.Count(_pulls.Unnamed, "denial")} beyond a client's share of the trail {(_pulls.Unnamed == 1 ? "has" : "have")} no repository there");
         await WriteAsync(
             output, ["CHANGE", ">REQUESTS", ">CALLERS", "RULE", "REPOSITORY"],
-            _changes.GroupBy(change => (change.From, change.To, change.Rule, change.Repository)),
-            group =>
-            [
-                Words(group.Key.From, group.Key.To), Number(group.Sum(change => change.Requests)),
-                Number(group.Select(change => change.Caller).Distinct().Count()), group.Key.Rule, group.Key.Repository,
-            ]);
+            effect.ByRepository().Select(row => new[] { Words(row.From, row.To), Number(row.Requests), Number(row.Callers.Count), row.Rule, row.Repository }));
         await WriteAsync(
             output, ["CHANGE", ">REQUESTS", ">REPOSITORIES", "CALLER"],
-            _changes.GroupBy(change => (change.From, change.To, change.Caller)),
-            group =>
-            [
-                Words(group.Key.From, group.Key.To), Number(group.Sum(change => change.Requests)),
-                Number(group.Select(change => change.Repository).Distinct().Count()), group.Key.Caller,
-            ]);
+            _changes.GroupBy(change => (change.From, change.To, change.Caller))
+                .OrderBy(group => Answer.Rank(group.Key.To))
+                .ThenByDescending(group => group.Sum(change => change.Requests))
+                .Select(group => new[]
+                {
+                    Words(group.Key.From, group.Key.To), Number(group.Sum(change => change.Requests)),
+                    Number(group.Select(change => change.Repository).Distinct().Count()), group.Key.Caller,
+                }));
         await output.WriteLineAsync();
         await TextTable.WriteWrappedAsync(output, Conclusion(), "");
         if (_changes.Any(change => change.To == Answer.Depends))
@@ -66,14 +63,9 @@ internal sealed class PolicyReplay(DraftEffect effect)
 
     public static string Words(string from, string to) => $"{from} -> {to}";
 
-    /// <summary>Writes the kinds of changes, those with the most requests first.</summary>
-    private static async Task WriteAsync<TKey>(
-        TextWriter output, string[] heads, IEnumerable<IGrouping<TKey, ChangedPulls>> groups, Func<IGrouping<TKey, ChangedPulls>, string[]> row)
+    private static async Task WriteAsync(TextWriter output, string[] heads, IEnumerable<string[]> kinds)
     {
-        var rows = groups.OrderBy(group => Rank(group.First().To))
-            .ThenByDescending(group => group.Sum(change => change.Requests))
-            .Select(row)
-            .ToList();
+        var rows = kinds.ToList();
         if (rows.Count == 0)
             return;
         var table = new TextTable(heads);
@@ -84,9 +76,6 @@ internal sealed class PolicyReplay(DraftEffect effect)
         await output.WriteLineAsync();
         await table.WriteAsync(output);
     }
-
-    /// <summary>The order of outcomes: what is denied first, what is allowed last.</summary>
-    public static int Rank(string outcome) => outcome switch { "deny" => 0, Answer.Depends => 1, "observe" => 2, _ => 3 };
 
     private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 

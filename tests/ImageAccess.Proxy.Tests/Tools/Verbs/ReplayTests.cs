@@ -173,6 +173,29 @@ public sealed class ReplayTests : IDisposable
         static string Text(DateTimeOffset time) => time.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
     }
 
+    [Fact]
+    public async Task A_predecessor_that_ended_before_is_not_read()
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        var line = Event("bob", "someuser/x", "community", "allow", time: now.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
+        Trail(line);
+        foreach (var (number, days) in new[] { (1, 29), (2, 31) })
+            File.SetLastWriteTimeUtc(Write($"audit.jsonl.{number}", line.Replace("\"id\":\"0\"", $"\"id\":\"{number}\"", StringComparison.Ordinal) + "\n"), now.UtcDateTime.AddDays(-days));
+        Assert.Equal(["allow deny community bob someuser/x 2"], Changes(await ReplayAsync(Draft, "--since", "30d")));
+        Assert.Equal(["allow deny community bob someuser/x 3"], Changes(await ReplayAsync()));
+    }
+
+    [Fact]
+    public async Task Beyond_so_many_kinds_requests_are_counted_alone()
+    {
+        Trail(
+            Event("bob", "someuser/a", "community", "allow"), Event("bob", "someuser/b", "community", "allow"), Event("bob", "someuser/c", "community", "allow"),
+            Event("bob", "someuser/a", "community", "allow"), Event("bob", "someuser/d", "community", "allow"));
+        var pulls = await AuditPulls.ReadAsync(_directory["audit.jsonl"], since: null, TextWriter.Null, CancellationToken.None, maximum: 2);
+        Assert.Equal([("someuser/a", 2L), ("someuser/b", 1L)], pulls.Requests.Select(pair => (pair.Key.Repository, pair.Value)).Order());
+        Assert.Equal(2, pulls.Beyond);
+    }
+
     [Theory]
     [InlineData("30")]
     [InlineData("d")]
