@@ -11,6 +11,7 @@ internal static class ApiSetup
         services.AddSingleton<ConsoleListener>();
         services.AddSingleton<DenialPage>();
         services.AddSingleton<IOperations, PolicyOperations>();
+        services.AddSingleton<IOperations, DraftOperations>();
         services.AddSingleton<IOperations, ExceptionOperations>();
         services.AddSingleton<IOperations, BlockOperations>();
         services.AddSingleton<IOperations, StatusOperations>();

@@ -30,6 +30,13 @@ internal sealed class Visitor(TokenBearer bearer, RoleBook roles, IPolicyStore p
             throw Forbidden($"in {PrintableText.Of(organization)}");
     }
 
+    public bool May(Operation operation, string organization) => Sees(organization) && Rights.Allow(roles.Of(Actor, organization), operation);
+
+    /// <summary>In every organization; who sees one alone may not.</summary>
+    public bool MayEverywhere(Operation operation) => Organization is null
+        && (Rights.Allow(roles.Of(Actor, null), operation)
+            || (policies.Current.Organizations is { Count: > 0 } all && all.All(one => Rights.Allow(roles.Of(Actor, one.Name), operation))));
+
     public bool Sees(string organization) => Organization is null || Organization == organization;
 
     /// <exception cref="ProblemException">It sees one organization alone.</exception>

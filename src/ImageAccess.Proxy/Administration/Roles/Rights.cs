@@ -14,6 +14,7 @@ internal enum Operation
     ReadStatus,
     ReadTokens,
     ReadChanges,
+    TryPolicy,
     ChangePolicy,
     ChangeCompany,
     GrantException,
@@ -43,6 +44,7 @@ internal static class Rights
         [Operation.ReadStatus] = Reading,
         [Operation.ReadTokens] = Auditor | Changing,
         [Operation.ReadChanges] = Reading,
+        [Operation.TryPolicy] = Auditor | Changing, // what a draft would do; it changes nothing
         [Operation.ChangePolicy] = Changing,
         [Operation.ChangeCompany] = CompanyOwner,
         [Operation.GrantException] = Answering,

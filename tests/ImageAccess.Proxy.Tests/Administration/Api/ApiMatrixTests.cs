@@ -21,6 +21,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["PUT /policy"] = "403 403 403 403 403 403 409 403",
         ["GET /organizations/{organization}/policy"] = "200 200 200 200 200 200 200 404",
         ["PUT /organizations/{organization}/policy"] = "403 403 403 409 409 403 409 404",
+        ["POST /policy/drafts"] = "403 403 403 403 403 403 200 403",
+        ["POST /organizations/{organization}/policy/drafts"] = "403 200 403 200 200 403 200 404",
         ["GET /policy/versions"] = "403 403 403 403 403 403 200 403",
         ["GET /policy/versions/{version}"] = "403 403 403 403 403 403 200 403",
         ["POST /policy/versions/{version}/revert"] = "403 403 403 403 403 403 409 403",
@@ -153,6 +155,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         {
             "PUT /policy" => await room.SendAsync(method, $"{path}?reason=because", token, ApiRoom.Policy, $"\"{version}\""),
             "PUT /organizations/{organization}/policy" => await room.SendAsync(method, "/api/v1/organizations/acme/policy?reason=because", token, """{ "name": "acme", "enabled": true }""", "\"0123456789ab\""),
+            "POST /policy/drafts" => await room.SendAsync(method, path, token, ApiRoom.Policy),
+            "POST /organizations/{organization}/policy/drafts" => await room.SendAsync(method, "/api/v1/organizations/acme/policy/drafts", token, """{ "enabled": true }"""),
             "POST /policy/versions/{version}/revert" => await room.SendAsync(method, path.Replace("{version}", await HistoryAsync(version), StringComparison.Ordinal), token, Because),
             "GET /policy/versions/{version}" => await room.SendAsync(method, path.Replace("{version}", await HistoryAsync(version), StringComparison.Ordinal), token),
             "POST /exceptions" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "image": "more/t{{number}}", "reason": "because", "until": "{{DateTime.UtcNow.AddDays(3):yyyy-MM-dd}}T00:00:00Z" }"""),

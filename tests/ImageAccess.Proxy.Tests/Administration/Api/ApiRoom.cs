@@ -103,6 +103,7 @@ public sealed class ApiRoom : IAsyncLifetime
             CacheControl = response.Headers.CacheControl?.ToString(),
             Challenge = response.Headers.WwwAuthenticate.ToString(),
             Location = response.Headers.Location?.ToString(),
+            RetryAfter = response.Headers.RetryAfter?.ToString(),
         };
     }
 }
@@ -114,6 +115,8 @@ public sealed record ApiAnswer(int Status, string? MediaType, string? Tag, strin
     public string? Challenge { get; init; }
 
     public string? Location { get; init; }
+
+    public string? RetryAfter { get; init; }
 
     public JsonElement Json => JsonSerializer.Deserialize<JsonElement>(Text);
 

@@ -70,6 +70,21 @@ public sealed class ApprovalTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_draft_says_that_it_would_wait_and_does_not()
+    {
+        foreach (var (community, waits) in new[] { ("true", true), ("false", false) })
+        {
+            var draft = $$"""{ "owners": [ "alice" ], "members": [ "bob" ], "roles": { "administrators": [ "dan" ] }, "enabled": true, "allow": { "community": {{community}} } }""";
+            var answer = await _room.SendAsync("POST", "/api/v1/organizations/acme/policy/drafts", _dan, draft);
+            Assert.True(answer.Status == 200, answer.Text);
+            Assert.Equal(waits, answer.Json.GetProperty("waits").GetBoolean());
+            Assert.Equal(["organization acme: official images allowed"], answer.Json.GetProperty("takesBack").EnumerateArray().Select(taken => taken.GetString()));
+        }
+
+        Assert.Empty((await _room.SendAsync("GET", "/api/v1/changes", _dan)).Json.GetProperty("items").EnumerateArray());
+    }
+
+    [Fact]
     public async Task What_is_declined_is_never_done()
     {
         var change = await WaitsAsync("/api/v1/exceptions", """{ "organization": "acme", "image": "tools/y", "reason": "a trial" }""", status: 202);

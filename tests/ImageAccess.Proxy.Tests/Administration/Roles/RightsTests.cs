@@ -19,6 +19,7 @@ public sealed class RightsTests
         { nameof(Operation.ReadStatus), Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadTokens), Auditor | Changing },
         { nameof(Operation.ReadChanges), Auditor | OnCall | Approver | Changing },
+        { nameof(Operation.TryPolicy), Auditor | Changing },
         { nameof(Operation.ChangePolicy), Changing },
         { nameof(Operation.ChangeCompany), CompanyOwner },
         { nameof(Operation.GrantException), Approver | Changing },
