@@ -62,6 +62,7 @@ public sealed partial class FloorsTests
     [
         ("Policies/Exceptions", "Policies/Store"),
         ("Callers/Members", "Callers/Identity"),
+        ("Administration/Denials", "Administration/Api"),
         ("Administration/Roles", "Administration/Tokens"),
         ("Administration/Roles", "Administration/Changes"),
         ("Administration/Roles", "Administration/Api"),

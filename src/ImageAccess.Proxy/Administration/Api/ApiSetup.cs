@@ -14,6 +14,7 @@ internal static class ApiSetup
         services.AddSingleton<IOperations, DraftOperations>();
         services.AddSingleton<IOperations, ExceptionOperations>();
         services.AddSingleton<IOperations, BlockOperations>();
+        services.AddSingleton<IOperations, DenialOperations>();
         services.AddSingleton<IOperations, StatusOperations>();
         services.AddSingleton<IOperations, TokenOperations>();
         services.AddSingleton<IOperations, ChangeOperations>();

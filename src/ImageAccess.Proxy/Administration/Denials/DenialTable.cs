@@ -35,7 +35,14 @@ internal sealed class DenialTable(DatabaseContext context, long maximum = Denial
     }
 
     /// <summary>The newest first: those of an organization, of a caller, or all.</summary>
-    public Task<List<DenialRow>> ListAsync(string? organization, string? caller, int count, CancellationToken cancellationToken) => context.Denials.AsNoTracking()
+    public Task<List<DenialRow>> ListAsync(string? organization, string? caller, int count, CancellationToken cancellationToken) =>
+        PageAsync(DenialView.Everything, organization, caller, long.MaxValue, count, cancellationToken);
+
+    /// <summary>The same, as somebody may see them.</summary>
+    /// <param name="before">Those with a lower number.</param>
+    public Task<List<DenialRow>> PageAsync(
+        DenialView view, string? organization, string? caller, long before, int count, CancellationToken cancellationToken) => view.Of(context.Denials.AsNoTracking())
+        .Where(row => row.Number < before)
         .Where(row => (organization == null || row.Organizations.Contains(organization)) && (caller == null || row.Caller == caller))
         .OrderByDescending(row => row.Number)
         .Take(Math.Min(count, MaximumListed))

@@ -10,6 +10,7 @@ internal enum Operation
     ReadExceptions,
     ReadBlocks,
     ReadDenials,
+    ReadOwnDenials,
     ReadMembers,
     ReadStatus,
     ReadTokens,
@@ -40,6 +41,7 @@ internal static class Rights
         [Operation.ReadExceptions] = Member | Reading,
         [Operation.ReadBlocks] = Member | Reading,
         [Operation.ReadDenials] = Reading,
+        [Operation.ReadOwnDenials] = Member | Reading, // and of what nobody signed in for all but the address
         [Operation.ReadMembers] = Reading,
         [Operation.ReadStatus] = Reading,
         [Operation.ReadTokens] = Auditor | Changing,

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Exceptions;
@@ -78,6 +79,26 @@ public sealed class ApiRoom : IAsyncLifetime
             ? new GrantedException(0, organization, pattern, null, false, "because", null, "alice", Changes.Now, null)
             : throw new InvalidOperationException();
         return (await Changes.AddAsync(granted, default)).Id;
+    }
+
+    /// <summary>A denial of a caller, or of nobody who signed in; the id.</summary>
+    internal async Task<string> DenyAsync(string? caller, params string[] organizations)
+    {
+        var row = new DenialRow
+        {
+            Id = string.Create(CultureInfo.InvariantCulture, $"d{Next()}"),
+            TimeMilliseconds = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds(),
+            Caller = caller,
+            Repository = "someuser/tool",
+            Reference = "latest",
+            Rule = "community",
+            Message = "image access denied: community images not allowed",
+            Organizations = organizations.Length == 0 ? ["acme"] : [.. organizations],
+            Client = "192.0.2.7",
+            WayIn = "mirror",
+        };
+        await Database.WriteAsync(context => new DenialTable(context).AddAsync([row], TimeProvider.System.GetUtcNow(), default), default);
+        return row.Id;
     }
 
     public async Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json")

@@ -143,6 +143,39 @@ public abstract class DenialQueueTests : IAsyncLifetime, IDisposable
         Assert.Equal(["newest", "new4", "new3"], (await ListAsync()).Select(row => row.Id));
     }
 
+    /// <summary>The question and the look at one row must agree, in both databases.</summary>
+    [Fact]
+    public async Task Whoever_sees_a_part_gets_just_that_part()
+    {
+        var now = _audit.Time.GetUtcNow();
+        DenialRow Of(string id, string? caller, params string[] organizations) => Row(id, now) with { Caller = caller, Organizations = [.. organizations], Client = "192.0.2.7" };
+        List<DenialRow> rows =
+        [
+            Of("bobs", "bob", "acme"), Of("doras", "dora", "acme"), Of("nobodys", null, "acme"), Of("of-both", "eve", "acme", "beta"), Of("betas", "bob", "beta"),
+            Of("betas-nobodys", null, "beta"), Of("of-none", null),
+        ];
+        await _database.WriteAsync(context => new DenialTable(context).AddAsync(rows, now, default), default);
+        foreach (var (view, expected) in new[]
+        {
+            (DenialView.Everything, "of-none betas-nobodys betas of-both nobodys doras bobs"),
+            (new DenialView { Whole = ["acme"], AsMember = ["acme"] }, "of-both nobodys doras bobs"),
+            (new DenialView { AsMember = ["acme"], Person = "bob" }, "nobodys bobs"),
+            (new DenialView { AsMember = ["acme"] }, "nobodys"),
+            (new DenialView { Whole = ["beta"], AsMember = ["acme", "beta"], Person = "bob" }, "betas-nobodys betas of-both nobodys bobs"),
+            (new DenialView(), ""),
+        })
+        {
+            var found = await _database.ReadAsync(context => new DenialTable(context).PageAsync(view, null, null, long.MaxValue, 100, default), default);
+            Assert.Equal(expected, string.Join(' ', found.Select(row => row.Id)));
+            Assert.Equal(expected, string.Join(' ', Enumerable.Reverse(rows).Select(row => view.Of(row)?.Id).OfType<string>()));
+            Assert.All(found, row => Assert.Equal(view.IsEverything || row.Caller is not null || row.Organizations.Intersect(view.Whole).Any() ? "192.0.2.7" : null, view.Of(row)!.Client));
+        }
+
+        var part = await _database.ReadAsync(context => new DenialTable(context).PageAsync(DenialView.Everything, "acme", "bob", long.MaxValue, 100, default), default);
+        Assert.Equal(["bobs"], part.Select(row => row.Id));
+        Assert.Empty(await _database.ReadAsync(context => new DenialTable(context).PageAsync(DenialView.Everything, "acme", "bob", part[0].Number, 100, default), default));
+    }
+
     private static DenialRow Row(string id, DateTimeOffset time) => new() { Id = id, TimeMilliseconds = time.ToUnixTimeMilliseconds(), Rule = "community", Message = "no" };
 
     private async Task<string> DenyAsync(string repository = "someuser/custom-image", string? caller = "bob", string tag = "latest")

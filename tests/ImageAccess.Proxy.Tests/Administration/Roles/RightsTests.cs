@@ -15,6 +15,7 @@ public sealed class RightsTests
         { nameof(Operation.ReadExceptions), Member | Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadBlocks), Member | Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadDenials), Auditor | OnCall | Approver | Changing },
+        { nameof(Operation.ReadOwnDenials), Member | Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadMembers), Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadStatus), Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadTokens), Auditor | Changing },
