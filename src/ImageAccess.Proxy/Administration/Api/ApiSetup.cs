@@ -16,6 +16,7 @@ internal static class ApiSetup
         services.AddSingleton<IOperations, BlockOperations>();
         services.AddSingleton<IOperations, DenialOperations>();
         services.AddSingleton<IOperations, StatusOperations>();
+        services.AddSingleton<IOperations, PeopleOperations>();
         services.AddSingleton<IOperations, TokenOperations>();
         services.AddSingleton<IOperations, ChangeOperations>();
         return services;

@@ -20,6 +20,9 @@ internal static class RoleNames
 
     public static string Of(Core.Policies.Roles role) => Array.Find(Table, row => row.Role == role).Name;
 
+    /// <summary>The name of each of the roles.</summary>
+    public static IReadOnlyList<string> ListOf(Core.Policies.Roles roles) => [.. Table.Where(row => roles.HasFlag(row.Role)).Select(row => row.Name)];
+
     /// <returns>None where the name is no role's.</returns>
     public static Core.Policies.Roles Find(string name) => Array.Find(Table, row => row.Name == name).Role;
 

@@ -36,11 +36,15 @@ internal sealed class TokenTable(DatabaseContext context)
         .Take(count)
         .ToListAsync(cancellationToken);
 
-    public Task<int> CountInForceAsync(DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        var milliseconds = now.ToUnixTimeMilliseconds();
-        return context.ApiTokens.CountAsync(row => row.Revoked == null && row.ExpiresMilliseconds > milliseconds, cancellationToken);
-    }
+    public Task<int> CountInForceAsync(DateTimeOffset now, CancellationToken cancellationToken) => InForce(now).CountAsync(cancellationToken);
+
+    /// <summary>Those in force that are a person's.</summary>
+    /// <param name="organization">Of this one alone; null for all.</param>
+    public Task<List<ApiTokenRow>> ListOfPersonsAsync(string? organization, DateTimeOffset now, CancellationToken cancellationToken) => InForce(now).AsNoTracking()
+        .Where(row => row.Person != null && !row.Waits && (organization == null || row.Organization == organization))
+        .OrderBy(row => row.Id)
+        .Take(Maximum)
+        .ToListAsync(cancellationToken);
 
     public async Task AddAsync(ApiTokenRow row, CancellationToken cancellationToken)
     {
@@ -68,6 +72,12 @@ internal sealed class TokenTable(DatabaseContext context)
         .OrderBy(row => row.Id)
         .Take(Together)
         .ToListAsync(cancellationToken);
+
+    private IQueryable<ApiTokenRow> InForce(DateTimeOffset now)
+    {
+        var milliseconds = now.ToUnixTimeMilliseconds();
+        return context.ApiTokens.Where(row => row.Revoked == null && row.ExpiresMilliseconds > milliseconds);
+    }
 
     /// <summary>It is no change: the sequence stays.</summary>
     public async Task AddUsesAsync(IReadOnlyDictionary<long, DateTimeOffset> uses, CancellationToken cancellationToken)

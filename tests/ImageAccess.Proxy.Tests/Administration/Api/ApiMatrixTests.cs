@@ -37,6 +37,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /denials/{id}"] = "404 200 200 200 200 200 200 404",
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
         ["GET /members"] = "403 200 200 200 200 200 200 200",
+        ["GET /people"] = "403 200 200 200 200 200 200 200",
         ["GET /status"] = "403 200 200 200 200 200 200 200",
         ["GET /tokens"] = "403 200 403 200 200 403 200 200",
         ["POST /tokens"] = "403 403 403 201 201 403 201 404",

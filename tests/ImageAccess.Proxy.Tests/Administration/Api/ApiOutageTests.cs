@@ -18,7 +18,8 @@ public sealed class ApiOutageTests(ApiRoom room) : IClassFixture<ApiRoom>
             await locking.ExecuteNonQueryAsync();
             var locked = await GrantAsync(token);
             Assert.Equal((503, "the database is locked by another process: end that process, or wait until it has finished; nothing was changed"), (locked.Status, locked.Detail));
-            Assert.Equal(200, (await room.SendAsync("GET", "/api/v1/exceptions", token)).Status); // readers go on
+            foreach (var list in new[] { "exceptions", "denials", "people" })
+                Assert.Equal(200, (await room.SendAsync("GET", $"/api/v1/{list}", token)).Status); // readers go on
         }
 
         Assert.Equal(201, (await GrantAsync(token)).Status);
@@ -28,6 +29,12 @@ public sealed class ApiOutageTests(ApiRoom room) : IClassFixture<ApiRoom>
         var damaged = await GrantAsync(token);
         Assert.Equal(503, damaged.Status);
         Assert.StartsWith("the database is no database of SQLite: put a backup in its place", damaged.Detail, StringComparison.Ordinal);
+        foreach (var (method, target) in new[] { ("GET", "denials"), ("GET", "denials/x"), ("GET", "people"), ("POST", "organizations/acme/policy/drafts") })
+        {
+            var away = await room.SendAsync(method, $"/api/v1/{target}", token, method == "POST" ? "{ }" : null);
+            Assert.Equal((503, damaged.Detail), (away.Status, away.Detail));
+        }
+
         File.Move(file + ".aside", file, overwrite: true);
         Assert.Equal(201, (await GrantAsync(token)).Status);
     }

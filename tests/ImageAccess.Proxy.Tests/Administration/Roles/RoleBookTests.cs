@@ -51,6 +51,26 @@ public sealed class RoleBookTests : IAsyncLifetime
         Assert.Equal(roles, _book.Of(new Actor { Name = name }, organization));
     }
 
+    /// <summary>Also of what does not count at this moment: alice and bob are named, nina's organization has no list.</summary>
+    [Fact]
+    public void Each_role_has_its_sources()
+    {
+        var sources = _room.RoleSources.All().SelectMany(
+            held => held.Select(source => $"{held.Key.Organization ?? "-"} {(held.Key.IsTeam ? "team " : "")}{held.Key.Name}: {source.Role} by {source.Name}{(source.Team is { } team ? $" {team}" : "")}{(source.IsExternal ? " external" : "")}"));
+        Assert.Equal(
+            [
+                "- zoe: CompanyOwner by document external",
+                "acme alice: Owner by document",
+                "acme alice: Owner by member-list",
+                "acme bob: Administrator by document",
+                "acme ed: Administrator by team devops",
+                "acme gus: Auditor by document external",
+                "acme team devops: Administrator by document",
+                "beta nina: Owner by document",
+            ],
+            sources.Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public async Task A_role_ends_with_the_policy_and_with_the_member_list_that_give_it()
     {

@@ -56,6 +56,8 @@ internal sealed class DirectoryRoom : IAsyncDisposable
 
     public RoleBook Roles => _host.Services.GetRequiredService<RoleBook>();
 
+    public RoleSources RoleSources => _host.Services.GetRequiredService<RoleSources>();
+
     public MembershipRefresh Refresh => _host.Services.GetRequiredService<MembershipRefresh>();
 
     public FakeNamespace Acme => Hub.Namespaces.Find("acme")!;
