@@ -18,7 +18,10 @@ public static class PolicyChanges
         var opens = new List<string>();
         AddRights(opens, before, after); // also where image access is off: whoever may change the policy decides what it will be
         if (!before.IsEnabled)
+        {
+            AddOwners(opens, before, after);
             return opens;
+        }
 
         if (!after.IsEnabled)
             opens.Add("image access is off");
@@ -39,10 +42,13 @@ public static class PolicyChanges
             opens.Add($"organization {earlier.Name} removed");
 
         AddTokenAccounts(opens, before, after);
-        foreach (var (name, account) in after.Document.Accounts.Where(named => before.AccountOf(named.Name) != named.Account))
-            opens.Add($"{Plain(name)} is account {account}");
+        AddAccounts(opens, before, after);
         return opens;
     }
+
+    /// <summary>Whether one of these lines is about this organization's section.</summary>
+    internal static bool IsOf(string line, string organization) =>
+        line.StartsWith($"organization {organization}:", StringComparison.Ordinal) || line.StartsWith($"organization {organization} ", StringComparison.Ordinal);
 
     /// <summary>Who may open more, and what it takes. An auditor reads, and opens nothing.</summary>
     private static void AddRights(List<string> opens, Policy before, Policy after)
@@ -64,6 +70,34 @@ public static class PolicyChanges
             foreach (var (holder, role) in later.Roles.Holders().Where(held => held.Role != Roles.Auditor && IsNew(held.Holder, earlier[held.Role])))
                 opens.Add($"organization {later.Name}: {Words(role)} {holder} added");
         }
+    }
+
+    /// <summary>While image access is off nobody is exempt, and an owner may change the policy all the same.</summary>
+    private static void AddOwners(List<string> opens, Policy before, Policy after)
+    {
+        if (before.Organizations.Count == 0)
+            return;
+        foreach (var later in after.Document.Organizations)
+        {
+            var earlier = Find(before, later.Name);
+            foreach (var name in later.Owners.Except(earlier?.Owners ?? []))
+                opens.Add($"organization {later.Name}: owner {Plain(name)} added");
+            AddExternalOwners(earlier, later, what => opens.Add($"organization {later.Name}: {what}"));
+        }
+
+        AddAccounts(opens, before, after);
+    }
+
+    private static void AddExternalOwners(OrganizationDocument? earlier, OrganizationDocument later, Action<string> add)
+    {
+        foreach (var name in later.ExternalOwners.Except(earlier?.ExternalOwners ?? []))
+            add($"owner {Plain(name)} is external: an owner also where the member list does not name the account");
+    }
+
+    private static void AddAccounts(List<string> opens, Policy before, Policy after)
+    {
+        foreach (var (name, account) in after.Document.Accounts.Where(named => before.AccountOf(named.Name) != named.Account))
+            opens.Add($"{Plain(name)} is account {account}");
     }
 
     /// <summary>Who was external before, and is so no longer, has lost something.</summary>
@@ -158,8 +192,7 @@ public static class PolicyChanges
                 add($"{Plain(name)} removed: perhaps only the rules of other organizations apply");
         }
 
-        foreach (var name in pair.Later.ExternalOwners.Except(pair.Earlier.ExternalOwners))
-            add($"owner {Plain(name)} is external: an owner also where the member list does not name the account");
+        AddExternalOwners(pair.Earlier, pair.Later, add);
     }
 
     /// <summary>A token that no longer counts as an organization access token is no longer denied as one.</summary>

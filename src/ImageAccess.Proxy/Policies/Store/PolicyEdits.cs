@@ -151,7 +151,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
         if (edit.Organization is not { } organization)
         {
             if (current.Version != expected)
-                throw new OutdatedChangeException(current, "the policy", current.Version);
+                throw new OutdatedChangeException(current, organization: null, current.Version);
             return;
         }
 
@@ -167,7 +167,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
             first = row;
         }
 
-        throw new OutdatedChangeException(first, $"the section of {organization}", tag!);
+        throw new OutdatedChangeException(first, organization, tag!);
     }
 }
 
@@ -205,19 +205,21 @@ internal sealed record PolicyAuthor(string Name, string Reason, string? Ticket =
 
 /// <summary>Somebody changed it since: the message says who, when and what.</summary>
 /// <param name="first">The change of who was faster.</param>
-/// <param name="what">What is changed, as the beginning of a sentence.</param>
+/// <param name="organization">Whose section is changed: what was changed in others is none of its business; null for the whole document.</param>
 /// <param name="current">The version or the tag that it has now.</param>
-internal sealed class OutdatedChangeException(PolicyVersionRow first, string what, string current)
-    : RefusedChangeException($"{what} is {current} by now: {first.Who ?? "somebody"} changed it {ExceptionChanges.Minute(first.Since)} ({first.Why}): {Words(first)}. Look at it, and change it from there")
+internal sealed class OutdatedChangeException(PolicyVersionRow first, string? organization, string current)
+    : RefusedChangeException($"{(organization is null ? "the policy" : $"the section of {organization}")} is {current} by now: {first.Who ?? "somebody"} changed it {ExceptionChanges.Minute(first.Since)} ({first.Why}): {Words(first, organization)}. Look at it, and change it from there")
 {
     private const int MaximumTold = 5;
 
     /// <summary>The version or the tag that it has now.</summary>
     public string Current => current;
 
-    private static string Words(PolicyVersionRow row)
+    private static string Words(PolicyVersionRow row, string? organization)
     {
-        IReadOnlyCollection<string> words = [.. row.Opens.Select(opened => $"opens: {opened}"), .. row.TakesBack.Select(taken => $"takes back: {taken}")];
+        IReadOnlyCollection<string> words = [.. row.Opens.Where(IsTold).Select(opened => $"opens: {opened}"), .. row.TakesBack.Where(IsTold).Select(taken => $"takes back: {taken}")];
         return words.Count == 0 ? "nothing that opens or takes back" : PrintableText.ListOf(words, MaximumTold);
+
+        bool IsTold(string words) => organization is null || PolicyChanges.IsOf(words, organization);
     }
 }

@@ -151,6 +151,13 @@ public sealed class PolicyChangesTests
             "@off", "organizations: [ { name: 'acme', owners: [ 'alice', 'bob' ], roles: { administrators: [ 'dan' ] } } ]",
             "organization acme: administrator dan added"
         },
+        {
+            "@off", "organizations: [ { name: 'acme', owners: [ 'alice', 'bob', { name: 'mallory', external: true } ] } ]",
+            "organization acme: owner mallory added; organization acme: owner mallory is external: an owner also where the member list does not name the account"
+        },
+        { "@off", "organizations: [ { name: 'acme', owners: [ 'bob' ] } ]", "" },
+        { "@off", "organizations: [ { name: 'acme', owners: [ 'alice', { name: 'bob', account: '0123456789abcdef0123456789abcdef' } ] } ]", "bob is account 0123456789abcdef0123456789abcdef" },
+        { "@off", "companyOwners: [ 'alice' ], organizations: [ { name: 'acme', owners: [ 'alice', 'bob' ] }, { name: 'beta', owners: [ 'mallory' ] } ]", "company owner alice added; organization beta: owner mallory added" },
         { "@acme", "organizations: [ { name: 'acme', enabled: true }, { name: 'beta', roles: { approvers: [ 'dan' ] } } ]", "organization beta: approver dan added; organization beta added" },
         { "defaultOrganization: 'acme', @both", "defaultOrganization: 'beta', @both", "" },
     };
