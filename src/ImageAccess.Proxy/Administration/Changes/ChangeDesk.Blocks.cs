@@ -50,30 +50,47 @@ internal sealed partial class ChangeDesk
         Demand(request.Actor, organization: null, Operation.LiftBlock);
         Demand(request.Faults(BlockDocument.MaximumReason, needsReason: true, policy().Document.Changes.DemandsTicket));
         if (!Waits)
-            return new(await LiftAsync(pattern, request.Reason, request.Actor.Name, request.Ticket, cancellationToken), null);
+            return new(await LiftAsync(pattern, asked: null, request.Reason, request.Actor.Name, request.Ticket, cancellationToken), null);
 
-        if (_blocks.Find().ToBlocks().Find(pattern) is null)
+        if (BlocksOf(pattern, _blocks.Find()) is not { Count: > 0 } keys)
             throw NotBlocked(pattern);
         return new(null, await AskAsync(
-            UnblockKind, organization: null, new Unblock(pattern.ToString()), [$"{pattern} is blocked no longer"], request, check: null, cancellationToken));
+            UnblockKind, organization: null, new Unblock(pattern.ToString()) { Blocks = keys }, [$"{pattern} is blocked no longer"], request, check: null, cancellationToken));
     }
 
     private async Task LiftAsync(PendingChangeRow change, Actor approver, CancellationToken cancellationToken)
     {
-        if (!ImagePattern.TryParse(JsonSerializer.Deserialize<Unblock>(change.Payload, Json)!.Image, out var pattern, out var problem))
+        var asked = JsonSerializer.Deserialize<Unblock>(change.Payload, Json)!;
+        if (!ImagePattern.TryParse(asked.Image, out var pattern, out var problem))
             throw new RefusedChangeException($"the image {problem}");
-        await LiftAsync(pattern, change.Reason, Both(change, approver, BlockDocument.MaximumName), change.Ticket, cancellationToken);
+        await LiftAsync(pattern, asked.Blocks, change.Reason, Both(change, approver, BlockDocument.MaximumName), change.Ticket, cancellationToken);
     }
 
-    private async Task<LiftedBlock> LiftAsync(ImagePattern pattern, string reason, string by, string? ticket, CancellationToken cancellationToken)
+    /// <param name="asked">The blocks that were there when it was asked for; null for whatever is there.</param>
+    private async Task<LiftedBlock> LiftAsync(
+        ImagePattern pattern, IReadOnlyList<string>? asked, string reason, string by, string? ticket, CancellationToken cancellationToken)
     {
         var after = await _blocks.ChangeAsync(
-            before => before.Lift(before.ToBlocks().Find(pattern) ?? throw NotBlocked(pattern), reason, by, time.GetUtcNow(), ticket), cancellationToken);
+            before =>
+            {
+                var block = before.ToBlocks().Find(pattern) ?? throw NotBlocked(pattern);
+                if (asked is not null && BlocksOf(pattern, before).Except(asked).Any())
+                    throw new RefusedChangeException($"{pattern} was blocked again after this was asked for: look why, and ask again");
+                return before.Lift(block, reason, by, time.GetUtcNow(), ticket);
+            },
+            cancellationToken);
         return after.Lifted[^1];
     }
+
+    private static List<string> BlocksOf(ImagePattern pattern, BlockDocument document) =>
+        [.. document.Blocks.Where(block => block.Pattern.ToString() == pattern.ToString()).Select(BlockDocument.KeyOf)];
 
     private static RefusedChangeException NotBlocked(ImagePattern pattern) => new($"{pattern} is not blocked; imageaccess block list names what is");
 
     /// <summary>What is to be lifted.</summary>
-    private sealed record Unblock(string Image);
+    private sealed record Unblock(string Image)
+    {
+        /// <summary>The keys of the blocks that it is about.</summary>
+        public IReadOnlyList<string>? Blocks { get; init; }
+    }
 }

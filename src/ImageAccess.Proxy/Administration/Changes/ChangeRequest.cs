@@ -26,6 +26,8 @@ internal sealed record ChangeRequest(Actor Actor, string Reason)
             yield return new("reason", reasonFault);
         if (PrintableText.FaultOf(Actor.Name, ExceptionGrant.MaximumName) is { } nameFault)
             yield return new("by", nameFault);
+        else if (Actor.Name != Actor.Name.Trim())
+            yield return new("by", "must not begin or end with a space: it would be another name that looks the same");
         foreach (var fault in TicketFaults(needsTicket))
             yield return fault;
     }

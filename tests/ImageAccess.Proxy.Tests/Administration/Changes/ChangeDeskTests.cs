@@ -249,6 +249,32 @@ public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime, IDi
         Assert.Equal("ended", (await _room.ChangeAsync(1)).State);
     }
 
+    /// <summary>Who approves has seen another reason than the one for which it is blocked now.</summary>
+    [Fact]
+    public async Task A_block_that_was_made_again_meanwhile_stays()
+    {
+        await _room.Desk.BlockAsync(Pattern("nginx"), new ChangeRequest(ChangeRoom.Person("dan"), "a miner"), default);
+        await LiftAsync("zoe");
+        _room.Policy = ChangeRoom.PolicyWith(approvals: 1);
+        await LiftAsync("zoe");
+        await _room.Desk.BlockAsync(Pattern("nginx"), new ChangeRequest(ChangeRoom.Person("dan"), "a worm"), default);
+        await RefusedAsync("nginx was blocked again after this was asked for: look why, and ask again", () => _room.Desk.ApproveAsync(1, Actor.Server("root"), default));
+        Assert.Equal("a worm", Assert.Single(_room.Blocks().Blocks).Reason);
+        Assert.Equal("ended", (await _room.ChangeAsync(1)).State);
+    }
+
+    [Theory]
+    [InlineData(" dan")]
+    [InlineData("dan ")]
+    [InlineData("dan\u00a0")]
+    public async Task A_name_that_looks_like_another_approves_nothing(string name)
+    {
+        await _room.GrantAsync("dan");
+        var faulty = await Assert.ThrowsAsync<FaultyChangeException>(() => _room.Desk.ApproveAsync(1, Actor.Server(name), default));
+        Assert.Equal("by must not begin or end with a space: it would be another name that looks the same", faulty.Message);
+        Assert.Equal("waiting", (await _room.ChangeAsync(1)).State);
+    }
+
     [Fact]
     public async Task Only_so_many_wait()
     {
