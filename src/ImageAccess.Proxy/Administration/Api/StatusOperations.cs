@@ -30,8 +30,14 @@ internal sealed class StatusOperations(IPolicyStore policies, MembershipDirector
             policy.Blocks.Count,
             policy.Exceptions.All.Count(exception => visitor.Sees(exception.Organization) && exception.Holds(policy.Document.Exceptions, now)),
             policy.Organizations.Where(organization => visitor.Sees(organization.Name)).ToDictionary(organization => organization.Name, organization => organization.Mode(today)),
-            report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).ToDictionary(entry => entry.Key, entry => entry.Value.Description ?? "unknown")));
+            report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).ToDictionary(entry => entry.Key, entry => Told(entry.Value.Description, visitor))));
     }
+
+    /// <summary>What is degraded, in words; to a token of one organization nothing that names another.</summary>
+    private string Told(string? concern, Visitor visitor) => concern is null ? "unknown"
+        : policies.Current.Organizations.Any(one => !visitor.Sees(one.Name) && concern.Contains(one.Name, StringComparison.OrdinalIgnoreCase))
+            || directory.Book.Lists.Keys.Any(name => !visitor.Sees(name) && concern.Contains(name, StringComparison.OrdinalIgnoreCase))
+            ? "it is about other organizations too: whoever runs the proxy sees it at /readyz" : concern;
 
     /// <summary>By the member lists and the document's own lists.</summary>
     private Answer<Page<MemberFacts>> Members(HttpContext http, string? organization, int? limit, string? cursor)
@@ -53,7 +59,7 @@ internal sealed class StatusOperations(IPolicyStore policies, MembershipDirector
         return Answer.Of(paging.Show(found, member => member, Key));
     }
 
-    /// <summary>As <c>imageaccess check</c> tells it. Who asks for another person must be allowed to read who the members are.</summary>
+    /// <summary>As <c>imageaccess check</c> tells it; of a token of one organization, as that one alone judges. Who asks for another person must be allowed to read who the members are.</summary>
     private async Task<Answer<CheckAnswer>> CheckAsync(HttpContext http, string image, string? @as, string? organization)
     {
         var visitor = http.Visitor();
@@ -62,15 +68,17 @@ internal sealed class StatusOperations(IPolicyStore policies, MembershipDirector
         var named = organization ?? visitor.Organization;
         if (named is not null)
             visitor.Demand(Operation.ReadPolicy, named, $"organization {PrintableText.Of(named)}");
+        if (named is not null && policies.Current.Organizations.All(one => one.Name != named))
+            throw ProblemException.NotFound($"organization {PrintableText.Of(named)}");
         if (!ImageName.TryParse(image, out var name, out var problem))
             throw ProblemException.Bad([new Mistake("image", problem)]);
         try
         {
-            return Answer.Of(await checks.AnswerAsync(name, new JudgedCaller(@as, named), http.RequestAborted));
+            return Answer.Of(await checks.AnswerAsync(name, new JudgedCaller(@as, named) { IsOfOneAlone = visitor.Organization is not null }, http.RequestAborted));
         }
         catch (NoVerdictException exception)
         {
-            throw new ProblemException(new Problem(exception.IsTemporary ? 503 : 400, exception.Message));
+            throw new ProblemException(new Problem(exception.IsTemporary ? 503 : 400, PrintableText.Of(exception.Message)));
         }
     }
 
