@@ -10,7 +10,9 @@ internal static class PrintableText
     {
         if (text.Length > 400)
             text = string.Concat(text.AsSpan(0, 200), " … ", text.AsSpan(text.Length - 200));
-        return text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? '?' : c)) : text;
+        return text.EnumerateRunes().Any(IsUnseen)
+            ? string.Concat(text.EnumerateRunes().Select(rune => IsUnseen(rune) && rune != Rune.ReplacementChar ? "?" : rune.ToString()))
+            : text;
     }
 
     /// <summary>The first names, and how many more there are: <c>alice, bob and 3 more</c>.</summary>
