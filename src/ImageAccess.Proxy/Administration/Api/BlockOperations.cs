@@ -8,7 +8,7 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>blocks</c>: what nobody may have. They are every organization's.</summary>
-internal sealed class BlockOperations(ChangeDesk desk, IPolicyStore policies) : IOperations
+internal sealed class BlockOperations(ChangeDesk desk, PolicyStore store) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -20,7 +20,7 @@ internal sealed class BlockOperations(ChangeDesk desk, IPolicyStore policies) : 
     private Answer<Page<BlockFacts>> List(HttpContext http, int? limit, string? cursor)
     {
         var paging = Paging.Of(limit, cursor);
-        var found = policies.Current.Blocks.All.Where(block => block.Id < paging.Before).OrderByDescending(block => block.Id).Take(paging.Limit + 1).ToList();
+        var found = store.Current.Blocks.All.Where(block => block.Id < paging.Before).OrderByDescending(block => block.Id).Take(paging.Limit + 1).ToList();
         return Answer.Of(paging.Show(found, BlockFacts.Of, block => block.Id.ToString(CultureInfo.InvariantCulture)));
     }
 
@@ -30,15 +30,17 @@ internal sealed class BlockOperations(ChangeDesk desk, IPolicyStore policies) : 
         if (!ImagePattern.TryParse(wanted.Image, out var pattern, out var problem))
             throw ProblemException.Bad([new Mistake("image", $"'{PrintableText.Of(wanted.Image)}' {problem}")]);
         var block = await desk.BlockAsync(pattern, http.Visitor().Request(wanted.Reason, wanted.Ticket), http.RequestAborted);
+        store.Refresh(); // in force here when it is answered
         return new Answer<BlockFacts>(BlockFacts.Of(block)) { Status = StatusCodes.Status201Created };
     }
 
     private async Task<Answer<Changed<BlockFacts>>> LiftAsync(HttpContext http, long id)
     {
-        var block = policies.Current.Blocks.All.FirstOrDefault(block => block.Id == id)
+        var block = store.Current.Blocks.All.FirstOrDefault(block => block.Id == id)
             ?? throw ProblemException.NotFound(string.Create(CultureInfo.InvariantCulture, $"block {id}"));
         var because = await JsonBody.ReadAsync<Because>(http);
         var outcome = await desk.LiftBlockAsync(block.Pattern, http.Visitor().Request(because.Reason, because.Ticket), http.RequestAborted);
+        store.Refresh();
         return outcome.Waiting is { } waiting
             ? Answer.Waiting(new Changed<BlockFacts> { Waiting = ChangeFacts.Of(waiting) }, waiting.Id)
             : Answer.Of(new Changed<BlockFacts> { Done = BlockFacts.Of(outcome.Done!.Block) });

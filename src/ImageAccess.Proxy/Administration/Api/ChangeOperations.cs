@@ -7,7 +7,7 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>changes</c>: what waits for a second person.</summary>
-internal sealed class ChangeOperations(ChangeDesk desk, IPolicyStore policies) : IOperations
+internal sealed class ChangeOperations(ChangeDesk desk, PolicyStore store, PolicyReader reader) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -26,7 +26,10 @@ internal sealed class ChangeOperations(ChangeDesk desk, IPolicyStore policies) :
     private async Task<Answer<ChangeFacts>> ApproveAsync(HttpContext http, long id)
     {
         await DemandAsync(http, id);
-        return Answer.Of(ChangeFacts.Of(await desk.ApproveAsync(id, http.Visitor().Actor, http.RequestAborted)));
+        var approved = await desk.ApproveAsync(id, http.Visitor().Actor, http.RequestAborted);
+        await reader.CatchUpAsync(http.RequestAborted); // in force here when it is answered, if it is of the policy
+        store.Refresh(); // or of a block
+        return Answer.Of(ChangeFacts.Of(approved));
     }
 
     private async Task<Answer<ChangeFacts>> DeclineAsync(HttpContext http, long id)
@@ -42,7 +45,7 @@ internal sealed class ChangeOperations(ChangeDesk desk, IPolicyStore policies) :
     {
         var waiting = await desk.ListWaitingAsync(organization: null, http.RequestAborted);
         return http.Visitor().Organization is not { } own ? waiting
-            : policies.Current.Organizations is [var lone] && lone.Name == own ? waiting.Where(row => row.Organization is null || row.Organization == own)
+            : store.Current.Organizations is [var lone] && lone.Name == own ? waiting.Where(row => row.Organization is null || row.Organization == own)
             : waiting.Where(row => row.Organization == own);
     }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Files;
+using Microsoft.AspNetCore.Connections;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
@@ -44,7 +45,15 @@ internal static class JsonBody
         if (!http.Request.HasJsonContentType())
             throw new ProblemException(new Problem(415, $"the body must be JSON: Content-Type: {MediaType}"));
         using var buffer = new MemoryStream();
-        await http.Request.Body.CopyToAsync(buffer, http.RequestAborted);
+        try
+        {
+            await http.Request.Body.CopyToAsync(buffer, http.RequestAborted);
+        }
+        catch (IOException exception) when (exception is not (BadHttpRequestException or ConnectionResetException))
+        {
+            throw ProblemException.Bad($"the body cannot be read: {PrintableText.Of(exception.Message)}"); // so Kestrel says that a chunk's size is none
+        }
+
         return buffer.GetBuffer().AsMemory(0, (int)buffer.Length);
     }
 

@@ -9,7 +9,7 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>policy</c>: the document, each organization's section, and the history.</summary>
-internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, PolicyStore store) : IOperations
+internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, PolicyStore store, PolicyReader reader) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -46,7 +46,7 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         var request = http.Visitor().Request(reason, ticket);
         var version = IfMatch(http.Request);
         var edit = new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), IfUnchanged = version };
-        return Told(await desk.ChangePolicyAsync(edit, request, http.RequestAborted));
+        return await ChangeAsync(edit, request, http);
     }
 
     private async Task<Answer<Changed<VersionFacts>>> ApplySectionAsync(HttpContext http, string organization, string? reason, string? ticket)
@@ -56,7 +56,7 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         var request = http.Visitor().Request(reason, ticket);
         var version = IfMatch(http.Request);
         var edit = new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), Organization = organization, IfUnchanged = version };
-        return Told(await desk.ChangePolicyAsync(edit, request, http.RequestAborted));
+        return await ChangeAsync(edit, request, http);
     }
 
     private async Task<Answer<Page<VersionFacts>>> VersionsAsync(HttpContext http, int? limit, string? cursor)
@@ -81,16 +81,22 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         var because = await JsonBody.ReadAsync<Because>(http);
         var request = http.Visitor().Request(because.Reason, because.Ticket);
         var row = await FindAsync(http, version);
-        return Told(await desk.ChangePolicyAsync(new PolicyEdit { Version = row.Version }, request, http.RequestAborted));
+        return await ChangeAsync(new PolicyEdit { Version = row.Version }, request, http);
     }
 
     private async Task<PolicyVersionRow> FindAsync(HttpContext http, string version) =>
         await database.ReadAsync(context => new PolicyVersions(context).FindAsync(version, http.RequestAborted), http.RequestAborted)
         ?? throw ProblemException.NotFound($"version {PrintableText.Of(version)} of the policy");
 
-    private static Answer<Changed<VersionFacts>> Told(ChangeOutcome<PolicyVersionRow> outcome) => outcome.Waiting is { } waiting
-        ? Answer.Waiting(new Changed<VersionFacts> { Waiting = ChangeFacts.Of(waiting) }, waiting.Id)
-        : Answer.Of(new Changed<VersionFacts> { Done = VersionFacts.Of(outcome.Done!) }, outcome.Done!.Version);
+    /// <summary>What is done is in force here when it is answered: a program reads what it has written.</summary>
+    private async Task<Answer<Changed<VersionFacts>>> ChangeAsync(PolicyEdit edit, ChangeRequest request, HttpContext http)
+    {
+        var outcome = await desk.ChangePolicyAsync(edit, request, http.RequestAborted);
+        if (outcome.Waiting is { } waiting)
+            return Answer.Waiting(new Changed<VersionFacts> { Waiting = ChangeFacts.Of(waiting) }, waiting.Id);
+        await reader.CatchUpAsync(http.RequestAborted);
+        return Answer.Of(new Changed<VersionFacts> { Done = VersionFacts.Of(outcome.Done!) }, outcome.Done!.Version);
+    }
 
     /// <summary>Which version the change is made from. Without it a change would undo another one that nobody has seen.</summary>
     private static string IfMatch(HttpRequest request)

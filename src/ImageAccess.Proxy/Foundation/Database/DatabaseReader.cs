@@ -10,12 +10,33 @@ internal abstract class DatabaseReader(SqlDatabase database, DatabaseState state
 
     public static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
+    private readonly SemaphoreSlim _looking = new(1);
+
     protected SqlDatabase Database { get; } = database;
 
     protected TimeProvider Time { get; } = time;
 
     /// <summary>Where the sequence was when it was read last; null until it has been read.</summary>
     protected abstract SequencePoint? LastRead { get; }
+
+    /// <summary>Reads what is new now: whoever has just changed something finds it. That it cannot be read is told as ever.</summary>
+    public async Task CatchUpAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await LookAsync(cancellationToken);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            Fail(Database.Explain(exception));
+        }
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _looking.Dispose();
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -56,11 +77,19 @@ internal abstract class DatabaseReader(SqlDatabase database, DatabaseState state
     {
         if (!Database.Exists)
             throw new DatabaseException("is not there any more: it is made again, or put a backup in its place with imageaccess database restore FILE");
-        var point = await Database.ReadSequenceAsync(sequence, cancellationToken);
-        if (point == LastRead)
-            Confirm();
-        else
-            await ReadAsync(point, cancellationToken);
+        await _looking.WaitAsync(cancellationToken); // what was read earlier must not be taken later
+        try
+        {
+            var point = await Database.ReadSequenceAsync(sequence, cancellationToken);
+            if (point == LastRead)
+                Confirm();
+            else
+                await ReadAsync(point, cancellationToken);
+        }
+        finally
+        {
+            _looking.Release();
+        }
     }
 
     /// <summary>As long as the database can be read.</summary>

@@ -6,8 +6,11 @@ using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Tests.Policies.Store;
 using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Administration.Api;
 
@@ -50,6 +53,13 @@ public sealed class ApiRoom : IAsyncLifetime
     {
         Client.Dispose();
         await Here.DisposeAsync();
+    }
+
+    /// <summary>After a restart of the proxy, which listens elsewhere.</summary>
+    public void Reconnect()
+    {
+        Client.Dispose();
+        Client = Surroundings.NewClient(Here.Further[^1]);
     }
 
     public T Service<T>()
@@ -101,7 +111,21 @@ public sealed class ApiRoom : IAsyncLifetime
         return row.Id;
     }
 
-    public async Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json")
+    /// <summary>The document is in the database from now on, and in force.</summary>
+    public async Task ImportAsync(string document)
+    {
+        await Service<PolicyEdits>().ImportAsync(Encoding.UTF8.GetBytes(document), Core.Policies.Policy.Off, new PolicyAuthor("root", "the first"), default);
+        await File.WriteAllBytesAsync(Service<IOptions<PolicyStoreOptions>>().Value.SourcePath, PolicyHome.ToBytes(PolicySource.Database));
+        Service<PolicyStore>().Refresh();
+        await Service<PolicyReader>().CatchUpAsync(default);
+        var version = PolicyFixture.VersionOf(document);
+        await Eventually.TrueAsync(() => Service<IPolicyStore>().Current.Version == version);
+    }
+
+    public Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json") =>
+        SendBytesAsync(method, target, token, body is null ? null : Encoding.UTF8.GetBytes(body), ifMatch, contentType);
+
+    public async Task<ApiAnswer> SendBytesAsync(string method, string target, string? token, byte[]? body, string? ifMatch = null, string contentType = "application/json")
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), target);
         var number = Next();
@@ -113,8 +137,9 @@ public sealed class ApiRoom : IAsyncLifetime
             request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
         if (body is not null)
         {
-            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body));
+            request.Content = new ByteArrayContent(body);
             request.Content.Headers.TryAddWithoutValidation("Content-Type", contentType);
+            request.Headers.ExpectContinue = body.Length > 1024 * 1024; // what is refused by its size is not sent: the answer is read, and no reset
         }
 
         using var response = await Client.SendAsync(request);

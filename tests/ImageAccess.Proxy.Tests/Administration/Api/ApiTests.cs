@@ -73,6 +73,62 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     }
 
     [Fact]
+    public async Task What_a_request_says_comes_back_without_marks_of_direction()
+    {
+        var token = await room.TokenAsync("administrator");
+        Assert.Equal((400, "?x, a member of acme: that is no user name"), Told(await room.SendAsync("GET", "/api/v1/images/nginx?as=%E2%80%AEx", token)));
+        Assert.Equal((404, "there is no organization ?x"), Told(await room.SendAsync("GET", "/api/v1/organizations/%E2%80%AEx/policy", token)));
+        Assert.Equal((400, "unknown parameter ?x; known are: organization, ended, limit, cursor"), Told(await room.SendAsync("GET", "/api/v1/exceptions?%E2%80%AEx=1", token)));
+
+        static (int, string?) Told(ApiAnswer answer) => (answer.Status, answer.Detail);
+    }
+
+    /// <summary>Kestrel says of a size beyond all numbers what it says of a connection that broke.</summary>
+    [Fact]
+    public async Task A_chunk_whose_size_is_none_is_the_requests_fault()
+    {
+        using var socket = new System.Net.Sockets.TcpClient();
+        await socket.ConnectAsync(room.Client.BaseAddress!.Host, room.Client.BaseAddress.Port);
+        var stream = socket.GetStream();
+        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(
+            $"POST /api/v1/blocks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {await room.TokenAsync("administrator")}\r\n"
+            + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n{"));
+        using var reader = new StreamReader(stream);
+        Assert.Equal("HTTP/1.1 400 Bad Request", await reader.ReadLineAsync());
+    }
+
+    /// <summary>acme's administrator learns neither that bob belongs to globex too, nor what globex says.</summary>
+    [Fact]
+    public async Task A_token_of_one_organization_is_told_the_verdict_of_that_one_alone()
+    {
+        foreach (var name in new[] { "hank", "gail" })
+        {
+            var one = (await room.SendAsync("GET", $"/api/v1/images/nginx?as={name}", await room.TokenAsync("administrator"))).Json;
+            Assert.Equal(
+                ($"{name}, a member of acme", "allow", "official", """["acme"]"""),
+                (one.GetProperty("caller").GetString(), Of(one, "verdict").GetString(), Of(one, "rule").GetString(), Of(one, "organizations").GetRawText()));
+        }
+
+        var owner = (await room.SendAsync("GET", "/api/v1/images/nginx?as=alice", await room.TokenAsync("administrator"))).Json;
+        Assert.Equal(("owner", """["acme"]"""), (Of(owner, "rule").GetString(), Of(owner, "organizations").GetRawText()));
+        var all = (await room.SendAsync("GET", "/api/v1/images/nginx?as=hank&organization=acme", await room.TokenAsync("company-owner", null))).Json;
+        Assert.Equal("""["acme","globex"]""", Of(all, "organizations").GetRawText());
+        Assert.Equal(404, (await room.SendAsync("GET", "/api/v1/images/nginx?organization=nobody", await room.TokenAsync("company-owner", null))).Status);
+
+        static System.Text.Json.JsonElement Of(System.Text.Json.JsonElement answer, string member) => answer.GetProperty("image").GetProperty(member);
+    }
+
+    [Fact]
+    public async Task What_was_blocked_is_in_force_when_it_is_answered()
+    {
+        var token = await room.TokenAsync("company-owner", null);
+        var made = await room.SendAsync("POST", "/api/v1/blocks", token, """{ "image": "evil/at-once", "reason": "malware" }""");
+        var lifted = await room.SendAsync("POST", $"/api/v1/blocks/{made.Json.GetProperty("id").GetInt64()}/lift", token, """{ "reason": "cleaned" }""");
+        Assert.True(lifted.Status == 200, lifted.Text);
+        Assert.DoesNotContain("evil/at-once", (await room.SendAsync("GET", "/api/v1/blocks?limit=200", token)).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_body_that_is_no_JSON_by_its_type_is_not_read()
     {
         var answer = await room.SendAsync("POST", "/api/v1/blocks", await room.TokenAsync("administrator"), "{ }", contentType: "text/plain");
