@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Data.Sqlite;
 
 namespace ImageAccess.Proxy.Tests.Administration.Api;
@@ -8,7 +9,11 @@ public sealed class ApiOutageTests(ApiRoom room) : IClassFixture<ApiRoom>
     [Fact]
     public async Task A_database_that_cannot_be_used_is_told_and_mends()
     {
+        await room.ImportAsync(ApiRoom.Policy);
         var token = await room.TokenAsync("administrator");
+        var existing = room.ExceptionAsync();
+        var section = room.SendAsync("GET", "/api/v1/organizations/acme/policy", token);
+        await Task.WhenAll(existing, section);
         var file = Path.Combine(room.Here.DataDirectory, "imageaccess.db");
         await using (var other = new SqliteConnection($"Data Source={file};Pooling=false"))
         {
@@ -16,8 +21,18 @@ public sealed class ApiOutageTests(ApiRoom room) : IClassFixture<ApiRoom>
             await using var locking = other.CreateCommand();
             locking.CommandText = "BEGIN IMMEDIATE";
             await locking.ExecuteNonQueryAsync();
-            var locked = await GrantAsync(token);
-            Assert.Equal((503, "the database is locked by another process: end that process, or wait until it has finished; nothing was changed"), (locked.Status, locked.Detail));
+            var id = await existing;
+            var version = room.Service<IPolicyStore>().Current.Version;
+            var all = await Task.WhenAll(
+                GrantAsync(token),
+                room.SendAsync("POST", $"/api/v1/exceptions/{id}/end", token, """{ "reason": "over" }"""),
+                room.SendAsync("POST", "/api/v1/tokens", token, """{ "role": "auditor", "label": "never made" }"""),
+                room.SendAsync("PUT", "/api/v1/organizations/acme/policy?reason=because", token, """{ "name": "acme", "enabled": true, "help": "never" }""", (await section).Tag));
+            Assert.All(all, locked => Assert.Equal(
+                (503, "the database is locked by another process: end that process, or wait until it has finished; nothing was changed"), (locked.Status, locked.Detail)));
+            Assert.Equal((version, false), (room.Service<IPolicyStore>().Current.Version, (await room.SendAsync("GET", $"/api/v1/exceptions/{id}", token)).Json.TryGetProperty("ended", out _)));
+            Assert.DoesNotContain("never made", (await room.SendAsync("GET", "/api/v1/tokens", token)).Text, StringComparison.Ordinal);
+            Assert.Equal(201, (await room.SendAsync("POST", "/api/v1/blocks", token, """{ "image": "evil/locked", "reason": "malware" }""")).Status); // it needs no database
             foreach (var list in new[] { "exceptions", "denials", "people" })
                 Assert.Equal(200, (await room.SendAsync("GET", $"/api/v1/{list}", token)).Status); // readers go on
         }

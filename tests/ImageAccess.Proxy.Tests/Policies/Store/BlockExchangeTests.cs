@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Store;
@@ -186,6 +187,34 @@ public abstract class BlockExchangeTests : IAsyncLifetime
         await Task.WhenAll(Enumerable.Range(0, 4).Select(i => Task.Run(() => (i % 2 == 0 ? two : one).UnblockAsync($"acme/gone{i}"))));
         await Eventually.TrueAsync(() => Keys(one).SetEquals(Keys(two)) && Keys(one).Count == 16);
         await Eventually.TrueAsync(() => one.InForce.Count() == 8 && two.InForce.SequenceEqual(one.InForce));
+    }
+
+    [Fact]
+    public async Task Of_more_than_can_be_in_force_the_rest_is_told()
+    {
+        await Database.WriteAsync(
+            async context =>
+            {
+                var time = TimeProvider.System.GetUtcNow();
+                context.Blocks.AddRange(Enumerable.Range(0, Blocks.Maximum).Select(i => BlockTable.RowOf(new Block(0, BlockProcess.Pattern($"evil/t{i}"), "CVE-1", "carol", time), 1)));
+                await SequenceRow.RaiseAsync(context, BlockTable.Sequence, default);
+                await context.SaveChangesAsync();
+            },
+            default);
+        var process = new BlockProcess(Database);
+        _processes.Add(process);
+        await process.BlockAsync("nginx");
+        await process.BlockAsync("redis");
+        await process.ConnectAsync();
+        await Eventually.TrueAsync(async () => await process.ConcernAsync() is not null);
+        Assert.Equal("blocks of other replicas are not in force here (2): there can be no more than 10000; lift some", await process.ConcernAsync());
+        Assert.Equal(Blocks.Maximum, process.Store.Current.Blocks.Count);
+        Assert.NotNull(process.Store.Current.Blocks.Find(BlockProcess.Pattern("nginx")));
+
+        await process.UnblockAsync("nginx");
+        await process.UnblockAsync("redis");
+        await Eventually.TrueAsync(async () => await process.ConcernAsync() is null);
+        Assert.Equal(Blocks.Maximum, process.Store.Current.Blocks.Count);
     }
 
     [Fact]
