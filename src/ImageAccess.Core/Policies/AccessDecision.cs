@@ -33,6 +33,7 @@ public static class PolicyRule
     public const string Owner = "owner";
     public const string Allowlist = "allowlist";
     public const string Exception = "exception";
+    public const string BreakGlass = "break-glass";
     public const string Organization = "organization";
     public const string Official = "official";
     public const string VerifiedPublisher = "verified-publisher";

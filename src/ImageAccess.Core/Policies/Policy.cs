@@ -48,6 +48,9 @@ public sealed class Policy
     /// <summary>The exceptions that stand beside the document.</summary>
     public Exceptions Exceptions { get; private set; } = Exceptions.None;
 
+    /// <summary>What stands beside the document in an emergency, also what no longer holds.</summary>
+    public IReadOnlyList<BreakGlass> BreakGlass { get; private set; } = [];
+
     /// <summary>The version of this document: the beginning of the SHA-256 of its bytes.</summary>
     public string Version { get; }
 
@@ -58,8 +61,8 @@ public sealed class Policy
 
     public bool IsEnabled { get; }
 
-    /// <summary>Whether it may deny on this day (UTC): it is on, and not every organization only observes.</summary>
-    public bool Enforces(DateOnly today) => Organizations.Any(o => o.Enabled && !o.Observes(today));
+    /// <summary>Whether it may deny at this instant: it is on, and not every organization only observes.</summary>
+    public bool Enforces(DateTimeOffset now) => Organizations.Any(o => o.Enabled && !Observes(o, now));
 
     /// <summary>The same document with these blocks beside it.</summary>
     public Policy With(Blocks blocks)
@@ -78,6 +81,16 @@ public sealed class Policy
             return this;
         var other = (Policy)MemberwiseClone();
         other.Exceptions = exceptions;
+        return other;
+    }
+
+    /// <summary>The same document with this beside it.</summary>
+    public Policy With(IReadOnlyList<BreakGlass> breakGlass)
+    {
+        if (ReferenceEquals(breakGlass, BreakGlass))
+            return this;
+        var other = (Policy)MemberwiseClone();
+        other.BreakGlass = breakGlass;
         return other;
     }
 
@@ -107,6 +120,13 @@ public sealed class Policy
     /// <summary>The account that the document writes beside this user name; null where it writes none.</summary>
     public string? AccountOf(string username) => _accounts.GetValueOrDefault(username);
 
+    /// <summary>Whether the organization refuses nothing: by the document, or in an emergency.</summary>
+    internal bool Observes(OrganizationPolicy organization, DateTimeOffset now) =>
+        organization.Observes(DateOnly.FromDateTime(now.UtcDateTime)) || Breaks(organization, repository: null, now);
+
+    /// <summary>Whether the organization's rules open the repository in an emergency.</summary>
+    internal bool Opens(OrganizationPolicy organization, RepositoryName repository, DateTimeOffset now) => Breaks(organization, repository, now);
+
     /// <summary>Whose images are organization images where this organization judges: its own namespaces, or the whole company's.</summary>
     internal FrozenSet<string> NamespacesFor(OrganizationPolicy organization) => _companyNamespaces ?? organization.Namespaces;
 
@@ -116,6 +136,17 @@ public sealed class Policy
     /// <summary>Who is granted more than a member has only while the organization's member list, where one is read, names the account.</summary>
     private static IEnumerable<string> MustBeListed(OrganizationDocument organization) => organization.Owners.Except(organization.ExternalOwners)
         .Concat(organization.Roles.Holders().Where(held => held.Holder is { IsTeam: false, IsExternal: false }).Select(held => held.Holder.Name));
+
+    private bool Breaks(OrganizationPolicy organization, RepositoryName? repository, DateTimeOffset now)
+    {
+        foreach (var one in BreakGlass)
+        {
+            if (one.Organization == organization.Name && Equals(one.Repository, repository) && one.Holds(now))
+                return true;
+        }
+
+        return false;
+    }
 
     /// <summary>By name. Where one organization stands alone and no company owner is named, its owners are.</summary>
     private bool IsCompanyOwner(Caller caller)

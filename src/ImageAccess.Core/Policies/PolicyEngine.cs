@@ -17,7 +17,6 @@ public static class PolicyEngine
     public static AccessDecision Decide(Policy policy, Caller caller, Asked asked, PublisherFacts publisher, DateTimeOffset now)
     {
         var repository = asked.Repository;
-        var today = DateOnly.FromDateTime(now.UtcDateTime);
         if (policy.Blocks.Find(asked) is { } block)
             return DenyBlocked(policy, caller, block);
         if (!policy.IsEnabled)
@@ -27,7 +26,7 @@ public static class PolicyEngine
         var judgedUnder = NamesOf(own, policy);
         if (JudgeCaller(policy, caller, isMember: own.Count > 0) is { } refusal)
         {
-            return Conclude(policy, policy.Enforces(today) ? AccessOutcome.Deny : AccessOutcome.Observe, refusal, repository, judgedUnder);
+            return Conclude(policy, policy.Enforces(now) ? AccessOutcome.Deny : AccessOutcome.Observe, refusal, repository, judgedUnder);
         }
 
         // An image that belongs to no organization has the same category in every run, so the first of several denials is enough.
@@ -35,10 +34,10 @@ public static class PolicyEngine
         var granted = asked.IsPull && policy.Exceptions.Count > 0 ? new Granted(policy, asked, now) : null;
         foreach (var run in own.Count > 0 ? own : EveryOrganization(policy))
         {
-            var verdict = Judge(run, repository, publisher, today, granted);
+            var verdict = Judge(run, asked, publisher, now, granted, policy);
             if (verdict.Allows)
-                allowed = allowed is null or { Rule: PolicyRule.Off } || verdict.Rule == PolicyRule.Exception ? verdict : allowed;
-            else if (run.Organization.Observes(today))
+                allowed = allowed is null or { Rule: PolicyRule.Off } || verdict.Rule is PolicyRule.Exception or PolicyRule.BreakGlass ? verdict : allowed;
+            else if (policy.Observes(run.Organization, now))
                 observed ??= verdict;
             else
                 denied ??= verdict;
@@ -120,23 +119,25 @@ public static class PolicyEngine
     }
 
     /// <summary>Applies the rules that look at the repository, for one organization.</summary>
-    private static Verdict Judge(Run run, RepositoryName repository, PublisherFacts publisher, DateOnly today, Granted? granted)
+    private static Verdict Judge(Run run, Asked asked, PublisherFacts publisher, DateTimeOffset now, Granted? granted, Policy policy)
     {
-        var organization = run.Organization;
+        var (organization, repository) = (run.Organization, asked.Repository);
         var classification = RepositoryClassifier.Classify(repository, run.Namespaces, publisher);
         if (!organization.Enabled)
             return Allow(PolicyRule.Off, classification);
         if (run.IsExempt)
             return Allow(PolicyRule.Owner, classification);
         var approvedThrough = organization.ApprovedThrough(repository);
-        if (today <= approvedThrough)
+        if (DateOnly.FromDateTime(now.UtcDateTime) <= approvedThrough)
             return Allow(PolicyRule.Allowlist, classification);
         if (granted?.OpenWhole(organization) == true)
             return Allow(PolicyRule.Exception, classification);
+        if (asked.IsPull && policy.Opens(organization, repository, now))
+            return Allow(PolicyRule.BreakGlass, classification);
 
         var verdict = JudgeCategory(organization, repository, publisher, classification, approvedThrough);
         return !verdict.Allows && (!verdict.NeedsPublisher || organization is { AllowsCommunity: false, AllowsVerifiedPublisher: false })
-            && granted?.OpenPart(organization, organization.Observes(today)) == true
+            && granted?.OpenPart(organization, policy.Observes(organization, now)) == true
             ? Allow(PolicyRule.Exception, classification)
             : verdict;
     }

@@ -31,6 +31,7 @@ internal static class CommandTree
         root.Subcommands.Add(PolicyCommands.Build());
         root.Subcommands.Add(BlockCommands.Block());
         root.Subcommands.Add(BlockCommands.Unblock());
+        root.Subcommands.Add(BreakGlassCommands.BreakGlass());
         root.Subcommands.Add(ExceptionCommands.Build());
         root.Subcommands.Add(DenialCommands.Build());
         root.Subcommands.Add(ChangeCommands.Build());

@@ -43,6 +43,7 @@ internal sealed class Readiness(
         json.WriteString("policyVersion", policy.Version);
         json.WriteNumber("blocks", policy.Blocks.Count);
         json.WriteNumber("exceptions", policy.Exceptions.All.Count(exception => exception.Holds(policy.Document.Exceptions, time.GetUtcNow())));
+        json.WriteNumber("breakGlass", policy.BreakGlass.Count(one => one.Holds(time.GetUtcNow())));
         json.WriteStartObject("organizations");
         foreach (var organization in policy.Organizations)
             json.WriteString(organization.Name, organization.Mode(today));

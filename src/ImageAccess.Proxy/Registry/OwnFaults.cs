@@ -37,7 +37,7 @@ public sealed class OwnFaults(CallerIdentifier callers, IPolicyStore policies, I
         get
         {
             var policy = policies.State?.Policy;
-            return policy is null ? Policy.Off : policy.Enforces(DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime)) ? policy : null;
+            return policy is null ? Policy.Off : policy.Enforces(time.GetUtcNow()) ? policy : null;
         }
     }
 

@@ -15,6 +15,7 @@ internal static class ApiSetup
         services.AddSingleton<IOperations, ExceptionOperations>();
         services.AddSingleton<IOperations, BlockOperations>();
         services.AddSingleton<IOperations, DenialOperations>();
+        services.AddSingleton<IOperations, BreakGlassOperations>();
         services.AddSingleton<IOperations, StatusOperations>();
         services.AddSingleton<IOperations, PeopleOperations>();
         services.AddSingleton<IOperations, TokenOperations>();

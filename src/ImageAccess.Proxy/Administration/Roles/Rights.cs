@@ -22,6 +22,8 @@ internal enum Operation
     EndException,
     Block,
     LiftBlock,
+    BreakGlass,
+    ReviewBreakGlass,
     ManageTokens,
     Approve,
 }
@@ -53,6 +55,8 @@ internal static class Rights
         [Operation.EndException] = Answering,
         [Operation.Block] = Changing,
         [Operation.LiftBlock] = Changing,
+        [Operation.BreakGlass] = OnCall | Changing,
+        [Operation.ReviewBreakGlass] = Auditor | Answering,
         [Operation.ManageTokens] = Changing,
         [Operation.Approve] = Answering, // and the right to the change itself
     };

@@ -117,6 +117,28 @@ internal sealed class BlockEvent(
     public string? Ticket { get; init; }
 }
 
+/// <summary>Something was opened in an emergency, that has ended, or somebody has reviewed it.</summary>
+internal sealed class BreakGlassEvent(string id, DateTimeOffset time, BreakGlassEvent.Step step) : AuditEvent(id, time)
+{
+    public Step What { get; } = step;
+
+    /// <param name="Id">The emergency.</param>
+    /// <param name="What"><c>begun</c>, <c>ended</c> or <c>reviewed</c>.</param>
+    /// <param name="Organization">Whose rules it is about.</param>
+    /// <param name="Words">What it opens.</param>
+    /// <param name="Until">When it ends by itself.</param>
+    /// <param name="By">Who did this step; null where it ended by itself.</param>
+    /// <param name="Reason">Why.</param>
+    /// <param name="At">When.</param>
+    internal sealed record Step(long Id, string What, string Organization, string Words, DateTimeOffset Until, string? By, string? Reason, DateTimeOffset At)
+    {
+        public string? Ticket { get; init; }
+
+        /// <summary>What tells the step apart from all others, also where somebody has begun the file anew.</summary>
+        public string Key => $"{Id} {What} {At.UtcTicks}";
+    }
+}
+
 /// <summary>An exception was granted, or one was ended.</summary>
 /// <param name="ended">Whether it was ended.</param>
 /// <param name="by">Who did it, as far as is known.</param>

@@ -65,6 +65,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case BlockEvent block:
                 WriteBlock(block);
                 break;
+            case BreakGlassEvent { What: var step }:
+                WriteBreakGlass(step);
+                break;
             case ExceptionEvent exception:
                 WriteException(exception);
                 break;
@@ -185,6 +188,21 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         else
             _json.WriteNull("at"u8);
         WriteTicket(audit.Ticket);
+    }
+
+    private void WriteBreakGlass(BreakGlassEvent.Step step)
+    {
+        WriteText("event"u8, step.What == "begun" ? "break-glass" : $"break-glass-{step.What}");
+        _json.WriteNumber("breakGlass"u8, step.Id);
+        WriteText("organization"u8, step.Organization);
+        WriteText("user"u8, step.By);
+        _json.WriteStartArray(step.What == "ended" ? "closes"u8 : "opens"u8);
+        _json.WriteStringValue(Cut(step.Words));
+        _json.WriteEndArray();
+        WriteText("reason"u8, step.Reason);
+        WriteTime("until"u8, step.Until);
+        WriteTime("at"u8, step.At);
+        WriteTicket(step.Ticket);
     }
 
     private void WriteException(ExceptionEvent audit)

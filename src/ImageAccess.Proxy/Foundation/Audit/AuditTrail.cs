@@ -44,6 +44,9 @@ public sealed class AuditTrail : IDisposable
     public void RecordUnblock(Block block, string? by, string? reason, DateTimeOffset? at, string? ticket = null) =>
         RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: true, by, reason, at) { Ticket = ticket }, always: true);
 
+    /// <summary>Something was opened in an emergency, that has ended, or was reviewed.</summary>
+    internal void RecordBreakGlass(BreakGlassEvent.Step step) => RecordAtOnce(new BreakGlassEvent(AuditEntry.NewId(), _time.GetUtcNow(), step), always: true);
+
     /// <summary>An exception was granted.</summary>
     public void RecordException(GrantedException exception) => RecordAtOnce(
         new ExceptionEvent(AuditEntry.NewId(), _time.GetUtcNow(), exception, ended: false, exception.ApprovedBy, exception.Reason, exception.Since) { Ticket = exception.Ticket }, always: true);

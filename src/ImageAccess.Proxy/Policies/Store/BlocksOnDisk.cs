@@ -6,9 +6,6 @@ namespace ImageAccess.Proxy.Policies.Store;
 /// <summary>The blocks of the data directory, for what is no running proxy: found as a start would find them, and changed by one at a time.</summary>
 internal sealed class BlocksOnDisk(PolicyStoreOptions options)
 {
-    private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(20);
-
     /// <exception cref="OptionsValidationException">There are some, and they cannot be read.</exception>
     public BlockDocument Find()
     {
@@ -26,7 +23,7 @@ internal sealed class BlocksOnDisk(PolicyStoreOptions options)
     /// <exception cref="IOException">It cannot be written, or somebody else does not end changing it.</exception>
     public async Task<BlockDocument> ChangeAsync(Func<BlockDocument, BlockDocument> change, CancellationToken cancellationToken)
     {
-        await using var held = await LockAsync(cancellationToken);
+        await using var held = await LockFile.HoldAsync(options.BlocksPath + ".lock", cancellationToken);
         var document = Read(options.BlocksPath);
         if (document is { Value: null, IsMissing: false })
             throw Unusable(options, document.Flaw!);
@@ -45,21 +42,4 @@ internal sealed class BlocksOnDisk(PolicyStoreOptions options)
         nameof(PolicyStoreOptions), typeof(PolicyStoreOptions), [$"{options.BlocksPath} {flaw}; correct it, or restore it: what is blocked is not known without it"]);
 
     private static ParsedFile<BlockDocument> Read(string path) => BlockDocument.Parse(new WholeFile(path, PolicyStoreOptions.MaximumBlocksSize).Read());
-
-    private async Task<FileStream> LockAsync(CancellationToken cancellationToken)
-    {
-        var path = options.BlocksPath + ".lock";
-        var started = TimeProvider.System.GetTimestamp();
-        while (true)
-        {
-            try
-            {
-                return new FileStream(path, OwnerFile.Options(FileMode.OpenOrCreate, FileAccess.Write, FileShare.None));
-            }
-            catch (IOException) when (File.Exists(path) && TimeProvider.System.GetElapsedTime(started) < LockTimeout)
-            {
-                await Task.Delay(LockPause, TimeProvider.System, cancellationToken); // another verb has it
-            }
-        }
-    }
 }

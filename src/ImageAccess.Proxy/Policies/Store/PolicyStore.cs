@@ -24,6 +24,7 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
     private readonly KeptCopy _copy;
     private readonly KeptCopy _memory;
     private readonly BlocksFile _blocks;
+    private readonly BreakGlassFile _breakGlass;
     private readonly ExceptionStore _exceptions;
     private readonly Lock _gate = new();
 
@@ -50,6 +51,7 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
         _copy = new KeptCopy(_options.CopyPath, logger.NotKept);
         _memory = new KeptCopy(_options.SourcePath, logger.HomeNotKept);
         _blocks = new BlocksFile(_options, trail, logger);
+        _breakGlass = new BreakGlassFile(_options, trail, time, logger);
     }
 
     public Policy Current => _state?.Policy ?? throw new InvalidOperationException("No policy is in force yet.");
@@ -98,6 +100,7 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
         lock (_gate)
         {
             _blocks.Open();
+            _breakGlass.Open();
             _document = Watch(Source);
             var kept = _document.Restore(new WholeFile(_options.CopyPath, _options.MaximumSize).Read());
             if (kept.Value is { } policy)
@@ -131,6 +134,7 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
                 throw new InvalidOperationException("The store is not open.");
 
             _blocks.Look();
+            _breakGlass.Look();
             if (_home!.Look(_options) is var home && home != _home)
                 Move(home);
             if (_memory.Failure is not null)
@@ -236,8 +240,8 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
         var refused = _document.Refusal is { } refusal ? $"{document} {refusal.Flaw}; {StaysInForce(policy)}" : null;
         var notKept = _copy.Failure is { } cause ? $"policy {policy.Version} could not be kept for a restart: {cause}" : null;
         var forgotten = _memory.Failure is { } why ? $"where the policy document lives could not be kept for a restart: {why}" : null;
-        var concerns = string.Join("; ", new[] { refused, notKept, forgotten, _blocks.Concern }.OfType<string>());
-        _state = new PolicyState(policy.With(_blocks.Current).With(_exceptions.Current), since, concerns.Length == 0 ? null : concerns);
+        var concerns = string.Join("; ", new[] { refused, notKept, forgotten, _blocks.Concern, _breakGlass.Concern }.OfType<string>());
+        _state = new PolicyState(policy.With(_blocks.Current).With(_exceptions.Current).With(_breakGlass.Current), since, concerns.Length == 0 ? null : concerns);
         if (!isSame)
             _whenChanged?.Invoke(policy);
     }

@@ -68,6 +68,15 @@ internal static partial class PolicyStoreLog
     [LoggerMessage(22, LogLevel.Warning, "The policy document is that of {Name} from now on: somebody has brought it there")]
     public static partial void HomeMoved(this ILogger logger, string name);
 
+    [LoggerMessage(24, LogLevel.Warning, "Break-glass {Id}, {What}: {Words} (by {By}): {Reason}")]
+    public static partial void BreakGlass(this ILogger logger, string words, long id, string what, string by, string reason);
+
+    [LoggerMessage(25, LogLevel.Error, "The emergencies of {Path} cannot be used: the file {Cause}; nothing more is opened by it")]
+    public static partial void BreakGlassRefused(this ILogger logger, string path, string cause);
+
+    [LoggerMessage(26, LogLevel.Error, "What was recorded of emergencies could not be kept in {Path}: {Cause}; a restart records it again; trying again")]
+    public static partial void BreakGlassNotKept(this ILogger logger, string path, string cause);
+
     [LoggerMessage(23, LogLevel.Error, "Where the policy document lives could not be kept in {Path}: {Cause}; a restart may look for it elsewhere; trying again")]
     public static partial void HomeNotKept(this ILogger logger, string path, string cause);
 }

@@ -41,6 +41,12 @@ public sealed class PolicyStoreOptions
     /// <summary>Where the bytes of the last blocks are kept that could be read.</summary>
     public string BlocksCopyPath => Path.Combine(DataDirectory, "blocks.accepted.json");
 
+    /// <summary>Where the verbs write what is opened in an emergency.</summary>
+    public string BreakGlassPath => Path.Combine(DataDirectory, "break-glass.json");
+
+    /// <summary>Where it is kept what of that was recorded.</summary>
+    public string BreakGlassToldPath => Path.Combine(DataDirectory, "break-glass.told.json");
+
     /// <summary>Where the history's writer keeps how far it has come.</summary>
     public string HistoryPath => Path.Combine(DataDirectory, "policy.history.json");
 

@@ -33,6 +33,10 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /blocks"] = "200 200 200 200 200 200 200 200",
         ["POST /blocks"] = "403 403 403 201 201 403 201 201",
         ["POST /blocks/{id:long}/lift"] = "403 403 403 403 403 403 200 403",
+        ["GET /break-glass"] = "200 200 200 200 200 200 200 200",
+        ["POST /break-glass"] = "403 403 403 201 201 201 201 404",
+        ["POST /break-glass/{id:long}/end"] = "403 403 403 200 200 200 200 404",
+        ["POST /break-glass/{id:long}/review"] = "403 403 403 403 403 403 403 404", // by tokens of nobody
         ["GET /denials"] = "200 200 200 200 200 200 200 200",
         ["GET /denials/{id}"] = "404 200 200 200 200 200 200 404",
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
@@ -83,6 +87,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         await RecordedAsync("exception-ended", _changes["POST /exceptions/{id:long}/end"]);
         await RecordedAsync("block", _changes["POST /blocks"] + 8);
         await RecordedAsync("unblock", _changes["POST /blocks/{id:long}/lift"]);
+        await RecordedAsync("break-glass", _changes["POST /break-glass"] + 8 + 8);
+        await RecordedAsync("break-glass-ended", _changes["POST /break-glass/{id:long}/end"]);
         await RecordedAsync("token", made);
         await RecordedAsync("token-revoked", _changes["POST /tokens/{id:long}/revoke"]);
     }
@@ -166,6 +172,9 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /exceptions" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "image": "more/t{{number}}", "reason": "because", "until": "{{DateTime.UtcNow.AddDays(3):yyyy-MM-dd}}T00:00:00Z" }"""),
             "POST /blocks" => await room.SendAsync(method, path, token, $$"""{ "image": "bad/t{{number}}", "reason": "because" }"""),
             "POST /blocks/{id:long}/lift" => await room.SendAsync(method, $"/api/v1/blocks/{(_blocks.TryDequeue(out var block) ? block : 1)}/lift", token, Because),
+            "POST /break-glass" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "repository": "more/e{{number}}", "minutes": 60, "reason": "because" }"""),
+            "POST /break-glass/{id:long}/end" => await room.SendAsync(method, $"/api/v1/break-glass/{(await room.BreakGlassAsync()).Id}/end", token, Because),
+            "POST /break-glass/{id:long}/review" => await room.SendAsync(method, $"/api/v1/break-glass/{(await room.BreakGlassAsync()).Id}/review", token, Because),
             "GET /images/{*image}" => await room.SendAsync(method, "/api/v1/images/library/nginx:latest", token),
             "POST /tokens" => await room.SendAsync(method, path, token, """{ "role": "auditor", "organization": "acme", "label": "made by another" }"""),
             "POST /tokens/{id:long}/revoke" => await room.SendAsync(method, $"/api/v1/tokens/{(await room.MakeAsync("auditor")).Id}/revoke", token),

@@ -3,6 +3,8 @@ using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Denials;
+using ImageAccess.Proxy.Administration.Changes;
+using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Exceptions;
@@ -109,6 +111,16 @@ public sealed class ApiRoom : IAsyncLifetime
         };
         await Database.WriteAsync(context => new DenialTable(context).AddAsync([row], TimeProvider.System.GetUtcNow(), default), default);
         return row.Id;
+    }
+
+    /// <summary>An emergency, as a verb on the server makes it.</summary>
+    internal async Task<BreakGlassEntry> BreakGlassAsync(string organization = "acme")
+    {
+        var desk = new ChangeDesk(Database, Service<IOptions<PolicyStoreOptions>>().Value, () => Service<IPolicyStore>().Current, TimeProvider.System);
+        var entry = await desk.BreakGlassAsync(
+            organization, string.Create(CultureInfo.InvariantCulture, $"made/e{Next()}"), TimeSpan.FromHours(1), new ChangeRequest(Actor.Server("eve"), "because"), default);
+        Service<PolicyStore>().Refresh();
+        return entry;
     }
 
     /// <summary>The document is in the database from now on, and in force.</summary>

@@ -65,6 +65,7 @@ public sealed class EveryOperationTests : IAsyncLifetime
             ["exceptions"] = await _room.ExceptionAsync("globex"),
             ["tokens"] = (await _room.MakeAsync("auditor", "globex")).Id,
             ["changes"] = await WaitingAsync("globex", "gail"),
+            ["break-glass"] = (await _room.BreakGlassAsync("globex")).Id,
         };
         var token = await _room.TokenAsync("administrator", person: "ann");
         var (before, seen) = (await CountAsync(), 0);
