@@ -9,7 +9,7 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>tokens</c>. A token makes none that may more than itself, or that outlives its own person's role.</summary>
-internal sealed class TokenOperations(SqlDatabase database, DatabaseState state, TokenChanges changes, ChangeDesk desk, IPolicyStore policies, TimeProvider time) : IOperations
+internal sealed class TokenOperations(SqlDatabase database, DatabaseState state, ChangeDesk desk, IPolicyStore policies, TimeProvider time) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -57,10 +57,7 @@ internal sealed class TokenOperations(SqlDatabase database, DatabaseState state,
         var visitor = http.Visitor();
         if (row is null || (visitor.Organization is { } own && row.Organization != own))
             throw ProblemException.NotFound(what);
-        if (row.Organization is { } organization)
-            visitor.Demand(Operation.ManageTokens, organization, what);
-        DemandCover(visitor, row.Organization, row.Role);
-        var revoked = await changes.RevokeAsync(id, visitor.Actor.Name, http.RequestAborted);
+        var revoked = await desk.RevokeTokenAsync(id, visitor.Actor, http.RequestAborted);
         state.Wake();
         return Answer.Of(TokenFacts.Of(revoked));
     }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
 using static ImageAccess.Core.Policies.Roles;
 
@@ -35,6 +36,35 @@ internal sealed partial class ChangeDesk
         var waiting = await AskAsync(
             TokenKind, grant.Organization, new WaitingToken(row.Hash), words, request, context => TokenChanges.AddAsync(context, row, cancellationToken), cancellationToken);
         return new TokenOutcome(row, secret, waiting);
+    }
+
+    /// <summary>Revokes a token of the API, at once: it closes.</summary>
+    /// <exception cref="UnknownChangeException">There is none with this number, or none that the actor may know of.</exception>
+    /// <exception cref="ForbiddenChangeException">The actor may not, or may less than the token.</exception>
+    /// <exception cref="RefusedChangeException">It is revoked already.</exception>
+    public Task<ApiTokenRow> RevokeTokenAsync(long id, Actor actor, CancellationToken cancellationToken)
+    {
+        DemandName(actor);
+        return Making.RevokeAsync(
+            id,
+            actor.Name,
+            row =>
+            {
+                if (!MayKnow(actor, row.Organization))
+                    throw TokenChanges.Unknown(id);
+                Demand(actor, row.Organization, Operation.ManageTokens);
+                DemandCover(actor, row);
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Nobody ends what may more than they: a token is handed to a program by somebody who relies on it.</summary>
+    private void DemandCover(Actor actor, ApiTokenRow row)
+    {
+        if (actor.IsServer || RoleNames.Cover(RolesOf(actor, row.Organization), RoleNames.Find(row.Role)))
+            return;
+        Forbidden(actor, row.Organization, Operation.ManageTokens);
+        throw new ForbiddenChangeException($"{PrintableText.Of(actor.Name)} may less than the token {row.Id}, whose role is {row.Role}");
     }
 
     private Task AdmitAsync(DatabaseContext context, PendingChangeRow change, CancellationToken cancellationToken) =>

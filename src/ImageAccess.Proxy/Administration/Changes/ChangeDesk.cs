@@ -238,9 +238,12 @@ internal sealed partial class ChangeDesk(
     {
         if (Rights.Allow(RolesOf(actor, organization), operation))
             return;
-        trail?.RecordForbiddenChange(actor.Name, JsonNamingPolicy.CamelCase.ConvertName(operation.ToString()), organization);
+        Forbidden(actor, organization, operation);
         throw new ForbiddenChangeException($"{PrintableText.Of(actor.Name)} may not do this{(organization is null ? "" : $" in {PrintableText.Of(organization)}")}");
     }
+
+    private void Forbidden(Actor actor, string? organization, Operation operation) =>
+        trail?.RecordForbiddenChange(actor.Name, JsonNamingPolicy.CamelCase.ConvertName(operation.ToString()), organization);
 
     private static void Demand(IEnumerable<ChangeFault> faults)
     {

@@ -65,15 +65,20 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
         await table.SaveAsync(cancellationToken);
     }
 
-    /// <exception cref="RefusedChangeException">There is none with this number, or it is revoked already.</exception>
-    public async Task<ApiTokenRow> RevokeAsync(long id, string by, CancellationToken cancellationToken)
+    /// <param name="id">Its number.</param>
+    /// <param name="by">Who revokes it.</param>
+    /// <param name="check">Throws where they may not; it may be asked more than once.</param>
+    /// <exception cref="UnknownChangeException">There is none with this number.</exception>
+    /// <exception cref="RefusedChangeException">It is revoked already.</exception>
+    public async Task<ApiTokenRow> RevokeAsync(long id, string by, Action<ApiTokenRow> check, CancellationToken cancellationToken)
     {
         ApiTokenRow? revoked = null;
         await database.WriteAsync(
             async context =>
             {
                 var table = new TokenTable(context);
-                revoked = await table.FindAsync(id, cancellationToken) ?? throw new RefusedChangeException($"there is no token {id}");
+                revoked = await table.FindAsync(id, cancellationToken) ?? throw Unknown(id);
+                check(revoked);
                 if (revoked.Revoked is { } at)
                     throw new RefusedChangeException($"the token {id} was revoked already, {ExceptionChanges.Minute(at)} by {revoked.RevokedBy}");
                 (revoked.Revoked, revoked.RevokedBy) = (SqlDatabase.NowOf(time), by);
@@ -83,4 +88,6 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
             cancellationToken);
         return revoked!;
     }
+
+    public static UnknownChangeException Unknown(long id) => new(string.Create(CultureInfo.InvariantCulture, $"there is no token {id}"));
 }

@@ -9,7 +9,6 @@ internal static class TokensSetup
         services.AddSingleton<TokenUpkeep>();
         services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<TokenUpkeep>());
         services.AddHostedService(provider => provider.GetRequiredService<TokenUpkeep>());
-        services.AddSingleton<TokenChanges>();
         services.AddSingleton<TokenSignIn>();
         return services;
     }

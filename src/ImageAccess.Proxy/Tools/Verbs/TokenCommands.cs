@@ -107,7 +107,7 @@ internal static class TokenCommands
             using var api = server.Find(parsed, by, file);
             var revoked = api is not null
                 ? await api.PostAsync<TokenFacts>(string.Create(CultureInfo.InvariantCulture, $"tokens/{parsed.GetValue(id)}/revoke"), null, cancellationToken)
-                : await RevokeAsync(parsed.GetValue(id), ChangeCommands.Server(parsed.GetValue(by)).Name, parsed.GetValue(file), cancellationToken);
+                : await RevokeAsync(parsed.GetValue(id), parsed.GetValue(by), parsed.GetValue(file), cancellationToken);
             var output = parsed.InvocationConfiguration.Output;
             await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, new { Revoked = revoked }) : output.WriteLineAsync(TextTable.Plain($"the token {revoked.Id} ({revoked.Label}) is revoked")));
             return Verb.Yes;
@@ -115,10 +115,12 @@ internal static class TokenCommands
         return command;
     }
 
-    private static async Task<TokenFacts> RevokeAsync(long id, string by, string? file, CancellationToken cancellationToken)
+    private static async Task<TokenFacts> RevokeAsync(long id, string? by, string? file, CancellationToken cancellationToken)
     {
-        var database = ChangeCommands.Open(file, Verb.Configuration(file));
-        return TokenFacts.Of(await ChangeCommands.ChangeAsync(database, () => new TokenChanges(database, TimeProvider.System).RevokeAsync(id, by, cancellationToken), cancellationToken));
+        var configuration = Verb.Configuration(file);
+        var database = ChangeCommands.Open(file, configuration);
+        return TokenFacts.Of(await ChangeCommands.ChangeAsync(
+            database, () => ChangeCommands.Desk(configuration, database).RevokeTokenAsync(id, ChangeCommands.Server(by), cancellationToken), cancellationToken));
     }
 
     private static TimeSpan ReadLifetime(string? text)

@@ -1,5 +1,7 @@
 using System.Globalization;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Changes;
+using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
@@ -12,9 +14,9 @@ namespace ImageAccess.Proxy.Tests.Administration.Api;
 /// <summary>Who may what: each kind of token, and none, at each operation of the API; and every change in the audit trail.</summary>
 public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
 {
-    private const string Roles = "member auditor approver administrator owner on-call company-owner globex";
+    private const string Tokens = "member auditor approver administrator owner on-call company-owner globex";
 
-    /// <summary>The status for each of <see cref="Roles"/>: tokens of acme, but for the last two, of every organization and of globex.</summary>
+    /// <summary>The status for each of <see cref="Tokens"/>: tokens of acme, but for the last two, of every organization and of globex.</summary>
     private static readonly Dictionary<string, string> Table = new()
     {
         ["GET /policy"] = "403 403 403 403 403 403 200 403",
@@ -59,7 +61,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
     {
         await BlockAsync(8);
         var made = 0;
-        foreach (var role in Roles.Split(' '))
+        foreach (var role in Tokens.Split(' '))
         {
             await TokenOfAsync(role);
             made++;
@@ -68,7 +70,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         var wrong = new List<string>();
         foreach (var (operation, statuses) in Table)
         {
-            foreach (var (role, status) in Roles.Split(' ').Zip(statuses.Split(' ')))
+            foreach (var (role, status) in Tokens.Split(' ').Zip(statuses.Split(' ')))
             {
                 var answer = await AskAsync(operation, await TokenOfAsync(role));
                 if (answer.Status.ToString(CultureInfo.InvariantCulture) != status)
@@ -97,7 +99,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
     public async Task Without_a_good_token_there_is_nothing_and_one_text_says_so()
     {
         var revoked = await room.MakeAsync("administrator");
-        await room.Service<TokenChanges>().RevokeAsync(revoked.Id, "root", default);
+        await room.Service<ChangeDesk>().RevokeTokenAsync(revoked.Id, Actor.Server("root"), default);
         var expired = await room.MakeAsync("administrator");
         await room.Database.WriteAsync(
             context => context.ApiTokens.Where(row => row.Id == expired.Id).ExecuteUpdateAsync(set => set.SetProperty(row => row.ExpiresMilliseconds, 1)), default);

@@ -81,7 +81,7 @@ public sealed class ApiRoom : IAsyncLifetime
     public async Task<(long Id, string Secret)> MakeAsync(string role, string? organization = "acme", string? person = null, int days = 30, string label = "a test")
     {
         var grant = new TokenGrant { Role = role, Organization = organization, Person = person, Label = label, Lifetime = TimeSpan.FromDays(days) };
-        var (row, secret) = await Service<TokenChanges>().CreateAsync(grant, "root", default);
+        var (row, secret) = await new TokenChanges(Database, TimeProvider.System).CreateAsync(grant, "root", default);
         return (row.Id, secret);
     }
 
