@@ -20,6 +20,9 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         api.Get("/policy/versions", Operation.ReadPolicy, VersionsAsync);
         api.Get("/policy/versions/{version}", Operation.ReadPolicy, VersionAsync);
         api.Post<Because>("/policy/versions/{version}/revert", Operation.ChangeCompany, RevertAsync);
+        api.Get("/organizations/{organization}/policy/versions", Operation.ReadPolicy, SectionVersionsAsync);
+        api.Get("/organizations/{organization}/policy/versions/{version}", Operation.ReadPolicy, SectionVersionAsync);
+        api.Post<Because>("/organizations/{organization}/policy/versions/{version}/revert", Operation.ChangePolicy, RevertSectionAsync);
     }
 
     /// <summary>The document as it was written, byte for byte: its hash is the version.</summary>
@@ -34,37 +37,45 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
 
     private Answer<ReadOnlyMemory<byte>> Section(HttpContext http, string organization)
     {
-        var what = $"organization {PrintableText.Of(organization)}";
-        http.Visitor().Demand(Operation.ReadPolicy, organization, what);
-        var section = PolicySections.Find(store.Document, organization) ?? throw ProblemException.NotFound(what);
+        Demand(http, Operation.ReadPolicy, organization);
+        var section = PolicySections.Find(store.Document, organization) ?? throw ProblemException.NotFound(Named(organization));
         return Answer.Of<ReadOnlyMemory<byte>>(section, PolicySections.TagOf(store.Document, organization));
     }
 
-    private async Task<Answer<Changed<VersionFacts>>> ApplyAsync(HttpContext http, string? reason, string? ticket)
+    private async Task<Answer<ChangedPolicy>> ApplyAsync(HttpContext http, string? reason, string? ticket)
     {
         http.Visitor().DemandEvery();
         var request = http.Visitor().Request(reason, ticket);
-        var version = IfMatch(http.Request);
-        var edit = new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), IfUnchanged = version };
-        return await ChangeAsync(edit, request, http);
+        var version = IfMatch(http.Request) ?? throw NoIfMatch();
+        return await ChangeAsync(http, new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), IfUnchanged = version }, request);
     }
 
-    private async Task<Answer<Changed<VersionFacts>>> ApplySectionAsync(HttpContext http, string organization, string? reason, string? ticket)
+    private async Task<Answer<ChangedPolicy>> ApplySectionAsync(HttpContext http, string organization, string? reason, string? ticket)
     {
-        var what = $"organization {PrintableText.Of(organization)}";
-        http.Visitor().Demand(Operation.ChangePolicy, organization, what);
+        Demand(http, Operation.ChangePolicy, organization);
         var request = http.Visitor().Request(reason, ticket);
-        var version = IfMatch(http.Request);
-        var edit = new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), Organization = organization, IfUnchanged = version };
-        return await ChangeAsync(edit, request, http);
+        var tag = IfMatch(http.Request) ?? throw NoIfMatch();
+        return await ChangeAsync(http, new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), Organization = organization, IfUnchanged = tag }, request);
     }
 
-    private async Task<Answer<Page<VersionFacts>>> VersionsAsync(HttpContext http, int? limit, string? cursor)
+    private Task<Answer<Page<VersionFacts>>> VersionsAsync(HttpContext http, int? limit, string? cursor)
     {
         http.Visitor().DemandEvery();
+        return ListAsync(http, limit, cursor, (versions, before, count) => versions.PageAsync(before, count, http.RequestAborted));
+    }
+
+    /// <summary>Those that changed the section, and of their words those about it.</summary>
+    private Task<Answer<Page<VersionFacts>>> SectionVersionsAsync(HttpContext http, string organization, int? limit, string? cursor)
+    {
+        Demand(http, Operation.ReadPolicy, organization);
+        return ListAsync(http, limit, cursor, (versions, before, count) => versions.PageAsync(organization, before, count, http.RequestAborted));
+    }
+
+    private async Task<Answer<Page<VersionFacts>>> ListAsync(HttpContext http, int? limit, string? cursor, Func<PolicyVersions, long, int, Task<List<PolicyVersionRow>>> read)
+    {
         var paging = Paging.Of(limit, cursor);
         var before = paging.Before;
-        var rows = await database.ReadAsync(context => new PolicyVersions(context).PageAsync(before, paging.Limit + 1, http.RequestAborted), http.RequestAborted);
+        var rows = await database.ReadAsync(context => read(new PolicyVersions(context), before, paging.Limit + 1), http.RequestAborted);
         return Answer.Of(paging.Show(rows, VersionFacts.Of, row => row.Sequence.ToString(CultureInfo.InvariantCulture)));
     }
 
@@ -75,39 +86,90 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         return Answer.Of<ReadOnlyMemory<byte>>(row.Document, row.Version);
     }
 
-    private async Task<Answer<Changed<VersionFacts>>> RevertAsync(HttpContext http, string version)
+    private async Task<Answer<ReadOnlyMemory<byte>>> SectionVersionAsync(HttpContext http, string organization, string version)
+    {
+        Demand(http, Operation.ReadPolicy, organization);
+        var (section, tag) = SectionOf(await FindAsync(http, version), organization);
+        return Answer.Of<ReadOnlyMemory<byte>>(section, tag);
+    }
+
+    private async Task<Answer<ChangedPolicy>> RevertAsync(HttpContext http, string version)
     {
         http.Visitor().DemandEvery();
         var because = await JsonBody.ReadAsync<Because>(http);
         var request = http.Visitor().Request(because.Reason, because.Ticket);
         var row = await FindAsync(http, version);
-        return await ChangeAsync(new PolicyEdit { Version = row.Version }, request, http);
+        return await ChangeAsync(http, new PolicyEdit { Version = row.Version, IfUnchanged = IfMatch(http.Request) }, request);
+    }
+
+    private async Task<Answer<ChangedPolicy>> RevertSectionAsync(HttpContext http, string organization, string version)
+    {
+        Demand(http, Operation.ChangePolicy, organization);
+        var because = await JsonBody.ReadAsync<Because>(http);
+        var request = http.Visitor().Request(because.Reason, because.Ticket);
+        var row = await FindAsync(http, version);
+        _ = SectionOf(row, organization);
+        return await ChangeAsync(http, new PolicyEdit { Version = row.Version, Organization = organization, IfUnchanged = IfMatch(http.Request) }, request);
+    }
+
+    /// <summary>Whoever wants what is there already gets what they want.</summary>
+    private async Task<Answer<ChangedPolicy>> ChangeAsync(HttpContext http, PolicyEdit edit, ChangeRequest request)
+    {
+        try
+        {
+            var outcome = await desk.ChangePolicyAsync(edit, request, http.RequestAborted);
+            if (outcome.Waiting is { } waiting)
+                return Answer.Waiting(new ChangedPolicy { Waiting = ChangeFacts.Of(waiting), TakesBack = outcome.TakesBack }, waiting.Id);
+            await reader.CatchUpAsync(http.RequestAborted); // in force here when it is answered: a program reads what it has written
+            var row = outcome.Done!;
+            return Answer.Of(new ChangedPolicy { Done = VersionFacts.Of(row) }, edit.Organization is { } organization ? PolicySections.TagOf(row.Document, organization) : row.Version);
+        }
+        catch (SamePolicyException same)
+        {
+            return Answer.Of(new ChangedPolicy { Unchanged = same.Version }, same.Unchanged);
+        }
     }
 
     private async Task<PolicyVersionRow> FindAsync(HttpContext http, string version) =>
         await database.ReadAsync(context => new PolicyVersions(context).FindAsync(version, http.RequestAborted), http.RequestAborted)
         ?? throw ProblemException.NotFound($"version {PrintableText.Of(version)} of the policy");
 
-    /// <summary>What is done is in force here when it is answered: a program reads what it has written.</summary>
-    private async Task<Answer<Changed<VersionFacts>>> ChangeAsync(PolicyEdit edit, ChangeRequest request, HttpContext http)
-    {
-        var outcome = await desk.ChangePolicyAsync(edit, request, http.RequestAborted);
-        if (outcome.Waiting is { } waiting)
-            return Answer.Waiting(new Changed<VersionFacts> { Waiting = ChangeFacts.Of(waiting) }, waiting.Id);
-        await reader.CatchUpAsync(http.RequestAborted);
-        return Answer.Of(new Changed<VersionFacts> { Done = VersionFacts.Of(outcome.Done!) }, outcome.Done!.Version);
-    }
+    /// <exception cref="ProblemException">The version has no such organization, or is none that this program can read.</exception>
+    private static (byte[] Section, string Tag) SectionOf(PolicyVersionRow row, string organization) =>
+        PolicySections.TagOf(row.Document, organization) is { } tag
+            ? (PolicySections.Find(row.Document, organization)!, tag)
+            : throw ProblemException.NotFound($"{Named(organization)} in the version {row.Version}");
 
-    /// <summary>Which version the change is made from. Without it a change would undo another one that nobody has seen.</summary>
-    private static string IfMatch(HttpRequest request)
+    private static void Demand(HttpContext http, Operation operation, string organization) => http.Visitor().Demand(operation, organization, Named(organization));
+
+    private static string Named(string organization) => $"organization {PrintableText.Of(organization)}";
+
+    /// <summary>Which version the change is made from; null where that is not said.</summary>
+    private static string? IfMatch(HttpRequest request)
     {
-        var tags = request.GetTypedHeaders().IfMatch;
         if (request.Headers.IfMatch.Count == 0)
-            throw new ProblemException(new Problem(428, "say which version you change: If-Match with the ETag of what you read"));
-        return tags is [{ IsWeak: false } tag] && tag.Tag.Value is ['"', .. var text, '"']
+            return null;
+        return request.GetTypedHeaders().IfMatch is [{ IsWeak: false } tag] && tag.Tag.Value is ['"', .. var text, '"']
             ? text
             : throw ProblemException.Bad("If-Match must be one ETag, as it was read");
     }
+
+    /// <summary>Without it a change would undo another one that nobody has seen.</summary>
+    private static ProblemException NoIfMatch() => new(new Problem(428, "say which version you change: If-Match with the ETag of what you read"));
+}
+
+/// <summary>What became of a change of the policy: it is done, it waits for a second person, or there was nothing to do.</summary>
+internal sealed record ChangedPolicy
+{
+    public VersionFacts? Done { get; init; }
+
+    public ChangeFacts? Waiting { get; init; }
+
+    /// <summary>What that which waits would take back, in words.</summary>
+    public IReadOnlyList<string>? TakesBack { get; init; }
+
+    /// <summary>The version that is in force already.</summary>
+    public string? Unchanged { get; init; }
 }
 
 /// <summary>What is told of a version of the policy.</summary>
@@ -124,5 +186,20 @@ internal sealed record VersionFacts(string Version, DateTime Since, string Why, 
         PreviousVersion = row.PreviousVersion,
         Who = row.Who,
         Ticket = row.Ticket,
+    };
+
+    /// <summary>As far as it was told.</summary>
+    public PolicyVersionRow ToRow() => new()
+    {
+        Id = "",
+        Version = Version,
+        PreviousVersion = PreviousVersion,
+        Since = new DateTimeOffset(Since),
+        Document = [],
+        Who = Who,
+        Why = Why,
+        Ticket = Ticket,
+        Opens = [.. Opens],
+        TakesBack = [.. TakesBack],
     };
 }

@@ -17,7 +17,8 @@ internal sealed partial class ChangeDesk
     /// <exception cref="FaultyChangeException">Something of the request is wrong.</exception>
     /// <exception cref="ForbiddenChangeException">The actor may not.</exception>
     /// <exception cref="OutdatedChangeException">Somebody was faster.</exception>
-    /// <exception cref="RefusedChangeException">The document has problems, is a file, or changes nothing.</exception>
+    /// <exception cref="SamePolicyException">It changes nothing.</exception>
+    /// <exception cref="RefusedChangeException">The document has problems, or is a file.</exception>
     public async Task<ChangeOutcome<PolicyVersionRow>> ChangePolicyAsync(PolicyEdit edit, ChangeRequest request, CancellationToken cancellationToken)
     {
         Demand(request.Actor, edit.Organization, RightTo(edit.Organization));
@@ -27,7 +28,10 @@ internal sealed partial class ChangeDesk
         {
             Demand(request.TicketFaults(ChangesUnder(plan.Before).DemandsTicket));
             return new(null, await AskAsync(
-                PolicyKind, edit.Organization, WaitingEdit.Of(edit, plan.Unchanged), [.. plan.Opens], request, check: null, cancellationToken));
+                PolicyKind, edit.Organization, WaitingEdit.Of(edit, plan.Unchanged), [.. plan.Opens], request, check: null, cancellationToken))
+            {
+                TakesBack = plan.TakesBack,
+            };
         }
 
         var by = new PolicyAuthor(request.Actor.Name, request.Reason, request.Ticket);

@@ -43,4 +43,8 @@ internal sealed record ChangeRequest(Actor Actor, string Reason)
 
 /// <summary>What became of a change: done, or it waits for a second person.</summary>
 internal sealed record ChangeOutcome<T>(T? Done, PendingChangeRow? Waiting)
-    where T : class;
+    where T : class
+{
+    /// <summary>What a change of the policy that waits would take back, in words.</summary>
+    public IReadOnlyList<string> TakesBack { get; init; } = [];
+}

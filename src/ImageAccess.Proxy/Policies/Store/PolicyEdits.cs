@@ -48,7 +48,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
         author.Demand();
         var plan = await PlanAsync(context, edit, cancellationToken);
         if (plan.IsSame)
-            throw new RefusedChangeException($"the policy is {plan.After.Version} already: nothing is to change");
+            throw new SamePolicyException(plan);
         check?.Invoke(plan);
         return await AddAsync(context, plan, author, cancellationToken);
     }
@@ -201,6 +201,16 @@ internal sealed record PolicyAuthor(string Name, string Reason, string? Ticket =
         if (problems.Count > 0)
             throw new RefusedChangeException(problems);
     }
+}
+
+/// <summary>It is as it should be already.</summary>
+internal sealed class SamePolicyException(PolicyPlan plan) : RefusedChangeException($"the policy is {plan.After.Version} already: nothing is to change")
+{
+    /// <summary>The version that is there.</summary>
+    public string Version => plan.After.Version;
+
+    /// <summary>The version, or the section's tag, that the next change is one of.</summary>
+    public string Unchanged => plan.Unchanged;
 }
 
 /// <summary>Somebody changed it since: the message says who, when and what.</summary>

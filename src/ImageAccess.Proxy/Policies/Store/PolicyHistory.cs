@@ -230,14 +230,19 @@ internal sealed class PolicyVersions(DatabaseContext context)
         .ToListAsync(cancellationToken);
 
     /// <summary>The newest that changed the section of an organization, and of their words those about it; without their documents.</summary>
+    public Task<List<PolicyVersionRow>> ListAsync(string organization, int count, CancellationToken cancellationToken) => PageAsync(organization, long.MaxValue, count, cancellationToken);
+
+    /// <summary>The same, those before one.</summary>
     /// <param name="organization">The organization.</param>
+    /// <param name="before">The sequence of the one.</param>
     /// <param name="count">How many.</param>
     /// <param name="cancellationToken">Nobody waits any longer.</param>
-    public async Task<List<PolicyVersionRow>> ListAsync(string organization, int count, CancellationToken cancellationToken)
+    public async Task<List<PolicyVersionRow>> PageAsync(string organization, long before, int count, CancellationToken cancellationToken)
     {
         var found = new List<PolicyVersionRow>();
         (PolicyVersionRow Row, string? Tag)? later = null;
-        await foreach (var row in context.PolicyVersions.AsNoTracking().OrderByDescending(row => row.Sequence).Take(MaximumListed).AsAsyncEnumerable().WithCancellation(cancellationToken))
+        var rows = context.PolicyVersions.AsNoTracking().Where(row => row.Sequence < before).OrderByDescending(row => row.Sequence).Take(MaximumListed);
+        await foreach (var row in rows.AsAsyncEnumerable().WithCancellation(cancellationToken))
         {
             var tag = PolicySections.TagOf(row.Document, organization);
             if (later is { } one && one.Tag != tag)
