@@ -78,4 +78,24 @@ internal sealed record ChangeFacts(long Id, string Kind, string State, IReadOnly
             DecidedAt = row.DecidedAt?.UtcDateTime,
             DecidedReason = row.DecidedReason,
         };
+
+    /// <summary>As far as it was told.</summary>
+    public PendingChangeRow ToRow() => new()
+    {
+        Id = Id,
+        Kind = Kind,
+        Organization = Organization,
+        Payload = "",
+        Opens = [.. Opens],
+        By = By,
+        Person = "",
+        Reason = Reason,
+        Ticket = Ticket,
+        At = new DateTimeOffset(At),
+        UntilMilliseconds = new DateTimeOffset(Until).ToUnixTimeMilliseconds(),
+        State = State,
+        DecidedBy = DecidedBy,
+        DecidedAt = DecidedAt is { } at ? new DateTimeOffset(at) : null,
+        DecidedReason = DecidedReason,
+    };
 }

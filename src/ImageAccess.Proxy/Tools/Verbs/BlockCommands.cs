@@ -106,9 +106,10 @@ internal static class BlockCommands
         var block = (await api.ListAsync<BlockFacts>("blocks", cancellationToken)).FirstOrDefault(block => block.Image == pattern.ToString())
             ?? throw new MisuseException($"{pattern} is not blocked at {api.Source}; imageaccess block list names what is");
         var changed = await api.PostAsync<Changed<BlockFacts>>(string.Create(CultureInfo.InvariantCulture, $"blocks/{block.Id}/lift"), because, cancellationToken);
-        await TellAsync(parsed, json, changed, [changed.Waiting is { } waiting
-            ? $"it waits for a second person: change {waiting.Id}"
-            : $"{pattern} is blocked no longer (block {block.Id} of {api.Source}): {Effect}"]);
+        if (changed.Waiting is { } waiting)
+            await ChangeCommands.TellWaitingAsync(parsed, json, waiting.ToRow());
+        else
+            await TellAsync(parsed, json, new { Lifted = changed.Done ?? throw api.Foreign() }, [$"{pattern} is blocked no longer (block {block.Id} of {api.Source}): {Effect}"]);
     }
 
     private static Command List()

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Configuration;
@@ -11,8 +12,8 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Tools.Verbs;
 
 /// <summary>
-/// <c>imageaccess changes …</c>: what waits for a second person; and what all verbs that change something share. They are run on the server, where
-/// whoever runs them may everything, and need no running proxy; the running one records each step.
+/// <c>imageaccess changes …</c>: what waits for a second person; and what all verbs that change something share. Run on the server they need no running
+/// proxy, and whoever runs them may everything; the running one records each step.
 /// </summary>
 internal static class ChangeCommands
 {
@@ -43,14 +44,11 @@ internal static class ChangeCommands
         return database;
     }
 
-    /// <summary>Changes something of a database that must be there and up to date.</summary>
-    /// <inheritdoc cref="ReadAsync"/>
-    public static Task<T> ChangeAsync<T>(SqlDatabase database, Func<Task<T>> run, CancellationToken cancellationToken) => WithAsync(database, Unchanged, run, cancellationToken);
-
-    /// <summary>Reads something of a database that must be there and up to date; what is wrong with it may pass.</summary>
+    /// <summary>Changes something of a database that must be there and up to date; what is wrong with it may pass.</summary>
     /// <exception cref="PassingFaultException">It cannot be used at the moment.</exception>
     /// <exception cref="MisuseException">The change was refused.</exception>
-    public static Task<T> ReadAsync<T>(SqlDatabase database, Func<Task<T>> run, CancellationToken cancellationToken) => WithAsync(database, "", run, cancellationToken);
+    public static Task<T> ChangeAsync<T>(SqlDatabase database, Func<Task<T>> run, CancellationToken cancellationToken) =>
+        DatabaseCommands.UseAsync(database, Unchanged, () => ChangeAsync(run), cancellationToken);
 
     /// <summary>Changes something that needs no database.</summary>
     /// <exception cref="MisuseException">The change was refused.</exception>
@@ -86,13 +84,15 @@ internal static class ChangeCommands
     private static Command List()
     {
         var organization = new Option<string?>("--organization") { Description = "Of this organization alone.", HelpName = "ORG" };
-        var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
+        var (file, json, server) = (Verb.ConfigurationFile(), Verb.Json(), new ServerOptions());
         var command = new Command("list", "Lists the changes that wait, the oldest first.") { organization, json, file };
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var configuration = Verb.Configuration(parsed.GetValue(file));
-            var database = Open(parsed.GetValue(file), configuration);
-            var rows = await ReadAsync(database, () => Desk(configuration, database).ListWaitingAsync(parsed.GetValue(organization), cancellationToken), cancellationToken);
+            using var api = server.Find(parsed, file);
+            var rows = api is not null
+                ? await ListAsync(api, parsed.GetValue(organization), cancellationToken)
+                : await ListAsync(parsed.GetValue(file), parsed.GetValue(organization), cancellationToken);
             var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(json))
                 await Verb.WriteJsonAsync(output, new { Changes = rows.Select(Facts) });
@@ -105,66 +105,72 @@ internal static class ChangeCommands
         return command;
     }
 
+    private static async Task<IReadOnlyList<PendingChangeRow>> ListAsync(ServerApi api, string? organization, CancellationToken cancellationToken) =>
+        [.. (await api.ListAsync<ChangeFacts>("changes", cancellationToken))
+            .Where(change => organization is null || change.Organization == organization).Select(change => change.ToRow()).OrderBy(row => row.Id)];
+
+    private static Task<IReadOnlyList<PendingChangeRow>> ListAsync(string? file, string? organization, CancellationToken cancellationToken)
+    {
+        var configuration = Verb.Configuration(file);
+        var database = Open(file, configuration);
+        return DatabaseCommands.UseAsync(database, otherwise: "", () => Desk(configuration, database).ListWaitingAsync(organization, cancellationToken), cancellationToken);
+    }
+
     private static Command Approve()
     {
-        var (id, by, file, json) = (Id(), By(), Verb.ConfigurationFile(), Verb.Json());
+        var (id, by, file, json, server) = (Id(), By(), Verb.ConfigurationFile(), Verb.Json(), new ServerOptions());
         var command = new Command("approve", "Does a change that waits. Who asked for it cannot approve it.") { id, by, json, file };
-        Verb.SetAction(command, (parsed, cancellationToken) => DecideAsync(
-            parsed,
-            file,
-            json,
-            (desk, cancel) => desk.ApproveAsync(parsed.GetValue(id), Server(parsed.GetValue(by)), cancel),
-            change => $"the change {change.Id} is done: {string.Join("; ", change.Opens)}",
-            cancellationToken));
+        server.AddTo(command);
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            using var api = server.Find(parsed, by, file);
+            var change = api is not null
+                ? (await api.PostAsync<ChangeFacts>(Path(parsed.GetValue(id), "approve"), null, cancellationToken)).ToRow()
+                : await DecideAsync(
+                    parsed.GetValue(file), (desk, cancel) => desk.ApproveAsync(parsed.GetValue(id), Server(parsed.GetValue(by)), cancel), cancellationToken);
+            return await TellDecidedAsync(parsed, json, change, $"the change {change.Id} is done: {string.Join("; ", change.Opens)}");
+        });
         return command;
     }
 
     private static Command Decline()
     {
-        var (id, by, file, json) = (Id(), By(), Verb.ConfigurationFile(), Verb.Json());
+        var (id, by, file, json, server) = (Id(), By(), Verb.ConfigurationFile(), Verb.Json(), new ServerOptions());
         var reason = new Option<string>("--reason") { Description = "Why, for the audit trail.", HelpName = "TEXT", Required = true };
         var command = new Command("decline", "Ends a change that waits, without doing it.") { id, reason, by, json, file };
-        Verb.SetAction(command, (parsed, cancellationToken) => DecideAsync(
-            parsed,
-            file,
-            json,
-            (desk, cancel) => desk.DeclineAsync(parsed.GetValue(id), parsed.GetValue(reason)!, Server(parsed.GetValue(by)), cancel),
-            change => $"the change {change.Id} is declined: {string.Join("; ", change.Opens)}",
-            cancellationToken));
+        server.AddTo(command);
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            using var api = server.Find(parsed, by, file);
+            var change = api is not null
+                ? (await api.PostAsync<ChangeFacts>(Path(parsed.GetValue(id), "decline"), new Because(parsed.GetValue(reason)!), cancellationToken)).ToRow()
+                : await DecideAsync(
+                    parsed.GetValue(file),
+                    (desk, cancel) => desk.DeclineAsync(parsed.GetValue(id), parsed.GetValue(reason)!, Server(parsed.GetValue(by)), cancel),
+                    cancellationToken);
+            return await TellDecidedAsync(parsed, json, change, $"the change {change.Id} is declined: {string.Join("; ", change.Opens)}");
+        });
         return command;
     }
 
-    private static async Task<int> DecideAsync(
-        ParseResult parsed, Option<string?> file, Option<bool> json, Func<ChangeDesk, CancellationToken, Task<PendingChangeRow>> decide,
-        Func<PendingChangeRow, FormattableString> line, CancellationToken cancellationToken)
+    private static async Task<PendingChangeRow> DecideAsync(string? file, Func<ChangeDesk, CancellationToken, Task<PendingChangeRow>> decide, CancellationToken cancellationToken)
     {
-        var configuration = Verb.Configuration(parsed.GetValue(file));
-        var database = Open(parsed.GetValue(file), configuration);
+        var configuration = Verb.Configuration(file);
+        var database = Open(file, configuration);
         var policy = (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
-        var change = await ChangeAsync(database, () => decide(Desk(configuration, database, policy), cancellationToken), cancellationToken);
+        return await ChangeAsync(database, () => decide(Desk(configuration, database, policy), cancellationToken), cancellationToken);
+    }
+
+    private static async Task<int> TellDecidedAsync(ParseResult parsed, Option<bool> json, PendingChangeRow change, FormattableString line)
+    {
         var output = parsed.InvocationConfiguration.Output;
         await (parsed.GetValue(json)
             ? Verb.WriteJsonAsync(output, new { Change = Facts(change) })
-            : output.WriteLineAsync(TextTable.Plain(FormattableString.Invariant(line(change)))));
+            : output.WriteLineAsync(TextTable.Plain(FormattableString.Invariant(line))));
         return Verb.Yes;
     }
 
-    private static async Task<T> WithAsync<T>(SqlDatabase database, string otherwise, Func<Task<T>> run, CancellationToken cancellationToken)
-    {
-        var shown = DatabaseCommands.Shown(database);
-        if (!database.Exists)
-            throw ConfigurationLoading.FailedForNow($"there is no database in {shown}: the proxy makes it when it starts");
-        try
-        {
-            if (await database.ReadMigrationAsync(cancellationToken) != SqlDatabase.NewestMigration)
-                throw new DatabaseException("is not up to date: imageaccess database migrate");
-            return await ChangeAsync(run);
-        }
-        catch (Exception exception) when (exception is not (OperationCanceledException or MisuseException))
-        {
-            throw ConfigurationLoading.FailedForNow($"{shown} {database.Explain(exception)}{otherwise}");
-        }
-    }
+    private static string Path(long id, string act) => string.Create(CultureInfo.InvariantCulture, $"changes/{id}/{act}");
 
     private static TextTable Table(IReadOnlyList<PendingChangeRow> rows)
     {

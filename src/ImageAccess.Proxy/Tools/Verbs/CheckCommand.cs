@@ -150,6 +150,9 @@ internal interface IImageJudge : IDisposable
     /// <summary>Where the policy comes from, for a person.</summary>
     string Source { get; }
 
+    /// <summary>How many images it may be asked about at a time.</summary>
+    int AtOnce => 1;
+
     /// <exception cref="MisuseException">There is no verdict, and why.</exception>
     Task<CheckAnswer> CheckAsync(ImageName image, JudgedCaller caller, CancellationToken cancellationToken);
 }

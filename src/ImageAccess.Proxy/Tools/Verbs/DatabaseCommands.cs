@@ -24,22 +24,55 @@ internal static class DatabaseCommands
     public static async Task<T> WithAsync<T>(SqlDatabase database, Func<Task<T>> run)
     {
         if (!database.Exists)
-            throw new MisuseException($"there is no database in {Shown(database)}: the proxy makes it when it starts");
+            throw new MisuseException(NotThere(database));
         return await ExplainAsync(database, Shown(database), run);
     }
 
     /// <summary>Reads one state of a database that must be there and up to date.</summary>
-    /// <exception cref="MisuseException">It is not, or it failed.</exception>
+    /// <exception cref="PassingFaultException">It cannot be used at the moment.</exception>
     public static Task<T> ReadAsync<T>(SqlDatabase database, Func<DatabaseContext, Task<T>> read, CancellationToken cancellationToken) =>
-        WithAsync(database, async () =>
+        UseAsync(database, otherwise: "", () => database.ReadAsync(read, cancellationToken), cancellationToken);
+
+    /// <summary>The same for a verb whose exit code 1 is an answer, as that there is nothing of a name: a database that cannot be read has another one.</summary>
+    /// <exception cref="MisuseException">It cannot be used at the moment.</exception>
+    public static async Task<T> FindAsync<T>(SqlDatabase database, Func<DatabaseContext, Task<T>> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ReadAsync(database, read, cancellationToken);
+        }
+        catch (PassingFaultException fault)
+        {
+            throw new MisuseException([.. fault.Failures]);
+        }
+    }
+
+    /// <summary>Does something with a database that must be there and up to date; what is wrong with it may pass.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="otherwise">What a sentence about a failure ends with.</param>
+    /// <param name="run">What is done; what it refuses it says by a <see cref="MisuseException"/>.</param>
+    /// <param name="cancellationToken">Nobody waits any longer.</param>
+    /// <exception cref="PassingFaultException">It cannot be used at the moment.</exception>
+    public static async Task<T> UseAsync<T>(SqlDatabase database, string otherwise, Func<Task<T>> run, CancellationToken cancellationToken)
+    {
+        if (!database.Exists)
+            throw ConfigurationLoading.FailedForNow(NotThere(database));
+        try
         {
             if (await database.ReadMigrationAsync(cancellationToken) != SqlDatabase.NewestMigration)
                 throw new DatabaseException("is not up to date: imageaccess database migrate");
-            return await database.ReadAsync(read, cancellationToken);
-        });
+            return await run();
+        }
+        catch (Exception exception) when (exception is not (OperationCanceledException or MisuseException))
+        {
+            throw ConfigurationLoading.FailedForNow($"{Shown(database)} {database.Explain(exception)}{otherwise}");
+        }
+    }
 
     /// <summary>What a sentence of a verb calls it.</summary>
     public static string Shown(SqlDatabase database) => database is SqliteDatabase sqlite ? Verb.Shown(sqlite.Path) : database.Name;
+
+    private static string NotThere(SqlDatabase database) => $"there is no database in {Shown(database)}: the proxy makes it when it starts";
 
     private static Command Status()
     {

@@ -22,7 +22,7 @@ internal static class DenialCommands
         var command = new Command("list", "Lists denials, the newest first. Those that were merged have one line, under the id of the first.") { organization, caller, count, json, file };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var rows = await DatabaseCommands.ReadAsync(
+            var rows = await DatabaseCommands.FindAsync(
                 DatabaseCommands.Open(parsed.GetValue(file)),
                 context => new DenialTable(context).ListAsync(parsed.GetValue(organization), parsed.GetValue(caller), parsed.GetValue(count), cancellationToken),
                 cancellationToken);
@@ -46,7 +46,7 @@ internal static class DenialCommands
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var wanted = parsed.GetValue(id)!;
-            var row = await DatabaseCommands.ReadAsync(
+            var row = await DatabaseCommands.FindAsync(
                 DatabaseCommands.Open(parsed.GetValue(file)), context => new DenialTable(context).FindAsync(wanted, cancellationToken), cancellationToken);
             var invocation = parsed.InvocationConfiguration;
             if (row is null)

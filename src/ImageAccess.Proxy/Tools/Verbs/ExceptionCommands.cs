@@ -50,27 +50,25 @@ internal static class ExceptionCommands
         server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            if (server.Find(parsed, by, file) is { } api)
+            using var api = server.Find(parsed, by, file);
+            if (api is not null)
             {
-                using (api)
+                var until = ReadEnd(parsed.GetValue(duration), parsed.GetValue(lastDay), new ExceptionsDocument(), TimeProvider.System.GetUtcNow(), out var flaw);
+                if (flaw is not null)
+                    throw new MisuseException(flaw);
+                var wanted = new ExceptionOperations.Wanted(parsed.GetValue(organization)!, parsed.GetValue(image)!, parsed.GetValue(reason)!)
                 {
-                    var wanted = new ExceptionOperations.Wanted(parsed.GetValue(organization)!, parsed.GetValue(image)!, parsed.GetValue(reason)!)
-                    {
-                        Digest = parsed.GetValue(digest),
-                        Follow = parsed.GetValue(follow),
-                        AskedBy = parsed.GetValue(asker),
-                        Ticket = parsed.GetValue(ticket),
-                        Until = ReadEnd(parsed.GetValue(duration), parsed.GetValue(lastDay), new ExceptionsDocument(), TimeProvider.System.GetUtcNow(), out var flaw)?.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
-                    };
-                    if (flaw is not null)
-                        throw new MisuseException(flaw);
-                    var changed = await api.PostAsync<Changed<ExceptionFacts>>("exceptions", wanted, cancellationToken);
-                    if (changed.Waiting is { } waiting)
-                        await TellAsync(parsed, json, changed, $"it waits for a second person: change {waiting.Id}");
-                    else
-                        await TellGrantedAsync(parsed, json, changed.Done!.ToRow());
-                    return Verb.Yes;
-                }
+                    Digest = parsed.GetValue(digest),
+                    Follow = parsed.GetValue(follow),
+                    AskedBy = parsed.GetValue(asker),
+                    Ticket = parsed.GetValue(ticket),
+                    Until = until?.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
+                };
+                var changed = await api.PostAsync<Changed<ExceptionFacts>>("exceptions", wanted, cancellationToken);
+                await (changed.Waiting is { } waiting
+                    ? ChangeCommands.TellWaitingAsync(parsed, json, waiting.ToRow())
+                    : TellGrantedAsync(parsed, json, (changed.Done ?? throw api.Foreign()).ToRow()));
+                return Verb.Yes;
             }
 
             var configuration = Verb.Configuration(parsed.GetValue(file));
@@ -120,15 +118,13 @@ internal static class ExceptionCommands
         server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            if (server.Find(parsed, by, file) is { } api)
+            using var api = server.Find(parsed, by, file);
+            if (api is not null)
             {
-                using (api)
-                {
-                    var because = new Because(parsed.GetValue(reason) ?? "no reason given") { Ticket = parsed.GetValue(ticket) };
-                    var ended = await api.PostAsync<ExceptionFacts>(string.Create(CultureInfo.InvariantCulture, $"exceptions/{parsed.GetValue(id)}/end"), because, cancellationToken);
-                    await TellEndedAsync(parsed, json, ended.ToRow());
-                    return Verb.Yes;
-                }
+                var because = new Because(parsed.GetValue(reason) ?? "no reason given") { Ticket = parsed.GetValue(ticket) };
+                var ended = await api.PostAsync<ExceptionFacts>(string.Create(CultureInfo.InvariantCulture, $"exceptions/{parsed.GetValue(id)}/end"), because, cancellationToken);
+                await TellEndedAsync(parsed, json, ended.ToRow());
+                return Verb.Yes;
             }
 
             var configuration = Verb.Configuration(parsed.GetValue(file));
@@ -153,25 +149,10 @@ internal static class ExceptionCommands
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var (name, isEnded) = (parsed.GetValue(organization), parsed.GetValue(ended));
-            var document = new ExceptionsDocument();
-            List<ExceptionRow> rows;
-            if (server.Find(parsed, file) is { } api)
-            {
-                using (api)
-                    rows = [.. (await api.ListAsync<ExceptionFacts>("exceptions", cancellationToken, ("organization", name), ("ended", isEnded ? "true" : null))).Select(facts => facts.ToRow())];
-            }
-            else
-            {
-                var configuration = Verb.Configuration(parsed.GetValue(file));
-                var now = TimeProvider.System.GetUtcNow();
-                var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
-                rows = await ChangeCommands.ReadAsync(
-                    database,
-                    () => database.ReadAsync(context => new ExceptionTable(context).ListAsync(name, isEnded, now, cancellationToken), cancellationToken),
-                    cancellationToken);
-                document = await DocumentOfAsync(configuration, cancellationToken);
-            }
-
+            using var api = server.Find(parsed, file);
+            var (rows, document) = api is not null
+                ? (await ListAsync(api, name, isEnded, cancellationToken), new ExceptionsDocument())
+                : await ListAsync(parsed.GetValue(file), name, isEnded, cancellationToken);
             if (!isEnded)
                 rows = [.. rows.OrderBy(row => row.LastUsed ?? DateTimeOffset.MinValue).ThenBy(row => row.Id)];
 
@@ -185,6 +166,18 @@ internal static class ExceptionCommands
             return Verb.Yes;
         });
         return command;
+    }
+
+    private static async Task<List<ExceptionRow>> ListAsync(ServerApi api, string? organization, bool isEnded, CancellationToken cancellationToken) =>
+        [.. (await api.ListAsync<ExceptionFacts>("exceptions", cancellationToken, ("organization", organization), ("ended", isEnded ? "true" : null))).Select(facts => facts.ToRow())];
+
+    private static async Task<(List<ExceptionRow> Rows, ExceptionsDocument Document)> ListAsync(string? file, string? organization, bool isEnded, CancellationToken cancellationToken)
+    {
+        var configuration = Verb.Configuration(file);
+        var now = TimeProvider.System.GetUtcNow();
+        var rows = await DatabaseCommands.ReadAsync(
+            ChangeCommands.Open(file, configuration), context => new ExceptionTable(context).ListAsync(organization, isEnded, now, cancellationToken), cancellationToken);
+        return (rows, await DocumentOfAsync(configuration, cancellationToken));
     }
 
     private static async Task WriteAsync(TextWriter output, IReadOnlyList<ExceptionRow> rows, bool isEnded, ExceptionsDocument document)

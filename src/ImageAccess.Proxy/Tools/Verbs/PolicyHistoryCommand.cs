@@ -90,5 +90,5 @@ internal static class PolicyHistoryCommand
     }
 
     private static Task<T> ReadAsync<T>(SqlDatabase database, Func<PolicyVersions, Task<T>> read, CancellationToken cancellationToken) =>
-        DatabaseCommands.ReadAsync(database, context => read(new PolicyVersions(context)), cancellationToken);
+        DatabaseCommands.FindAsync(database, context => read(new PolicyVersions(context)), cancellationToken);
 }

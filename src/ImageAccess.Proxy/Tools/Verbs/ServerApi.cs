@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
@@ -61,7 +62,7 @@ internal sealed class ServerOptions
     }
 }
 
-/// <summary>A proxy elsewhere, asked by its HTTP API.</summary>
+/// <summary>A proxy elsewhere, asked by its HTTP API. Whatever it answers, the token is in no sentence.</summary>
 internal sealed class ServerApi : IImageJudge
 {
     private const int MaximumAnswer = 4 * 1024 * 1024;
@@ -69,17 +70,36 @@ internal sealed class ServerApi : IImageJudge
     /// <summary>Parts of a list that are read.</summary>
     private const int MaximumPages = 100;
 
+    /// <summary>What a part of a list may have.</summary>
+    private const int MaximumPart = 200;
+
     /// <summary>The server itself gives up after 30 seconds.</summary>
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(40);
 
+    /// <summary>What does not know a member knows less; what lacks one is no answer.</summary>
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerOptions.Web) { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
     private readonly HttpClient _client;
+    private readonly string _token;
 
     public ServerApi(Uri server, string token)
+        : this(server, token, AnswerTimeout)
     {
-        _client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(10) })
+    }
+
+    public ServerApi(Uri server, string token, TimeSpan timeout)
+    {
+        _token = token;
+        _client = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = server.Scheme == Uri.UriSchemeHttps, // what goes in the clear goes to this machine alone
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ConnectTimeout = TimeSpan.FromSeconds(10),
+        })
         {
             BaseAddress = server,
-            Timeout = AnswerTimeout,
+            Timeout = timeout,
             MaxResponseContentBufferSize = MaximumAnswer,
         };
         _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
@@ -87,60 +107,140 @@ internal sealed class ServerApi : IImageJudge
 
     public string Source => $"the proxy at {_client.BaseAddress!.GetLeftPart(UriPartial.Authority)}";
 
-    public Task<CheckAnswer> CheckAsync(ImageName image, JudgedCaller caller, CancellationToken cancellationToken) => GetAsync<CheckAnswer>(
-        $"images/{Uri.EscapeDataString(RunningProxy.Full(image)).Replace("%2F", "/", StringComparison.Ordinal)}" + RunningProxy.Query(("as", caller.User), ("organization", caller.Organization)),
-        cancellationToken);
+    /// <summary>Half of what the server lets one client do.</summary>
+    public int AtOnce => 4;
 
-    /// <exception cref="MisuseException">It did not answer, or refused; the message says why.</exception>
+    /// <summary>A name as a part of a path.</summary>
+    /// <exception cref="MisuseException">It would lead elsewhere.</exception>
+    public static string Segment(string name) =>
+        name.Trim('.').Length == 0 ? throw new MisuseException($"'{PrintableText.Of(name)}' is no name") : Uri.EscapeDataString(name);
+
+    public async Task<CheckAnswer> CheckAsync(ImageName image, JudgedCaller caller, CancellationToken cancellationToken)
+    {
+        var path = $"images/{Uri.EscapeDataString(RunningProxy.Full(image)).Replace("%2F", "/", StringComparison.Ordinal)}";
+        var answer = await GetAsync<CheckAnswer>(path + RunningProxy.Query(("as", caller.User), ("organization", caller.Organization)), cancellationToken);
+        return answer.Image.Verdict is "allow" or "deny" or "observe" or ImageVerdict.Outside or ImageVerdict.Unknown ? answer : throw Foreign();
+    }
+
+    /// <exception cref="NotThereException">There is nothing at the path.</exception>
+    /// <exception cref="MisuseException">It refused; the message says why.</exception>
+    /// <exception cref="PassingFaultException">It did not answer.</exception>
     public Task<T> GetAsync<T>(string path, CancellationToken cancellationToken)
-        where T : class => AskAsync<T>(HttpMethod.Get, path, null, cancellationToken);
+        where T : class => AskAsync(HttpMethod.Get, path, content: null, unchanged: null, ReadAsync<T>, cancellationToken);
 
+    /// <summary>A document, byte for byte.</summary>
     /// <inheritdoc cref="GetAsync"/>
-    public Task<T> PostAsync<T>(string path, object? body, CancellationToken cancellationToken)
-        where T : class => AskAsync<T>(HttpMethod.Post, path, body, cancellationToken);
+    public Task<ServedDocument> GetDocumentAsync(string path, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Get, path, content: null, unchanged: null, ReadDocumentAsync, cancellationToken);
+
+    /// <param name="unchanged">The ETag of what is changed; null for whatever is there.</param>
+    /// <inheritdoc cref="GetAsync"/>
+    public Task<T> PostAsync<T>(string path, object? body, CancellationToken cancellationToken, string? unchanged = null)
+        where T : class => AskAsync(
+            HttpMethod.Post, path, body is null ? null : JsonContent.Create(body, body.GetType(), options: JsonBody.Options), unchanged, ReadAsync<T>, cancellationToken);
+
+    /// <summary>Sends a document, byte for byte.</summary>
+    /// <inheritdoc cref="PostAsync"/>
+    public Task<T> PutAsync<T>(string path, ReadOnlyMemory<byte> document, string unchanged, CancellationToken cancellationToken)
+        where T : class
+    {
+        var content = new ReadOnlyMemoryContent(document);
+        content.Headers.ContentType = new MediaTypeHeaderValue(JsonBody.MediaType);
+        return AskAsync(HttpMethod.Put, path, content, unchanged, ReadAsync<T>, cancellationToken);
+    }
 
     /// <summary>A whole list.</summary>
     /// <inheritdoc cref="GetAsync"/>
-    public async Task<IReadOnlyList<T>> ListAsync<T>(string path, CancellationToken cancellationToken, params IEnumerable<(string Name, string? Value)> parameters)
+    public Task<IReadOnlyList<T>> ListAsync<T>(string path, CancellationToken cancellationToken, params IEnumerable<(string Name, string? Value)> parameters) =>
+        ListAsync<T>(path, int.MaxValue, cancellationToken, parameters);
+
+    /// <summary>The first entries of a list.</summary>
+    /// <inheritdoc cref="GetAsync"/>
+    public async Task<IReadOnlyList<T>> ListAsync<T>(string path, int count, CancellationToken cancellationToken, params IEnumerable<(string Name, string? Value)> parameters)
     {
         var items = new List<T>();
         string? next = null;
         for (var page = 0; page < MaximumPages; page++)
         {
-            var part = await GetAsync<Page<T>>(path + RunningProxy.Query([("limit", "200"), ("cursor", next), .. parameters]), cancellationToken);
+            var limit = Math.Min(MaximumPart, count - items.Count).ToString(CultureInfo.InvariantCulture);
+            var part = await GetAsync<Page<T>>(path + RunningProxy.Query([("limit", limit), ("cursor", next), .. parameters]), cancellationToken);
             items.AddRange(part.Items);
             next = part.Next;
-            if (next is null)
+            if (next is null || items.Count >= count)
                 break;
         }
 
         return items;
     }
 
+    /// <summary>Another program answers, or one that does not know what was asked.</summary>
+    public MisuseException Foreign() => new($"{Source} is not the console of this program, or not of this version");
+
     public void Dispose() => _client.Dispose();
 
-    private async Task<T> AskAsync<T>(HttpMethod method, string path, object? body, CancellationToken cancellationToken)
-        where T : class
+    private static async Task<T> ReadAsync<T>(HttpResponseMessage response, CancellationToken cancellationToken)
+        where T : class => await response.Content.ReadFromJsonAsync<T>(Json, cancellationToken) ?? throw new JsonException();
+
+    private static async Task<ServedDocument> ReadDocumentAsync(HttpResponseMessage response, CancellationToken cancellationToken) =>
+        response is { Headers.ETag.Tag: ['"', .. var tag, '"'], Content.Headers.ContentType.MediaType: JsonBody.MediaType }
+            ? new ServedDocument(await response.Content.ReadAsByteArrayAsync(cancellationToken), tag)
+            : throw new JsonException();
+
+    private async Task<T> AskAsync<T>(
+        HttpMethod method, string path, HttpContent? content, string? unchanged, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken cancellationToken)
     {
+        using var request = new HttpRequestMessage(method, new Uri($"{ApiRoutes.Root}/{path}", UriKind.Relative)) { Content = content };
+        if (unchanged is not null)
+            request.Headers.IfMatch.Add(Tag(unchanged));
         try
         {
-            using var request = new HttpRequestMessage(method, new Uri($"{ApiRoutes.Root}/{path}", UriKind.Relative));
-            if (body is not null)
-                request.Content = JsonContent.Create(body, body.GetType(), options: JsonBody.Options);
             using var response = await _client.SendAsync(request, cancellationToken);
-            if (response.IsSuccessStatusCode)
-                return await response.Content.ReadFromJsonAsync<T>(JsonSerializerOptions.Web, cancellationToken) ?? throw new JsonException();
-            var problem = await response.Content.ReadFromJsonAsync<Problem>(JsonSerializerOptions.Web, cancellationToken);
-            var told = $"{Source}: {problem?.Detail ?? throw new JsonException()}";
-            throw response.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.TooManyRequests ? ConfigurationLoading.FailedForNow(told) : new MisuseException(told);
+            return response.IsSuccessStatusCode ? await read(response, cancellationToken) : throw await RefusalAsync(response, cancellationToken);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded })
         {
-            throw new MisuseException($"{Source} is not the console of this program, or not of this version");
+            throw Foreign();
         }
         catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            throw ConfigurationLoading.FailedForNow($"{Source} does not answer ({RunningProxy.CauseOf(exception)})");
+            throw Away(RunningProxy.CauseOf(exception));
         }
     }
+
+    /// <summary>Why there is no answer.</summary>
+    private async Task<Exception> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var status = (int)response.StatusCode;
+        if (status is >= 300 and < 400)
+            return new MisuseException(Told($"leads to {PrintableText.Of(response.Headers.Location?.OriginalString ?? "another address")}, which the token is not sent to: name the console's own address with --server"));
+        try
+        {
+            var told = Told((await ReadAsync<Problem>(response, cancellationToken)).Detail, ":");
+            return response.StatusCode switch
+            {
+                HttpStatusCode.ServiceUnavailable or HttpStatusCode.TooManyRequests => ConfigurationLoading.FailedForNow(told),
+                HttpStatusCode.NotFound => new NotThereException(told),
+                _ => new MisuseException(told),
+            };
+        }
+        catch (Exception exception) when (status >= 500 && exception is JsonException or InvalidOperationException)
+        {
+            return Away(string.Create(CultureInfo.InvariantCulture, $"HTTP {status}")); // what stands in front of it says so
+        }
+    }
+
+    private PassingFaultException Away(string cause) => ConfigurationLoading.FailedForNow(Told($"does not answer ({cause})"));
+
+    private string Told(string what, string colon = "") => $"{Source}{colon} {what}".Replace(_token, "…", StringComparison.Ordinal);
+
+    private static EntityTagHeaderValue Tag(string version) =>
+        EntityTagHeaderValue.TryParse($"\"{version}\"", out var tag) ? tag : throw new MisuseException($"'{PrintableText.Of(version)}' is no version");
 }
+
+/// <summary>A document as a server has it.</summary>
+/// <param name="Bytes">Byte for byte.</param>
+/// <param name="Tag">Its version, or what tells one content of a section from another.</param>
+internal sealed record ServedDocument(byte[] Bytes, string Tag);
+
+/// <summary>There is nothing of that name.</summary>
+internal sealed class NotThereException(string problem) : MisuseException(problem);

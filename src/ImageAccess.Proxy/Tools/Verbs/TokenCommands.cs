@@ -88,10 +88,8 @@ internal static class TokenCommands
     private static async Task<IReadOnlyList<TokenFacts>> ListAsync(string? file, CancellationToken cancellationToken)
     {
         var database = ChangeCommands.Open(file, Verb.Configuration(file));
-        var rows = await ChangeCommands.ReadAsync(
-            database,
-            () => database.ReadAsync(context => new TokenTable(context).ListAsync(null, long.MaxValue, TokenTable.Maximum + TokenTable.MaximumHistory, cancellationToken), cancellationToken),
-            cancellationToken);
+        var rows = await DatabaseCommands.ReadAsync(
+            database, context => new TokenTable(context).ListAsync(null, long.MaxValue, TokenTable.Maximum + TokenTable.MaximumHistory, cancellationToken), cancellationToken);
         return rows.ConvertAll(TokenFacts.Of);
     }
 

@@ -98,7 +98,7 @@ internal static class Verb
 }
 
 /// <summary>The verb cannot do what it was asked to do: wrong usage, a file that cannot be read, a proxy that does not answer.</summary>
-internal sealed class MisuseException(params IReadOnlyList<string> problems) : Exception(string.Join('\n', problems))
+internal class MisuseException(params IReadOnlyList<string> problems) : Exception(string.Join('\n', problems))
 {
     public IReadOnlyList<string> Problems { get; } = problems;
 }
