@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
@@ -11,7 +12,7 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary><c>imageaccess policy import|apply|revert|export</c>: the policy document of the database. They need no running proxy.</summary>
+/// <summary><c>imageaccess policy import|apply|revert|export</c>: the policy document of the database. On the server they need no running proxy.</summary>
 internal static class PolicyEditCommands
 {
     private const string Effect = "a running proxy has it within a second";
@@ -47,19 +48,28 @@ internal static class PolicyEditCommands
     private static Command Apply()
     {
         var (document, reason, organization, unchanged) = (Document(), Reason(), Organization(), IfVersion());
-        var (ticket, by, json, file) = (ChangeCommands.Ticket(), ChangeCommands.By(), Verb.Json(), Verb.ConfigurationFile());
+        var (ticket, by, json, file, server) = (ChangeCommands.Ticket(), ChangeCommands.By(), Verb.Json(), Verb.ConfigurationFile(), new ServerOptions());
         var command = new Command("apply", "Puts a policy document, or an organization's section, into force. Its home must be the database.")
         {
             document, reason, organization, unchanged, ticket, by, json, file,
         };
-        Verb.SetAction(command, (parsed, cancellationToken) =>
+        server.AddTo(command);
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var path = parsed.GetValue(document)!;
-            if (parsed.GetValue(organization) is null)
+            using var api = server.Find(parsed, by, file);
+            var (path, name) = (parsed.GetValue(document)!, parsed.GetValue(organization));
+            var because = new Because(parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
+            if (api is not null)
+            {
+                var changed = await new ServerPolicy(api, name).ApplyAsync(PolicyCommands.Read(path), parsed.GetValue(unchanged), because, cancellationToken);
+                return await TellAsync(parsed, json, changed, api);
+            }
+
+            if (name is null)
                 PolicyCommands.Compile(path); // its problems have the file's name
-            var edit = new PolicyEdit { Content = PolicyCommands.Read(path), Organization = parsed.GetValue(organization), IfUnchanged = parsed.GetValue(unchanged) };
-            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
-            return ChangeAsync(parsed, edit, request, parsed.GetValue(file), json, cancellationToken);
+            var edit = new PolicyEdit { Content = PolicyCommands.Read(path), Organization = name, IfUnchanged = parsed.GetValue(unchanged) };
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), because.Reason) { Ticket = because.Ticket };
+            return await ChangeAsync(parsed, edit, request, parsed.GetValue(file), json, cancellationToken);
         });
         return command;
     }
@@ -68,16 +78,23 @@ internal static class PolicyEditCommands
     {
         var version = new Argument<string>("VERSION") { Description = "The version to go back to, as imageaccess policy history lists it." };
         var (reason, organization, unchanged) = (Reason(), Organization(), IfVersion());
-        var (ticket, by, json, file) = (ChangeCommands.Ticket(), ChangeCommands.By(), Verb.Json(), Verb.ConfigurationFile());
+        var (ticket, by, json, file, server) = (ChangeCommands.Ticket(), ChangeCommands.By(), Verb.Json(), Verb.ConfigurationFile(), new ServerOptions());
         var command = new Command("revert", "Puts an earlier version into force again, as a new one. Its home must be the database.")
         {
             version, reason, organization, unchanged, ticket, by, json, file,
         };
-        Verb.SetAction(command, (parsed, cancellationToken) =>
+        server.AddTo(command);
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var edit = new PolicyEdit { Version = parsed.GetValue(version)!, Organization = parsed.GetValue(organization), IfUnchanged = parsed.GetValue(unchanged) };
-            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
-            return ChangeAsync(parsed, edit, request, parsed.GetValue(file), json, cancellationToken);
+            using var api = server.Find(parsed, by, file);
+            var (wanted, name) = (parsed.GetValue(version)!, parsed.GetValue(organization));
+            var because = new Because(parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
+            if (api is not null)
+                return await TellAsync(parsed, json, await new ServerPolicy(api, name).RevertAsync(wanted, parsed.GetValue(unchanged), because, cancellationToken), api);
+
+            var edit = new PolicyEdit { Version = wanted, Organization = name, IfUnchanged = parsed.GetValue(unchanged) };
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), because.Reason) { Ticket = because.Ticket };
+            return await ChangeAsync(parsed, edit, request, parsed.GetValue(file), json, cancellationToken);
         });
         return command;
     }
@@ -85,30 +102,62 @@ internal static class PolicyEditCommands
     private static Command Export()
     {
         var version = new Argument<string?>("VERSION") { Description = "An earlier version, as imageaccess policy history lists it.", Arity = ArgumentArity.ZeroOrOne };
-        var (organization, json, file) = (Organization(), Verb.Json(), Verb.ConfigurationFile());
+        var (organization, json, file, server) = (Organization(), Verb.Json(), Verb.ConfigurationFile(), new ServerOptions());
         var command = new Command("export", "Prints the policy document in force, byte for byte, or an organization's section. Exit code 1 when there is none.") { version, organization, json, file };
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            var found = await FindAsync(parsed, parsed.GetValue(version), parsed.GetValue(file), cancellationToken);
-            if (found is not { } document)
-            {
-                await error.WriteLineAsync(TextTable.Plain($"imageaccess: {(parsed.GetValue(version) is { } wanted ? $"no version {wanted} of the policy is in the history" : "there is no policy document: image access is off")}"));
-                return Verb.No;
-            }
+            using var api = server.Find(parsed, file);
+            var (wanted, name) = (parsed.GetValue(version), parsed.GetValue(organization));
+            if (api is not null)
+                return await ExportAsync(parsed, new ServerPolicy(api, name), wanted, name, parsed.GetValue(json), cancellationToken);
+            if (await FindAsync(parsed, wanted, parsed.GetValue(file), cancellationToken) is not { } document)
+                return await TellMissingAsync(parsed, wanted is null ? "there is no policy document: image access is off" : $"no version {wanted} of the policy is in the history");
 
-            var name = parsed.GetValue(organization);
             var policy = PolicyOnDisk.Parse(FileReading.Found(document)).Value;
-            if (name is not null && policy is null)
-                throw new MisuseException("this program cannot read the version: export the whole document");
-            var bytes = name is null ? document : PolicySections.Find(document, name) ?? throw new MisuseException($"the policy has no organization {name}");
-            if (parsed.GetValue(json))
-                await Verb.WriteJsonAsync(output, new { policy?.Version, Organization = name, Tag = name is null ? null : PolicySections.TagOf(document, name), Document = Encoding.UTF8.GetString(bytes) });
-            else
-                await output.WriteAsync(Encoding.UTF8.GetString(bytes));
-            return Verb.Yes;
+            var part = new ServedDocument(PartOf(document, name), name is null ? "" : PolicySections.TagOf(document, name)!);
+            return await WriteAsync(parsed, policy?.Version, name, part, parsed.GetValue(json));
         });
         return command;
+    }
+
+    /// <summary>A document, or an organization's section of it.</summary>
+    /// <exception cref="MisuseException">It has none.</exception>
+    public static byte[] PartOf(byte[] document, string? organization)
+    {
+        if (organization is null)
+            return document;
+        if (PolicyOnDisk.Parse(FileReading.Found(document)).Value is null)
+            throw new MisuseException("this program cannot read the version: export the whole document");
+        return PolicySections.Find(document, organization) ?? throw new MisuseException($"the policy has no organization {organization}");
+    }
+
+    private static async Task<int> ExportAsync(ParseResult parsed, ServerPolicy policy, string? version, string? organization, bool json, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var served = await policy.FindAsync(version, cancellationToken);
+            return await WriteAsync(parsed, version ?? (organization is null ? served.Tag : null), organization, served, json);
+        }
+        catch (NotThereException missing) when (version is not null || organization is null)
+        {
+            return await TellMissingAsync(parsed, missing.Message);
+        }
+    }
+
+    private static async Task<int> TellMissingAsync(ParseResult parsed, string what)
+    {
+        await parsed.InvocationConfiguration.Error.WriteLineAsync(TextTable.Plain($"imageaccess: {what}"));
+        return Verb.No;
+    }
+
+    private static async Task<int> WriteAsync(ParseResult parsed, string? version, string? organization, ServedDocument document, bool json)
+    {
+        var (output, text) = (parsed.InvocationConfiguration.Output, Encoding.UTF8.GetString(document.Bytes));
+        await (json
+            ? Verb.WriteJsonAsync(output, new { Version = version, Organization = organization, Tag = organization is null ? null : document.Tag, Document = text })
+            : output.WriteAsync(text));
+        return Verb.Yes;
     }
 
     private static async Task<byte[]?> FindAsync(ParseResult parsed, string? version, string? file, CancellationToken cancellationToken)
@@ -132,9 +181,9 @@ internal static class PolicyEditCommands
         DemandHome(edits);
         var plan = await ChangeCommands.ChangeAsync(database, () => edits.PlanAsync(edit, cancellationToken), cancellationToken);
         if (plan.IsSame)
-            return await TellAsync(parsed, json, null, $"the policy is {plan.After.Version} already: nothing is to change");
+            return await TellSameAsync(parsed, json, plan.After.Version);
         if (!parsed.GetValue(json))
-            await WriteAsync(parsed.InvocationConfiguration.Output, plan);
+            await WriteAsync(parsed.InvocationConfiguration.Output, plan.Opens, plan.TakesBack);
         var desk = ChangeCommands.Desk(configuration, database, await FindBeforeAsync(configuration, cancellationToken));
         var outcome = await ChangeCommands.ChangeAsync(database, () => desk.ChangePolicyAsync(edit, request, cancellationToken), cancellationToken);
         if (outcome.Done is not { } row)
@@ -143,7 +192,21 @@ internal static class PolicyEditCommands
             return Verb.Yes;
         }
 
-        return await TellAsync(parsed, json, row, $"policy {row.Version} is in force (before: {row.PreviousVersion}): {Effect}");
+        return await TellAsync(parsed, json, row);
+    }
+
+    /// <summary>Says what became of a change at a server as that of this machine is told.</summary>
+    private static async Task<int> TellAsync(ParseResult parsed, Option<bool> json, ChangedPolicy changed, ServerApi api)
+    {
+        if (changed.Unchanged is { } version)
+            return await TellSameAsync(parsed, json, version);
+        var (opens, takesBack) = changed.Waiting is { } asked ? (asked.Opens, changed.TakesBack ?? []) : changed.Done is { } done ? (done.Opens, done.TakesBack) : throw api.Foreign();
+        if (!parsed.GetValue(json))
+            await WriteAsync(parsed.InvocationConfiguration.Output, opens, takesBack);
+        if (changed.Waiting is not { } waiting)
+            return await TellAsync(parsed, json, changed.Done!.ToRow());
+        await ChangeCommands.TellWaitingAsync(parsed, json, waiting.ToRow());
+        return Verb.Yes;
     }
 
     /// <summary>Before the database is looked for: where the document is a file there need be none.</summary>
@@ -172,13 +235,19 @@ internal static class PolicyEditCommands
         }
     }
 
-    private static async Task WriteAsync(TextWriter output, PolicyPlan plan)
+    private static async Task WriteAsync(TextWriter output, IReadOnlyList<string> opens, IReadOnlyList<string> takesBack)
     {
-        foreach (var opened in plan.Opens)
+        foreach (var opened in opens)
             await output.WriteLineAsync(TextTable.Plain($"opens: {opened}"));
-        foreach (var taken in plan.TakesBack)
+        foreach (var taken in takesBack)
             await output.WriteLineAsync(TextTable.Plain($"takes back: {taken}"));
     }
+
+    private static Task<int> TellAsync(ParseResult parsed, Option<bool> json, PolicyVersionRow row) =>
+        TellAsync(parsed, json, row, $"policy {row.Version} is in force (before: {row.PreviousVersion}): {Effect}");
+
+    private static Task<int> TellSameAsync(ParseResult parsed, Option<bool> json, string version) =>
+        TellAsync(parsed, json, null, $"the policy is {version} already: nothing is to change");
 
     private static async Task<int> TellAsync(ParseResult parsed, Option<bool> json, PolicyVersionRow? row, string line)
     {

@@ -11,21 +11,34 @@ internal static class PolicyHistoryCommand
 {
     public static Command Build()
     {
-        var version = new Argument<string?>("VERSION") { Description = "Print the document of this version, byte for byte.", Arity = ArgumentArity.ZeroOrOne };
+        var version = new Argument<string?>("VERSION") { Description = "Print the document of this version, byte for byte; with --organization that organization's section of it.", Arity = ArgumentArity.ZeroOrOne };
         var count = Verb.Last("The newest versions alone", PolicyVersions.MaximumListed);
         var organization = new Option<string?>("--organization") { Description = "The versions alone that changed the section of this organization.", HelpName = "ORG" };
-        var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
+        var (file, json, server) = (Verb.ConfigurationFile(), Verb.Json(), new ServerOptions());
         var command = new Command("history", "Lists the versions of the policy that came into force, or prints one. Exit code 1 when there is no such version.")
         {
             version, count, organization, json, file,
         };
-        Verb.SetAction(command, (parsed, cancellationToken) =>
+        server.AddTo(command);
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var database = DatabaseCommands.Open(parsed.GetValue(file));
-            var output = parsed.InvocationConfiguration.Output;
-            return parsed.GetValue(version) is { } wanted
-                ? PrintAsync(parsed.InvocationConfiguration, database, wanted, parsed.GetValue(json), cancellationToken)
-                : ListAsync(output, database, parsed.GetValue(organization), parsed.GetValue(count), parsed.GetValue(json), cancellationToken);
+            using var api = server.Find(parsed, file);
+            var name = parsed.GetValue(organization);
+            if (parsed.GetValue(version) is { } wanted)
+            {
+                return await (api is not null
+                    ? PrintAsync(parsed, new ServerPolicy(api, name), wanted, parsed.GetValue(json), cancellationToken)
+                    : PrintAsync(parsed, DatabaseCommands.Open(parsed.GetValue(file)), wanted, name, parsed.GetValue(json), cancellationToken));
+            }
+
+            var rows = api is not null
+                ? await new ServerPolicy(api, name).ListAsync(parsed.GetValue(count), cancellationToken)
+                : await ReadAsync(
+                    DatabaseCommands.Open(parsed.GetValue(file)),
+                    versions => name is null ? versions.ListAsync(parsed.GetValue(count), cancellationToken) : versions.ListAsync(name, parsed.GetValue(count), cancellationToken),
+                    cancellationToken);
+            await WriteAsync(parsed.InvocationConfiguration.Output, rows, parsed.GetValue(json));
+            return Verb.Yes;
         });
         return command;
     }
@@ -47,16 +60,12 @@ internal static class PolicyHistoryCommand
     public static Task<PolicyVersionRow?> FindAsync(SqlDatabase database, string version, CancellationToken cancellationToken) =>
         ReadAsync(database, versions => versions.FindAsync(version, cancellationToken), cancellationToken);
 
-    private static async Task<int> ListAsync(TextWriter output, SqlDatabase database, string? organization, int count, bool json, CancellationToken cancellationToken)
+    private static async Task WriteAsync(TextWriter output, IReadOnlyList<PolicyVersionRow> rows, bool json)
     {
-        var rows = await ReadAsync(
-            database,
-            versions => organization is null ? versions.ListAsync(count, cancellationToken) : versions.ListAsync(organization, count, cancellationToken),
-            cancellationToken);
         if (json)
         {
             await Verb.WriteJsonAsync(output, rows.Select(Facts));
-            return Verb.Yes;
+            return;
         }
 
         var table = new TextTable("VERSION", "SINCE", "WHO", "WHY");
@@ -70,22 +79,36 @@ internal static class PolicyHistoryCommand
         }
 
         await table.WriteAsync(output);
-        return Verb.Yes;
     }
 
     private static async Task<int> PrintAsync(
-        InvocationConfiguration invocation, SqlDatabase database, string version, bool json, CancellationToken cancellationToken)
+        ParseResult parsed, SqlDatabase database, string version, string? organization, bool json, CancellationToken cancellationToken)
     {
-        if (await FindAsync(database, version, cancellationToken) is not { } row)
+        if (await FindAsync(database, version, cancellationToken) is { } row)
+            return await PrintAsync(parsed, row with { Document = PolicyEditCommands.PartOf(row.Document, organization) }, json);
+        await parsed.InvocationConfiguration.Error.WriteLineAsync(TextTable.Plain($"imageaccess: no version {version} of the policy is in the history"));
+        return Verb.No;
+    }
+
+    private static async Task<int> PrintAsync(ParseResult parsed, ServerPolicy policy, string version, bool json, CancellationToken cancellationToken)
+    {
+        try
         {
-            await invocation.Error.WriteLineAsync(TextTable.Plain($"imageaccess: no version {version} of the policy is in the history"));
+            var document = (await policy.FindAsync(version, cancellationToken)).Bytes;
+            var row = json ? (await policy.ListAsync(PolicyVersions.MaximumListed, cancellationToken)).FirstOrDefault(row => row.Version == version) : null;
+            return await PrintAsync(parsed, (row ?? new PolicyVersionRow { Id = "", Version = version, Document = [], Why = "" }) with { Document = document }, json);
+        }
+        catch (NotThereException missing)
+        {
+            await parsed.InvocationConfiguration.Error.WriteLineAsync(TextTable.Plain($"imageaccess: {missing.Message}"));
             return Verb.No;
         }
+    }
 
-        if (json)
-            await Verb.WriteJsonAsync(invocation.Output, Facts(row));
-        else
-            await invocation.Output.WriteAsync(Encoding.UTF8.GetString(row.Document));
+    private static async Task<int> PrintAsync(ParseResult parsed, PolicyVersionRow row, bool json)
+    {
+        var output = parsed.InvocationConfiguration.Output;
+        await (json ? Verb.WriteJsonAsync(output, Facts(row)) : output.WriteAsync(Encoding.UTF8.GetString(row.Document)));
         return Verb.Yes;
     }
 
