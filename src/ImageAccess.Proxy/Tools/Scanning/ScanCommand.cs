@@ -23,6 +23,8 @@ internal static class ScanCommand
         {
             paths, arguments, exclude, user, organization, offline, strict, json, file,
         };
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
@@ -32,14 +34,17 @@ internal static class ScanCommand
                 BuildArguments = ReadArguments(parsed.GetValue(arguments) ?? []),
                 Exclude = parsed.GetValue(exclude) ?? [],
             };
+            using var api = server.Find(parsed, offline, file);
             var roots = ReadPaths(parsed.GetValue(paths)!);
-            var configuration = Verb.Configuration(parsed.GetValue(file));
+            var configuration = api is null ? Verb.Configuration(parsed.GetValue(file)) : null;
             var progress = new ProgressLine(TimeProvider.System, error);
             var found = new ImageScan(settings, progress).Run(roots, cancellationToken);
             foreach (var remark in found.Remarks)
                 await error.WriteLineAsync($"imageaccess: {TextTable.Plain(remark)}");
 
-            using var judge = parsed.GetValue(offline) ? (IImageJudge)await PolicyAlone.OpenAsync(configuration, cancellationToken) : RunningProxy.At(configuration);
+            using var judge = configuration is null ? api!
+                : parsed.GetValue(offline) ? (IImageJudge)await PolicyAlone.OpenAsync(configuration, cancellationToken)
+                : RunningProxy.At(configuration);
             var caller = new JudgedCaller(parsed.GetValue(user), parsed.GetValue(organization));
             var report = await ScanReport.JudgeAsync(found, judge, caller, progress, cancellationToken);
             await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, report) : report.PrintAsync(output));

@@ -41,31 +41,30 @@ internal sealed record ScannedImage
 internal sealed record ScanReport(
     string? Caller, bool? ImageAccess, string? PolicyVersion, string Source, int Files, IReadOnlyList<ScannedImage> Images, IReadOnlyList<string> Remarks)
 {
-    /// <summary>Asks about each repository once, however many places name it.</summary>
+    /// <summary>Asks about each image once, however many places name it.</summary>
     public static async Task<ScanReport> JudgeAsync(
         ScanResult found, IImageJudge judge, JudgedCaller caller, ProgressLine progress, CancellationToken cancellationToken)
     {
-        var answers = new Dictionary<string, CheckAnswer>();
+        var asked = new List<ImageName>();
+        foreach (var mention in found.Mentions)
+        {
+            if (mention.Image is { } text && ImageName.TryParse(text, out var name, out _))
+                asked.Add(name);
+        }
+
+        asked = [.. asked.DistinctBy(name => name.ToString())];
+        var answers = await AskAsync(asked, judge, caller, progress, cancellationToken);
         var images = new List<ScannedImage>();
         foreach (var mention in found.Mentions)
         {
-            progress.Report($"{images.Count} of {found.Mentions.Count} images judged");
             var image = new ScannedImage { File = Verb.Shown(mention.File), Line = mention.Line, Role = mention.Role, Written = mention.Text, Image = mention.Image, Text = mention.Trouble };
             if (mention.Image is { } text)
-                image = ImageName.TryParse(text, out var name, out var problem) ? Of(image, name, await AskAsync(name)) : image with { Text = $"'{text}' {problem}" };
+                image = ImageName.TryParse(text, out var name, out var problem) ? Of(image, name, answers[name.ToString()].Image) : image with { Text = $"'{text}' {problem}" };
             images.Add(image);
         }
 
-        var any = answers.Values.FirstOrDefault();
+        var any = asked.Count == 0 ? null : answers[asked[0].ToString()];
         return new ScanReport(any?.Caller, any?.ImageAccess, any?.PolicyVersion, judge.Source, found.Files, images, found.Remarks);
-
-        async Task<ImageVerdict> AskAsync(ImageName name)
-        {
-            var repository = $"{name.Registry}/{name.Path}";
-            if (!answers.TryGetValue(repository, out var answer))
-                answers[repository] = answer = await judge.CheckAsync(name, caller, cancellationToken);
-            return answer.Image;
-        }
     }
 
     public async Task PrintAsync(TextWriter output)
@@ -85,6 +84,24 @@ internal sealed record ScanReport(
         await PrintTableAsync(output);
         await output.WriteLineAsync();
         await output.WriteLineAsync($"{TextTable.Count(Images.Count, "image")} in {TextTable.Count(Files, "file")}: {Summary()}");
+    }
+
+    /// <summary>Asks so many at a time as the judge allows. The first who has no answer ends it: a part of the answers is none.</summary>
+    private static async Task<Dictionary<string, CheckAnswer>> AskAsync(
+        List<ImageName> images, IImageJudge judge, JudgedCaller caller, ProgressLine progress, CancellationToken cancellationToken)
+    {
+        var answers = new Dictionary<string, CheckAnswer>();
+        var options = new ParallelOptions { MaxDegreeOfParallelism = judge.AtOnce, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(images, options, async (image, cancel) =>
+        {
+            var answer = await judge.CheckAsync(image, caller, cancel);
+            lock (answers)
+            {
+                answers.Add(image.ToString(), answer);
+                progress.Report($"{answers.Count} of {images.Count} images judged");
+            }
+        });
+        return answers;
     }
 
     /// <summary>Prints rows as wide as they are: people copy places and images, so neither is shortened.</summary>

@@ -62,6 +62,77 @@ public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDis
     }
 
     [Fact]
+    public async Task Files_are_scanned_against_another_machine_that_knows_the_publishers()
+    {
+        var token = await TokenFileAsync(await room.TokenAsync("auditor"));
+        await File.WriteAllTextAsync(_directory["Dockerfile"], "FROM nginx:1.27\nFROM bitnami/redis\nFROM someuser/custom-image\nFROM ghcr.io/x/y\n");
+        var run = await RunAsync(token, "scan", _directory["Dockerfile"], "--as", "bob");
+        Assert.Equal((1, ""), (run.ExitCode, run.Error));
+        var version = room.Service<IPolicyStore>().Current.Version;
+        Assert.Equal(
+            $"""
+            as bob, a member of acme, by policy {version} of the proxy at {Server}
+
+            WHERE         VERDICT  RULE                IMAGE
+            DOCKERFILE:1  allow    official            nginx:1.27
+            DOCKERFILE:2  deny     verified-publisher  bitnami/redis
+                FROM: image access denied: verified publisher images not allowed
+            DOCKERFILE:3  deny     community           someuser/custom-image
+                FROM: image access denied: community images not allowed
+            DOCKERFILE:4  outside  -                   ghcr.io/x/y
+                FROM: ghcr.io is not Docker Hub: outside this policy
+
+            4 images in 1 file: 1 allowed, 2 denied, 1 outside the policy
+
+            """,
+            run.Output.Replace(_directory["Dockerfile"], "DOCKERFILE", StringComparison.Ordinal).Replace("WHERE" + new string(' ', _directory["Dockerfile"].Length - 1), "WHERE         ", StringComparison.Ordinal));
+        var facts = (await RunAsync(token, "scan", _directory["Dockerfile"], "--json")).Json;
+        Assert.Equal($"the proxy at {Server}", facts.GetProperty("source").GetString());
+        Assert.Equal((2, "", "imageaccess: --offline is about this machine and does not go with --server\n"), Said(await RunAsync(token, "scan", _directory["Dockerfile"], "--offline")));
+        Assert.Equal((2, "", $"imageaccess: the proxy at {Server}: there is no organization globex\n"), Said(await RunAsync(token, "scan", _directory["Dockerfile"], "--organization", "globex")));
+    }
+
+    [Fact]
+    public async Task One_tag_may_be_blocked_and_another_not()
+    {
+        var token = await TokenFileAsync(await room.TokenAsync("company-owner", null));
+        Assert.Equal(0, (await RunAsync(token, "block", "nginx:1.25", "--reason", "CVE")).ExitCode);
+        await Eventually.TrueAsync(() => room.Service<IPolicyStore>().Current.Blocks.All.Any(block => block.Pattern.ToString() == "nginx:1.25"));
+        await File.WriteAllTextAsync(_directory["Dockerfile"], "FROM nginx:1.27\nFROM nginx:1.25\n");
+        var run = await RunAsync(token, "scan", _directory["Dockerfile"], "--organization", "acme", "--json");
+        Assert.Equal(["official", "block"], run.Json.GetProperty("images").EnumerateArray().Select(image => image.GetProperty("rule").GetString()));
+        Assert.Equal(0, (await RunAsync(token, "unblock", "nginx:1.25", "--reason", "over")).ExitCode);
+        await Eventually.TrueAsync(() => room.Service<IPolicyStore>().Current.Blocks.All.All(block => block.Pattern.ToString() != "nginx:1.25"));
+    }
+
+    [Fact]
+    public async Task A_token_that_is_over_or_of_another_organization_opens_nothing()
+    {
+        var (id, secret) = await room.MakeAsync("auditor");
+        await room.Database.WriteAsync(context => context.ApiTokens.Where(row => row.Id == id).ExecuteUpdateAsync(set => set.SetProperty(row => row.ExpiresMilliseconds, 1)), default);
+        var over = await TokenFileAsync(secret);
+        foreach (string[] verb in (string[][])[["exceptions", "list"], ["changes", "list"], ["policy", "history"], ["policy", "export"], ["check", "nginx"], ["tokens", "list"], ["block", "list"]])
+            Assert.Equal((2, "", $"imageaccess: the proxy at {Server}: no API token, or none that is good: send Authorization: Bearer TOKEN\n"), Said(await RunAsync(over, verb)));
+        var acme = await TokenFileAsync(await room.TokenAsync("administrator"));
+        foreach (string[] verb in (string[][])[["exceptions", "list"], ["exceptions", "add", "a/b", "--reason", "r"], ["policy", "history"], ["check", "nginx"]])
+            Assert.Equal((2, "", $"imageaccess: the proxy at {Server}: there is no organization globex\n"), Said(await RunAsync(acme, [.. verb, "--organization", "globex"])));
+    }
+
+    [Theory]
+    [InlineData("images.example.com")]
+    [InlineData("ftp://images.example.com")]
+    [InlineData("https://carol@images.example.com")]
+    [InlineData("https://images.example.com/console")]
+    [InlineData("https://images.example.com/?a=b")]
+    [InlineData("https://")]
+    [InlineData("")]
+    public async Task What_is_no_address_is_asked_nothing(string server)
+    {
+        var token = await TokenFileAsync(TokenSecret.Make());
+        Assert.Equal($"imageaccess: --server: '{server}' is not an address, as https://images.example.com\n", await ErrorAsync("--server", server, "--token-file", token));
+    }
+
+    [Fact]
     public async Task Tokens_are_made_on_the_server_listed_and_revoked_from_anywhere()
     {
         var configuration = _directory["imageaccess.json"];
@@ -121,6 +192,8 @@ public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDis
         var admin = room.Here.Admin.GetLeftPart(UriPartial.Authority);
         Assert.Equal($"imageaccess: the proxy at {admin} is not the console of this program, or not of this version\n", await ErrorAsync("--server", admin, "--token-file", unknown));
     }
+
+    private static (int ExitCode, string Output, string Error) Said(CommandLine run) => (run.ExitCode, run.Output, run.Error);
 
     private static async Task<string> ErrorAsync(params string[] options)
     {
