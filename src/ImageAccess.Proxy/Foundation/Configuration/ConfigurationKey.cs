@@ -105,6 +105,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Cache:StaleWhenMissing", ConfigurationKind.Switch),
         new("Cache:FinishFrom", ConfigurationKind.Fraction),
         new("Data:Directory", ConfigurationKind.Path),
+        new("Data:KeyFile", ConfigurationKind.Path),
         new("Database:ConnectionStringFile", ConfigurationKind.Path),
         new("Database:ConnectionString", ConfigurationKind.Secret),
         new("Audit:File", ConfigurationKind.Path),

@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 
@@ -17,6 +18,7 @@ internal static class DatabaseSetup
         services.AddSingleton<DatabaseState>();
         services.AddHostedService<DatabaseUpkeep>();
         services.AddHealthChecks().AddCheck<DatabaseHealth>("database");
+        services.AddKeys(configuration);
         return services;
     }
 }
