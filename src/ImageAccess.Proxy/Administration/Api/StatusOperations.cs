@@ -10,7 +10,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>status</c>, <c>members</c> and <c>images</c>: how things are, who belongs where, and what an image's verdict is.</summary>
-internal sealed class StatusOperations(IPolicyStore policies, MembershipDirectory directory, Checks checks, HealthCheckService health, TimeProvider time) : IOperations
+internal sealed class StatusOperations(IPolicyStore policies, MembershipDirectory directory, AbsenceWarnings absences, Checks checks, HealthCheckService health, TimeProvider time) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -30,7 +30,10 @@ internal sealed class StatusOperations(IPolicyStore policies, MembershipDirector
             policy.Blocks.Count,
             policy.Exceptions.All.Count(exception => visitor.Sees(exception.Organization) && exception.Holds(policy.Document.Exceptions, now)),
             policy.Organizations.Where(organization => visitor.Sees(organization.Name)).ToDictionary(organization => organization.Name, organization => organization.Mode(today)),
-            report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).ToDictionary(entry => entry.Key, entry => Told(entry.Value.Description, visitor))));
+            report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).ToDictionary(entry => entry.Key, entry => Told(entry.Value.Description, visitor)))
+        {
+            LostRoles = [.. absences.Roles.Where(role => role.Organization is null ? visitor.Organization is null : visitor.Sees(role.Organization)).Select(LostRole.Of)],
+        });
     }
 
     /// <summary>What is degraded, in words; to a token of one organization nothing that names another.</summary>
@@ -90,7 +93,26 @@ internal sealed class StatusOperations(IPolicyStore policies, MembershipDirector
 /// <param name="Organizations"><c>off</c>, <c>observe</c> or <c>enforce</c>.</param>
 /// <param name="Degraded">What does not work, and why.</param>
 internal sealed record StatusFacts(
-    string ImageAccess, string PolicyVersion, int Blocks, int Exceptions, IReadOnlyDictionary<string, string> Organizations, IReadOnlyDictionary<string, string> Degraded);
+    string ImageAccess, string PolicyVersion, int Blocks, int Exceptions, IReadOnlyDictionary<string, string> Organizations, IReadOnlyDictionary<string, string> Degraded)
+{
+    /// <summary>Roles that the policy gives by name, and that nobody of these has.</summary>
+    public IReadOnlyList<LostRole> LostRoles { get; init; } = [];
+}
+
+/// <summary>A role that names of the policy do not have, because no member list names their account.</summary>
+/// <param name="Role">As a token's, or <c>owner</c>.</param>
+/// <param name="Names">A few of them.</param>
+/// <param name="More">How many more there are.</param>
+internal sealed record LostRole(string Role, IReadOnlyList<string> Names, int More)
+{
+    private const int MaximumTold = 5;
+
+    /// <summary>Null for what all organizations share.</summary>
+    public string? Organization { get; init; }
+
+    public static LostRole Of(AbsentRole role) =>
+        new(role.Role, [.. role.Names.Take(MaximumTold)], Math.Max(role.Names.Count - MaximumTold, 0)) { Organization = role.Organization };
+}
 
 /// <summary>Who belongs to an organization.</summary>
 /// <param name="Role"><c>owner</c> or <c>member</c>.</param>

@@ -27,7 +27,7 @@ public static class MembersSetup
         services.AddSingleton<NamedAccountsUpkeep>();
         services.AddHostedService(provider => provider.GetRequiredService<NamedAccountsUpkeep>());
         services.AddSingleton<MembershipDirectory>();
-        services.AddSingleton<AbsentOwnerWarnings>();
+        services.AddSingleton<AbsenceWarnings>();
         services.AddSingleton<MembershipMetrics>();
         services.AddSingleton<MembershipRefresh>();
         services.AddHostedService(provider => provider.GetRequiredService<MembershipRefresh>());

@@ -5,11 +5,11 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Callers.Members;
 
 /// <summary>
-/// Degraded while a list is missing, older than a day or refused to us, or cannot be kept, and while the policy has owners whom a list does
-/// not name; always with the cause.
+/// Degraded while a list is missing, older than a day or refused to us, or cannot be kept, and while the policy has owners and roles of names that a
+/// list does not have; always with the cause.
 /// </summary>
 internal sealed class MembershipHealth(
-    MembershipDirectory directory, MembershipRefresh refresh, IPolicyStore policies, IOptions<DirectoryOptions> options, TimeProvider time)
+    MembershipDirectory directory, MembershipRefresh refresh, AbsenceWarnings absences, IPolicyStore policies, IOptions<DirectoryOptions> options, TimeProvider time)
     : IHealthCheck
 {
     public static readonly TimeSpan Old = TimeSpan.FromDays(1);
@@ -39,6 +39,9 @@ internal sealed class MembershipHealth(
         var absent = policies.State is { } state ? AbsentOwners.Find(state.Policy, directory.Book) : [];
         concerns.AddRange(absent.Select(owners =>
             $"the policy has owners of {owners.Organization} who are not on its member list and count as members: {owners}"));
+        var lost = absences.Roles.Where(role => role.Role != "owner").Select(role => role.ToString()).ToList();
+        if (lost.Count > 0)
+            concerns.Add($"the policy gives roles to names that are on no member list, and they do not have them: {string.Join("; ", lost)}");
         if (refresh.KeepingTrouble is { } trouble)
             concerns.Add($"the member lists would not outlive a restart: {trouble}");
         return Task.FromResult(concerns.Count > 0

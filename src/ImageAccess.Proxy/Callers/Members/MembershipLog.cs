@@ -43,6 +43,13 @@ internal static partial class MembershipLog
     public static partial void OwnersAbsent(this ILogger logger, string organization, DateTimeOffset readAt, AbsentOwners owners);
 
     [LoggerMessage(
+        11,
+        LogLevel.Warning,
+        "A role of the policy is not given, because no member list names the account: {Role}. Remove the names from the policy, or write them as "
+        + "{{ \"name\": …, \"external\": true }} where they are to have it without being on the list")]
+    public static partial void RolesAbsent(this ILogger logger, AbsentRole role);
+
+    [LoggerMessage(
         9, LogLevel.Warning, "{Count} user names more belong to other accounts by the member list of {Organization}: the audit trail has each of them")]
     public static partial void NamesTakenOver(this ILogger logger, int count, string organization);
 }

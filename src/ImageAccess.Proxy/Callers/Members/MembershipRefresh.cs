@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Callers.Members;
 internal sealed class MembershipRefresh(
     IMemberSource source,
     MembershipDirectory directory,
-    AbsentOwnerWarnings absentOwners,
+    AbsenceWarnings absences,
     MembershipMetrics metrics,
     IOptions<DirectoryOptions> options,
     IHostApplicationLifetime lifetime,
@@ -45,7 +45,7 @@ internal sealed class MembershipRefresh(
         if (Settings.IsOn)
         {
             ReadKept();
-            absentOwners.Watch();
+            absences.Watch();
         }
 
         return base.StartAsync(cancellationToken);
@@ -115,7 +115,7 @@ internal sealed class MembershipRefresh(
         }
 
         Keep();
-        absentOwners.Look();
+        absences.Look();
         var now = time.GetUtcNow();
         return retryAt is { } until ? new Timing(until, until) : new Timing(now + wait, now + AtMostEvery);
     }
