@@ -6,7 +6,7 @@ namespace ImageAccess.Core.Policies;
 /// <summary>A compiled policy: an immutable snapshot, one for the whole of a request.</summary>
 public sealed class Policy
 {
-    private readonly FrozenSet<string> _people;
+    private readonly FrozenDictionary<string, string[]> _naming;
     private readonly FrozenDictionary<string, string[]> _listed;
     private readonly FrozenDictionary<string, bool> _companyOwners;
     private readonly FrozenSet<string>? _companyNamespaces;
@@ -26,10 +26,10 @@ public sealed class Policy
             .ToFrozenDictionary(pair => pair.account, pair => pair.o);
         _companyNamespaces = document.Company ? Organizations.SelectMany(o => o.Namespaces).ToFrozenSet() : null;
         _companyOwners = document.CompanyOwners.GroupBy(owner => owner.Name).ToFrozenDictionary(named => named.Key, named => named.Any(owner => owner.IsExternal));
-        _people = document.Organizations
-            .SelectMany(o => o.Owners.Concat(o.Members).Concat(o.Roles.Holders().Where(held => !held.Holder.IsTeam).Select(held => held.Holder.Name)))
-            .Concat(_companyOwners.Keys)
-            .ToFrozenSet();
+        _naming = document.Organizations
+            .SelectMany(o => o.Owners.Concat(o.Members).Concat(o.Roles.Holders().Where(held => !held.Holder.IsTeam).Select(held => held.Holder.Name)).Distinct().Select(name => (name, o.Name)))
+            .GroupBy(pair => pair.name, pair => pair.Name)
+            .ToFrozenDictionary(named => named.Key, named => named.ToArray());
         _listed = document.Organizations
             .SelectMany(o => MustBeListed(o).Concat(_companyOwners.Where(owner => !owner.Value).Select(owner => owner.Key)).Distinct().Select(name => (name, o.Name)))
             .GroupBy(pair => pair.name, pair => pair.Name)
@@ -95,7 +95,14 @@ public sealed class Policy
     }
 
     /// <summary>Whether the document's own lists grant something to this user name: as an owner, as a member, or by a role.</summary>
-    public bool NamesPerson(string username) => _people.Contains(username);
+    public bool NamesPerson(string username) => _naming.ContainsKey(username) || _companyOwners.ContainsKey(username);
+
+    /// <summary>The organizations whose lists name this user.</summary>
+    public IReadOnlyList<string> OrganizationsNaming(string username) => _naming.GetValueOrDefault(username) ?? [];
+
+    /// <summary>The organization that alone grants something to this user name; null where others do too, or all of them together.</summary>
+    public string? OnlyOrganizationNaming(string username) =>
+        _naming.GetValueOrDefault(username) is [var only] && !_companyOwners.ContainsKey(username) ? only : null;
 
     /// <summary>The organizations that grant this user name more than a member has, as long as their member lists name the account too.</summary>
     public ReadOnlySpan<string> ListedFor(string username) => _listed.GetValueOrDefault(username);

@@ -36,6 +36,7 @@ internal static class CommandTree
         root.Subcommands.Add(DenialCommands.Build());
         root.Subcommands.Add(ChangeCommands.Build());
         root.Subcommands.Add(TokenCommands.Build());
+        root.Subcommands.Add(AccountCommands.Build());
         root.Subcommands.Add(CertificatesCommands.Build());
         root.Subcommands.Add(CacheCommands.Build());
         root.Subcommands.Add(DatabaseCommands.Build());

@@ -20,6 +20,7 @@ internal static class ApiSetup
         services.AddSingleton<IOperations, PeopleOperations>();
         services.AddSingleton<IOperations, TokenOperations>();
         services.AddSingleton<IOperations, ChangeOperations>();
+        services.AddSingleton<IOperations, AccountOperations>();
         return services;
     }
 }

@@ -204,6 +204,7 @@ internal sealed partial class ChangeDesk(
         UnblockKind => Operation.LiftBlock,
         PolicyKind => RightTo(change.Organization),
         TokenKind => Operation.ManageTokens,
+        AccountKind => Operation.ConfirmAccount,
         _ => Operation.None,
     };
 
@@ -213,6 +214,7 @@ internal sealed partial class ChangeDesk(
         UnblockKind => LiftAsync(change, approver, cancellationToken),
         PolicyKind => ApplyAsync(context, change, approver, cancellationToken),
         TokenKind => AdmitAsync(context, change, cancellationToken),
+        AccountKind => ConfirmAsync(context, change, approver, cancellationToken),
         _ => throw new RefusedChangeException($"a change of the kind {PrintableText.Of(change.Kind)} is not known to this version of imageaccess"),
     };
 
@@ -223,6 +225,8 @@ internal sealed partial class ChangeDesk(
             throw new ForbiddenChangeException("a change is approved by a person, and this token is nobody's");
         if (actor.IsSamePerson(change.Person) || actor.IsSamePerson(change.By))
             throw new ForbiddenChangeException($"{actor.Name} asked for the change {change.Id}: another person has to approve it");
+        if (change.Kind == AccountKind)
+            DemandAnother(actor, AccountOf(change));
         DemandRight(change, actor);
     }
 

@@ -24,6 +24,7 @@ internal static class ChangesSetup
             provider.GetRequiredService<AuditTrail>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<ChangeRecorder>>()));
+        services.AddHostedService<ConfirmedAccountsReader>();
         return services;
     }
 }

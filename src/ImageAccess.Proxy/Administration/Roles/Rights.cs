@@ -25,6 +25,7 @@ internal enum Operation
     BreakGlass,
     ReviewBreakGlass,
     ManageTokens,
+    ConfirmAccount,
     Approve,
 }
 
@@ -58,6 +59,7 @@ internal static class Rights
         [Operation.BreakGlass] = OnCall | Changing,
         [Operation.ReviewBreakGlass] = Auditor | Answering,
         [Operation.ManageTokens] = Changing,
+        [Operation.ConfirmAccount] = Changing, // as whoever may write it into the policy
         [Operation.Approve] = Answering, // and the right to the change itself
     };
 

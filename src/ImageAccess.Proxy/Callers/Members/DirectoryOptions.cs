@@ -31,6 +31,8 @@ public sealed class DirectoryOptions
 
     internal string KeptPath => Path.Combine(DataDirectory, "members.json");
 
+    internal string ConfirmedPath => Path.Combine(DataDirectory, "accounts.confirmed.json");
+
     internal string AccountsPath => Path.Combine(DataDirectory, "accounts.json");
 }
 

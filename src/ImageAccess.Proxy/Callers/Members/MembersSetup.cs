@@ -23,6 +23,7 @@ public static class MembersSetup
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<DirectoryOptions>, DirectoryOptionsValidation>();
         services.AddSingleton<IMemberSource, HubMemberSource>();
+        services.AddSingleton<ConfirmedAccounts>();
         services.AddSingleton<NamedAccounts>();
         services.AddSingleton<NamedAccountsUpkeep>();
         services.AddHostedService(provider => provider.GetRequiredService<NamedAccountsUpkeep>());

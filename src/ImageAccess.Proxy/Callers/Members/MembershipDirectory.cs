@@ -66,7 +66,7 @@ public sealed class MembershipDirectory(
         var book = _book;
         if (book.Named(name) is { } account)
             return Describe(Caller.SignedIn(name, account.Id, caller.Memberships), policy);
-        var isSuspended = accounts.Flaw is not null && policy.AccountOf(name) is null;
+        var isSuspended = accounts.Flaw is not null && accounts.SaidOf(name, policy) is null;
         return WithAbsences(isSuspended ? caller.WithNameSuspended() : caller, account: null, policy, book);
     }
 

@@ -16,7 +16,7 @@ internal static partial class MembershipLog
         4,
         LogLevel.Warning,
         "The user name {Username} belongs to account {FormerId}, and a token or member list shows it with account {Id}: what the policy grants to "
-        + "the name is not for the other account. If it is the right one, write it into the policy, as {{ \"name\": …, \"account\": … }} in place of the name")]
+        + "the name is not for the other account. If it is the right one, confirm it (imageaccess accounts confirm), or write it into the policy, as {{ \"name\": …, \"account\": … }} in place of the name")]
     public static partial void NameTakenOver(this ILogger logger, string username, string formerId, string id);
 
     [LoggerMessage(5, LogLevel.Error, "The kept member lists cannot be used: {Path}: {Cause}")]
@@ -48,6 +48,26 @@ internal static partial class MembershipLog
         "A role of the policy is not given, because no member list names the account: {Role}. Remove the names from the policy, or write them as "
         + "{{ \"name\": …, \"external\": true }} where they are to have it without being on the list")]
     public static partial void RolesAbsent(this ILogger logger, AbsentRole role);
+
+    [LoggerMessage(
+        12,
+        LogLevel.Warning,
+        "The user name {Username} stands for the account {Account} from now on (confirmed by {By}): {Reason}")]
+    public static partial void AccountConfirmed(this ILogger logger, string username, string account, string by, string reason);
+
+    [LoggerMessage(13, LogLevel.Error, "The confirmed accounts of {Database} cannot be read: it {Cause}; those that were read last stay ({Count}); trying again")]
+    public static partial void ConfirmedNotRead(this ILogger logger, string database, string cause, int count);
+
+    [LoggerMessage(14, LogLevel.Information, "The confirmed accounts of {Database} are read again ({Count})")]
+    public static partial void ConfirmedReadAgain(this ILogger logger, string database, int count);
+
+    [LoggerMessage(
+        15, LogLevel.Error, "The confirmed accounts could not be kept in {Path}: {Cause}; a restart without the database will not find them; trying again")]
+    public static partial void ConfirmedNotKept(this ILogger logger, string path, string cause);
+
+    [LoggerMessage(
+        16, LogLevel.Error, "The copy of the confirmed accounts cannot be used: {Path} {Cause}; none is confirmed until the database has been read")]
+    public static partial void ConfirmedCopyUnusable(this ILogger logger, string path, string cause);
 
     [LoggerMessage(
         9, LogLevel.Warning, "{Count} user names more belong to other accounts by the member list of {Organization}: the audit trail has each of them")]

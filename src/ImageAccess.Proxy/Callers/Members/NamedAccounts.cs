@@ -14,10 +14,10 @@ internal sealed record NameHolder(string Account, ImmutableArray<string> Others)
 
 /// <summary>
 /// Which account stands behind each user name that the policy's own lists name: the one that the document writes beside it, else the
-/// one that was known or seen first. Another one that comes by the name is granted nothing by it until the document says so, or
-/// until the name was out of the lists for a while. It is on disk, and has no more names than the policy.
+/// one that somebody has confirmed, else the one that was known or seen first. Another one that comes by the name is granted nothing by it
+/// until the document or a confirmation says so, or until the name was out of the lists for a while. It is on disk, and has no more names than the policy.
 /// </summary>
-public sealed class NamedAccounts(IOptions<DirectoryOptions> options)
+public sealed class NamedAccounts(IOptions<DirectoryOptions> options, ConfirmedAccounts confirmed)
 {
     /// <summary>How many other accounts are kept of a name, so that each is told once.</summary>
     private const int MaximumOthers = 4;
@@ -47,12 +47,18 @@ public sealed class NamedAccounts(IOptions<DirectoryOptions> options)
     /// <summary>There was no file to begin with.</summary>
     internal bool IsNew { get; private set; }
 
-    /// <summary>Names that more than one account was seen with, and that the document has no account for.</summary>
+    /// <summary>Each name that an account was seen with.</summary>
+    internal IReadOnlyDictionary<string, NameHolder> Holders => _holders;
+
+    /// <summary>Names that more than one account was seen with, and that neither the document nor a confirmation has an account for.</summary>
     internal IReadOnlyList<string> Disputed(Policy policy) =>
-        [.. _holders.Where(pair => pair.Value.Others.Length > 0 && policy.AccountOf(pair.Key) is null).Select(pair => pair.Key).Order(StringComparer.Ordinal)];
+        [.. _holders.Where(pair => pair.Value.Others.Length > 0 && SaidOf(pair.Key, policy) is null).Select(pair => pair.Key).Order(StringComparer.Ordinal)];
 
     /// <summary>Whether it is one of those names.</summary>
-    internal bool IsDisputed(string name, Policy policy) => policy.AccountOf(name) is null && _holders.TryGetValue(name, out var holder) && holder.Others.Length > 0;
+    internal bool IsDisputed(string name, Policy policy) => SaidOf(name, policy) is null && _holders.TryGetValue(name, out var holder) && holder.Others.Length > 0;
+
+    /// <summary>The account that the document writes beside the name, or that somebody has confirmed; null where nobody has said it.</summary>
+    internal string? SaidOf(string name, Policy policy) => policy.AccountOf(name) ?? confirmed.AccountOf(name, policy);
 
     /// <summary>Whether what the policy grants to the name is for this account.</summary>
     /// <param name="name">A name of the policy's lists.</param>
@@ -63,7 +69,7 @@ public sealed class NamedAccounts(IOptions<DirectoryOptions> options)
     internal bool Holds(string name, string account, string? listed, Policy policy, out string? former)
     {
         former = null;
-        var written = policy.AccountOf(name);
+        var written = SaidOf(name, policy);
         if (_flaw is not null)
             return account == written;
         if (_holders.TryGetValue(name, out var holder) && (written is null || written == holder.Account))
@@ -114,6 +120,20 @@ public sealed class NamedAccounts(IOptions<DirectoryOptions> options)
         catch (JsonException)
         {
             _flaw = "is not what was written";
+        }
+    }
+
+    /// <summary>What a proxy on this data directory has kept; none where the file is not there or is damaged.</summary>
+    internal static IReadOnlyDictionary<string, NameHolder> Find(string dataDirectory)
+    {
+        try
+        {
+            var path = new DirectoryOptions { DataDirectory = dataDirectory }.AccountsPath;
+            return new WholeFile(path, MaximumSize).Read().Bytes is { } bytes ? Parse(bytes.Span) : ImmutableDictionary<string, NameHolder>.Empty;
+        }
+        catch (JsonException)
+        {
+            return ImmutableDictionary<string, NameHolder>.Empty;
         }
     }
 

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace ImageAccess.Proxy.Callers.Members;
 
 /// <summary>Reads the accounts of names before the first request, and writes them to disk soon after they change and at the end.</summary>
-internal sealed class NamedAccountsUpkeep(NamedAccounts accounts, IPolicyStore policies, TimeProvider time, ILogger<NamedAccountsUpkeep> logger)
+internal sealed class NamedAccountsUpkeep(NamedAccounts accounts, ConfirmedAccounts confirmed, IPolicyStore policies, TimeProvider time, ILogger<NamedAccountsUpkeep> logger)
     : BackgroundService, IHealthCheck
 {
     /// <summary>How soon it is tried again what did not succeed.</summary>
@@ -17,6 +17,7 @@ internal sealed class NamedAccountsUpkeep(NamedAccounts accounts, IPolicyStore p
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
+        confirmed.Open();
         Open();
         policies.WhenChanged(accounts.Forget);
         return base.StartAsync(cancellationToken);
@@ -34,8 +35,8 @@ internal sealed class NamedAccountsUpkeep(NamedAccounts accounts, IPolicyStore p
         var names = PrintableText.ListOf(disputed, MaximumTold);
         var concern = accounts.Flaw is { } flaw ? $"{accounts.FilePath} {flaw}: owners and members without an account in the policy are granted nothing"
             : _trouble is { } trouble ? $"the accounts of the policy's user names would not outlive a restart: {trouble}"
-            : disputed.Count > 0 ? $"more than one account was seen with the user name {names}: write the right account into the policy"
-            : null;
+            : disputed.Count > 0 ? $"more than one account was seen with the user name {names}: write the right account into the policy, or confirm it: imageaccess accounts confirm NAME --account ID"
+            : confirmed.Concern;
         return Task.FromResult(concern is null ? HealthCheckResult.Healthy() : HealthCheckResult.Degraded(concern));
     }
 

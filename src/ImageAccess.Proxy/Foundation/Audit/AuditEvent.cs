@@ -245,6 +245,31 @@ internal sealed class AccountEvent(
     public string Account { get; } = account;
 }
 
+/// <summary>Somebody has confirmed which account a user name stands for.</summary>
+/// <param name="caller">The user name.</param>
+/// <param name="account">Docker Hub's id of the account.</param>
+/// <param name="by">Who did it.</param>
+/// <param name="reason">Why.</param>
+/// <param name="at">When.</param>
+internal sealed class ConfirmationEvent(
+    string id, DateTimeOffset time, string caller, string account, string by, string reason, DateTimeOffset at) : AuditEvent(id, time)
+{
+    public string Caller { get; } = caller;
+
+    public string Account { get; } = account;
+
+    public string By { get; } = by;
+
+    public string Reason { get; } = reason;
+
+    public DateTimeOffset At { get; } = at;
+
+    /// <summary>Null for every organization.</summary>
+    public string? Organization { get; init; }
+
+    public string? Ticket { get; init; }
+}
+
 /// <summary>A connection was refused.</summary>
 internal sealed class ConnectionEvent(string id, DateTimeOffset time, string reason) : AuditEvent(id, time)
 {

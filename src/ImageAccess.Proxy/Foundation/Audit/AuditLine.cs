@@ -86,6 +86,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case AccountEvent account:
                 WriteAccount(account);
                 break;
+            case ConfirmationEvent confirmation:
+                WriteConfirmation(confirmation);
+                break;
             case TagEvent tag:
                 WriteTag(tag);
                 break;
@@ -306,6 +309,18 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         WriteText("caller"u8, account.Caller);
         WriteText("account"u8, account.Account);
         WriteText("formerAccount"u8, account.FormerAccount);
+    }
+
+    private void WriteConfirmation(ConfirmationEvent confirmation)
+    {
+        _json.WriteString("event"u8, "account-confirmed"u8);
+        WriteText("organization"u8, confirmation.Organization);
+        WriteText("user"u8, confirmation.By);
+        WriteText("caller"u8, confirmation.Caller);
+        WriteText("account"u8, confirmation.Account);
+        WriteText("reason"u8, confirmation.Reason);
+        WriteTime("at"u8, confirmation.At);
+        WriteTicket(confirmation.Ticket);
     }
 
     private void WriteTag(TagEvent tag)

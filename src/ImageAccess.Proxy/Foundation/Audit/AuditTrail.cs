@@ -81,6 +81,9 @@ public sealed class AuditTrail : IDisposable
     public void RecordAccountChange(string caller, string formerAccount, string account) =>
         RecordAtOnce(new AccountEvent(AuditEntry.NewId(), _time.GetUtcNow(), caller, formerAccount, account), always: true);
 
+    /// <summary>An account was confirmed behind a user name: what the name is granted is for it.</summary>
+    internal void RecordConfirmation(Func<string, DateTimeOffset, ConfirmationEvent> audit) => RecordAtOnce(audit(AuditEntry.NewId(), _time.GetUtcNow()), always: true);
+
     /// <summary>A connection was refused: to which host, by which way in, and in one word why.</summary>
     public ValueTask RecordConnectionAsync(
         string wayIn, IPAddress? client, string? user, string? host, int? port, string reason, CancellationToken gone) =>

@@ -17,6 +17,8 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 
     public DbSet<ApiTokenRow> ApiTokens => Set<ApiTokenRow>();
 
+    public DbSet<ConfirmedAccountRow> ConfirmedAccounts => Set<ConfirmedAccountRow>();
+
     public DbSet<DataProtectionKeyRow> DataProtectionKeys => Set<DataProtectionKeyRow>();
 
     public DbSet<SequenceRow> Sequences => Set<SequenceRow>();

@@ -47,6 +47,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
         ["GET /members"] = "403 200 200 200 200 200 200 200",
         ["GET /people"] = "403 200 200 200 200 200 200 200",
+        ["GET /accounts"] = "403 200 200 200 200 200 200 200",
+        ["POST /accounts/{name}/confirm"] = "403 403 403 200 200 403 200 404",
         ["GET /status"] = "403 200 200 200 200 200 200 200",
         ["GET /tokens"] = "403 200 403 200 200 403 200 200",
         ["POST /tokens"] = "403 403 403 201 201 403 201 404",
@@ -94,6 +96,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         await RecordedAsync("unblock", _changes["POST /blocks/{id:long}/lift"]);
         await RecordedAsync("break-glass", _changes["POST /break-glass"] + 8 + 8);
         await RecordedAsync("break-glass-ended", _changes["POST /break-glass/{id:long}/end"]);
+        await RecordedAsync("account-confirmed", _changes["POST /accounts/{name}/confirm"]);
         await RecordedAsync("token", made);
         await RecordedAsync("token-revoked", _changes["POST /tokens/{id:long}/revoke"]);
     }
@@ -183,6 +186,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /break-glass" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "repository": "more/e{{number}}", "minutes": 60, "reason": "because" }"""),
             "POST /break-glass/{id:long}/end" => await room.SendAsync(method, $"/api/v1/break-glass/{(await room.BreakGlassAsync()).Id}/end", token, Because),
             "POST /break-glass/{id:long}/review" => await room.SendAsync(method, $"/api/v1/break-glass/{(await room.BreakGlassAsync()).Id}/review", token, Because),
+            "POST /accounts/{name}/confirm" => await room.SendAsync(method, "/api/v1/accounts/bob/confirm", token, $$"""{ "account": "{{number:x32}}", "reason": "because" }"""),
             "GET /images/{*image}" => await room.SendAsync(method, "/api/v1/images/library/nginx:latest", token),
             "POST /tokens" => await room.SendAsync(method, path, token, """{ "role": "auditor", "organization": "acme", "label": "made by another" }"""),
             "POST /tokens/{id:long}/revoke" => await room.SendAsync(method, $"/api/v1/tokens/{(await room.MakeAsync("auditor")).Id}/revoke", token),

@@ -85,6 +85,28 @@ public sealed class ApprovalTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_account_behind_a_name_is_confirmed_by_two_and_by_neither_of_the_name()
+    {
+        var account = new string('b', 32);
+        var body = $$"""{ "account": "{{account}}", "reason": "asked her" }""";
+        var change = await WaitsAsync("/api/v1/accounts/bob/confirm", body, status: 202);
+        Assert.Equal(403, (await _room.SendAsync("POST", "/api/v1/accounts/dan/confirm", _dan, body)).Status);
+        Assert.Empty((await _room.SendAsync("GET", "/api/v1/accounts", _dan)).Json.GetProperty("items").EnumerateArray());
+        Assert.Equal(200, (await ApproveAsync(change, _alice)).Status);
+        ApiAnswer answer = null!;
+        await Eventually.TrueAsync(async () => (answer = await _room.SendAsync("GET", "/api/v1/accounts", _dan)).Json.GetProperty("items").GetArrayLength() == 1);
+        var one = answer.Json.GetProperty("items")[0];
+        Assert.Equal(
+            ("bob", account, false, "acme", "dan and alice", "asked her"),
+            (one.GetProperty("name").GetString(), one.GetProperty("account").GetString(), one.GetProperty("disputed").GetBoolean(), one.GetProperty("organizations")[0].GetString(), one.GetProperty("confirmed").GetProperty("by").GetString(), one.GetProperty("confirmed").GetProperty("reason").GetString()));
+
+        var ofAll = await _room.SendAsync("POST", "/api/v1/accounts/nobody/confirm", _dan, body);
+        Assert.Equal((404, "the policy does not name nobody: only its owners, members and roles stand for an account"), (ofAll.Status, ofAll.Detail));
+        var wrong = await _room.SendAsync("POST", "/api/v1/accounts/bob/confirm", _dan, """{ "account": "x", "reason": "asked her" }""");
+        Assert.Equal((400, "account"), (wrong.Status, wrong.Json.GetProperty("errors")[0].GetProperty("member").GetString()));
+    }
+
+    [Fact]
     public async Task What_is_declined_is_never_done()
     {
         var change = await WaitsAsync("/api/v1/exceptions", """{ "organization": "acme", "image": "tools/y", "reason": "a trial" }""", status: 202);

@@ -28,7 +28,7 @@ internal sealed class ChangeRoom : IDisposable
         _policies = new SettablePolicy { Current = PolicyWith() };
         Database = database ?? new SqliteDatabase(DatabasePath);
         var options = Options.Create(new DirectoryOptions());
-        var accounts = new NamedAccounts(options);
+        var accounts = new NamedAccounts(options, new ConfirmedAccounts(options, Audit.Trail, NullLogger<ConfirmedAccounts>.Instance));
         var directory = new MembershipDirectory(options, accounts, Audit.Trail, Time, NullLogger<MembershipDirectory>.Instance);
         Desk = new ChangeDesk(
             Database, new PolicyStoreOptions { Source = "database", DataDirectory = _fixture.Data }, () => Policy, Time, new RoleBook(_policies, directory, accounts), Audit.Trail);

@@ -28,6 +28,7 @@ public sealed class RightsTests
         { nameof(Operation.Block), Changing },
         { nameof(Operation.LiftBlock), Changing },
         { nameof(Operation.ManageTokens), Changing },
+        { nameof(Operation.ConfirmAccount), Changing },
         { nameof(Operation.Approve), Approver | Changing },
     };
 

@@ -59,7 +59,7 @@ public sealed class NamedAccountsTests : IAsyncLifetime
             ("account", "alice", own, Stranger),
             (Text(change, "event"), Text(change, "caller"), Text(change, "formerAccount"), Text(change, "account")));
         Assert.Equal(
-            "more than one account was seen with the user name alice: write the right account into the policy", await ConcernAsync());
+            "more than one account was seen with the user name alice: write the right account into the policy, or confirm it: imageaccess accounts confirm NAME --account ID", await ConcernAsync());
 
         await _here.WritePolicyAsync(Confirmed("alice", own));
         Assert.Null(await ConcernAsync());

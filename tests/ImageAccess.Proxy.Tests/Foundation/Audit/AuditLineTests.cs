@@ -28,6 +28,19 @@ public sealed class AuditLineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_confirmed_account()
+    {
+        _fixture.Trail.RecordConfirmation((id, now) => new ConfirmationEvent(id, now, "alice", new string('b', 32), "dan and eve", "asked\nher", now.AddSeconds(-1)) { Organization = "acme", Ticket = "OPS-1" });
+        var line = Assert.Single(await _fixture.WrittenAsync());
+        Assert.Equal(
+            OneLine($$"""
+                {"id":"{{JsonDocument.Parse(line).RootElement.GetProperty("id").GetString()}}","time":"2026-06-01T12:00:00.000Z","event":"account-confirmed","organization":"acme","user":"dan and eve","caller":"alice",
+                "account":"{{new string('b', 32)}}","reason":"asked\nher","at":"2026-06-01T11:59:59.000Z","ticket":"OPS-1"}
+                """),
+            line);
+    }
+
+    [Fact]
     public async Task An_allowed_manifest()
     {
         var entry = _fixture.Allowed();
