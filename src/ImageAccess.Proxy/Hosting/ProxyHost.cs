@@ -1,6 +1,7 @@
 using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Denials;
+using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Callers.Identity;
@@ -57,6 +58,7 @@ public static class ProxyHost
             .AddDecisions()
             .AddRegistry(builder.Configuration)
             .AddDenials()
+            .AddNotifications(builder.Configuration)
             .AddRoles()
             .AddApiTokens()
             .AddChanges()

@@ -32,6 +32,15 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         return char.IsHighSurrogate(text[MaximumText - 1]) ? text[..(MaximumText - 1)] : text[..MaximumText];
     }
 
+    /// <summary>The line of an event, without its end.</summary>
+    public static ReadOnlyMemory<byte> Of(AuditEvent audit)
+    {
+        var bytes = new ArrayBufferWriter<byte>();
+        using (var line = new AuditLine(bytes))
+            line.Write(audit);
+        return bytes.WrittenMemory[..^1];
+    }
+
     public void Write(AuditEvent audit)
     {
         if (audit is WrittenEvent written)

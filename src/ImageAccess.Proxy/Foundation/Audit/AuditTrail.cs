@@ -19,6 +19,8 @@ public sealed class AuditTrail : IDisposable
     private readonly MergedDenials _merged;
     private readonly OpenPulls _pulls;
     private Action<AccessEvent>? _whenDenied;
+    private Action<AccessEvent>? _whenObserved;
+    private Action<AuditEvent>? _whenChanged;
 
     public AuditTrail(
         PendingEvents pending, AuditMetrics metrics, IOptions<AuditOptions> options, TimeProvider time, ILogger<AuditTrail> logger)
@@ -130,12 +132,23 @@ public sealed class AuditTrail : IDisposable
     /// <summary>Sees each denied request that has a line of its own, on the request's path: it must not wait.</summary>
     internal void WhenDenied(Action<AccessEvent> act) => _whenDenied += act;
 
+    /// <summary>Sees each request that is allowed because an organization only observes, on the request's path: it must not wait.</summary>
+    internal void WhenObserved(Action<AccessEvent> act) => _whenObserved += act;
+
+    /// <summary>
+    /// Sees each change of the program itself before whoever records it notes that it is recorded: what it keeps outlives a kill, or the change is
+    /// recorded again. No request waits for it.
+    /// </summary>
+    internal void WhenChanged(Action<AuditEvent> act) => _whenChanged += act;
+
     /// <param name="audit">The event.</param>
     /// <param name="gone">The client has gone: nobody waits any longer.</param>
     internal ValueTask RecordAsync(AuditEvent audit, CancellationToken gone)
     {
         if (audit is AccessEvent { Decision.Outcome: AccessOutcome.Deny } denial)
             _whenDenied?.Invoke(denial);
+        else if (audit is AccessEvent { Decision.Outcome: AccessOutcome.Observe } observed)
+            _whenObserved?.Invoke(observed);
         if (_pending.TryAdd(audit))
             return ValueTask.CompletedTask;
         BeginOverflow();
@@ -179,6 +192,8 @@ public sealed class AuditTrail : IDisposable
     /// <param name="always">It is one of the few changes of the program itself, for which there is always memory.</param>
     private void RecordAtOnce(AuditEvent audit, bool always = false)
     {
+        if (always)
+            _whenChanged?.Invoke(audit);
         if (_pending.TryAdd(audit))
             return;
         BeginOverflow();

@@ -38,7 +38,7 @@ internal enum ConfigurationKind
     Map,
 }
 
-/// <summary>One key of the configuration. What is not in this table stops the start.</summary>
+/// <summary>One key of the configuration. What is not in this table stops the start. <c>N</c> stands for a number from 0.</summary>
 internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = ConfigurationKind.Text)
 {
     public static IReadOnlyList<ConfigurationKey> All { get; } =
@@ -108,17 +108,25 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Data:KeyFile", ConfigurationKind.Path),
         new("Database:ConnectionStringFile", ConfigurationKind.Path),
         new("Database:ConnectionString", ConfigurationKind.Secret),
+        new("Notifications:Webhooks:N:Address"),
+        new("Notifications:Webhooks:N:AddressFile", ConfigurationKind.Path),
+        new("Notifications:Webhooks:N:SecretFile", ConfigurationKind.Path),
+        new("Notifications:Webhooks:N:Kinds", ConfigurationKind.List),
+        new("Notifications:Webhooks:N:Private", ConfigurationKind.Switch),
+        new("Notifications:Mail:Server"),
+        new("Notifications:Mail:Port", ConfigurationKind.Count),
+        new("Notifications:Mail:Tls"),
+        new("Notifications:Mail:From"),
+        new("Notifications:Mail:To", ConfigurationKind.List),
+        new("Notifications:Mail:UsernameFile", ConfigurationKind.Path),
+        new("Notifications:Mail:PasswordFile", ConfigurationKind.Path),
+        new("Notifications:Mail:Kinds", ConfigurationKind.List),
         new("Audit:File", ConfigurationKind.Path),
         new("Audit:Keep", ConfigurationKind.Duration),
         new("Audit:MaximumSize", ConfigurationKind.Size),
     ];
 
-    public bool Covers(string name) =>
-        name.Equals(Name, StringComparison.OrdinalIgnoreCase)
-        || (Kind == ConfigurationKind.Map && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase))
-        || (Kind == ConfigurationKind.List
-            && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase)
-            && int.TryParse(name.AsSpan(Name.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _));
+    public bool Covers(string name) => IsOf(WithoutNumber(name));
 
     /// <summary>The value as rooms read it: a full path, a number of bytes, a time span.</summary>
     /// <exception cref="FormatException">The value is not of the key's kind.</exception>
@@ -158,6 +166,23 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         }
 
         throw new FormatException($"'{text}' is not a duration, as 30s, 5m, 12h or 7d");
+    }
+
+    private bool IsOf(string name) =>
+        name.Equals(Name, StringComparison.OrdinalIgnoreCase)
+        || (Kind == ConfigurationKind.Map && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase))
+        || (Kind == ConfigurationKind.List
+            && name.StartsWith(Name + ":", StringComparison.OrdinalIgnoreCase)
+            && int.TryParse(name.AsSpan(Name.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _));
+
+    /// <summary>With <c>N</c> where this key has it and the name has a number; empty where it has anything else there.</summary>
+    private string WithoutNumber(string name)
+    {
+        var at = Name.IndexOf(":N:", StringComparison.Ordinal) + 1;
+        if (at == 0 || !name.StartsWith(Name[..at], StringComparison.OrdinalIgnoreCase))
+            return name;
+        var end = name.IndexOf(':', at);
+        return end > at && int.TryParse(name.AsSpan(at, end - at), NumberStyles.None, CultureInfo.InvariantCulture, out _) ? $"{name[..at]}N{name[end..]}" : "";
     }
 
     private static long Bytes(string text)

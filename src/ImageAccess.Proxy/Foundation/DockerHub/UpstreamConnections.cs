@@ -59,6 +59,31 @@ public sealed class UpstreamConnections
     public HttpMessageHandler ToRedirects(string kind, string key) => Questions(kind, key, _options.Proxy is null ? ConnectToRedirectAsync : ConnectAsync);
 
     /// <summary>
+    /// To a receiver of notifications, which somebody else may run, each time on a new connection: to public addresses alone, or, where the configuration says so, to
+    /// private ones as well. One that is not private is reached through the parent proxy, where there is one.
+    /// </summary>
+    /// <param name="isPrivate">Its addresses need not be public.</param>
+    public HttpMessageHandler ToReceiver(bool isPrivate)
+    {
+        var handler = Create((context, cancel) => ConnectToReceiverAsync(context, isPrivate, cancel));
+        handler.PooledConnectionLifetime = TimeSpan.Zero;
+        if (isPrivate)
+            (handler.UseProxy, handler.Proxy) = (false, null);
+        return handler;
+    }
+
+    /// <summary>A connection to a mail server: the parent proxy speaks HTTP.</summary>
+    /// <exception cref="SocketException">It cannot be resolved, or not be connected to.</exception>
+    /// <exception cref="AddressRefusedException">It leads where no mail server is.</exception>
+    public async Task<Stream> ConnectToMailAsync(string host, int port, bool demandLoopback, CancellationToken cancellationToken)
+    {
+        var addresses = await _resolver.ResolveAsync(host, cancellationToken);
+        if (!Array.TrueForAll(addresses, demandLoopback ? IPAddress.IsLoopback : IsReachable))
+            throw new AddressRefusedException();
+        return new NetworkStream(await ConnectAsync(addresses, port, cancellationToken), ownsSocket: true);
+    }
+
+    /// <summary>
     /// To the registry, on a new connection: for one request that cannot be sent twice, and so must not begin on a connection that a firewall
     /// has dropped.
     /// </summary>
@@ -103,14 +128,14 @@ public sealed class UpstreamConnections
     }
 
     /// <summary>A chain that the system does not trust is built once more, from the configured roots.</summary>
-    private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
+    public bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
-        if (errors != SslPolicyErrors.RemoteCertificateChainErrors || certificate is not X509Certificate2 leaf || chain is null)
+        if (_roots is null || errors != SslPolicyErrors.RemoteCertificateChainErrors || certificate is not X509Certificate2 leaf || chain is null)
             return errors == SslPolicyErrors.None;
 
         using var own = new X509Chain();
         own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        own.ChainPolicy.CustomTrustStore.AddRange(_roots!);
+        own.ChainPolicy.CustomTrustStore.AddRange(_roots);
         own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         own.ChainPolicy.ExtraStore.AddRange(chain.ChainElements.Select(element => element.Certificate).ToArray());
         return own.Build(leaf);
@@ -121,6 +146,41 @@ public sealed class UpstreamConnections
 
     private ValueTask<Stream> ConnectToRedirectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken) =>
         ConnectAsync(context, !RedirectHosts.ListsByName(context.DnsEndPoint.Host, context.DnsEndPoint.Port), cancellationToken);
+
+    /// <summary>What answers at a link-local address gives away secrets of the machine (169.254.169.254): nobody names it in earnest.</summary>
+    private static bool IsReachable(IPAddress address)
+    {
+        address = PublicAddress.Plain(address);
+        return !address.IsIPv6LinkLocal && !IPNetwork.Parse("169.254.0.0/16").Contains(address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any);
+    }
+
+    private async ValueTask<Stream> ConnectToReceiverAsync(SocketsHttpConnectionContext context, bool isPrivate, CancellationToken cancellationToken)
+    {
+        var asked = context.InitialRequestMessage.RequestUri!;
+        IPAddress[] judged;
+        try
+        {
+            judged = await _resolver.ResolveAsync(asked.IdnHost, cancellationToken);
+        }
+        catch (SocketException) when (UsesProxy())
+        {
+            judged = []; // only the parent can resolve names of the internet
+        }
+
+        if (!Array.TrueForAll(judged, isPrivate ? IsReachable : PublicAddress.Is))
+            throw new AddressRefusedException();
+        try
+        {
+            var addresses = UsesProxy() ? await _resolver.ResolveAsync(context.DnsEndPoint.Host, cancellationToken) : judged;
+            return new NetworkStream(await ConnectAsync(addresses, context.DnsEndPoint.Port, cancellationToken), ownsSocket: true);
+        }
+        catch (SocketException exception)
+        {
+            throw new ReachException(NetworkFailure.HostOf(asked), $"no connection, {exception.Message}", "the firewall", exception) { IsProxy = UsesProxy() };
+        }
+
+        bool UsesProxy() => !isPrivate && (context.DnsEndPoint.Host, context.DnsEndPoint.Port) != (asked.IdnHost, asked.Port);
+    }
 
     /// <exception cref="ReachException">It cannot be resolved, or not be connected to.</exception>
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool demandPublic, CancellationToken cancellationToken)
@@ -174,3 +234,6 @@ public sealed class UpstreamConnections
         }
     }
 }
+
+/// <summary>A name leads to an address that may not be asked.</summary>
+public sealed class AddressRefusedException() : IOException("its name leads to an address that may not be asked");

@@ -25,6 +25,10 @@ internal static class PrintableText
         : text.EnumerateRunes().Any(IsUnseen) ? "has characters that cannot be seen, as line ends or marks of direction"
         : null;
 
+    /// <summary>The text with a question mark for each character that cannot be seen.</summary>
+    public static string Seen(string text) =>
+        text.EnumerateRunes().Any(IsUnseen) ? string.Concat(text.EnumerateRunes().Select(rune => IsUnseen(rune) ? "?" : rune.ToString())) : text;
+
     /// <summary>Controls, line ends, marks of direction, and halves of surrogate pairs, which are read as a replacement.</summary>
     private static bool IsUnseen(Rune rune) =>
         rune == Rune.ReplacementChar || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format

@@ -204,8 +204,6 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
     {
         var before = _state?.Policy ?? Policy.Off;
         Enforce(after);
-        Keep();
-
         var opens = PolicyChanges.Opens(before, after, Today);
         _logger.Accepted(after.Version, Name, before.Version);
         foreach (var opened in opens.Take(MaximumTold))
@@ -215,6 +213,7 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
         var author = Source == PolicySource.Database ? _ofDatabase.Author : null;
         if (opens.Count > 0 || author is not null)
             _trail.RecordPolicyChange(before.Version, after.Version, opens, author?.Name, author?.Reason, author?.Ticket);
+        Keep(); // after it was told: a program that ends between the two tells it again, and never not at all
     }
 
     /// <summary>The last accepted policy stays.</summary>

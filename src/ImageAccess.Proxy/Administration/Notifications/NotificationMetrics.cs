@@ -1,0 +1,21 @@
+using System.Diagnostics.Metrics;
+
+namespace ImageAccess.Proxy.Administration.Notifications;
+
+/// <summary>What became of notifications.</summary>
+internal sealed class NotificationMetrics
+{
+    private readonly Counter<long> _tried;
+    private readonly Counter<long> _lost;
+
+    public NotificationMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create("ImageAccess");
+        _tried = meter.CreateCounter<long>("imageaccess.notifications", "{notification}", "Tries to tell a receiver, by its outcome: sent, failed, given-up.");
+        _lost = meter.CreateCounter<long>("imageaccess.notifications.lost", "{notification}", "Notifications that found no room in the outbox.");
+    }
+
+    public void Tried(string receiver, string outcome) => _tried.Add(1, new KeyValuePair<string, object?>("receiver", receiver), new("outcome", outcome));
+
+    public void Lost(int count) => _lost.Add(count);
+}
