@@ -21,12 +21,18 @@ internal interface IReceiver
 internal sealed record Refusal(string Cause, TimeSpan? After = null);
 
 /// <summary>All who are told, and that there is something for them.</summary>
-internal sealed class Receivers(IReadOnlyList<IReceiver> all)
+internal sealed class Receivers(IReadOnlyList<IReceiver> all) : IDisposable
 {
     private readonly Channel<bool>[] _wakes =
         [.. all.Select(_ => Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }))];
 
     public IReadOnlyList<IReceiver> All { get; } = all;
+
+    public void Dispose()
+    {
+        foreach (var receiver in All.OfType<IDisposable>())
+            receiver.Dispose();
+    }
 
     public void Wake()
     {

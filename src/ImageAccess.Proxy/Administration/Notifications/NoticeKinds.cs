@@ -25,7 +25,7 @@ internal static class NoticeKinds
         ["token"] = facts => $"{Who(facts)} made the token {facts["token"]} of the API, {facts.List("opens")}{Until(facts)}.",
         ["token-revoked"] = facts => $"{Who(facts)} revoked the token {facts["token"]} of the API, {facts.List("closes")}.",
         [ObserveEnds] = facts =>
-            $"{facts["organization"]} observes until the end of {facts["until"]} (UTC), {facts["days"]} days from now; after it denials are in force. {Observed(facts)}",
+            $"{facts["organization"]} observes until the end of {facts["until"]} (UTC), {(facts["days"] == "1" ? "1 day" : $"{facts["days"]} days")} from now; after it denials are in force. {Observed(facts)}",
         [Degraded] = facts => $"{facts["part"]} of the proxy on {facts["host"]} is degraded since {Moment(facts, "since")}: {facts["cause"]}.",
         [Recovered] = facts => $"{facts["part"]} of the proxy on {facts["host"]} works again; it was degraded since {Moment(facts, "since")}.",
     };
@@ -99,5 +99,5 @@ internal static class NoticeKinds
 
     private static string Observed(Facts facts) => facts["observedCallers"] is null or "0"
         ? $"This proxy has seen nobody who would have been denied since {Moment(facts, "observedSince")}."
-        : $"Would have been denied since {Moment(facts, "observedSince")}, as far as this proxy has seen: {facts.List("observed")} ({facts["observedCallers"]} callers).";
+        : $"Would have been denied since {Moment(facts, "observedSince")}, as far as this proxy has seen: {facts.List("observed")} (callers: {facts["observedCallers"]}).";
 }

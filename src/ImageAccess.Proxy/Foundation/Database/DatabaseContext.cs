@@ -20,6 +20,7 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
     public DbSet<ConfirmedAccountRow> ConfirmedAccounts => Set<ConfirmedAccountRow>();
 
     public DbSet<DataProtectionKeyRow> DataProtectionKeys => Set<DataProtectionKeyRow>();
+
     public DbSet<OutboxRow> Outbox => Set<OutboxRow>();
 
     public DbSet<SequenceRow> Sequences => Set<SequenceRow>();
