@@ -81,6 +81,9 @@ public sealed class AccessDecision
     /// <summary>The organizations that the caller was judged under.</summary>
     public IReadOnlyList<string> Organizations { get; internal init; } = [];
 
+    /// <summary>Of a denial of the image: those of the caller's own organizations that deny it. None for a caller who belongs to no organization.</summary>
+    public IReadOnlyList<string> DeniedBy { get; internal init; } = [];
+
     /// <summary>
     /// A rule needs the publisher's record: decide again with it. Until then this decision holds. It is a denial when an organization
     /// enforces, and an allow when all organizations that need the record only observe.

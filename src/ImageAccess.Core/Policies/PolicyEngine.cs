@@ -31,6 +31,7 @@ public static class PolicyEngine
 
         // An image that belongs to no organization has the same category in every run, so the first of several denials is enough.
         Verdict? denied = null, observed = null, allowed = null;
+        List<string>? deniedBy = null;
         var granted = asked.IsPull && policy.Exceptions.Count > 0 ? new Granted(policy, asked, now) : null;
         foreach (var run in own.Count > 0 ? own : EveryOrganization(policy))
         {
@@ -40,11 +41,11 @@ public static class PolicyEngine
             else if (policy.Observes(run.Organization, now))
                 observed ??= verdict;
             else
-                denied ??= verdict;
+                (denied, deniedBy) = (denied ?? verdict, own.Count > 0 ? [.. deniedBy ?? [], run.Organization.Name] : null);
         }
 
         if (denied is not null)
-            return Conclude(policy, AccessOutcome.Deny, denied, repository, judgedUnder);
+            return Conclude(policy, AccessOutcome.Deny, denied, repository, judgedUnder, deniedBy: deniedBy);
         if (observed is not null)
             return Conclude(policy, AccessOutcome.Observe, observed, repository, judgedUnder, granted);
         return allowed is not null
@@ -235,7 +236,7 @@ public static class PolicyEngine
         };
 
     private static AccessDecision Conclude(
-        Policy policy, AccessOutcome outcome, Verdict verdict, RepositoryName repository, IReadOnlyList<string> organizations, Granted? granted = null) =>
+        Policy policy, AccessOutcome outcome, Verdict verdict, RepositoryName repository, IReadOnlyList<string> organizations, Granted? granted = null, List<string>? deniedBy = null) =>
         new(
             outcome,
             verdict.Rule,
@@ -247,6 +248,7 @@ public static class PolicyEngine
             Help = verdict.Organization?.Help,
             ApprovalEnded = verdict.ApprovalEnded,
             Organizations = organizations,
+            DeniedBy = deniedBy ?? [],
             NeedsPublisher = verdict.NeedsPublisher,
         };
 

@@ -37,6 +37,12 @@ internal sealed record ImageVerdict
 
     public IReadOnlyList<string> Organizations { get; init; } = [];
 
+    /// <summary>Of a denial: those of the caller's own organizations that deny the image.</summary>
+    public IReadOnlyList<string> DeniedBy { get; init; } = [];
+
+    /// <summary>Of an allow: those organizations whose exceptions open some images of the repository, and not all of it.</summary>
+    public IReadOnlyList<string> LimitedBy { get; init; } = [];
+
     public bool IsRefused => Verdict == "deny";
 
     public static ImageVerdict Of(ImageName image, AccessDecision decision, RepositoryClassification classification, DateTimeOffset now) => new()
@@ -51,6 +57,8 @@ internal sealed record ImageVerdict
         Text = decision.Message is null ? null : DenialText.Of(decision).ToString(),
         ApprovalEnded = decision.ApprovalEnded,
         Organizations = decision.Organizations,
+        DeniedBy = decision.DeniedBy,
+        LimitedBy = [.. decision.Permit?.Limits.Select(limit => limit.Organization) ?? []],
     };
 
     /// <summary>The verdict on an image of another registry: the policy does not apply to it.</summary>
