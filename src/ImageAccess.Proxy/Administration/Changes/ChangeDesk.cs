@@ -20,8 +20,9 @@ namespace ImageAccess.Proxy.Administration.Changes;
 /// <param name="time">The clock.</param>
 /// <param name="roles">Who may what; null for a verb, whose actor is always the server itself.</param>
 /// <param name="trail">Where refusals are recorded; null for a verb, which is refused nothing.</param>
+/// <param name="followers">Those whom a change that waits may concern.</param>
 internal sealed partial class ChangeDesk(
-    SqlDatabase database, PolicyStoreOptions files, Func<Policy> policy, TimeProvider time, RoleBook? roles = null, AuditTrail? trail = null)
+    SqlDatabase database, PolicyStoreOptions files, Func<Policy> policy, TimeProvider time, RoleBook? roles = null, AuditTrail? trail = null, IReadOnlyList<IChangeFollower>? followers = null)
 {
     /// <summary>How many changes of one person may wait.</summary>
     public const int MaximumOfOne = 100;
@@ -32,6 +33,8 @@ internal sealed partial class ChangeDesk(
     private const string NobodyApproved = "nobody approved it within 30 days";
 
     private static readonly JsonSerializerOptions Json = new(ReadableJson.Web) { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
+    private readonly IReadOnlyList<IChangeFollower> _followers = followers ?? [];
 
     private DateTimeOffset Now => SqlDatabase.NowOf(time);
 
@@ -52,6 +55,8 @@ internal sealed partial class ChangeDesk(
             async (context, change) =>
             {
                 DemandSecond(change, actor);
+                foreach (var follower in _followers)
+                    await follower.DemandAsync(context, change, actor, cancellationToken);
                 var refusal = await TryAsync(context, change, actor, cancellationToken);
                 return refusal is null ? new Decision(PendingChangeRow.Done, null) : new Decision(PendingChangeRow.Ended, refusal.Message) { Refusal = refusal };
             },
@@ -86,7 +91,7 @@ internal sealed partial class ChangeDesk(
             async context =>
             {
                 var (table, now) = (new PendingChanges(context), Now);
-                await table.EndOverdueAsync(now, NobodyApproved, cancellationToken);
+                await EndOverdueAsync(context, now, cancellationToken);
                 change = await table.FindAsync(id, cancellationToken);
                 refusal = WhyNotWaiting(change, id, actor);
                 if (refusal is null)
@@ -95,12 +100,25 @@ internal sealed partial class ChangeDesk(
                     refusal = decision.Refusal;
                     change = await table.FindAsync(id, cancellationToken); // what was tried in vain was forgotten, and the row with it
                     await table.DecideAsync(change!, decision.State, actor.Name, decision.Reason, now, cancellationToken);
+                    await FollowAsync(context, change!, cancellationToken);
                 }
 
                 await database.TellAsync(context, cancellationToken);
             },
             cancellationToken);
         return refusal is null ? change! : throw refusal;
+    }
+
+    private async Task EndOverdueAsync(DatabaseContext context, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        foreach (var change in await new PendingChanges(context).EndOverdueAsync(now, NobodyApproved, cancellationToken))
+            await FollowAsync(context, change, cancellationToken);
+    }
+
+    private async Task FollowAsync(DatabaseContext context, PendingChangeRow change, CancellationToken cancellationToken)
+    {
+        foreach (var follower in _followers)
+            await follower.FollowAsync(context, change, cancellationToken);
     }
 
     /// <summary>Whether a change that opens waits for a second person.</summary>
@@ -113,15 +131,17 @@ internal sealed partial class ChangeDesk(
     /// <param name="opens">What it opens, in words: of two with the same words one waits.</param>
     /// <param name="request">Who asks for it, and why.</param>
     /// <param name="check">Throws where it could not be done even now.</param>
+    /// <param name="then">What else is done in the same transaction.</param>
     private async Task<PendingChangeRow> AskAsync<T>(
-        string kind, string? organization, T payload, List<string> opens, ChangeRequest request, Func<DatabaseContext, Task>? check, CancellationToken cancellationToken)
+        string kind, string? organization, T payload, List<string> opens, ChangeRequest request, Func<DatabaseContext, Task>? check, CancellationToken cancellationToken,
+        Func<DatabaseContext, PendingChangeRow, Task>? then = null)
     {
         PendingChangeRow? asked = null;
         await database.WriteAsync(
             async context =>
             {
                 var (table, now) = (new PendingChanges(context), Now);
-                await table.EndOverdueAsync(now, NobodyApproved, cancellationToken);
+                await EndOverdueAsync(context, now, cancellationToken);
                 if (check is not null)
                     await check(context);
                 DemandPlace(await table.ListWaitingAsync(organization: null, now, cancellationToken), kind, organization, opens, request.Actor);
@@ -141,6 +161,8 @@ internal sealed partial class ChangeDesk(
                         State = PendingChangeRow.Waiting,
                     },
                     cancellationToken);
+                if (then is not null)
+                    await then(context, asked);
                 await database.TellAsync(context, cancellationToken);
             },
             cancellationToken);
@@ -238,7 +260,7 @@ internal sealed partial class ChangeDesk(
     }
 
     /// <exception cref="ForbiddenChangeException">The actor may not; it is recorded.</exception>
-    private void Demand(Actor actor, string? organization, Operation operation)
+    internal void Demand(Actor actor, string? organization, Operation operation)
     {
         if (Rights.Allow(RolesOf(actor, organization), operation))
             return;
@@ -249,7 +271,7 @@ internal sealed partial class ChangeDesk(
     private void Forbidden(Actor actor, string? organization, Operation operation) =>
         trail?.RecordForbiddenChange(actor.Name, JsonNamingPolicy.CamelCase.ConvertName(operation.ToString()), organization);
 
-    private static void Demand(IEnumerable<ChangeFault> faults)
+    internal static void Demand(IEnumerable<ChangeFault> faults)
     {
         if (faults.ToList() is { Count: > 0 } found)
             throw new FaultyChangeException(found);
@@ -257,7 +279,10 @@ internal sealed partial class ChangeDesk(
 
     private static void DemandName(Actor actor) => Demand(new ChangeRequest(actor, "").Faults(ExceptionGrant.MaximumReason, needsReason: false, needsTicket: false));
 
-    private bool MayKnow(Actor actor, string? organization) => Rights.Allow(RolesOf(actor, organization), Operation.ReadPolicy);
+    /// <summary>Whether the actor may do this, now.</summary>
+    internal bool May(Actor actor, string? organization, Operation operation) => Rights.Allow(RolesOf(actor, organization), operation);
+
+    private bool MayKnow(Actor actor, string? organization) => May(actor, organization, Operation.ReadPolicy);
 
     /// <summary>What all organizations share is, where there is one, its own.</summary>
     private Core.Policies.Roles RolesOf(Actor actor, string? organization)

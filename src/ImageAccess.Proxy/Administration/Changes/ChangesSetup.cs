@@ -16,7 +16,8 @@ internal static class ChangesSetup
             () => provider.GetRequiredService<IPolicyStore>().Current,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<RoleBook>(),
-            provider.GetRequiredService<AuditTrail>()));
+            provider.GetRequiredService<AuditTrail>(),
+            [.. provider.GetServices<IChangeFollower>()]));
         services.AddHostedService(provider => new ChangeRecorder(
             provider.GetRequiredService<SqlDatabase>(),
             provider.GetRequiredService<DatabaseState>(),

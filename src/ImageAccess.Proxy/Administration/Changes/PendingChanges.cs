@@ -59,7 +59,7 @@ internal sealed class PendingChanges(DatabaseContext context)
     }
 
     /// <summary>Ends those that nobody has approved in time.</summary>
-    public async Task EndOverdueAsync(DateTimeOffset now, string reason, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<PendingChangeRow>> EndOverdueAsync(DateTimeOffset now, string reason, CancellationToken cancellationToken)
     {
         var milliseconds = now.ToUnixTimeMilliseconds();
         var overdue = await context.PendingChanges
@@ -67,6 +67,7 @@ internal sealed class PendingChanges(DatabaseContext context)
             .ToListAsync(cancellationToken);
         foreach (var row in overdue)
             await DecideAsync(row, PendingChangeRow.Ended, by: null, reason, row.Until, cancellationToken);
+        return overdue;
     }
 
     /// <summary>Of those that wait no longer, the ones that were decided longest ago.</summary>
