@@ -2,6 +2,7 @@ using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Notifications;
+using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Callers.Identity;
@@ -62,6 +63,7 @@ public static class ProxyHost
             .AddRoles()
             .AddApiTokens()
             .AddChanges()
+            .AddRequests()
             .AddApi();
         adjust?.Invoke(builder);
 

@@ -27,6 +27,8 @@ internal enum Operation
     ManageTokens,
     ConfirmAccount,
     Approve,
+    AskForAccess,
+    ReadRequests,
 }
 
 /// <summary>Who may do what: one row for each operation, with the roles of which one is enough.</summary>
@@ -61,6 +63,8 @@ internal static class Rights
         [Operation.ManageTokens] = Changing,
         [Operation.ConfirmAccount] = Changing, // as whoever may write it into the policy
         [Operation.Approve] = Answering, // and the right to the change itself
+        [Operation.AskForAccess] = Member | Reading,
+        [Operation.ReadRequests] = Reading, // whoever asked reads their own
     };
 
     /// <summary>Whether one of the roles is enough; of an operation that has no row, none is.</summary>

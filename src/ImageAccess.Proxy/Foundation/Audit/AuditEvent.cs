@@ -180,6 +180,35 @@ internal sealed class ChangeEvent(string id, DateTimeOffset time, ChangeStep ste
     public ChangeStep Step { get; } = step;
 }
 
+/// <summary>What somebody did about an access request, or what became of it.</summary>
+/// <param name="Request">The request.</param>
+/// <param name="Step"><c>asked</c>, <c>approved</c>, <c>waiting</c> (for a second person), <c>reopened</c>, <c>declined</c>, <c>withdrawn</c> or <c>ended</c>.</param>
+/// <param name="State">The request's state since this step: <c>open</c>, <c>approved</c>, <c>declined</c>, <c>withdrawn</c> or <c>ended</c>.</param>
+/// <param name="Image">What is asked for.</param>
+/// <param name="Organizations">Those that deny it, each of which has to answer.</param>
+/// <param name="Organization">The one that this step is about; null for all of them.</param>
+/// <param name="By">Who took this step; null where it came by itself.</param>
+/// <param name="AskedBy">Whose request it is at this step; of a withdrawal who withdrew.</param>
+/// <param name="Reason">Why this step.</param>
+/// <param name="At">When.</param>
+internal sealed record RequestStep(
+    long Request, string Step, string State, string Image, IReadOnlyList<string> Organizations, string? Organization, string? By, IReadOnlyList<string> AskedBy, string? Reason, DateTimeOffset At)
+{
+    public string? Ticket { get; init; }
+
+    /// <summary>The exception that was granted.</summary>
+    public long? Exception { get; init; }
+
+    /// <summary>The change that waits for a second person.</summary>
+    public long? Change { get; init; }
+}
+
+/// <inheritdoc cref="RequestStep"/>
+internal sealed class RequestEvent(string id, DateTimeOffset time, RequestStep step) : AuditEvent(id, time)
+{
+    public RequestStep Step { get; } = step;
+}
+
 /// <summary>Somebody wanted to change something, and may not.</summary>
 internal sealed class ForbiddenChangeEvent(string id, DateTimeOffset time, string user, string operation, string? organization) : AuditEvent(id, time)
 {

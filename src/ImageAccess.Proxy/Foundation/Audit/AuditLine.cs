@@ -83,6 +83,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case ChangeEvent { Step: var step }:
                 WriteChange(step);
                 break;
+            case RequestEvent { Step: var step }:
+                WriteRequest(step);
+                break;
             case ForbiddenChangeEvent forbidden:
                 WriteForbiddenChange(forbidden);
                 break;
@@ -255,6 +258,29 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         WriteText("askedBy"u8, step.AskedBy);
         WriteOpens(step.Opens);
         WriteText("reason"u8, step.Reason);
+        WriteTime("at"u8, step.At);
+        WriteTicket(step.Ticket);
+    }
+
+    private void WriteRequest(RequestStep step)
+    {
+        _json.WriteString("event"u8, "request"u8);
+        _json.WriteNumber("request"u8, step.Request);
+        WriteText("step"u8, step.Step);
+        WriteText("state"u8, step.State);
+        WriteText("image"u8, step.Image);
+        _json.WriteStartArray("organizations"u8);
+        foreach (var organization in step.Organizations.Take(MaximumMemberships))
+            _json.WriteStringValue(Cut(organization));
+        _json.WriteEndArray();
+        WriteText("organization"u8, step.Organization);
+        WriteText("user"u8, step.By);
+        WriteText("askedBy"u8, string.Join(", ", step.AskedBy));
+        WriteText("reason"u8, step.Reason);
+        if (step.Exception is { } exception)
+            _json.WriteNumber("exception"u8, exception);
+        if (step.Change is { } change)
+            _json.WriteNumber("change"u8, change);
         WriteTime("at"u8, step.At);
         WriteTicket(step.Ticket);
     }

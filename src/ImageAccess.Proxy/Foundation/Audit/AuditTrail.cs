@@ -60,6 +60,9 @@ public sealed class AuditTrail : IDisposable
     /// <summary>A change waits for a second person, or waits no longer.</summary>
     internal void RecordChange(ChangeStep step) => RecordAtOnce(new ChangeEvent(AuditEntry.NewId(), _time.GetUtcNow(), step), always: true);
 
+    /// <summary>Somebody asked for access, or a request was answered, withdrawn, or ended.</summary>
+    internal void RecordRequest(RequestStep step) => RecordAtOnce(new RequestEvent(AuditEntry.NewId(), _time.GetUtcNow(), step), always: true);
+
     /// <summary>Somebody wanted to change something, and may not.</summary>
     /// <param name="user">Who.</param>
     /// <param name="operation">What, in one word.</param>

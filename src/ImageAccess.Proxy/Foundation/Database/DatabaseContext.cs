@@ -23,6 +23,14 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 
     public DbSet<OutboxRow> Outbox => Set<OutboxRow>();
 
+    public DbSet<AccessRequestRow> AccessRequests => Set<AccessRequestRow>();
+
+    public DbSet<RequestVoiceRow> RequestVoices => Set<RequestVoiceRow>();
+
+    public DbSet<RequestAnswerRow> RequestAnswers => Set<RequestAnswerRow>();
+
+    public DbSet<RequestStepRow> RequestSteps => Set<RequestStepRow>();
+
     public DbSet<SequenceRow> Sequences => Set<SequenceRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder) => modelBuilder.ApplyConfigurationsFromAssembly(typeof(DatabaseContext).Assembly);

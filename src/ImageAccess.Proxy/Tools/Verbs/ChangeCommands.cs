@@ -3,6 +3,7 @@ using System.Globalization;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
+using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
@@ -33,7 +34,11 @@ internal static class ChangeCommands
     /// <summary>The desk of the server.</summary>
     /// <param name="policy">The policy that a start would put into force; null for what does not depend on it, and must not fail with it.</param>
     public static ChangeDesk Desk(IConfiguration configuration, SqlDatabase database, Policy? policy = null) => new(
-        database, PolicyStoreOptions.Of(configuration), () => policy ?? throw new InvalidOperationException("The policy was not read."), TimeProvider.System);
+        database,
+        PolicyStoreOptions.Of(configuration),
+        () => policy ?? throw new InvalidOperationException("The policy was not read."),
+        TimeProvider.System,
+        followers: [new RequestAnswers()]);
 
     /// <exception cref="MisuseException">What is written there would be read by no proxy.</exception>
     public static SqlDatabase Open(string? file, IConfiguration configuration)

@@ -1,6 +1,7 @@
 using System.Text;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Changes;
+using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Audit;
@@ -31,7 +32,8 @@ internal sealed class ChangeRoom : IDisposable
         var accounts = new NamedAccounts(options, new ConfirmedAccounts(options, Audit.Trail, NullLogger<ConfirmedAccounts>.Instance));
         var directory = new MembershipDirectory(options, accounts, Audit.Trail, Time, NullLogger<MembershipDirectory>.Instance);
         Desk = new ChangeDesk(
-            Database, new PolicyStoreOptions { Source = "database", DataDirectory = _fixture.Data }, () => Policy, Time, new RoleBook(_policies, directory, accounts), Audit.Trail);
+            Database, new PolicyStoreOptions { Source = "database", DataDirectory = _fixture.Data }, () => Policy, Time, new RoleBook(_policies, directory, accounts), Audit.Trail,
+            [new RequestAnswers()]);
     }
 
     public ManualTime Time => _fixture.Time;
@@ -91,7 +93,7 @@ internal sealed class ChangeRoom : IDisposable
         {
             Organization = "acme",
             Image = image,
-            Digest = image.Contains(':', StringComparison.Ordinal) ? Digest : null,
+            Digest = image.Contains(':', StringComparison.Ordinal) && !image.Contains('@', StringComparison.Ordinal) ? Digest : null,
             Reason = "",
             ApprovedBy = "",
             Until = Time.GetUtcNow() + length,

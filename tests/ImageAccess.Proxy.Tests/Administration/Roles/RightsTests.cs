@@ -30,6 +30,8 @@ public sealed class RightsTests
         { nameof(Operation.ManageTokens), Changing },
         { nameof(Operation.ConfirmAccount), Changing },
         { nameof(Operation.Approve), Approver | Changing },
+        { nameof(Operation.AskForAccess), Member | Auditor | OnCall | Approver | Changing },
+        { nameof(Operation.ReadRequests), Auditor | OnCall | Approver | Changing },
     };
 
     [Theory]
