@@ -33,6 +33,7 @@ internal static class CommandTree
         root.Subcommands.Add(BlockCommands.Unblock());
         root.Subcommands.Add(BreakGlassCommands.BreakGlass());
         root.Subcommands.Add(ExceptionCommands.Build());
+        root.Subcommands.Add(RequestCommands.Build());
         root.Subcommands.Add(DenialCommands.Build());
         root.Subcommands.Add(ChangeCommands.Build());
         root.Subcommands.Add(TokenCommands.Build());

@@ -21,6 +21,7 @@ internal static class ApiSetup
         services.AddSingleton<IOperations, TokenOperations>();
         services.AddSingleton<IOperations, ChangeOperations>();
         services.AddSingleton<IOperations, AccountOperations>();
+        services.AddSingleton<IOperations, RequestOperations>();
         return services;
     }
 }

@@ -56,6 +56,12 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /changes"] = "403 200 200 200 200 200 200 200",
         ["POST /changes/{id:long}/approve"] = "403 403 404 404 404 403 404 404",
         ["POST /changes/{id:long}/decline"] = "403 403 404 404 404 403 404 404",
+        ["GET /requests"] = "200 200 200 200 200 200 200 200",
+        ["GET /requests/{id:long}"] = "404 200 200 200 200 200 200 404",
+        ["POST /requests"] = "403 403 403 403 403 403 403 403", // these tokens are nobody's
+        ["POST /requests/{id:long}/approve"] = "403 403 403 403 403 403 403 404",
+        ["POST /requests/{id:long}/decline"] = "403 403 200 200 200 403 200 404",
+        ["POST /requests/{id:long}/withdraw"] = "404 409 409 409 409 409 409 404",
     };
 
     private readonly Dictionary<string, int> _changes = [];
@@ -98,6 +104,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         await RecordedAsync("break-glass-ended", _changes["POST /break-glass/{id:long}/end"]);
         await RecordedAsync("account-confirmed", _changes["POST /accounts/{name}/confirm"]);
         await RecordedAsync("token", made);
+        await RecordedAsync("request", _changes["POST /requests/{id:long}/decline"], line => line.GetProperty("step").GetString() == "declined");
         await RecordedAsync("token-revoked", _changes["POST /tokens/{id:long}/revoke"]);
     }
 
@@ -192,6 +199,11 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /tokens/{id:long}/revoke" => await room.SendAsync(method, $"/api/v1/tokens/{(await room.MakeAsync("auditor")).Id}/revoke", token),
             "POST /changes/{id:long}/approve" => await room.SendAsync(method, "/api/v1/changes/999/approve", token),
             "POST /changes/{id:long}/decline" => await room.SendAsync(method, "/api/v1/changes/999/decline", token, Because),
+            "GET /requests/{id:long}" => await room.SendAsync(method, $"/api/v1/requests/{await room.RequestAsync()}", token),
+            "POST /requests" => await room.SendAsync(method, path, token, """{ "image": "tools/x", "reason": "because", "days": 3 }"""),
+            "POST /requests/{id:long}/approve" => await room.SendAsync(method, $"/api/v1/requests/{await room.RequestAsync()}/approve", token, "{}"),
+            "POST /requests/{id:long}/decline" => await room.SendAsync(method, $"/api/v1/requests/{await room.RequestAsync()}/decline", token, """{ "comment": "no" }"""),
+            "POST /requests/{id:long}/withdraw" => await room.SendAsync(method, $"/api/v1/requests/{await room.RequestAsync()}/withdraw", token, "{}"),
             "GET /exceptions/{id:long}" => await room.SendAsync(method, $"/api/v1/exceptions/{await room.ExceptionAsync()}", token),
             "POST /exceptions/{id:long}/end" => await room.SendAsync(method, $"/api/v1/exceptions/{await room.ExceptionAsync()}/end", token, Because),
             _ => await room.SendAsync(method, path.Replace("{organization}", "acme", StringComparison.Ordinal), token),
@@ -221,11 +233,11 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         await Eventually.TrueAsync(() => store.Current.Blocks.Count == first + count);
     }
 
-    private async Task RecordedAsync(string kind, int count)
+    private async Task RecordedAsync(string kind, int count, Func<System.Text.Json.JsonElement, bool>? which = null)
     {
         room.Service<DatabaseState>().Wake();
         var found = 0;
-        await Eventually.TrueAsync(() => (found = room.Here.AuditAsync(1).GetAwaiter().GetResult().Count(line => Event(line) == kind)) >= count, kind);
+        await Eventually.TrueAsync(() => (found = room.Here.AuditAsync(1).GetAwaiter().GetResult().Count(line => Event(line) == kind && which?.Invoke(line) != false)) >= count, kind);
         Assert.Equal((kind, count), (kind, found));
     }
 }

@@ -2,8 +2,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Changes;
+using ImageAccess.Proxy.Administration.Denials;
+using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
@@ -121,6 +122,32 @@ public sealed class ApiRoom : IAsyncLifetime
             organization, string.Create(CultureInfo.InvariantCulture, $"made/e{Next()}"), TimeSpan.FromHours(1), new ChangeRequest(Actor.Server("eve"), "because"), default);
         Service<PolicyStore>().Refresh();
         return entry;
+    }
+
+    /// <summary>A request that bob has made.</summary>
+    public async Task<long> RequestAsync(string organization = "acme")
+    {
+        long id = 0;
+        await Database.WriteAsync(
+            async context =>
+            {
+                var (table, now) = (new RequestTable(context), Changes.Now);
+                var request = await table.AddAsync(
+                    new AccessRequestRow
+                    {
+                        Image = $"tools/t{Next()}",
+                        Organizations = [organization],
+                        At = now,
+                        UntilMilliseconds = now.AddDays(30).ToUnixTimeMilliseconds(),
+                        State = AccessRequestRow.Open,
+                    },
+                    default);
+                table.AddVoice(request, new RequestVoiceRow { Request = request.Id, Person = "bob", Reason = "because", Days = 3 });
+                await table.StepAsync(request, RequestTable.NewStep(RequestStepRow.Asked, now) with { By = "bob" }, default);
+                id = request.Id;
+            },
+            default);
+        return id;
     }
 
     /// <summary>The document is in the database from now on, and in force.</summary>
