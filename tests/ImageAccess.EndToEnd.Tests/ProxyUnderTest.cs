@@ -50,7 +50,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         var configuration = Path.Combine(folder, "imageaccess.json");
         await File.WriteAllTextAsync(configuration, $$"""
             {
-              "Listen": { "Mirror": "http://{{mirror.Authority}}", "Admin": "http://{{admin.Authority}}", "Console": "off"{{setup.Intercepting?.Settings}} },
+              "Listen": { "Mirror": "http://{{mirror.Authority}}", "Admin": "http://{{admin.Authority}}", "Console": "{{(setup.Console is null ? "off" : $"http://{setup.Console.Authority}")}}"{{setup.Intercepting?.Settings}} },
               "Mirror": { "Hold": {{(setup.Hold ? "true" : "false")}} },
               "Upstream": {
                 "Registry": "{{AddressOf("Registry", hub.Registry)}}",
@@ -149,6 +149,15 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     public string AuditText() =>
         string.Concat(Directory.EnumerateFiles(Path.Combine(_folder, "data"), "audit*").Order(StringComparer.Ordinal).Select(File.ReadAllText));
 
+    /// <summary>A file for its tests, which others cannot read.</summary>
+    public string WriteSecret(string name, string text)
+    {
+        var file = Path.Combine(_folder, name);
+        File.WriteAllText(file, text);
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return file;
+    }
+
     /// <summary>Every file that it keeps.</summary>
     public IEnumerable<string> KeptFiles() => Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories);
 
@@ -225,6 +234,9 @@ internal sealed record ProxySetup
 
     /// <summary>The file of the forward proxy's users.</summary>
     public string? ProxyUsers { get; init; }
+
+    /// <summary>Where it has its HTTP API, if anywhere.</summary>
+    public Uri? Console { get; init; }
 
     /// <summary>The size of a disk of its own for the data folder, as <c>mount</c> takes it.</summary>
     public string? Disk { get; init; }
