@@ -44,9 +44,11 @@ public sealed class ApiRoom : IAsyncLifetime
 
     private ExceptionChanges Changes => new(Database, TimeProvider.System);
 
-    public async Task InitializeAsync()
+    public Task InitializeAsync() => StartAsync();
+
+    public async Task StartAsync(params (string Key, string Value)[] settings)
     {
-        Here = await Surroundings.StartWithDatabaseAsync(("Listen:Console", "http://127.0.0.1:0"), ("Listen:TrustedProxies:0", "127.0.0.1"));
+        Here = await Surroundings.StartWithDatabaseAsync([("Listen:Console", "http://127.0.0.1:0"), ("Listen:TrustedProxies:0", "127.0.0.1"), .. settings]);
         Client = Surroundings.NewClient(Here.Further[^1]);
         await Here.WritePolicyAsync(Policy);
         await Service<DatabaseState>().Ready;
