@@ -2,7 +2,6 @@ using System.Text;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Notifications;
-using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
 

@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Foundation.Database;
 using Microsoft.Extensions.Logging;
 using SmtpServer.Protocol;

@@ -1,5 +1,4 @@
 using ImageAccess.Proxy.Administration.Notifications;
-using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
