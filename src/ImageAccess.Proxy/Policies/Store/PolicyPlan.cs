@@ -80,14 +80,23 @@ internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
             throw new RefusedChangeException($"the document {WholeFile.TooLarge(PolicyStoreOptions.DefaultMaximumSize)}");
     }
 
-    /// <summary>A section changes nothing for other organizations: not whose account a name is that they name too, nor what all members of a company may use.</summary>
+    /// <summary>
+    /// A section changes nothing for other organizations: not whose account a name is that they name too, and it adds no namespace. With one, a user of that
+    /// name is taken for an organization access token, who has no role and no image anywhere; and whoever belongs to two organizations may use its images by
+    /// the rules of both.
+    /// </summary>
     private static void DemandAlone(Policy before, Policy after, string organization, byte[] document)
     {
         var names = before.Document.Accounts.Concat(after.Document.Accounts).Select(named => named.Name).Distinct();
         if (names.FirstOrDefault(name => before.AccountOf(name) != after.AccountOf(name) && PolicySections.IsNamedElsewhere(document, organization, name)) is { } shared)
             throw new RefusedChangeException($"{shared} is named outside of {organization} too: whose account that is changes with the whole document");
-        if (after.Document.Company && NamespacesOf(after).Except(NamespacesOf(before)).FirstOrDefault() is { } added)
-            throw new RefusedChangeException($"the organizations are one company, and everybody in it could use the images of {added}: a namespace is added with the whole document");
+        var added = NamespacesOf(after).Except(NamespacesOf(before)).Order(StringComparer.Ordinal).ToList();
+        if (added.Count > 0 && after.Document.Company)
+            throw new RefusedChangeException($"the organizations are one company, and everybody in it could use the images of {added[0]}: a namespace is added with the whole document");
+        if (added.Count > 0 && after.Organizations.Count > 1)
+            throw new RefusedChangeException($"the images and the account of {added[0]} would count as {organization}'s in the other organizations too: a namespace is added with the whole document");
+        if (added.Find(name => PolicySections.IsNamedElsewhere(document, organization, name)) is { } person)
+            throw new RefusedChangeException($"{person} is named outside of {organization} too, and would be no person any more: a namespace of that name is added with the whole document");
 
         IEnumerable<string> NamespacesOf(Policy policy) => policy.Organizations.Single(one => one.Name == organization).Namespaces;
     }

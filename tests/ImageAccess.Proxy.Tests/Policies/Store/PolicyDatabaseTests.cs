@@ -140,6 +140,8 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
     [InlineData("""{ "callers": { "owners": "exempt" } }""", "organizations[0].callers: unknown member")]
     [InlineData("""{ "namespaces": [ "beta" ] }""", "organizations[1]: the namespace beta belongs to organizations[0] as well")]
     [InlineData("""{ "namespaces": [ "library" ] }""", "organizations[0].namespaces[0]: library is the namespace of the official images")]
+    [InlineData("""{ "namespaces": [ "acme", "bitnami" ] }""", "the images and the account of bitnami would count as acme's in the other organizations too: a namespace is added with the whole document")]
+    [InlineData("""{ "namespaces": [ "acme", "bob" ] }""", "the images and the account of bob would count as acme's in the other organizations too: a namespace is added with the whole document")] // its owner
     [InlineData("""{ "owners": [ { "name": "Bob", "account": "7c2e0f5b1d6a4f0f9d5c3a1b8e4d2f60" } ] }""", "bob is named outside of acme too: whose account that is changes with the whole document")]
     [InlineData("""{ "members": [ { "name": "carol", "account": "7c2e0f5b1d6a4f0f9d5c3a1b8e4d2f60" } ] }""", "organizations[1].owners[1].account: carol has another account at")]
     public async Task A_section_changes_its_own_organization_alone(string section, params string[] refusals)
@@ -157,6 +159,16 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
         await ImportAsync(Two.Replace("\"alice\" ]", "\"alice\", \"carol\" ]", StringComparison.Ordinal));
         var refused = Assert.IsType<RefusedChangeException>(await TryAsync(Section("beta", """{ "enabled": true, "owners": [ "bob", "carol" ] }"""), "bob"));
         Assert.Equal("carol is named outside of beta too: whose account that is changes with the whole document", refused.Message);
+    }
+
+    /// <summary>By a namespace of his name a company owner would be taken for an organization access token, and have no role.</summary>
+    [Fact]
+    public async Task A_section_takes_no_company_owners_name_as_its_namespace()
+    {
+        await ImportAsync("""{ "companyOwners": [ "carol" ], "organizations": [ { "name": "acme", "enabled": true, "owners": [ "alice" ] } ] }""");
+        var refused = Assert.IsType<RefusedChangeException>(await TryAsync(Section("acme", """{ "enabled": true, "owners": [ "alice" ], "namespaces": [ "acme", "carol" ] }"""), "alice"));
+        Assert.Equal("carol is named outside of acme too, and would be no person any more: a namespace of that name is added with the whole document", refused.Message);
+        Assert.Null(await TryAsync(Section("acme", """{ "enabled": true, "owners": [ "alice" ], "namespaces": [ "acme", "acmelabs" ] }"""), "alice"));
     }
 
     [Fact]
