@@ -16,8 +16,8 @@ internal sealed record PendingChangeRow
     /// <summary>Whose; null for what all organizations share.</summary>
     public string? Organization { get; init; }
 
-    /// <summary>The change itself, as JSON.</summary>
-    public required string Payload { get; init; }
+    /// <summary>The change itself, as JSON: up to a whole document. Empty where it waits no longer, and in lists.</summary>
+    public required string Payload { get; set; }
 
     /// <summary>What it opens, in words.</summary>
     public List<string> Opens { get; init; } = [];

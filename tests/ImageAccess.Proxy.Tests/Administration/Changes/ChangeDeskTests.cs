@@ -263,6 +263,23 @@ public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime, IDi
         Assert.Equal("ended", (await _room.ChangeAsync(1)).State);
     }
 
+    /// <summary>Each may be a whole document: a thousand that are listed, and ten thousand that are kept, would take gigabytes.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_a_change_would_do_is_in_no_list_and_is_not_kept_when_it_waits_no_longer(bool isPostgres)
+    {
+        await UseAsync(isPostgres);
+        await _room.GrantAsync("dan");
+        await _room.GrantAsync("dan", "bitnami/kafka");
+        Assert.NotEqual("", (await _room.ChangeAsync(1)).Payload);
+        Assert.All(await _room.Desk.ListWaitingAsync(null, default), row => Assert.Equal(("", "dan", 1), (row.Payload, row.Person, row.Opens.Count)));
+        await _room.Desk.ApproveAsync(1, ChangeRoom.Person("eve"), default);
+        await _room.Desk.DeclineAsync(2, "no", ChangeRoom.Person("eve"), default);
+        Assert.Equal(("", ""), ((await _room.ChangeAsync(1)).Payload, (await _room.ChangeAsync(2)).Payload));
+        Assert.Single(await _room.ExceptionsAsync());
+    }
+
     [Theory]
     [InlineData(" dan")]
     [InlineData("dan ")]
