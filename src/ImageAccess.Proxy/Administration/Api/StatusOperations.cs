@@ -3,6 +3,7 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -77,7 +78,7 @@ internal sealed class StatusOperations(IPolicyStore policies, MembershipDirector
             throw ProblemException.Bad([new Mistake("image", problem)]);
         try
         {
-            return Answer.Of(await checks.AnswerAsync(name, new JudgedCaller(@as, named) { IsOfOneAlone = visitor.Organization is not null }, http.RequestAborted));
+            return Answer.Of(await checks.AnswerAsync(name, new JudgedCaller(@as, named) { IsOfOneAlone = visitor.Organization is not null, Payer = CatalogPayer.Api(visitor.Actor.Name) }, http.RequestAborted));
         }
         catch (NoVerdictException exception)
         {

@@ -19,6 +19,9 @@ public readonly record struct CatalogPayer
     /// <summary>Each namespace has an allowance of its own: an administrator who checks images may ask for more than a client may.</summary>
     public static CatalogPayer Namespace => new() { IsNamespace = true };
 
+    /// <summary>Whoever asks by the HTTP API: with a member's token nobody uses up what all pulls share.</summary>
+    public static CatalogPayer Api(string name) => new() { User = $"api {name}" };
+
     /// <summary>For questions that no request caused.</summary>
     internal static CatalogPayer Refresh => new() { User = "refresh" };
 

@@ -1,12 +1,16 @@
 using System.Diagnostics.CodeAnalysis;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Policies.Catalog;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
 
 /// <summary>The caller for whom a person checks an image: an anonymous one, a user, a plain member of an organization, or a user who is a member too.</summary>
 internal sealed record JudgedCaller(string? User, string? Organization)
 {
+    /// <summary>Whose questions to the catalog it takes.</summary>
+    public CatalogPayer Payer { get; init; } = CatalogPayer.Namespace;
+
     /// <summary>What other organizations the user belongs to, and what they say, is not to be told.</summary>
     public bool IsOfOneAlone { get; init; }
 

@@ -26,7 +26,7 @@ public sealed class Judges(IPolicyStore policies, MembershipDirectory directory,
     {
         var policy = policies.State?.Policy ?? throw new NoVerdictException("no policy is in force yet", isTemporary: true);
         return judged.TryResolve(policy, out var caller, out var problem)
-            ? new Judge(new PolicyView(policy, judged.Reduce(policy, directory.DescribeHolder(caller, policy)), time.GetUtcNow()), catalog, CatalogPayer.Namespace)
+            ? new Judge(new PolicyView(policy, judged.Reduce(policy, directory.DescribeHolder(caller, policy)), time.GetUtcNow()), catalog, judged.Payer)
             : throw new NoVerdictException($"{judged}: {problem}", isTemporary: false);
     }
 }

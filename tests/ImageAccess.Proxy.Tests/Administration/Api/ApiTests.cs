@@ -118,6 +118,19 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
         static System.Text.Json.JsonElement Of(System.Text.Json.JsonElement answer, string member) => answer.GetProperty("image").GetProperty(member);
     }
 
+    /// <summary>All pulls together have 140 questions to Docker Hub's API in a minute.</summary>
+    [Fact]
+    public async Task With_a_token_nobody_uses_up_the_questions_of_all_pulls()
+    {
+        var token = await room.TokenAsync("member", label: "a flood of names");
+        room.Here.Hub.Requests.Clear();
+        for (var i = 0; i < 30; i++)
+            await room.SendAsync("GET", $"/api/v1/images/invented{room.Next()}/tool", token);
+        Assert.InRange(room.Here.Hub.Requests.Of(ImageAccess.FakeHubs.Face.Hub).Count(request => request.RawTarget.Contains("invented", StringComparison.Ordinal)), 1, 20);
+        var other = await room.SendAsync("GET", "/api/v1/images/someuser/custom-image", await room.TokenAsync("auditor"));
+        Assert.Equal("community", other.Json.GetProperty("image").GetProperty("rule").GetString());
+    }
+
     [Fact]
     public async Task What_was_blocked_is_in_force_when_it_is_answered()
     {
