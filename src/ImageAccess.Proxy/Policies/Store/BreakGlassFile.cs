@@ -57,8 +57,9 @@ internal sealed class BreakGlassFile(PolicyStoreOptions options, AuditTrail trai
         if (_file.Look() == FileChange.Refused)
             logger.BreakGlassRefused(options.BreakGlassPath, _file.Refusal!.Flaw!);
         var (document, now) = (_file.Current?.Value ?? BreakGlassDocument.Empty, time.GetUtcNow());
-        var before = Current;
-        Current = document.InForce(now) is { } current && current.SequenceEqual(before) ? before : current;
+        var inForce = document.InForce(now);
+        if (!inForce.SequenceEqual(Current))
+            Current = inForce;
         Tell(document, now);
     }
 

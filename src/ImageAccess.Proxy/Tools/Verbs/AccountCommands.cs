@@ -22,8 +22,7 @@ internal static class AccountCommands
             var configuration = Verb.Configuration(parsed.GetValue(file));
             var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
             var policy = (await PolicyOnDisk.FindAsync(configuration, cancellationToken)).Policy;
-            var rows = await ChangeCommands.ReadAsync(
-                database, () => database.ReadAsync(context => new ConfirmedAccountTable(context).ListAsync(cancellationToken), cancellationToken), cancellationToken);
+            var rows = await DatabaseCommands.ReadAsync(database, context => new ConfirmedAccountTable(context).ListAsync(cancellationToken), cancellationToken);
             var holders = NamedAccounts.Find(configuration["Data:Directory"]!);
             var found = AccountFacts.Find(policy, holders, rows, parsed.GetValue(organization)).ToList();
             var output = parsed.InvocationConfiguration.Output;

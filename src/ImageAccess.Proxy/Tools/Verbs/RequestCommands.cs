@@ -81,8 +81,7 @@ internal static class RequestCommands
                 var database = ChangeCommands.Open(parsed.GetValue(file), configuration);
                 var filter = new RequestFilter { State = state, Organization = name, Count = MaximumListed };
                 var now = TimeProvider.System.GetUtcNow();
-                var rows = await ChangeCommands.ReadAsync(
-                    database, () => database.ReadAsync(context => new RequestTable(context).PageAsync(filter, now, cancellationToken), cancellationToken), cancellationToken);
+                var rows = await DatabaseCommands.ReadAsync(database, context => new RequestTable(context).PageAsync(filter, now, cancellationToken), cancellationToken);
                 found = [.. rows.Select(row => RequestFacts.Of(row, now, only: null))];
             }
 
