@@ -56,9 +56,9 @@ public sealed class TokenSignInTests(PostgresServer server) : IDisposable
 
         await _upkeep!.WriteAsync(_database, default);
         Assert.Equal(_time.GetUtcNow(), (await FindAsync(row.Id)).LastUsed);
-        await new TokenChanges(_database, _time).RevokeAsync(row.Id, "alice", default);
+        await new TokenChanges(_database, _time).RevokeAsync(row.Id, "alice", _ => { }, default);
         Assert.Null((await IdentifyAsync($"Bearer {secret}")).Actor);
-        var refused = await Assert.ThrowsAsync<Proxy.Policies.Exceptions.RefusedChangeException>(() => new TokenChanges(_database, _time).RevokeAsync(row.Id, "alice", default));
+        var refused = await Assert.ThrowsAsync<Proxy.Policies.Exceptions.RefusedChangeException>(() => new TokenChanges(_database, _time).RevokeAsync(row.Id, "alice", _ => { }, default));
         Assert.Equal($"the token {row.Id} was revoked already, 2026-06-01 12:00Z by alice", refused.Message);
     }
 
@@ -97,7 +97,7 @@ public sealed class TokenSignInTests(PostgresServer server) : IDisposable
         Assert.NotNull((await IdentifyAsync($"Bearer {secret}")).Actor);
         await _upkeep.WriteAsync(_database, default);
         Assert.Equal(used, (await FindAsync(row.Id)).LastUsed);
-        await new TokenChanges(_database, _time).RevokeAsync(row.Id, "alice", default);
+        await new TokenChanges(_database, _time).RevokeAsync(row.Id, "alice", _ => { }, default);
         _time.Advance(-TimeSpan.FromDays(40));
         Assert.Null((await IdentifyAsync($"Bearer {secret}")).Actor);
     }
@@ -121,7 +121,7 @@ public sealed class TokenSignInTests(PostgresServer server) : IDisposable
         _database = isPostgres ? PostgresServer.Open(await server.CreateDatabaseAsync()) : new SqliteDatabase(_directory["imageaccess.db"]);
         await _database.MigrateAsync(default);
         var options = Options.Create(new DirectoryOptions());
-        var accounts = new NamedAccounts(options);
+        var accounts = new NamedAccounts(options, new ConfirmedAccounts(options, _audit.Trail, NullLogger<ConfirmedAccounts>.Instance));
         var directory = new MembershipDirectory(options, accounts, _audit.Trail, _time, NullLogger<MembershipDirectory>.Instance);
         _upkeep = new TokenUpkeep(_database, new DatabaseState(), _audit.Trail, _time);
         var limits = new LimitOptions();
