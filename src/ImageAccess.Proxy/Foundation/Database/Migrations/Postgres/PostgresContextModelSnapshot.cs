@@ -23,6 +23,48 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
 
         NpgsqlModelBuilderExtensions.UseIdentityByDefaultColumns(modelBuilder);
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.AccessRequestRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<DateTimeOffset?>("Closed")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<long?>("ClosedVersion")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Image")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.PrimitiveCollection<List<string>>("Organizations")
+                    .IsRequired()
+                    .HasColumnType("text[]");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("character varying(16)");
+
+                b.Property<long>("UntilMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.HasKey("Id");
+
+                b.HasIndex("ClosedVersion");
+
+                b.HasIndex("State", "UntilMilliseconds");
+
+                b.ToTable("AccessRequests", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ApiTokenRow", b =>
             {
                 b.Property<long>("Id")
@@ -131,6 +173,83 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.HasIndex("LiftedVersion");
 
                 b.ToTable("Blocks", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ConfirmedAccountRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<string>("Account")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("By")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Name")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("text");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<long?>("ReplacedVersion")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("text");
+
+                b.Property<long>("Version")
+                    .HasColumnType("bigint");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Name");
+
+                b.ToTable("ConfirmedAccounts", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.DataProtectionKeyRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("Name")
+                    .IsRequired()
+                    .HasMaxLength(128)
+                    .HasColumnType("character varying(128)");
+
+                b.Property<byte[]>("Wrapped")
+                    .IsRequired()
+                    .HasColumnType("bytea");
+
+                b.Property<string>("WrappedBy")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("character varying(16)");
+
+                b.HasKey("Id");
+
+                b.ToTable("DataProtectionKeys", (string)null);
             });
 
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.DenialRow", b =>
@@ -261,6 +380,68 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.ToTable("Exceptions", (string)null);
             });
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.OutboxRow", b =>
+            {
+                b.Property<long>("Number")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Number"));
+
+                b.Property<string>("Content")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<long>("CreatedMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Id")
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<string>("Key")
+                    .IsRequired()
+                    .HasMaxLength(128)
+                    .HasColumnType("character varying(128)");
+
+                b.Property<string>("Lease")
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<long>("NextMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Origin")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<string>("Receiver")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<long?>("SettledMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("character varying(16)");
+
+                b.Property<int>("Tries")
+                    .HasColumnType("integer");
+
+                b.HasKey("Number");
+
+                b.HasIndex("Key", "Receiver")
+                    .IsUnique();
+
+                b.HasIndex("State", "Receiver", "NextMilliseconds");
+
+                b.ToTable("Outbox", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PendingChangeRow", b =>
             {
                 b.Property<long>("Id")
@@ -388,6 +569,160 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.HasIndex("Version");
 
                 b.ToTable("PolicyVersions", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.RequestAnswerRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<DateTimeOffset?>("At")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("By")
+                    .HasColumnType("text");
+
+                b.Property<long?>("Change")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Comment")
+                    .HasColumnType("text");
+
+                b.Property<long?>("Exception")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Image")
+                    .HasColumnType("text");
+
+                b.Property<string>("Organization")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<long>("Request")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("character varying(16)");
+
+                b.Property<DateTimeOffset?>("Until")
+                    .HasColumnType("timestamp with time zone");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Change");
+
+                b.HasIndex("Organization");
+
+                b.HasIndex("Request", "Organization")
+                    .IsUnique();
+
+                b.ToTable("RequestAnswers", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.RequestStepRow", b =>
+            {
+                b.Property<long>("Version")
+                    .HasColumnType("bigint");
+
+                b.PrimitiveCollection<List<string>>("AskedBy")
+                    .IsRequired()
+                    .HasColumnType("text[]");
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("timestamp with time zone");
+
+                b.Property<string>("By")
+                    .HasColumnType("text");
+
+                b.Property<long?>("Change")
+                    .HasColumnType("bigint");
+
+                b.Property<long?>("Exception")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Image")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("text");
+
+                b.PrimitiveCollection<List<string>>("Organizations")
+                    .IsRequired()
+                    .HasColumnType("text[]");
+
+                b.Property<string>("Reason")
+                    .HasColumnType("text");
+
+                b.Property<long>("Request")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("character varying(16)");
+
+                b.Property<string>("Step")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("character varying(16)");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("text");
+
+                b.HasKey("Version");
+
+                b.HasIndex("Request");
+
+                b.ToTable("RequestSteps", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.RequestVoiceRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<long>("AtMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<int>("Days")
+                    .HasColumnType("integer");
+
+                b.Property<string>("Denial")
+                    .HasColumnType("text");
+
+                b.Property<string>("Person")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<long>("Request")
+                    .HasColumnType("bigint");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("text");
+
+                b.Property<DateTimeOffset?>("Withdrawn")
+                    .HasColumnType("timestamp with time zone");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Person", "AtMilliseconds");
+
+                b.HasIndex("Request", "Person");
+
+                b.ToTable("RequestVoices", (string)null);
             });
 
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.SequenceRow", b =>

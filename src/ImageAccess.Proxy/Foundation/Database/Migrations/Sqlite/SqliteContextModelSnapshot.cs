@@ -17,6 +17,46 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
 #pragma warning disable 612, 618
         modelBuilder.HasAnnotation("ProductVersion", "10.0.15");
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.AccessRequestRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset?>("Closed")
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("ClosedVersion")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Image")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.PrimitiveCollection<string>("Organizations")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("UntilMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Id");
+
+                b.HasIndex("ClosedVersion");
+
+                b.HasIndex("State", "UntilMilliseconds");
+
+                b.ToTable("AccessRequests", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ApiTokenRow", b =>
             {
                 b.Property<long>("Id")
@@ -123,6 +163,79 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.HasIndex("LiftedVersion");
 
                 b.ToTable("Blocks", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ConfirmedAccountRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Account")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("By")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Name")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("ReplacedVersion")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("Version")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Name");
+
+                b.ToTable("ConfirmedAccounts", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.DataProtectionKeyRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Name")
+                    .IsRequired()
+                    .HasMaxLength(128)
+                    .HasColumnType("TEXT");
+
+                b.Property<byte[]>("Wrapped")
+                    .IsRequired()
+                    .HasColumnType("BLOB");
+
+                b.Property<string>("WrappedBy")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("TEXT");
+
+                b.HasKey("Id");
+
+                b.ToTable("DataProtectionKeys", (string)null);
             });
 
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.DenialRow", b =>
@@ -249,6 +362,66 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.ToTable("Exceptions", (string)null);
             });
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.OutboxRow", b =>
+            {
+                b.Property<long>("Number")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Content")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("CreatedMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Id")
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Key")
+                    .IsRequired()
+                    .HasMaxLength(128)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Lease")
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("NextMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Origin")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Receiver")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("SettledMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("TEXT");
+
+                b.Property<int>("Tries")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Number");
+
+                b.HasIndex("Key", "Receiver")
+                    .IsUnique();
+
+                b.HasIndex("State", "Receiver", "NextMilliseconds");
+
+                b.ToTable("Outbox", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PendingChangeRow", b =>
             {
                 b.Property<long>("Id")
@@ -372,6 +545,156 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.HasIndex("Version");
 
                 b.ToTable("PolicyVersions", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.RequestAnswerRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<DateTimeOffset?>("At")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("By")
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("Change")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Comment")
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("Exception")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Image")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Organization")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("Request")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset?>("Until")
+                    .HasColumnType("TEXT");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Change");
+
+                b.HasIndex("Organization");
+
+                b.HasIndex("Request", "Organization")
+                    .IsUnique();
+
+                b.ToTable("RequestAnswers", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.RequestStepRow", b =>
+            {
+                b.Property<long>("Version")
+                    .HasColumnType("INTEGER");
+
+                b.PrimitiveCollection<string>("AskedBy")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset>("At")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("By")
+                    .HasColumnType("TEXT");
+
+                b.Property<long?>("Change")
+                    .HasColumnType("INTEGER");
+
+                b.Property<long?>("Exception")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Image")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("TEXT");
+
+                b.PrimitiveCollection<string>("Organizations")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Reason")
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("Request")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("State")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Step")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("TEXT");
+
+                b.HasKey("Version");
+
+                b.HasIndex("Request");
+
+                b.ToTable("RequestSteps", (string)null);
+            });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.RequestVoiceRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<long>("AtMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<int>("Days")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Denial")
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Person")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Reason")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("Request")
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Ticket")
+                    .HasColumnType("TEXT");
+
+                b.Property<DateTimeOffset?>("Withdrawn")
+                    .HasColumnType("TEXT");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Person", "AtMilliseconds");
+
+                b.HasIndex("Request", "Person");
+
+                b.ToTable("RequestVoices", (string)null);
             });
 
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.SequenceRow", b =>
