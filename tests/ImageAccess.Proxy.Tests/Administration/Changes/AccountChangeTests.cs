@@ -1,4 +1,3 @@
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Callers.Members;
@@ -29,6 +28,7 @@ public sealed class AccountChangeTests(PostgresServer server) : IAsyncLifetime, 
     {
         foreach (var process in _processes)
             await process.StopAsync();
+        _processes.ForEach(process => process.Dispose());
     }
 
     public void Dispose() => _room.Dispose();
@@ -72,6 +72,7 @@ public sealed class AccountChangeTests(PostgresServer server) : IAsyncLifetime, 
     {
         _room.Policy = ChangeRoom.PolicyWith(approvals: 1);
         var process = await BeginAsync("one");
+        await Eventually.TrueAsync(() => process.Confirmed.Read is not null);
         await process.StopAsync();
         Assert.Equal(Id, (await ConfirmAsync("dan", "alice", Guid.ParseExact(Id, "N").ToString("D").ToUpperInvariant())).Done!.Account);
         await RefusedAsync($"dan has confirmed the account {Id} behind alice already, 2026-06-01 12:00Z", () => ConfirmAsync("eve", "ALICE"));
@@ -117,7 +118,7 @@ public sealed class AccountChangeTests(PostgresServer server) : IAsyncLifetime, 
         await ConfirmAsync("dan", "alice");
         Directory.CreateDirectory(Path.Combine(_room.Data, "one"));
         await File.WriteAllTextAsync(Path.Combine(_room.Data, "one", "accounts.confirmed.json"), content);
-        var process = new Process(_room, "one");
+        using var process = new Process(_room, "one");
         process.Confirmed.Open();
         Assert.Null(process.Confirmed.AccountOf("alice", _room.Policy));
         Assert.EndsWith("accounts.confirmed.json is not what was written", process.Confirmed.Concern, StringComparison.Ordinal);
@@ -220,7 +221,7 @@ public sealed class AccountChangeTests(PostgresServer server) : IAsyncLifetime, 
     private static async Task FaultyAsync(string message, Func<Task> act) => Assert.Equal(message, (await Assert.ThrowsAsync<FaultyChangeException>(act)).Message);
 
     /// <summary>What reads the database in a process with a data directory of its own.</summary>
-    private sealed class Process
+    private sealed class Process : IDisposable
     {
         private readonly Foundation.Audit.AuditFixture _audit = new();
         private readonly ConfirmedAccountsReader _reader;
@@ -245,6 +246,12 @@ public sealed class AccountChangeTests(PostgresServer server) : IAsyncLifetime, 
         }
 
         public Task StopAsync() => _reader.StopAsync(default);
+
+        public void Dispose()
+        {
+            _reader.Dispose();
+            _audit.Dispose();
+        }
 
         public List<string> Told()
         {

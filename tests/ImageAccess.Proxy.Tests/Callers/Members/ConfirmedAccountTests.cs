@@ -2,7 +2,6 @@ using System.Text.Json;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
-using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.Extensions.DependencyInjection;

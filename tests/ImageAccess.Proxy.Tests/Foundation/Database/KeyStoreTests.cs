@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using System.Text;
 using ImageAccess.Proxy.Foundation.Database;
@@ -13,8 +14,9 @@ using Microsoft.Extensions.Logging;
 namespace ImageAccess.Proxy.Tests.Foundation.Database;
 
 /// <summary>What data protection protects is good after a restart, in every process on the database, and for nobody who has the database alone.</summary>
+[UnsupportedOSPlatform("windows")]
 [Collection(PostgresRoom.Name)]
-public sealed class KeyStoreTests(PostgresServer server) : IAsyncLifetime
+public sealed class KeyStoreTests(PostgresServer server) : IAsyncLifetime, IDisposable
 {
     private readonly TemporaryDirectory _directory = new();
     private readonly List<Process> _processes = [];
@@ -26,8 +28,9 @@ public sealed class KeyStoreTests(PostgresServer server) : IAsyncLifetime
     {
         foreach (var process in _processes)
             await process.DisposeAsync();
-        _directory.Dispose();
     }
+
+    public void Dispose() => _directory.Dispose();
 
     [Theory]
     [InlineData(false)]
