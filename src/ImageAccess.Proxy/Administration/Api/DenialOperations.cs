@@ -67,6 +67,9 @@ internal sealed record DenialFacts(string Id, DateTime Time, string Rule, string
     /// <summary>The tag or the digest.</summary>
     public string? Reference { get; init; }
 
+    /// <summary>Both, as people write it.</summary>
+    public string? Image { get; init; }
+
     public static DenialFacts Of(DenialRow row) =>
         new(row.Id, DateTimeOffset.FromUnixTimeMilliseconds(row.TimeMilliseconds).UtcDateTime, row.Rule, row.Message, row.Organizations)
         {
@@ -75,5 +78,6 @@ internal sealed record DenialFacts(string Id, DateTime Time, string Rule, string
             WayIn = row.WayIn,
             Repository = row.Repository,
             Reference = row.Reference,
+            Image = row.Image,
         };
 }

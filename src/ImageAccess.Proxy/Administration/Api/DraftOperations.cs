@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Roles;

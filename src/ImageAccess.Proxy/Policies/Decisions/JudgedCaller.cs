@@ -36,7 +36,7 @@ internal sealed record JudgedCaller(string? User, string? Organization)
     /// <param name="policy">The policy.</param>
     /// <param name="caller">With all that is known of him.</param>
     public Caller Reduce(Policy policy, Caller caller) => IsOfOneAlone && Organization is not null
-        ? Caller.SignedIn(null, ToString(), [new Membership(Organization, (policy.RolesOf(caller, Organization) & Roles.Owner) != 0 ? OrganizationRole.Owner : OrganizationRole.Member)])
+        ? Caller.SignedIn(null, ToString(), [new Membership(Organization, (policy.RolesOf(caller, Organization) & Roles.Owner) != Roles.None ? OrganizationRole.Owner : OrganizationRole.Member)])
         : caller;
 
     public override string ToString() => (User, Organization) switch
