@@ -1,4 +1,3 @@
-using System;
 using System.Collections.Generic;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
@@ -9,7 +8,6 @@ namespace ImageAccess.Proxy.Foundation.Database.Migrations.Postgres;
 
 internal sealed partial class Asking : Migration
 {
-    /// <inheritdoc />
     protected override void Up(MigrationBuilder migrationBuilder)
     {
         migrationBuilder.CreateTable(
@@ -215,7 +213,6 @@ internal sealed partial class Asking : Migration
             columns: new[] { "Request", "Person" });
     }
 
-    /// <inheritdoc />
     protected override void Down(MigrationBuilder migrationBuilder)
     {
         migrationBuilder.DropTable(

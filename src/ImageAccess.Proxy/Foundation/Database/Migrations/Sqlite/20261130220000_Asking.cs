@@ -1,4 +1,3 @@
-using System;
 using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
@@ -7,7 +6,6 @@ namespace ImageAccess.Proxy.Foundation.Database.Migrations.Sqlite;
 
 internal sealed partial class Asking : Migration
 {
-    /// <inheritdoc />
     protected override void Up(MigrationBuilder migrationBuilder)
     {
         migrationBuilder.CreateTable(
@@ -213,7 +211,6 @@ internal sealed partial class Asking : Migration
             columns: new[] { "Request", "Person" });
     }
 
-    /// <inheritdoc />
     protected override void Down(MigrationBuilder migrationBuilder)
     {
         migrationBuilder.DropTable(
