@@ -263,6 +263,20 @@ public sealed class ChangeDeskTests(PostgresServer server) : IAsyncLifetime, IDi
         Assert.Equal("ended", (await _room.ChangeAsync(1)).State);
     }
 
+    /// <summary>Neither who stands behind it, nor who is called as it is.</summary>
+    [Theory]
+    [InlineData("DAN")]
+    [InlineData("CI of dan")]
+    public async Task Neither_the_name_nor_the_person_behind_it_approves(string name)
+    {
+        var asker = new Actor { Name = "ci of dan", Person = "dan", Fixed = Core.Policies.Roles.Administrator, Organization = "acme" };
+        var grant = new ExceptionGrant { Organization = "acme", Image = "bitnami/redis", Reason = "", ApprovedBy = "" };
+        await _room.Desk.GrantExceptionAsync(grant, new ChangeRequest(asker, "for the build"), default);
+        var refused = await Assert.ThrowsAsync<ForbiddenChangeException>(() => _room.Desk.ApproveAsync(1, Actor.Server(name), default));
+        Assert.Equal($"{name} asked for the change 1: another person has to approve it", refused.Message);
+        Assert.Empty(await _room.ExceptionsAsync());
+    }
+
     /// <summary>Each may be a whole document: a thousand that are listed, and ten thousand that are kept, would take gigabytes.</summary>
     [Theory]
     [InlineData(false)]

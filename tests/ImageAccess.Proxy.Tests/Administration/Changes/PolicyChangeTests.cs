@@ -108,6 +108,35 @@ public sealed class PolicyChangeTests : IAsyncLifetime, IDisposable
         Assert.Equal(2, (await _room.VersionsAsync()).Count);
     }
 
+    /// <summary>When it was planned it opened nothing.</summary>
+    [Fact]
+    public async Task What_opens_by_what_somebody_else_has_changed_just_now_is_not_done_alone()
+    {
+        await Opened();
+        var open = Beta.Replace("true", "true, \"allow\": { \"community\": true }, \"help\": \"ask\"", StringComparison.Ordinal);
+        var desk = new ChangeDesk(
+            _room.Database,
+            new PolicyStoreOptions { Source = "database", DataDirectory = _room.Data },
+            () => _room.Policy,
+            new InterruptedTime(_room.Time, () => _room.ApplyAsync("olga", Beta, "beta").GetAwaiter().GetResult()));
+        var edit = new PolicyEdit { Content = System.Text.Encoding.UTF8.GetBytes(open), Organization = "beta" };
+        var refused = await Assert.ThrowsAsync<RefusedChangeException>(() => desk.ChangePolicyAsync(edit, new ChangeRequest(Actor.Server("root"), "because"), default));
+        Assert.Equal("somebody else has changed the policy just now, and the change opens something by that: try again", refused.Message);
+        Assert.Equal("olga", (await _room.VersionsAsync())[0].Who);
+        Assert.NotNull((await desk.ChangePolicyAsync(edit, new ChangeRequest(Actor.Server("root"), "because"), default)).Waiting);
+    }
+
+    [Fact]
+    public async Task A_ticket_is_demanded_where_one_person_is_enough()
+    {
+        using var room = new ChangeRoom();
+        await room.Database.MigrateAsync(default);
+        await room.ImportAsync(ChangeRoom.DocumentWith(approvals: 1, ticket: true));
+        var open = """{ "name": "beta", "enabled": true, "owners": [ "nina", "olga" ], "allow": { "community": true } }""";
+        await Assert.ThrowsAsync<FaultyChangeException>(() => room.ApplyAsync("nina", open, "beta"));
+        Assert.Equal("OPS-1", (await room.ApplyAsync("nina", open, "beta", "OPS-1")).Done!.Ticket);
+    }
+
     [Fact]
     public async Task A_ticket_is_demanded_of_what_opens_alone()
     {
@@ -168,4 +197,16 @@ public sealed class PolicyChangeTests : IAsyncLifetime, IDisposable
     private static async Task ForbiddenAsync(string message, Func<Task> act) => Assert.Equal(message, (await Assert.ThrowsAsync<ForbiddenChangeException>(act)).Message);
 
     private static async Task UnknownAsync(string message, Func<Task> act) => Assert.Equal(message, (await Assert.ThrowsAsync<UnknownChangeException>(act)).Message);
+
+    /// <summary>A clock whose first look is interrupted.</summary>
+    private sealed class InterruptedTime(TimeProvider time, Action act) : TimeProvider
+    {
+        private Action? _act = act;
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            Interlocked.Exchange(ref _act, null)?.Invoke();
+            return time.GetUtcNow();
+        }
+    }
 }
