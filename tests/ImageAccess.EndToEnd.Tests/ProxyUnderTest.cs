@@ -154,7 +154,8 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     {
         var file = Path.Combine(_folder, name);
         File.WriteAllText(file, text);
-        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         return file;
     }
 

@@ -12,7 +12,7 @@ public sealed class BreakGlassTests : IAsyncLifetime
 {
     private const string Tool = "someuser/custom-image";
 
-    private readonly ManualTime _time = new(TimeProvider.System.GetUtcNow());
+    private readonly ManualTime _time = new(new DateTimeOffset(TimeProvider.System.GetUtcNow().UtcDateTime.Date.AddHours(10), TimeSpan.Zero)); // one file of the trail has the whole day
     private Surroundings _here = null!;
 
     private string FilePath => Path.Combine(_here.DataDirectory, "break-glass.json");
@@ -123,7 +123,7 @@ public sealed class BreakGlassTests : IAsyncLifetime
     }
 
     private static Core.Policies.ImagePattern Pattern(string text) =>
-        Core.Policies.ImagePattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new ArgumentException(problem);
+        Core.Policies.ImagePattern.TryParse(text, out var pattern, out var problem) ? pattern : throw new InvalidOperationException(problem);
 
     private async Task BreakAsync(string? repository, TimeSpan length)
     {

@@ -19,7 +19,7 @@ public sealed class ConsoleTlsTests
         var console = here.Further[^1];
         await here.Proxy.Services.GetRequiredService<DatabaseState>().Ready;
         var grant = new TokenGrant { Role = "auditor", Organization = "acme", Label = "a test" };
-        var (_, secret) = await here.Proxy.Services.GetRequiredService<TokenChanges>().CreateAsync(grant, "root", default);
+        var (_, secret) = await new TokenChanges(here.Proxy.Services.GetRequiredService<SqlDatabase>(), TimeProvider.System).CreateAsync(grant, "root", default);
         var request = $"GET /api/v1/status HTTP/1.1\r\nHost: mirror.example.com\r\nAuthorization: Bearer {secret}\r\nConnection: close\r\n\r\n";
 
         using var authority = X509CertificateLoader.LoadCertificateFromFile(here.AuthorityFile);

@@ -36,7 +36,7 @@ public sealed class LostRolesTests
     private static async Task<string> LostAsync(Surroundings here, string? organization)
     {
         var grant = new TokenGrant { Role = "auditor", Organization = organization, Label = "a test", Lifetime = TimeSpan.FromDays(1) };
-        var (_, secret) = await here.Proxy.Services.GetRequiredService<TokenChanges>().CreateAsync(grant, "root", default);
+        var (_, secret) = await new TokenChanges(here.Proxy.Services.GetRequiredService<SqlDatabase>(), TimeProvider.System).CreateAsync(grant, "root", default);
         using var client = Surroundings.NewClient(here.Further[^1]);
         client.DefaultRequestHeaders.Add("Authorization", $"Bearer {secret}");
         var status = System.Text.Json.JsonSerializer.Deserialize<System.Text.Json.JsonElement>(await client.GetStringAsync(new Uri("/api/v1/status", UriKind.Relative)));

@@ -6,7 +6,7 @@ namespace ImageAccess.Proxy.Tests.Administration.Api;
 
 /// <summary>Access is asked for, and the answer comes, by the API and by the verbs that use it: over the whole program.</summary>
 [SupportedOSPlatform("linux")]
-public sealed class RequestTests : IAsyncLifetime
+public sealed class RequestTests : IAsyncLifetime, IDisposable
 {
     private const string Image = "someuser/custom-image";
 
@@ -30,11 +30,9 @@ public sealed class RequestTests : IAsyncLifetime
         }
     }
 
-    public Task DisposeAsync()
-    {
-        _directory.Dispose();
-        return _room.DisposeAsync();
-    }
+    public Task DisposeAsync() => _room.DisposeAsync();
+
+    public void Dispose() => _directory.Dispose();
 
     [Fact]
     public async Task A_member_asks_others_join_and_the_organization_answers()

@@ -40,7 +40,7 @@ public sealed class NotifyingProgramTests : IAsyncLifetime
         Assert.EndsWith($" https://images.example.com/api/v1/exceptions/{row.Id}", told.Text, StringComparison.Ordinal);
 
         var grant = new TokenGrant { Role = "administrator", Organization = null, Label = "a test", Lifetime = TimeSpan.FromDays(1) };
-        var (_, secret) = await here.Proxy.Services.GetRequiredService<TokenChanges>().CreateAsync(grant, "root", default);
+        var (_, secret) = await new TokenChanges(here.Proxy.Services.GetRequiredService<SqlDatabase>(), TimeProvider.System).CreateAsync(grant, "root", default);
         await Eventually.TrueAsync(() => _hook.Taken.Any(request => request.Kind == "token"));
         Assert.DoesNotContain(secret, string.Join('\n', _hook.Requests.Select(request => request.Json.GetRawText())), StringComparison.Ordinal);
         using var client = Surroundings.NewClient(here.Further[^1]);

@@ -27,6 +27,8 @@ public sealed class RightsTests
         { nameof(Operation.EndException), Approver | Changing },
         { nameof(Operation.Block), Changing },
         { nameof(Operation.LiftBlock), Changing },
+        { nameof(Operation.BreakGlass), OnCall | Changing },
+        { nameof(Operation.ReviewBreakGlass), Auditor | Approver | Changing },
         { nameof(Operation.ManageTokens), Changing },
         { nameof(Operation.ConfirmAccount), Changing },
         { nameof(Operation.Approve), Approver | Changing },

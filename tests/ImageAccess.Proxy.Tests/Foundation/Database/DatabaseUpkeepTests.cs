@@ -39,7 +39,7 @@ public sealed class DatabaseUpkeepTests : IDisposable
         await _started.CancelAsync();
         await Eventually.TrueAsync(() => _writer.Calls == 1);
         Assert.Equal(
-            new[] { "20261130000000_PolicyHistory", "20261130120000_Exceptions", "20261130180000_Administration", SqlDatabase.NewestMigration }.Select(migration => $"The database {Path} has the migration {migration} now"),
+            SqlDatabaseTests.Migrations.Select(migration => $"The database {Path} has the migration {migration} now"),
             _log.At(LogLevel.Information));
         Assert.True(_state.Ready.IsCompleted);
 

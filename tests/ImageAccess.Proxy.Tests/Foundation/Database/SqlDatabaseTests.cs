@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Tests.Foundation.Database;
 /// <summary>What holds for both databases.</summary>
 public abstract class SqlDatabaseTests : IAsyncLifetime
 {
-    private static readonly string[] Migrations = ["20261130000000_PolicyHistory", "20261130120000_Exceptions", SqlDatabase.NewestMigration];
+    internal static readonly string[] Migrations = ["20261130000000_PolicyHistory", "20261130120000_Exceptions", "20261130180000_Administration", SqlDatabase.NewestMigration];
 
     /// <summary>Its connection string, or its path.</summary>
     protected abstract string Address { get; }
@@ -60,6 +60,8 @@ public abstract class SqlDatabaseTests : IAsyncLifetime
                 await context.SaveChangesAsync();
                 await context.Database.ExecuteSqlRawAsync(
                     """DROP TABLE "Exceptions"; DROP TABLE "Sequences"; DROP TABLE "Blocks"; DROP TABLE "Denials"; DROP TABLE "PendingChanges"; DROP TABLE "ApiTokens";""");
+                await context.Database.ExecuteSqlRawAsync(
+                    """DROP TABLE "RequestSteps"; DROP TABLE "RequestAnswers"; DROP TABLE "RequestVoices"; DROP TABLE "AccessRequests"; DROP TABLE "Outbox"; DROP TABLE "ConfirmedAccounts"; DROP TABLE "DataProtectionKeys";""");
                 await context.Database.ExecuteSqlRawAsync("""ALTER TABLE "PolicyVersions" DROP COLUMN "Ticket";""");
                 await context.Database.ExecuteSqlRawAsync("""DELETE FROM "__EFMigrationsHistory" WHERE "MigrationId" <> '20261130000000_PolicyHistory';""");
             },

@@ -233,7 +233,7 @@ public sealed class ExceptionCommandTests(PostgresServer server) : IAsyncLifetim
     public async Task A_full_or_read_only_disk_changes_nothing()
     {
         File.Delete(DatabasePath);
-        await MountAsync("-t", "tmpfs", "-o", "size=300k,mode=0700", "tmpfs", _fixture.Data);
+        await MountAsync("-t", "tmpfs", "-o", "size=600k,mode=0700", "tmpfs", _fixture.Data);
         try
         {
             await Database.MigrateAsync(default);
