@@ -39,6 +39,14 @@ internal sealed class RequestOperations(RequestDesk desk, DatabaseState database
         return Answer.Of(paging.Show(found, request => Show(request, visitor), request => request.Id.ToString(CultureInfo.InvariantCulture)));
     }
 
+    /// <summary>What is not there for the visitor is told so, whatever the body says.</summary>
+    private async Task<T> ReadAsync<T>(HttpContext http, long id)
+        where T : class
+    {
+        await desk.FindAsync(id, http.Visitor().Actor, http.RequestAborted);
+        return await JsonBody.ReadAsync<T>(http);
+    }
+
     private async Task<Answer<RequestFacts>> FindAsync(HttpContext http, long id) =>
         Answer.Of(Show(await desk.FindAsync(id, http.Visitor().Actor, http.RequestAborted), http.Visitor()));
 
@@ -53,7 +61,7 @@ internal sealed class RequestOperations(RequestDesk desk, DatabaseState database
 
     private async Task<Answer<RequestFacts>> ApproveAsync(HttpContext http, long id)
     {
-        var (visitor, wanted) = (http.Visitor(), await JsonBody.ReadAsync<Approval>(http));
+        var (visitor, wanted) = (http.Visitor(), await ReadAsync<Approval>(http, id));
         var approval = new RequestApproval { Organization = wanted.Organization, Image = wanted.Image, Digest = wanted.Digest, Follow = wanted.Follow, Days = wanted.Days };
         var request = new ChangeRequest(visitor.Actor, wanted.Comment ?? "") { Ticket = wanted.Ticket };
         var outcome = await ToldAsync(() => desk.ApproveAsync(id, approval, request, http.RequestAborted));
@@ -63,14 +71,14 @@ internal sealed class RequestOperations(RequestDesk desk, DatabaseState database
 
     private async Task<Answer<RequestFacts>> DeclineAsync(HttpContext http, long id)
     {
-        var (visitor, wanted) = (http.Visitor(), await JsonBody.ReadAsync<Refusal>(http));
+        var (visitor, wanted) = (http.Visitor(), await ReadAsync<Refusal>(http, id));
         var request = new ChangeRequest(visitor.Actor, wanted.Comment) { Ticket = wanted.Ticket };
         return Answer.Of(Show((await ToldAsync(() => desk.DeclineAsync(id, wanted.Organization, request, http.RequestAborted))).Request, visitor));
     }
 
     private async Task<Answer<RequestFacts>> WithdrawAsync(HttpContext http, long id)
     {
-        var (visitor, wanted) = (http.Visitor(), await JsonBody.ReadAsync<Withdrawal>(http));
+        var (visitor, wanted) = (http.Visitor(), await ReadAsync<Withdrawal>(http, id));
         return Answer.Of(Show((await ToldAsync(() => desk.WithdrawAsync(id, new ChangeRequest(visitor.Actor, wanted.Reason ?? ""), http.RequestAborted))).Request, visitor));
     }
 

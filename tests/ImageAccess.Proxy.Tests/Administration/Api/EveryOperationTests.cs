@@ -18,6 +18,8 @@ public sealed class EveryOperationTests : IAsyncLifetime
     private long _exception;
     private long _block;
     private long _change;
+    private long _request;
+    private long _emergency;
 
     public async Task InitializeAsync()
     {
@@ -28,6 +30,8 @@ public sealed class EveryOperationTests : IAsyncLifetime
         _exception = await _room.ExceptionAsync();
         _block = (await _room.SendAsync("POST", "/api/v1/blocks", await _room.TokenAsync("company-owner", null), """{ "image": "evil/tool", "reason": "malware" }""")).Json.GetProperty("id").GetInt64();
         _change = await WaitingAsync("acme", "alice");
+        _request = await _room.RequestAsync();
+        _emergency = (await _room.BreakGlassAsync()).Id;
         await Eventually.TrueAsync(() => !_room.Service<PolicyHistory>().IsWaiting);
     }
 
@@ -140,7 +144,7 @@ public sealed class EveryOperationTests : IAsyncLifetime
     private string Target(RouteEndpoint endpoint)
     {
         var pattern = endpoint.RoutePattern.RawText!;
-        var id = pattern.Contains("/blocks/", StringComparison.Ordinal) ? _block : pattern.Contains("/changes/", StringComparison.Ordinal) ? _change : _exception;
+        var id = pattern.Split('/')[3] switch { "blocks" => _block, "changes" => _change, "requests" => _request, "break-glass" => _emergency, _ => _exception };
         var target = Filled(endpoint, Number(id))
             .Replace("{organization}", "acme", StringComparison.Ordinal).Replace("{version}", _room.Service<IPolicyStore>().Current.Version, StringComparison.Ordinal);
         return Method(endpoint) == "PUT" ? $"{target}?reason=because" : target;
