@@ -28,6 +28,7 @@ public sealed class RequestTests(Surroundings world)
         await world.Hub.PushAsync(repository, "7", new ImageBuilder().AddFile("asked.txt", $"{repository}\n").Build());
         var console = new Uri($"http://127.0.0.1:{Ports.Free()}");
         await using var proxy = await world.ProxyAsync($"requests {name}".Replace(' ', '-'), Policy, new ProxySetup { Console = console });
+        await proxy.UntilAsync(async () => (await proxy.VerbAsync("database", "status")).ExitCode == 0);
         var client = await world.ClientAsync(name, proxy);
         var (dora, alice, nina) = (await TokenAsync(proxy, "dora", "member", "acme"), await TokenAsync(proxy, "alice", "owner", "acme"), await TokenAsync(proxy, "nina", "owner", "beta"));
 
