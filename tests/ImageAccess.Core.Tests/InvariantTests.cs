@@ -61,7 +61,7 @@ public sealed class InvariantTests
     [Fact]
     public void The_rules_have_these_names_in_this_order() => Assert.Equal(
         [
-            "block", "off", "sign-in", "organization-token", "outsider", "owner", "allowlist", "exception", "organization", "official",
+            "block", "off", "sign-in", "organization-token", "outsider", "owner", "allowlist", "exception", "break-glass", "organization", "official",
             "verified-publisher", "community", "unknown",
         ],
         typeof(PolicyRule).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => field.GetRawConstantValue()));
