@@ -70,7 +70,7 @@ public sealed class DenialLinkTests : IAsyncLifetime
             page = await answer.Content.ReadAsStringAsync();
             return answer.StatusCode == HttpStatusCode.OK;
         });
-        Assert.Matches($"^{System.Text.RegularExpressions.Regex.Escape(Denied)}\n\nimage: someuser/custom-image:latest\ntime: [0-9: -]+ UTC\ndenial: {id}\n$", page);
+        Assert.Matches($"^{System.Text.RegularExpressions.Regex.Escape(Denied)}\n\nimage: someuser/custom-image:latest\ntime: [0-9: -]+ UTC\ndenial: {id}\n\nTo ask for access: imageaccess requests create --denial {id} --reason TEXT --days DAYS\n$", page);
         Assert.DoesNotContain("bob", page, StringComparison.Ordinal);
         Assert.DoesNotContain("127.0.0.1", page, StringComparison.Ordinal);
     }

@@ -20,6 +20,6 @@ internal sealed class DenialPage(SqlDatabase database)
             throw ProblemException.NotFound($"denial {PrintableText.Of(id)}; one is known for 30 days, and a few seconds after it was told");
         var image = denial.Image is null ? "" : $"image: {denial.Image}\n";
         var time = DateTimeOffset.FromUnixTimeMilliseconds(denial.TimeMilliseconds);
-        return Results.Text(string.Create(CultureInfo.InvariantCulture, $"{denial.Message}\n\n{image}time: {time:yyyy-MM-dd HH:mm:ss} UTC\ndenial: {denial.Id}\n"), "text/plain; charset=utf-8");
+        return Results.Text(string.Create(CultureInfo.InvariantCulture, $"{denial.Message}\n\n{image}time: {time:yyyy-MM-dd HH:mm:ss} UTC\ndenial: {denial.Id}\n\nTo ask for access: imageaccess requests create --denial {denial.Id} --reason TEXT --days DAYS\n"), "text/plain; charset=utf-8");
     }
 }
