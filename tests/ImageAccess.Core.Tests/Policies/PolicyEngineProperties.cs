@@ -233,15 +233,30 @@ public sealed class PolicyEngineProperties
             : decision.Organizations.Count > 0 && decision.Organizations.All(name => policy.Organizations.Any(o => o.Name == name)));
 
     [Fact]
-    public void Signing_out_opens_nothing_with_exceptions_and_blocks_either() => ForAllGranted((policy, pull, _) =>
+    public void Signing_out_opens_nothing_with_exceptions_blocks_and_emergencies_either() => ForAllGranted((policy, pull, _) =>
         from blocks in (Blocks[])[Blocks.None, BlockOf("bitnami/redis:1"), BlockOf("someuser/*")]
-        let blocked = policy.With(blocks)
+        from emergencies in (BreakGlass[][])[[], [Emergency("acme", null)], [Emergency("beta", "bitnami/redis"), Emergency("acme", "someuser/tool")]]
+        let blocked = policy.With(blocks).With(emergencies)
         from facts in FactsOn(pull.Repository)
         from caller in (Caller[])[Caller.Anonymous, Caller.SignedIn("mallory", "m")]
         let signedOut = PolicyEngine.Decide(blocked, caller, pull, facts, Now)
         from member in Members.Append(MemberOfAll).Where(member => member == MemberOfAll || policy.Document.Organizations.Any(o => o.Members.Contains(member.Name!)))
         let decision = PolicyEngine.Decide(blocked, member, pull, facts, Now)
         select signedOut.Permit is null || (decision.Permit is { } permit && IsNoNarrower(permit, signedOut.Permit)));
+
+    [Fact]
+    public void An_emergency_closes_nothing_and_opens_nothing_that_is_blocked() => ForAllGranted((policy, pull, _) =>
+        from emergency in (BreakGlass[])[Emergency("acme", null), Emergency("acme", "someuser/tool"), Emergency("beta", "bitnami/redis")]
+        from facts in FactsOn(pull.Repository)
+        from caller in Everybody
+        let blocked = policy.With(BlockOf(pull.Repository.Value)).With([emergency])
+        let before = PolicyEngine.Decide(policy, caller, pull, facts, Now)
+        let during = PolicyEngine.Decide(policy.With([emergency]), caller, pull, facts, Now)
+        let after = PolicyEngine.Decide(policy.With([emergency]), caller, pull, facts, emergency.Until)
+        let alone = PolicyEngine.Decide(policy, caller, pull, facts, emergency.Until)
+        select (before.Permit is null || during.Permit is not null)
+            && (after.Outcome, after.Rule, after.Message) == (alone.Outcome, alone.Rule, alone.Message)
+            && PolicyEngine.Decide(blocked, caller, pull, facts, Now).Rule == PolicyRule.Block);
 
     [Fact]
     public void Ending_an_exception_opens_nothing() => ForAllGranted((policy, pull, _) =>
@@ -284,6 +299,9 @@ public sealed class PolicyEngineProperties
         let nobody = PolicyEngine.Decide(policy, caller, pull, Known(pull.Repository, NamespaceBadge.None), Now)
         let differs = (verified.Outcome, verified.Permit?.IsLimited) != (nobody.Outcome, nobody.Permit?.IsLimited)
         select (now.NeedsPublisher || !differs) && !verified.NeedsPublisher && !nobody.NeedsPublisher);
+
+    private static BreakGlass Emergency(string organization, string? repository) =>
+        new(1, organization, repository is null ? null : Names.Repository(repository), "a test", "eve", Now.AddMinutes(-1), Now.AddHours(1));
 
     private static Gen<string> Organization(string name, string people) =>
         from enabled in Gen.Frequency((4, Gen.Constant(true)), (1, Gen.Constant(false)))
