@@ -168,10 +168,15 @@ public sealed class DatabaseOutageTests
         }
     }
 
-    /// <summary>Pulls without a pause; the proxy is exchanged meanwhile, and its own restart is the only failure.</summary>
+    /// <summary>Pulls by many clients at once, without a pause; the proxy may be exchanged meanwhile, and its own restart is the only failure.</summary>
     private static async Task<int> PullAsync(Surroundings here, CancellationToken enough)
     {
         var token = await here.PullTokenAsync("bob", "library/nginx");
+        return (await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(() => PullAsync(here, token, enough))))).Sum();
+    }
+
+    private static async Task<int> PullAsync(Surroundings here, string token, CancellationToken enough)
+    {
         for (var pulls = 0; ; pulls++)
         {
             if (enough.IsCancellationRequested)
