@@ -77,6 +77,7 @@ public sealed class UpstreamProbeTests
     public async Task The_first_pull_after_the_start_knows_the_key_already()
     {
         await using var here = await StartAsync();
+        await Eventually.TrueAsync(() => here.Log.All.Any(line => line.StartsWith("Learnt the token service's verification key", StringComparison.Ordinal)));
         here.Hub.Faults.Add(Face.Auth, Fault.CloseConnection());
         Assert.Equal(200, (await here.AskAsync("GET", "/v2/acme/app/manifests/latest", await here.PullTokenAsync("bob", "acme/app"))).Status);
     }
