@@ -1,4 +1,5 @@
 using System.Text;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Extensions.Options;
 using MimeKit;
@@ -19,14 +20,14 @@ internal sealed class NotificationOptions
     public string DataDirectory { get; set; } = "";
 
     /// <summary>How people reach the console; without it a notification has no link.</summary>
-    public Uri? Console { get; set; }
+    public ConsoleOptions Console { get; set; } = new();
 
     public string SpoolPath => Path.Combine(DataDirectory, "notifications.jsonl");
 
     public string HealthPath => Path.Combine(DataDirectory, "notifications.degraded.json");
 
     /// <summary>The link to a path of the console, which may itself be below a path.</summary>
-    public string? LinkTo(string? path) => Console is null || path is null ? null : Console.GetLeftPart(UriPartial.Path).TrimEnd('/') + path;
+    public string? LinkTo(string? path) => path is null ? null : Console.LinkTo(path);
 
     public IEnumerable<string> Faults() => Webhooks.SelectMany(webhook => webhook.Value.Faults($"{Section}:Webhooks:{webhook.Key}")).Concat(Mail.Faults($"{Section}:Mail"));
 

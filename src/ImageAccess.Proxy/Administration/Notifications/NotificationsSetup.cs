@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.Extensions.Options;
@@ -10,11 +11,7 @@ internal static class NotificationsSetup
     {
         services.AddOptions<NotificationOptions>()
             .Bind(configuration.GetSection(NotificationOptions.Section))
-            .Configure(options =>
-            {
-                options.DataDirectory = configuration["Data:Directory"] ?? "";
-                options.Console = Uri.TryCreate(configuration["ConsoleUrl"], UriKind.Absolute, out var console) && console.Scheme is "http" or "https" ? console : null;
-            })
+            .Configure<IOptions<ConsoleOptions>>((options, console) => (options.DataDirectory, options.Console) = (configuration["Data:Directory"] ?? "", console.Value))
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<NotificationOptions>, NotificationOptionsValidation>();
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<NotificationOptions>>().Value);

@@ -1,4 +1,3 @@
-using System.Net;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Foundation.Configuration;
@@ -13,7 +12,10 @@ public sealed class ConsoleOptions
     public Uri? Url { get; set; }
 
     /// <summary>The address of what is told of a denial; null where nothing leads there.</summary>
-    public string? PageOfDenial(string id) => Url is null ? null : $"{Url.AbsoluteUri.TrimEnd('/')}/d/{id}";
+    public string? PageOfDenial(string id) => LinkTo($"/d/{id}");
+
+    /// <summary>The address of a path of the console, which may itself be below a path; null where nothing leads there.</summary>
+    public string? LinkTo(string path) => Url is null ? null : Url.AbsoluteUri.TrimEnd('/') + path;
 }
 
 internal sealed class ConsoleOptionsValidator : IValidateOptions<ConsoleOptions>
@@ -25,12 +27,10 @@ internal sealed class ConsoleOptionsValidator : IValidateOptions<ConsoleOptions>
     {
         if (url is not { IsAbsoluteUri: true, Scheme: "http" or "https", UserInfo.Length: 0, Query.Length: 0, Fragment.Length: 0 })
             return "not an http or https address without a user, a query or a fragment, as https://images.example.com";
-        if (url.Scheme == Uri.UriSchemeHttp && !IsOwnMachine(url))
+        if (url.Scheme == Uri.UriSchemeHttp && !url.IsLoopback)
             return $"'{url.OriginalString}' is plain http beyond this machine, where people would sign in in the clear: use https";
         return url.AbsoluteUri.Length > ConsoleOptions.MaximumLength
             ? $"longer than {ConsoleOptions.MaximumLength} characters, so that the reason of a denial would leave it out in many clients"
             : null;
     }
-
-    private static bool IsOwnMachine(Uri url) => url.IdnHost == "localhost" || (IPAddress.TryParse(url.Host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
 }

@@ -1,4 +1,5 @@
 using ImageAccess.Proxy.Administration.Notifications;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
@@ -78,11 +79,11 @@ internal sealed class NotificationRoom : IDisposable
             [$"Upstream:Addresses:{MailServer.Host}"] = "127.0.0.1",
             [$"Upstream:Addresses:{Metadata}"] = "169.254.169.254",
             ["Data:Directory"] = data ?? Directory.Path,
-            ["ConsoleUrl"] = "https://images.example.com/console/",
         }).AddInMemoryCollection(Settings).Build();
         var services = new ServiceCollection().AddSingleton<TimeProvider>(Time).AddLogging(logging => logging.ClearProviders().AddProvider(Log).SetMinimumLevel(LogLevel.Trace));
         services.AddSingleton(Database).AddSingleton(State).AddSingleton(Audit.Trail);
         services.AddSingleton<ImageAccess.Proxy.Policies.Store.IPolicyStore>(Policies);
+        services.Configure<ConsoleOptions>(options => options.Url = new Uri("https://images.example.com/console/"));
         services.AddDockerHub(configuration).AddNotifications(configuration);
         services.AddHealthChecks().AddCheck("cache", () => Cache);
         var provider = services.BuildServiceProvider();
