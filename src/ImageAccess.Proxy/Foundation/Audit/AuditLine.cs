@@ -198,10 +198,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         _json.WriteStringValue(audit.Block.Pattern.ToString());
         _json.WriteEndArray();
         WriteText("reason"u8, audit.Reason);
-        if (audit.At is { } at)
-            WriteTime("at"u8, at);
-        else
-            _json.WriteNull("at"u8);
+        WriteTime("at"u8, audit.At);
         WriteTicket(audit.Ticket);
     }
 
@@ -236,14 +233,8 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         if (exception.Follow)
             _json.WriteBoolean("follow"u8, true);
         WriteText("reason"u8, audit.Reason);
-        if (exception.Until is { } until)
-            WriteTime("until"u8, until);
-        else
-            _json.WriteNull("until"u8);
-        if (audit.At is { } at)
-            WriteTime("at"u8, at);
-        else
-            _json.WriteNull("at"u8);
+        WriteTime("until"u8, exception.Until);
+        WriteTime("at"u8, audit.At);
         WriteTicket(audit.Ticket);
     }
 
@@ -442,8 +433,14 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         _json.WriteEndArray();
     }
 
-    private void WriteTime(ReadOnlySpan<byte> name, DateTimeOffset time)
+    private void WriteTime(ReadOnlySpan<byte> name, DateTimeOffset? known)
     {
+        if (known is not { } time)
+        {
+            _json.WriteNull(name);
+            return;
+        }
+
         Span<byte> text = stackalloc byte[24];
         time.UtcDateTime.TryFormat(text, out var length, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
         _json.WriteString(name, text[..length]);
