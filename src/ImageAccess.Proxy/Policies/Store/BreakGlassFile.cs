@@ -17,6 +17,8 @@ internal sealed class BreakGlassFile(PolicyStoreOptions options, AuditTrail trai
     private readonly KeptCopy _copy = new(options.BreakGlassToldPath, logger.BreakGlassNotKept);
 
     private HashSet<string> _told = [];
+    private DateTimeOffset _looked = DateTimeOffset.MaxValue;
+    private DateTimeOffset _nextEnd;
 
     /// <summary>Those that have not ended; each says until when it holds.</summary>
     public IReadOnlyList<BreakGlass> Current { get; private set; } = [];
@@ -54,12 +56,14 @@ internal sealed class BreakGlassFile(PolicyStoreOptions options, AuditTrail trai
     /// <summary>Reads the file again, and records what was not recorded yet.</summary>
     public void Look()
     {
-        if (_file.Look() == FileChange.Refused)
+        var change = _file.Look();
+        if (change == FileChange.Refused)
             logger.BreakGlassRefused(options.BreakGlassPath, _file.Refusal!.Flaw!);
         var (document, now) = (_file.Current?.Value ?? BreakGlassDocument.Empty, time.GetUtcNow());
-        var inForce = document.InForce(now);
-        if (!inForce.SequenceEqual(Current))
-            Current = inForce;
+        if (change == FileChange.None && now >= _looked && now < _nextEnd && _copy.Failure is null)
+            return;
+        (_looked, _nextEnd) = (now, document.Entries.Where(entry => now < entry.Until).Select(entry => entry.Until).DefaultIfEmpty(DateTimeOffset.MaxValue).Min());
+        Current = document.InForce(now);
         Tell(document, now);
     }
 
