@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ImageAccess.Core.Oci;
@@ -23,9 +22,8 @@ internal sealed record BreakGlassDocument(IReadOnlyList<BreakGlassEntry> Entries
     /// <summary>The characters of a name.</summary>
     public const int MaximumName = BlockDocument.MaximumName;
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    private static readonly JsonSerializerOptions Json = new(ReadableJson.Web)
     {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         WriteIndented = true,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         AllowDuplicateProperties = false,
