@@ -27,7 +27,7 @@ internal static class RequestCommands
     {
         var image = new Argument<string?>("IMAGE") { Description = "acme/tool for a repository; acme/tool:1.2 for a tag; acme/tool@sha256:… for one image.", Arity = ArgumentArity.ZeroOrOne };
         var denial = new Option<string?>("--denial") { Description = "In place of IMAGE: the id of its denial, as the client was told it.", HelpName = "ID" };
-        var reason = new Option<string>("--reason") { Description = "Why it is needed, for who answers.", HelpName = "TEXT", Required = true };
+        var reason = new Option<string>("--reason") { Description = "Why it is needed; whoever answers reads it.", HelpName = "TEXT", Required = true };
         var days = new Option<int>("--days") { Description = "How many days it is needed.", HelpName = "DAYS", Required = true };
         var (person, ticket, file, json) = (As(), ChangeCommands.Ticket(), Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("create", "Asks for an image that is denied, or joins those who ask for it already.") { image, denial, reason, days, person, ticket, json, file };
