@@ -109,7 +109,7 @@ internal sealed class FillReader(
             limit.Pause();
             return true;
         }
-        catch (OperationCanceledException exception) when (limit.IsReached && !client.Aborted.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (limit.IsReached) // a write that is canceled ends the connection at once: Aborted says no more then
         {
             limit.Stalled(Stall.Client, exception);
             client.Http.Abort();
