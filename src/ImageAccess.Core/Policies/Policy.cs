@@ -87,7 +87,7 @@ public sealed class Policy
     /// <summary>The same document with this beside it.</summary>
     public Policy With(IReadOnlyList<BreakGlass> breakGlass)
     {
-        if (ReferenceEquals(breakGlass, BreakGlass))
+        if (ReferenceEquals(breakGlass, BreakGlass) || (breakGlass.Count == 0 && BreakGlass.Count == 0))
             return this;
         var other = (Policy)MemberwiseClone();
         other.BreakGlass = breakGlass;
