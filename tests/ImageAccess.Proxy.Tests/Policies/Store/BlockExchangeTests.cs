@@ -208,7 +208,7 @@ public abstract class BlockExchangeTests : IAsyncLifetime
         await process.ConnectAsync();
         await Eventually.TrueAsync(async () => await process.ConcernAsync() is not null);
         Assert.Equal("blocks of other replicas are not in force here (2): there can be no more than 10000; lift some", await process.ConcernAsync());
-        Assert.Equal(Blocks.Maximum, process.Store.Current.Blocks.Count);
+        await Eventually.TrueAsync(() => process.Store.Current.Blocks.Count == Blocks.Maximum); // they are written before they are in force
         Assert.NotNull(process.Store.Current.Blocks.Find(BlockProcess.Pattern("nginx")));
 
         await process.UnblockAsync("nginx");
