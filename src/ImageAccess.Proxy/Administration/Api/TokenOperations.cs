@@ -8,7 +8,7 @@ using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
-/// <summary><c>tokens</c>. A token makes none that may more than itself, or that outlives its own person's role.</summary>
+/// <summary><c>tokens</c>. A token makes none that may more than itself, that outlives its own person's role, or that stays when it is revoked.</summary>
 internal sealed class TokenOperations(SqlDatabase database, DatabaseState state, ChangeDesk desk, IPolicyStore policies, TimeProvider time) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
@@ -38,6 +38,7 @@ internal sealed class TokenOperations(SqlDatabase database, DatabaseState state,
             Role = wanted.Role,
             Organization = organization,
             Person = visitor.Actor.Person,
+            Parent = visitor.Actor.Token,
             Label = wanted.Label,
             Lifetime = Timestamp.Read(wanted.Expires, "expires") is { } expires ? expires - now : TokenGrant.DefaultLifetime,
         };
@@ -99,6 +100,9 @@ internal sealed record TokenFacts(long Id, string Label, string Role, DateTime C
 
     public string? Person { get; init; }
 
+    /// <summary>The token that it was made with.</summary>
+    public long? Parent { get; init; }
+
     public DateTime? LastUsed { get; init; }
 
     public DateTime? Revoked { get; init; }
@@ -111,6 +115,7 @@ internal sealed record TokenFacts(long Id, string Label, string Role, DateTime C
     {
         Organization = row.Organization,
         Person = row.Person,
+        Parent = row.Parent,
         LastUsed = row.LastUsed?.UtcDateTime,
         Revoked = row.Revoked?.UtcDateTime,
         RevokedBy = row.RevokedBy,

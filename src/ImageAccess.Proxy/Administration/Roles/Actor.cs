@@ -18,6 +18,9 @@ internal sealed record Actor
     /// <summary>Of a token: who made it. Nobody approves with the one hand what the other asks for.</summary>
     public string? Person { get; init; }
 
+    /// <summary>Of a token: its number.</summary>
+    public long? Token { get; init; }
+
     /// <summary>The Docker Hub user name of the person behind it, in lower case; null where nobody is.</summary>
     public string? User => (Person ?? (Fixed is null && !IsServer ? Name : null))?.ToLowerInvariant();
 

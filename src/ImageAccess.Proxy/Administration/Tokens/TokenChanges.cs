@@ -38,16 +38,19 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
             Organization = grant.Organization,
             Created = now,
             CreatedBy = by,
+            Parent = grant.Parent,
             ExpiresMilliseconds = (now + grant.Lifetime).ToUnixTimeMilliseconds(),
         };
         return (row, secret);
     }
 
     /// <summary>Adds it within a transaction.</summary>
-    /// <exception cref="RefusedChangeException">There are too many.</exception>
+    /// <exception cref="RefusedChangeException">There are too many, or the one that it was made with is revoked.</exception>
     public static async Task AddAsync(DatabaseContext context, ApiTokenRow row, CancellationToken cancellationToken)
     {
         var table = new TokenTable(context);
+        if (row.Parent is { } parent && await table.FindAsync(parent, cancellationToken) is not { Revoked: null })
+            throw new RefusedChangeException(string.Create(CultureInfo.InvariantCulture, $"the token {parent} was revoked: make another one"));
         if (await table.CountInForceAsync(row.Created, cancellationToken) >= TokenTable.Maximum)
             throw new RefusedChangeException(string.Create(CultureInfo.InvariantCulture, $"{TokenTable.Maximum:N0} tokens are in force, and there can be no more: revoke some"));
         await table.AddAsync(row, cancellationToken);
@@ -65,6 +68,7 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
         await table.SaveAsync(cancellationToken);
     }
 
+    /// <summary>Revokes a token, and those that were made with it: what somebody makes with a stolen one ends with it.</summary>
     /// <param name="id">Its number.</param>
     /// <param name="by">Who revokes it.</param>
     /// <param name="check">Throws where they may not; it may be asked more than once.</param>
@@ -81,7 +85,9 @@ internal sealed class TokenChanges(SqlDatabase database, TimeProvider time)
                 check(revoked);
                 if (revoked.Revoked is { } at)
                     throw new RefusedChangeException($"the token {id} was revoked already, {ExceptionChanges.Minute(at)} by {revoked.RevokedBy}");
-                (revoked.Revoked, revoked.RevokedBy) = (SqlDatabase.NowOf(time), by);
+                var now = SqlDatabase.NowOf(time);
+                foreach (var row in (await table.ListDescendantsAsync(id, cancellationToken)).Append(revoked))
+                    (row.Revoked, row.RevokedBy) = (now, by);
                 await table.SaveAsync(cancellationToken);
                 await database.TellAsync(context, cancellationToken);
             },

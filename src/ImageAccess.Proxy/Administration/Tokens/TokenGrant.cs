@@ -24,6 +24,9 @@ internal sealed record TokenGrant
     /// <summary>The Docker Hub user without whose role it ends; null for one of the server's own.</summary>
     public string? Person { get; init; }
 
+    /// <summary>The token that it is made with; null on the server.</summary>
+    public long? Parent { get; init; }
+
     public required string Label { get; init; }
 
     public TimeSpan Lifetime { get; init; } = DefaultLifetime;

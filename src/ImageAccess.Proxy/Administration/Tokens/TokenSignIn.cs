@@ -49,6 +49,7 @@ internal sealed class TokenSignIn(
             Person = row.Person,
             Fixed = RoleNames.Find(row.Role),
             Organization = row.Organization,
+            Token = row.Id,
         };
         return new TokenBearer(actor, row, null);
     }

@@ -27,6 +27,20 @@ internal sealed class TokenTable(DatabaseContext context)
     public Task<ApiTokenRow?> FindWaitingAsync(byte[] hash, CancellationToken cancellationToken) =>
         context.ApiTokens.FirstOrDefaultAsync(row => row.Hash == hash && row.Waits, cancellationToken);
 
+    /// <summary>Those that were made with a token, or with one of these, and are not revoked.</summary>
+    public async Task<IReadOnlyList<ApiTokenRow>> ListDescendantsAsync(long id, CancellationToken cancellationToken)
+    {
+        var found = new List<ApiTokenRow>();
+        for (List<long> parents = [id]; parents.Count > 0;)
+        {
+            var children = await context.ApiTokens.Where(row => row.Parent != null && parents.Contains(row.Parent.Value)).ToListAsync(cancellationToken);
+            found.AddRange(children.Where(row => row.Revoked is null));
+            parents = [.. children.Select(row => row.Id)];
+        }
+
+        return found;
+    }
+
     /// <summary>The newest first.</summary>
     /// <param name="organization">Of this one alone; null for all.</param>
     /// <param name="before">Those with a lower number.</param>

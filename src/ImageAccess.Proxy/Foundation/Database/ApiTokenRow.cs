@@ -27,6 +27,9 @@ internal sealed record ApiTokenRow
 
     public required string CreatedBy { get; init; }
 
+    /// <summary>The token that it was made with, which takes it along when it is revoked; null where it was made on the server.</summary>
+    public long? Parent { get; init; }
+
     /// <summary>In milliseconds since 1970: SQLite compares no times.</summary>
     public long ExpiresMilliseconds { get; init; }
 
@@ -51,6 +54,7 @@ internal sealed record ApiTokenRow
             row.ToTable("ApiTokens");
             row.HasKey(token => token.Id);
             row.HasIndex(token => token.Hash).IsUnique();
+            row.HasIndex(token => token.Parent);
             row.Ignore(token => token.Expires);
             row.Property(token => token.Label).HasMaxLength(64);
             row.Property(token => token.Role).HasMaxLength(32);

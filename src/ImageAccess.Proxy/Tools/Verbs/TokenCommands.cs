@@ -97,7 +97,7 @@ internal static class TokenCommands
     {
         var id = new Argument<long>("ID") { Description = "Its number, as imageaccess tokens list shows it." };
         var (by, file, json) = (ChangeCommands.By(), Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("revoke", "Revokes a token: nothing is answered to it from now on.") { id, by, json, file };
+        var command = new Command("revoke", "Revokes a token, and those that were made with it: nothing is answered to them from now on.") { id, by, json, file };
         var server = new ServerOptions();
         server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>

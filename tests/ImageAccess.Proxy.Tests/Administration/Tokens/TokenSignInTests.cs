@@ -80,6 +80,33 @@ public sealed class TokenSignInTests(PostgresServer server) : IDisposable
         Assert.True(row.Id != waiting.Id);
     }
 
+    /// <summary>Who has stolen one makes others with it, and others with those; they end with it, also those that a second person has yet to approve.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_was_made_with_a_token_is_revoked_with_it(bool isPostgres)
+    {
+        await UseAsync(isPostgres);
+        var grant = new TokenGrant { Role = "administrator", Organization = "acme", Label = "ci" };
+        var (stolen, _) = await MakeAsync(grant);
+        var (child, childSecret) = await MakeAsync(grant with { Parent = stolen.Id });
+        var (_, grandchildSecret) = await MakeAsync(grant with { Parent = child.Id });
+        var (waiting, _) = await MakeAsync(grant with { Parent = child.Id });
+        await _database.WriteAsync(context => context.ApiTokens.Where(one => one.Id == waiting.Id).ExecuteUpdateAsync(set => set.SetProperty(one => one.Waits, true)), default);
+        var (_, otherSecret) = await MakeAsync(grant);
+
+        var changes = new TokenChanges(_database, _time);
+        await changes.RevokeAsync(stolen.Id, "alice", _ => { }, default);
+        Assert.Null((await IdentifyAsync($"Bearer {childSecret}")).Actor);
+        Assert.Null((await IdentifyAsync($"Bearer {grandchildSecret}")).Actor);
+        Assert.NotNull((await IdentifyAsync($"Bearer {otherSecret}")).Actor);
+        Assert.Equal(("alice", _time.GetUtcNow()), ((await FindAsync(child.Id)).RevokedBy!, (await FindAsync(child.Id)).Revoked!.Value));
+        await Assert.ThrowsAsync<Proxy.Policies.Exceptions.RefusedChangeException>(() => _database.WriteAsync(context => changes.AdmitAsync(context, waiting.Hash, default), default));
+
+        var late = await Assert.ThrowsAsync<Proxy.Policies.Exceptions.RefusedChangeException>(() => MakeAsync(grant with { Parent = stolen.Id }));
+        Assert.Equal($"the token {stolen.Id} was revoked: make another one", late.Message);
+    }
+
     /// <summary>What holds is what the clock says; what was revoked stays so, and no last use goes back.</summary>
     [Theory]
     [InlineData(false)]

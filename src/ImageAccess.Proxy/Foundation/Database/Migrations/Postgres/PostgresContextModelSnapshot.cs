@@ -98,6 +98,9 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.Property<string>("Organization")
                     .HasColumnType("text");
 
+                b.Property<long?>("Parent")
+                    .HasColumnType("bigint");
+
                 b.Property<string>("Person")
                     .HasColumnType("text");
 
@@ -122,6 +125,8 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
 
                 b.HasIndex("Hash")
                     .IsUnique();
+
+                b.HasIndex("Parent");
 
                 b.ToTable("ApiTokens", (string)null);
             });

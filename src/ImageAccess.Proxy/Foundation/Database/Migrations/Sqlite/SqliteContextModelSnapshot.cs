@@ -88,6 +88,9 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.Property<string>("Organization")
                     .HasColumnType("TEXT");
 
+                b.Property<long?>("Parent")
+                    .HasColumnType("INTEGER");
+
                 b.Property<string>("Person")
                     .HasColumnType("TEXT");
 
@@ -112,6 +115,8 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
 
                 b.HasIndex("Hash")
                     .IsUnique();
+
+                b.HasIndex("Parent");
 
                 b.ToTable("ApiTokens", (string)null);
             });
