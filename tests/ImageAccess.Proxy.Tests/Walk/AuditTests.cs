@@ -57,6 +57,32 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
             (Text(audit, "caller"), Text(audit, "method"), Text(audit, "repository"), Text(audit, "reference"), Text(audit, "rule"), Text(audit, "outcome"), audit.GetProperty("upstreamStatus").GetInt32()));
     }
 
+    /// <summary>Which bytes somebody has got is known long after a tag has moved: from Docker Hub, from what is kept, and of a question alone.</summary>
+    [Fact]
+    public async Task The_event_has_the_digest_that_was_served_and_that_of_the_index_it_was_chosen_from()
+    {
+        var image = new ImageBuilder().AddFile("a.txt", "a\n").BuildIndex("amd64", "arm64");
+        await _surroundings.Hub.PushAsync("acme/many", "1", image);
+        var child = FakeRegistry.DigestOf(image.Platforms[1].Manifest.Span);
+        foreach (var (method, rest) in new[] { ("HEAD", "manifests/1"), ("GET", $"manifests/{image.Digest}"), ("GET", $"manifests/{child}"), ("HEAD", $"manifests/{child}"), ("GET", "manifests/1"), ("GET", "manifests/2") })
+            await AskAsync("bob", method, "acme/many", rest);
+
+        Assert.Equal(
+            [(image.Digest, null), (image.Digest, null), (child, image.Digest), (child, null), (image.Digest, null), (null, null)],
+            (await _surroundings.AuditAsync(6)).Select(audit => (Optional(audit, "digest"), Optional(audit, "index"))));
+    }
+
+    [Theory]
+    [InlineData("sha256:abc")]
+    [InlineData("\u001b[31m")]
+    [InlineData("")]
+    public async Task What_is_no_digest_is_none_in_the_event(string header)
+    {
+        _surroundings.Hub.Faults.Add(Face.Registry, "/manifests/", Fault.Status(200, headers: ("Docker-Content-Digest", header)));
+        await AskAsync("bob", "HEAD", "acme/app", "manifests/latest");
+        Assert.Null(Optional(Assert.Single(await _surroundings.AuditAsync(1)), "digest"));
+    }
+
     [Fact]
     public async Task Reading_an_allowed_blob_leaves_no_event_and_a_denied_one_does()
     {
@@ -197,6 +223,8 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
     }
 
     private static string? Text(JsonElement audit, string name) => audit.GetProperty(name).GetString();
+
+    private static string? Optional(JsonElement audit, string name) => audit.TryGetProperty(name, out var value) ? value.GetString() : null;
 
     private async Task<string> WrittenAsync()
     {

@@ -14,7 +14,9 @@ public sealed class AuditEntry : IAsyncDisposable
     private readonly long _started;
     private string? _own;
     private string? _id;
-    private string? _pull;
+    private OpenPull? _pull;
+    private Digest? _digest;
+    private Digest? _index;
     private AccessEvent? _denial;
     private bool _isMerged;
     private bool _closed;
@@ -61,6 +63,17 @@ public sealed class AuditEntry : IAsyncDisposable
         Decision = decision;
         if (Request is { } request && IsRecorded(decision))
             _pull = _trail.PullOf(Caller, _http.Connection.RemoteIpAddress, request, Own);
+    }
+
+    /// <summary>The client was told of a manifest. Where it was chosen from an index in the same pull, the event has the digest of both.</summary>
+    public void ManifestServed()
+    {
+        var (headers, type) = (_http.Response.Headers, _http.Response.ContentType ?? "");
+        if (!Digest.TryParse(headers["Docker-Content-Digest"].ToString(), out var digest))
+            return;
+        (_digest, _index) = (digest, digest.Equals(_pull?.Index) ? null : _pull?.Index);
+        if (_pull is { } pull && (type.Contains("image.index", StringComparison.OrdinalIgnoreCase) || type.Contains("manifest.list", StringComparison.OrdinalIgnoreCase)))
+            pull.Index = digest;
     }
 
     /// <summary>
@@ -124,7 +137,9 @@ public sealed class AuditEntry : IAsyncDisposable
         UpstreamStatus = UpstreamStatus,
         Source = Source,
         Duration = _trail.Since(_started),
-        Pull = _pull,
+        Pull = _pull?.Id,
+        Digest = _digest,
+        Index = _index,
     };
 }
 

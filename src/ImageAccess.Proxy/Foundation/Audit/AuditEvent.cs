@@ -57,6 +57,12 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
     /// <summary>The pull that the request belongs to: the id of the request that began it. Null for what is no part of a pull.</summary>
     public string? Pull { get; init; }
 
+    /// <summary>The digest of the manifest that the client was told of.</summary>
+    public Digest? Digest { get; init; }
+
+    /// <summary>The digest of the index that the manifest was chosen from, in the same pull.</summary>
+    public Digest? Index { get; init; }
+
     internal override DenialKey? Key => Decision.Outcome != AccessOutcome.Deny ? null : new(
         nameof(AccessEvent), Caller is { IsAnonymous: false } caller ? caller.DisplayName : null, ClientShare.Of(Client), WayIn, Method,
         Repository?.Value, Decision.Rule, PolicyVersion, Decision.Block?.Id);
@@ -76,6 +82,8 @@ internal sealed class AccessEvent(string id, DateTimeOffset time, AccessDecision
         Source = Source,
         Duration = Duration,
         Pull = Pull,
+        Digest = Digest,
+        Index = Index,
     };
 }
 

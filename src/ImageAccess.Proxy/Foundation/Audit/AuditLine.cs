@@ -154,6 +154,10 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             WriteText("source"u8, access.Source);
         if (access.Pull is not null)
             _json.WriteString("pull"u8, access.Pull);
+        if (access.Digest is not null)
+            _json.WriteString("digest"u8, access.Digest.Value);
+        if (access.Index is not null)
+            _json.WriteString("index"u8, access.Index.Value);
     }
 
     /// <summary>What a token or a directory says of the caller, beside the policy's own lists; left out where they say nothing.</summary>

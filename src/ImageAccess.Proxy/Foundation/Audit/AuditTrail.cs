@@ -165,7 +165,7 @@ public sealed class AuditTrail : IDisposable
     internal TimeSpan Since(long started) => _time.GetElapsedTime(started);
 
     /// <summary>The id of the pull that the request belongs to; null when it is no part of one.</summary>
-    internal string? PullOf(Caller? caller, IPAddress? client, RepositoryRequest request, string id) =>
+    internal OpenPull? PullOf(Caller? caller, IPAddress? client, RepositoryRequest request, string id) =>
         _pulls.Join((caller ?? Caller.Anonymous).DisplayName, client, request, id);
 
     /// <summary>Merges the denial with others that are alike.</summary>

@@ -20,8 +20,8 @@ internal sealed class OpenPulls(TimeProvider time)
 
     private readonly OpenPull?[] _places = new OpenPull?[Size];
 
-    /// <returns>The pull's id, which is the one given where the request begins a pull; null for what is no part of a pull.</returns>
-    public string? Join(string caller, IPAddress? client, RepositoryRequest request, string id)
+    /// <returns>The pull, whose id is the one given where the request begins it; null for what is no part of a pull.</returns>
+    public OpenPull? Join(string caller, IPAddress? client, RepositoryRequest request, string id)
     {
         var (reference, isDigest) = request switch
         {
@@ -36,33 +36,45 @@ internal sealed class OpenPulls(TimeProvider time)
         ref var place = ref _places[key.GetHashCode() & (Size - 1)];
         if (Volatile.Read(ref place) is { } open && open.Key == key && time.GetElapsedTime(open.Began) < Window
             && open.TryContinue(reference, isDigest, request.Method == "HEAD"))
-            return open.Id;
+            return open;
         if (request is BlobRequest)
             return null;
-        Volatile.Write(ref place, new OpenPull(key, id, reference, time.GetTimestamp(), request.Method != "HEAD"));
-        return id;
+        var begun = new OpenPull(key, id, reference, time.GetTimestamp(), request.Method != "HEAD");
+        Volatile.Write(ref place, begun);
+        return begun;
+    }
+}
+
+/// <summary>Whose pull it is.</summary>
+internal readonly record struct PullKey(string Caller, IPAddress? Client, string Repository);
+
+/// <summary>One pull, which more requests may join.</summary>
+internal sealed class OpenPull(PullKey key, string id, string reference, long began, bool hasContent)
+{
+    /// <summary>A GET was among the requests.</summary>
+    private volatile bool _hasContent = hasContent;
+
+    private Digest? _index;
+
+    public PullKey Key { get; } = key;
+
+    public string Id { get; } = id;
+
+    public long Began { get; } = began;
+
+    /// <summary>The digest of the index that was served last: what is asked for by digest after it is chosen from it.</summary>
+    public Digest? Index
+    {
+        get => Volatile.Read(ref _index);
+        set => Volatile.Write(ref _index, value);
     }
 
-    private readonly record struct PullKey(string Caller, IPAddress? Client, string Repository);
-
-    private sealed class OpenPull(PullKey key, string id, string reference, long began, bool hasContent)
+    public bool TryContinue(string asked, bool isDigest, bool isHead)
     {
-        /// <summary>A GET was among the requests.</summary>
-        private volatile bool _hasContent = hasContent;
-
-        public PullKey Key { get; } = key;
-
-        public string Id { get; } = id;
-
-        public long Began { get; } = began;
-
-        public bool TryContinue(string asked, bool isDigest, bool isHead)
-        {
-            if (_hasContent ? isHead || !isDigest : asked != reference && (isHead || !isDigest))
-                return false;
-            if (!isHead)
-                _hasContent = true;
-            return true;
-        }
+        if (_hasContent ? isHead || !isDigest : asked != reference && (isHead || !isDigest))
+            return false;
+        if (!isHead)
+            _hasContent = true;
+        return true;
     }
 }

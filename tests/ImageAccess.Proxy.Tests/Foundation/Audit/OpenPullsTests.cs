@@ -65,7 +65,7 @@ public sealed class OpenPullsTests
         {
             var caller = $"caller-{i % 500}";
             var id = $"{caller} {i}";
-            if (_pulls.Join(caller, IPAddress.Loopback, AuditFixture.Parse("GET", $"/v2/acme/app/manifests/{One}"), id)?.StartsWith(caller + " ", StringComparison.Ordinal) != true)
+            if (_pulls.Join(caller, IPAddress.Loopback, AuditFixture.Parse("GET", $"/v2/acme/app/manifests/{One}"), id)?.Id.StartsWith(caller + " ", StringComparison.Ordinal) != true)
                 Interlocked.Increment(ref wrong);
             return ValueTask.CompletedTask;
         });
@@ -77,7 +77,7 @@ public sealed class OpenPullsTests
         var (method, what) = (request.Split(' ')[0], request.Split(' ')[1].Replace("1", One, StringComparison.Ordinal));
         what = what == "2" ? Two : what;
         var target = $"/v2/{repository}/{(method == "blob" ? "blobs" : "manifests")}/{what}";
-        return _pulls.Join(caller, IPAddress.Parse(client), AuditFixture.Parse(method == "blob" ? "GET" : method, target), $"id-{_asked++}");
+        return _pulls.Join(caller, IPAddress.Parse(client), AuditFixture.Parse(method == "blob" ? "GET" : method, target), $"id-{_asked++}")?.Id;
     }
 
     private static string Letters(IEnumerable<string?> ids)
