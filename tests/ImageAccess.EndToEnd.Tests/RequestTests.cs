@@ -4,7 +4,7 @@ using ImageAccess.FakeHubs;
 
 namespace ImageAccess.EndToEnd.Tests;
 
-/// <summary>Access is asked for with real clients: denied, asked for by the denial's id over the API, approved by each organization that denies, pulled, ended, and denied again.</summary>
+/// <summary>Access is asked for with real clients: denied, asked for by the denial's id over the API, approved by each organization that denies, pulled, expired, and denied again.</summary>
 [Collection(nameof(Surroundings))]
 [SupportedOSPlatform("linux")]
 public sealed class RequestTests(Surroundings world)
@@ -19,10 +19,13 @@ public sealed class RequestTests(Surroundings world)
         }
         """;
 
+    /// <summary>For how long the second organization approves: a pull takes a small part of it.</summary>
+    private static readonly TimeSpan Long = TimeSpan.FromMinutes(1);
+
     [Theory]
     [InlineData("dockerd 28")]
     [InlineData("containerd 2")]
-    public async Task What_is_denied_is_asked_for_by_its_id_approved_pulled_and_denied_again(string name)
+    public async Task What_is_denied_is_asked_for_by_its_id_approved_pulled_and_denied_again_once_that_has_expired(string name)
     {
         var repository = $"someuser/asked-for-by-{name.Replace(' ', '-')}";
         await world.Hub.PushAsync(repository, "7", new ImageBuilder().AddFile("asked.txt", $"{repository}\n").Build());
@@ -44,16 +47,20 @@ public sealed class RequestTests(Surroundings world)
         await InForceAsync(proxy, 1);
         (await client.PullAsync($"{repository}:7")).FailedSaying(Surroundings.Denied); // one of two has approved
 
-        (await AskAsync(nina, "approve", "1", "--follow")).Succeeded().Saying("the request 1 is approved");
+        (await AskAsync(nina, "approve", "1", "--follow", "--for", "1m")).Succeeded().Saying("the request 1 is approved");
+        var end = TimeProvider.System.GetUtcNow() + Long; // or some moments earlier
         await InForceAsync(proxy, 2);
         (await client.PullAsync($"{repository}:7")).Succeeded();
         Assert.True(await client.HasAsync($"{repository}:7"));
-        await client.RemoveAsync($"{repository}:7");
+        await client.RemoveAsync($"{repository}:7"); // what the engine has it asks nobody for
 
-        (await proxy.VerbAsync("exceptions", "end", "2")).Succeeded();
-        await InForceAsync(proxy, 1);
+        await proxy.UntilAsync(() => Task.FromResult(TimeProvider.System.GetUtcNow() > end));
+        world.Hub.Requests.Clear();
         (await client.PullAsync($"{repository}:7")).FailedSaying(Surroundings.Denied);
         Assert.False(await client.HasAsync($"{repository}:7"));
+        Assert.DoesNotContain(world.HandedOut(repository), request => request.ViaDockerHubNames);
+        Assert.DoesNotContain("exception-ended", proxy.AuditText(), StringComparison.Ordinal); // nobody has ended it
+        (await AskAsync(dora, "create", $"{repository}:7", "--reason", "once more", "--days", "20")).FailedSaying($"acme does not deny {repository}:7"); // beta alone does
 
         Task<Outcome> AskAsync(string token, params string[] verb) =>
             ProxyUnderTest.RunAsync(Path.GetTempPath(), ["requests", .. verb, "--server", console.GetLeftPart(UriPartial.Authority), "--token-file", token]);

@@ -62,7 +62,15 @@ internal sealed class RequestOperations(RequestDesk desk, DatabaseState database
     private async Task<Answer<RequestFacts>> ApproveAsync(HttpContext http, long id)
     {
         var (visitor, wanted) = (http.Visitor(), await ReadAsync<Approval>(http, id));
-        var approval = new RequestApproval { Organization = wanted.Organization, Image = wanted.Image, Digest = wanted.Digest, Follow = wanted.Follow, Days = wanted.Days };
+        var approval = new RequestApproval
+        {
+            Organization = wanted.Organization,
+            Image = wanted.Image,
+            Digest = wanted.Digest,
+            Follow = wanted.Follow,
+            Days = wanted.Days,
+            Until = Timestamp.Read(wanted.Until, "until"),
+        };
         var request = new ChangeRequest(visitor.Actor, wanted.Comment ?? "") { Ticket = wanted.Ticket };
         var outcome = await ToldAsync(() => desk.ApproveAsync(id, approval, request, http.RequestAborted));
         var facts = Show(outcome.Request, visitor);
@@ -133,6 +141,9 @@ internal sealed class RequestOperations(RequestDesk desk, DatabaseState database
         public bool Follow { get; init; }
 
         public int? Days { get; init; }
+
+        /// <summary>RFC 3339, in place of days.</summary>
+        public string? Until { get; init; }
 
         public string? Comment { get; init; }
 

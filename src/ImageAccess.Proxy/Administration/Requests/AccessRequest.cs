@@ -53,7 +53,11 @@ internal sealed record RequestApproval
     /// <summary>Of a tag: whatever it comes to.</summary>
     public bool Follow { get; init; }
 
+    /// <summary>How long; not beside a moment.</summary>
     public int? Days { get; init; }
+
+    /// <summary>The moment at which it ends.</summary>
+    public DateTimeOffset? Until { get; init; }
 }
 
 /// <summary>What became of a request.</summary>

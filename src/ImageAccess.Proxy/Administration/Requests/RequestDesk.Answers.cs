@@ -77,6 +77,10 @@ internal sealed partial class RequestDesk
         var most = policy().Document.Exceptions.MaximumDays is { } days && days < longest ? days : longest;
         if (approval.Days < 1 || approval.Days > longest)
             throw Faulty("days", string.Create(CultureInfo.InvariantCulture, $"must be 1 to {longest}: it was asked for no longer"));
+        if (approval is { Days: not null, Until: not null })
+            throw Faulty("until", "and days exclude each other: choose one of them");
+        if (approval.Until > Now.AddDays(longest))
+            throw Faulty("until", string.Create(CultureInfo.InvariantCulture, $"must be within {longest} days from now: it was asked for no longer"));
         var first = found.Asking.FirstOrDefault(voice => voice.Days == longest)!;
         return new ExceptionGrant
         {
@@ -88,7 +92,7 @@ internal sealed partial class RequestDesk
             Ticket = request.Ticket ?? found.Asking.Select(voice => voice.Ticket).FirstOrDefault(ticket => ticket is not null),
             AskedBy = Names(found),
             ApprovedBy = request.Actor.Name,
-            Until = Now.AddDays(approval.Days ?? most),
+            Until = approval.Until ?? Now.AddDays(approval.Days ?? most),
         };
     }
 

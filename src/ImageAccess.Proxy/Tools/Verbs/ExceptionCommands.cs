@@ -225,7 +225,7 @@ internal static class ExceptionCommands
     }
 
     /// <summary>When it ends. A last day that the policy's longest time ends in ends with that.</summary>
-    private static DateTimeOffset? ReadEnd(string? duration, string? until, ExceptionsDocument document, DateTimeOffset now, out string? problem)
+    internal static DateTimeOffset? ReadEnd(string? duration, string? until, ExceptionsDocument document, DateTimeOffset now, out string? problem)
     {
         problem = null;
         if (duration is not null && until is not null)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Requests;
@@ -103,16 +104,22 @@ internal static class RequestCommands
         var digest = new Option<string?>("--digest") { Description = "Of a tag: the digest that it has now. Another image under the same tag is denied.", HelpName = "DIGEST" };
         var follow = new Option<bool>("--follow") { Description = "Of a tag: whatever it comes to." };
         var days = new Option<int?>("--days") { Description = "How many days; as long as was asked for without it, and never longer.", HelpName = "DAYS" };
+        var duration = new Option<string?>("--for") { Description = "How long, as 12h, in place of --days.", HelpName = "DURATION" };
         var comment = new Option<string?>("--comment") { Description = "What those who asked are told.", HelpName = "TEXT" };
         var (id, organization, by, ticket, file, json) = (Id(), Organization(), ChangeCommands.By(), ChangeCommands.Ticket(), Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("approve", "Approves a request for one organization: an exception is granted, or waits for a second person where the policy demands one.")
         {
-            id, organization, image, digest, follow, days, comment, ticket, by, json, file,
+            id, organization, image, digest, follow, days, duration, comment, ticket, by, json, file,
         };
         var server = new ServerOptions();
         server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
+            var until = ExceptionCommands.ReadEnd(parsed.GetValue(duration), until: null, new ExceptionsDocument(), TimeProvider.System.GetUtcNow(), out var flaw);
+            if (flaw is not null)
+                throw new MisuseException(flaw);
+            if (until is not null && parsed.GetValue(days) is not null)
+                throw new MisuseException("--days and --for exclude each other: choose one of them");
             var wanted = new RequestOperations.Approval
             {
                 Organization = parsed.GetValue(organization),
@@ -120,6 +127,7 @@ internal static class RequestCommands
                 Digest = parsed.GetValue(digest),
                 Follow = parsed.GetValue(follow),
                 Days = parsed.GetValue(days),
+                Until = until?.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
                 Comment = parsed.GetValue(comment),
                 Ticket = parsed.GetValue(ticket),
             };
@@ -130,7 +138,7 @@ internal static class RequestCommands
             }
 
             var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), wanted.Comment ?? "") { Ticket = wanted.Ticket };
-            var approval = new RequestApproval { Organization = wanted.Organization, Image = wanted.Image, Digest = wanted.Digest, Follow = wanted.Follow, Days = wanted.Days };
+            var approval = new RequestApproval { Organization = wanted.Organization, Image = wanted.Image, Digest = wanted.Digest, Follow = wanted.Follow, Days = wanted.Days, Until = until };
             return await ChangeAsync(parsed, file, json, null, desk => desk.ApproveAsync(parsed.GetValue(id), approval, request, cancellationToken), Approved, cancellationToken);
         });
         return command;

@@ -168,11 +168,22 @@ public sealed class RequestTests : IAsyncLifetime, IDisposable
         Assert.Matches("^the request 1 is approved: acme opens someuser/custom-image until .* \\(exception 1\\)\n$", approved.Output);
         Assert.Equal("no request is open\n", (await RunAsync(kim, "requests", "list")).Output);
 
+        await RunAsync(bob, "requests", "create", "someuser/brief", "--reason", "r", "--days", "2");
+        Assert.Equal("imageaccess: --days and --for exclude each other: choose one of them\n", (await RunAsync(kim, "requests", "approve", "2", "--for", "90s", "--days", "1")).Error);
+        Assert.Equal("imageaccess: --for 'soon' is not a duration, as 30s, 5m, 12h or 7d\n", (await RunAsync(kim, "requests", "approve", "2", "--for", "soon")).Error);
+        var noTime = await PostAsync("kim", "/requests/2/approve", """{ "until": "tomorrow" }""");
+        Assert.Equal((400, "until 'tomorrow' is no time, as 2027-01-31T12:00:00Z"), (noTime.Status, noTime.Detail));
+        var tooLong = await PostAsync("kim", "/requests/2/approve", """{ "until": "2999-01-01T00:00:00Z" }""");
+        Assert.Equal((400, "until must be within 2 days from now: it was asked for no longer"), (tooLong.Status, tooLong.Detail));
+        var before = TimeProvider.System.GetUtcNow();
+        Assert.Equal(0, (await RunAsync(kim, "requests", "approve", "2", "--for", "90s")).ExitCode);
+        Assert.InRange((await GetAsync("kim", "/exceptions/2")).Json.GetProperty("until").GetDateTimeOffset() - before, TimeSpan.FromSeconds(88), TimeProvider.System.GetUtcNow() - before + TimeSpan.FromSeconds(90));
+
         await RunAsync(bob, "requests", "create", "someuser/other", "--reason", "r", "--days", "2");
-        Assert.Equal("the request 2 for someuser/other is declined\n", (await RunAsync(kim, "requests", "decline", "2", "--comment", "use valkey")).Output);
+        Assert.Equal("the request 3 for someuser/other is declined\n", (await RunAsync(kim, "requests", "decline", "3", "--comment", "use valkey")).Output);
         Assert.Contains("    acme: declined by kim: use valkey\n", (await RunAsync(bob, "requests", "list", "--all")).Output, StringComparison.Ordinal);
         await RunAsync(bob, "requests", "create", "someuser/third", "--reason", "r", "--days", "2");
-        Assert.Equal("the request 3 for someuser/third is withdrawn\n", (await RunAsync(bob, "requests", "withdraw", "3")).Output);
+        Assert.Equal("the request 4 for someuser/third is withdrawn\n", (await RunAsync(bob, "requests", "withdraw", "4")).Output);
     }
 
     [Fact]

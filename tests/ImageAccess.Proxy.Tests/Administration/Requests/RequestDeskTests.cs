@@ -84,6 +84,23 @@ public sealed class RequestDeskTests(PostgresServer server) : IAsyncLifetime, ID
     }
 
     [Fact]
+    public async Task An_approval_may_end_at_a_moment_within_what_was_asked_for()
+    {
+        await _room.AskAsync("bob", days: 2);
+        var now = _room.Time.GetUtcNow();
+        await FaultyAsync("until must be within 2 days from now: it was asked for no longer", () => _room.ApproveAsync(1, "kim", new RequestApproval { Until = now.AddDays(2).AddSeconds(1) }));
+        await FaultyAsync("until and days exclude each other: choose one of them", () => _room.ApproveAsync(1, "kim", new RequestApproval { Until = now.AddHours(1), Days = 1 }));
+        await FaultyAsync("it would end 2026-06-01 12:00Z, which is in the past", () => _room.ApproveAsync(1, "kim", new RequestApproval { Until = now }));
+        await _room.ApproveAsync(1, "kim", new RequestApproval { Until = now.AddSeconds(90) });
+        Assert.Equal(now.AddSeconds(90), Assert.Single(await _room.Changes.ExceptionsAsync()).Until);
+        Assert.Equal("allow", await _room.VerdictAsync("bob", "bitnami/redis"));
+        _room.Time.Advance(TimeSpan.FromSeconds(89.999));
+        Assert.Equal("allow", await _room.VerdictAsync("bob", "bitnami/redis"));
+        _room.Time.Advance(TimeSpan.FromSeconds(0.001));
+        Assert.Equal("deny", await _room.VerdictAsync("bob", "bitnami/redis"));
+    }
+
+    [Fact]
     public async Task One_organization_that_declines_ends_it_and_the_other_ones_exception_stays()
     {
         await _room.AskAsync("dora");
