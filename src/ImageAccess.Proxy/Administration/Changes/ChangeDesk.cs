@@ -282,6 +282,9 @@ internal sealed partial class ChangeDesk(
     /// <summary>Whether the actor may do this, now.</summary>
     internal bool May(Actor actor, string? organization, Operation operation) => Rights.Allow(RolesOf(actor, organization), operation);
 
+    /// <summary>Whether a person may ask for access in an organization no more; a verb on the server, which knows no roles, does not look.</summary>
+    internal bool HasLeft(string person, string organization) => roles?.HasLeft(person, organization) ?? false;
+
     private bool MayKnow(Actor actor, string? organization) => May(actor, organization, Operation.ReadPolicy);
 
     /// <summary>What all organizations share is, where there is one, its own.</summary>

@@ -7,15 +7,20 @@ using ImageAccess.Proxy.Policies.Exceptions;
 namespace ImageAccess.Proxy.Administration.Requests;
 
 /// <summary>What an answer does to its request; also one that comes by a second person, who approves the change that waits.</summary>
-internal sealed class RequestAnswers : IChangeFollower
+/// <param name="roles">Who belongs where; null for a verb on the server, which does not look.</param>
+internal sealed class RequestAnswers(RoleBook? roles = null) : IChangeFollower
 {
     public async Task DemandAsync(DatabaseContext context, PendingChangeRow change, Actor actor, CancellationToken cancellationToken)
     {
-        if (await new RequestTable(context).FindByChangeAsync(change.Id, cancellationToken) is { } request && request.IsOf(actor))
+        if (await new RequestTable(context).FindByChangeAsync(change.Id, cancellationToken) is not { } request)
+            return;
+        if (request.IsOf(actor))
         {
             throw new ForbiddenChangeException(string.Create(
                 CultureInfo.InvariantCulture, $"{actor.Name} has asked for the request {request.Id}: another person has to approve the change {change.Id}"));
         }
+
+        DemandAsking(request, change.Organization!, person => roles?.HasLeft(person, change.Organization!) ?? false);
     }
 
     public async Task FollowAsync(DatabaseContext context, PendingChangeRow change, CancellationToken cancellationToken)
@@ -40,6 +45,13 @@ internal sealed class RequestAnswers : IChangeFollower
             await ReopenAsync(table, request, answer, change, at, cancellationToken);
         }
     }
+
+    /// <summary>Those who ask and still belong to the organization: whoever has left gets nothing, and is counted no more.</summary>
+    /// <exception cref="RefusedChangeException">All have left.</exception>
+    public static List<RequestVoiceRow> DemandAsking(AccessRequest request, string organization, Func<string, bool> hasLeft) =>
+        request.Asking.Where(voice => !hasLeft(voice.Person)).ToList() is { Count: > 0 } asking ? asking
+            : throw new RefusedChangeException(string.Create(
+                CultureInfo.InvariantCulture, $"nobody who asks for {request.Row.Image} by the request {request.Id} belongs to {organization} any more: decline it"));
 
     /// <summary>An organization has approved, or its approval waits. With the last one the request is over.</summary>
     public static Task ApproveAsync(RequestTable table, AccessRequest request, RequestAnswerRow answer, string? ticket, CancellationToken cancellationToken)

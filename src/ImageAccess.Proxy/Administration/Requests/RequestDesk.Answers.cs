@@ -42,6 +42,7 @@ internal sealed partial class RequestDesk
                 {
                     current = (await DemandAnswerableAsync(new RequestTable(context), id, organization, request.Actor, cancellationToken)).Request;
                     DemandStranger(current, request.Actor); // who has asked meanwhile
+                    DemandAsking(current, organization);
                 },
                 async (context, outcome) =>
                 {
@@ -73,7 +74,8 @@ internal sealed partial class RequestDesk
     /// <summary>What is granted: no more than what was asked for.</summary>
     private ExceptionGrant GrantOf(AccessRequest found, string organization, RequestApproval approval, ChangeRequest request)
     {
-        var longest = found.Asking.Max(voice => voice.Days);
+        var asking = DemandAsking(found, organization);
+        var longest = asking.Max(voice => voice.Days);
         var most = policy().Document.Exceptions.MaximumDays is { } days && days < longest ? days : longest;
         if (approval.Days < 1 || approval.Days > longest)
             throw Faulty("days", string.Create(CultureInfo.InvariantCulture, $"must be 1 to {longest}: it was asked for no longer"));
@@ -81,7 +83,7 @@ internal sealed partial class RequestDesk
             throw Faulty("until", "and days exclude each other: choose one of them");
         if (approval.Until > Now.AddDays(longest))
             throw Faulty("until", string.Create(CultureInfo.InvariantCulture, $"must be within {longest} days from now: it was asked for no longer"));
-        var first = found.Asking.FirstOrDefault(voice => voice.Days == longest)!;
+        var first = asking.First(voice => voice.Days == longest);
         return new ExceptionGrant
         {
             Organization = organization,
@@ -89,12 +91,15 @@ internal sealed partial class RequestDesk
             Digest = approval.Digest,
             Follow = approval.Follow,
             Reason = request.Reason.Length > 0 ? request.Reason : first.Reason,
-            Ticket = request.Ticket ?? found.Asking.Select(voice => voice.Ticket).FirstOrDefault(ticket => ticket is not null),
-            AskedBy = Names(found),
+            Ticket = request.Ticket ?? asking.Select(voice => voice.Ticket).FirstOrDefault(ticket => ticket is not null),
+            AskedBy = Names(asking),
             ApprovedBy = request.Actor.Name,
             Until = approval.Until ?? Now.AddDays(approval.Days ?? most),
         };
     }
+
+    private List<RequestVoiceRow> DemandAsking(AccessRequest found, string organization) =>
+        RequestAnswers.DemandAsking(found, organization, person => desk.HasLeft(person, organization));
 
     /// <summary>The same image, or a part of it: a tag or a digest of the repository, a digest in place of a tag.</summary>
     private static string Narrow(string asked, string? wanted)
@@ -110,9 +115,9 @@ internal sealed partial class RequestDesk
     }
 
     /// <summary>Who asked, as far as an exception has room for it.</summary>
-    private static string? Names(AccessRequest found)
+    private static string? Names(IEnumerable<RequestVoiceRow> asking)
     {
-        var persons = found.Asking.Select(voice => voice.Person).ToList();
+        var persons = asking.Select(voice => voice.Person).ToList();
         var names = PrintableText.ListOf(persons, persons.Count > 2 ? 1 : 2);
         return names.Length <= ExceptionGrant.MaximumName ? names : null;
     }

@@ -26,6 +26,9 @@ internal sealed class RoleBook(IPolicyStore policies, MembershipDirectory direct
 
     public Core.Policies.Roles OfPerson(string username, string? organization) => OfPerson(username, account: null, organization);
 
+    /// <summary>Whether a person may not even ask for access in an organization, or may no more.</summary>
+    public bool HasLeft(string username, string organization) => !Rights.Allow(OfPerson(username, organization), Operation.AskForAccess);
+
     /// <summary>Of a name that more than one account was seen with, nobody has a role until it is known which account asks.</summary>
     private Core.Policies.Roles OfPerson(string username, string? account, string? organization)
     {

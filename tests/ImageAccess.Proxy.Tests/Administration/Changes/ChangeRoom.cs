@@ -31,9 +31,9 @@ internal sealed class ChangeRoom : IDisposable
         var options = Options.Create(new DirectoryOptions());
         var accounts = new NamedAccounts(options, new ConfirmedAccounts(options, Audit.Trail, NullLogger<ConfirmedAccounts>.Instance));
         var directory = new MembershipDirectory(options, accounts, Audit.Trail, Time, NullLogger<MembershipDirectory>.Instance);
+        var roles = new RoleBook(_policies, directory, accounts);
         Desk = new ChangeDesk(
-            Database, new PolicyStoreOptions { Source = "database", DataDirectory = _fixture.Data }, () => Policy, Time, new RoleBook(_policies, directory, accounts), Audit.Trail,
-            [new RequestAnswers()]);
+            Database, new PolicyStoreOptions { Source = "database", DataDirectory = _fixture.Data }, () => Policy, Time, roles, Audit.Trail, [new RequestAnswers(roles)]);
     }
 
     public ManualTime Time => _fixture.Time;

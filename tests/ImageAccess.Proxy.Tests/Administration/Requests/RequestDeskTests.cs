@@ -100,6 +100,35 @@ public sealed class RequestDeskTests(PostgresServer server) : IAsyncLifetime, ID
         Assert.Equal("deny", await _room.VerdictAsync("bob", "bitnami/redis"));
     }
 
+    /// <summary>An exception is for the organization's members: one that nobody of them wants is none.</summary>
+    [Fact]
+    public async Task Who_has_left_since_gets_no_exception_and_counts_no_more()
+    {
+        await _room.AskAsync("bob", days: 90, reason: "mine", ticket: "OPS-1");
+        await _room.AskAsync("bob", "bitnami/kafka");
+        await _room.AskAsync("cleo", days: 10, reason: "ours");
+        _room.Use(members: """ "cleo", "fay" """);
+        await RefusedAsync("nobody who asks for bitnami/kafka by the request 2 belongs to acme any more: decline it", () => _room.ApproveAsync(2, "kim"));
+        await FaultyAsync("days must be 1 to 10: it was asked for no longer", () => _room.ApproveAsync(1, "kim", new RequestApproval { Days = 11 }));
+        await _room.ApproveAsync(1, "kim");
+        var granted = Assert.Single(await _room.Changes.ExceptionsAsync());
+        Assert.Equal(("cleo", "ours", null, _room.Time.GetUtcNow().AddDays(10)), (granted.AskedBy, granted.Reason, granted.Ticket, granted.Until));
+        await _room.DeclineAsync(2, "kim");
+        Assert.Equal("declined: acme declined", await _room.StateAsync(2));
+    }
+
+    [Fact]
+    public async Task Who_leaves_between_two_approvals_gets_no_exception()
+    {
+        _room.Use(approvals: 2);
+        await _room.AskAsync("bob");
+        await _room.ApproveAsync(1, "kim");
+        _room.Use(approvals: 2, members: """ "cleo", "fay" """);
+        await RefusedAsync("nobody who asks for bitnami/redis by the request 1 belongs to acme any more: decline it", () => DecideAsync(1, "dan"));
+        Assert.Empty(await _room.Changes.ExceptionsAsync());
+        Assert.Equal("open: acme waiting", await _room.StateAsync(1));
+    }
+
     [Fact]
     public async Task One_organization_that_declines_ends_it_and_the_other_ones_exception_stays()
     {

@@ -35,14 +35,14 @@ internal sealed class RequestRoom : IDisposable
     /// <summary>How often the policy was asked.</summary>
     public int Judged { get; private set; }
 
-    public void Use(int approvals = 1, bool ticket = false, string exceptions = """{ "maximumDays": 90 }""") => Changes.Policy = PolicyFixture.Compile(
+    public void Use(int approvals = 1, bool ticket = false, string exceptions = """{ "maximumDays": 90 }""", string members = """ "bob", "cleo", "dora", "fay" """) => Changes.Policy = PolicyFixture.Compile(
         $$"""
         {
           "exceptions": {{exceptions}},
           "changes": { "approvals": {{approvals}}, "ticket": {{(ticket ? "true" : "false")}} },
           "companyOwners": [ "zoe" ],
           "organizations": [
-            { "name": "acme", "enabled": true, "allow": { "official": true, "verifiedPublisher": true }, "owners": [ "alice" ], "members": [ "bob", "cleo", "dora", "fay" ],
+            { "name": "acme", "enabled": true, "allow": { "official": true, "verifiedPublisher": true }, "owners": [ "alice" ], "members": [ {{members}} ],
               "allowlist": [ { "repository": "listed/tool" } ],
               "roles": { "administrators": [ "dan" ], "approvers": [ "fay", "kim" ], "auditors": [ "gus" ] } },
             { "name": "beta", "enabled": true, "allow": { "official": true }, "owners": [ "nina" ], "members": [ "dora", "hank" ], "roles": { "approvers": [ "ned" ] } },
