@@ -26,6 +26,7 @@ internal sealed class ChangeOperations(ChangeDesk desk, PolicyStore store, Polic
     private async Task<Answer<ChangeFacts>> ApproveAsync(HttpContext http, long id)
     {
         await DemandAsync(http, id);
+        await JsonBody.ReadNothingAsync(http);
         var approved = await desk.ApproveAsync(id, http.Visitor().Actor, http.RequestAborted);
         await reader.CatchUpAsync(http.RequestAborted); // in force here when it is answered, if it is of the policy
         store.Refresh(); // or of a block

@@ -64,10 +64,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Tim
         }
         catch (RefusedChangeException refused)
         {
-            throw new ProblemException(new Problem(400, $"the {what} is refused: {PrintableText.ListOf(refused.Problems, 3)}")
-            {
-                Errors = [.. refused.Problems.Select(problem => new Mistake(what, problem))],
-            });
+            throw PolicyOperations.Refused(what, refused);
         }
     }
 

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
@@ -39,6 +40,13 @@ internal static class JsonBody
         }
     }
 
+    /// <summary>Of what takes no body: none, or an object without members. Whoever writes something into it is told that it does nothing.</summary>
+    public static async Task ReadNothingAsync(HttpContext http)
+    {
+        if (http.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true })
+            await ReadAsync<Nothing>(http);
+    }
+
     /// <summary>A document as it is, byte for byte.</summary>
     public static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpContext http)
     {
@@ -56,6 +64,8 @@ internal static class JsonBody
 
         return buffer.GetBuffer().AsMemory(0, (int)buffer.Length);
     }
+
+    private sealed record Nothing;
 
     /// <summary>A mistake of a member has its path; one of the JSON itself its line.</summary>
     private static string Describe(ReadOnlySpan<byte> body, JsonException exception)

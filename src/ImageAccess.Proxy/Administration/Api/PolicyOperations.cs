@@ -4,6 +4,7 @@ using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
@@ -128,7 +129,18 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         {
             return Answer.Of(new ChangedPolicy { Unchanged = same.Version }, same.Unchanged);
         }
+        catch (MalformedPolicyException malformed) when (edit.Version is null) // one of the history is as it is
+        {
+            throw Refused(edit.Organization is null ? "document" : "section", malformed);
+        }
     }
+
+    /// <summary>Names all problems of what was written.</summary>
+    /// <param name="what"><c>document</c> or <c>section</c>.</param>
+    public static ProblemException Refused(string what, RefusedChangeException refused) => new(new Problem(400, $"the {what} is refused: {PrintableText.ListOf(refused.Problems, 3)}")
+    {
+        Errors = [.. refused.Problems.Select(problem => new Mistake(what, problem))],
+    });
 
     private async Task<PolicyVersionRow> FindAsync(HttpContext http, string version) =>
         await database.ReadAsync(context => new PolicyVersions(context).FindAsync(version, http.RequestAborted), http.RequestAborted)

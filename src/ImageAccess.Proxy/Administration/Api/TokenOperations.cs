@@ -58,6 +58,7 @@ internal sealed class TokenOperations(SqlDatabase database, DatabaseState state,
         var visitor = http.Visitor();
         if (row is null || (visitor.Organization is { } own && row.Organization != own))
             throw ProblemException.NotFound(what);
+        await JsonBody.ReadNothingAsync(http);
         var revoked = await desk.RevokeTokenAsync(id, visitor.Actor, http.RequestAborted);
         state.Wake();
         return Answer.Of(TokenFacts.Of(revoked));

@@ -63,7 +63,7 @@ internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
     public static Policy Compile(ReadOnlyMemory<byte> document)
     {
         var parsed = PolicyOnDisk.Parse(FileReading.Found(document));
-        return parsed.Value ?? throw new RefusedChangeException(parsed.Problems);
+        return parsed.Value ?? throw new MalformedPolicyException(parsed.Problems);
     }
 
     private static PolicyPlan Of(Policy? before, Policy after, ReadOnlyMemory<byte> document, DateOnly today) => new(after, document)
@@ -77,7 +77,7 @@ internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
     private static void DemandSize(ReadOnlyMemory<byte> content)
     {
         if (content.Length > PolicyStoreOptions.DefaultMaximumSize)
-            throw new RefusedChangeException($"the document {WholeFile.TooLarge(PolicyStoreOptions.DefaultMaximumSize)}");
+            throw new MalformedPolicyException($"the document {WholeFile.TooLarge(PolicyStoreOptions.DefaultMaximumSize)}");
     }
 
     /// <summary>
@@ -101,3 +101,6 @@ internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
         IEnumerable<string> NamespacesOf(Policy policy) => policy.Organizations.Single(one => one.Name == organization).Namespaces;
     }
 }
+
+/// <summary>The document or the section is none, whatever is in force.</summary>
+internal sealed class MalformedPolicyException(params IReadOnlyList<string> problems) : RefusedChangeException(problems);

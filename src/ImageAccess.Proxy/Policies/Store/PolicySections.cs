@@ -54,7 +54,7 @@ internal static class PolicySections
         if (!later.ContainsKey(Name))
             later.Insert(0, Name, organization);
         if (NameOf(later) != organization)
-            throw new RefusedChangeException($"the section is not named {organization}: an organization gets another name with the whole document");
+            throw new MalformedPolicyException($"the section is not named {organization}: an organization gets another name with the whole document");
         earlier.ReplaceWith(later);
         try
         {
@@ -62,7 +62,7 @@ internal static class PolicySections
         }
         catch (InvalidOperationException)
         {
-            throw new RefusedChangeException("the section has a text that is none: an escape in it is half of a sign");
+            throw new MalformedPolicyException("the section has a text that is none: an escape in it is half of a sign");
         }
     }
 
@@ -85,15 +85,15 @@ internal static class PolicySections
         try
         {
             _ = StrictUtf8.GetCharCount(content);
-            return JsonNode.Parse(content, documentOptions: Options) as JsonObject ?? throw new RefusedChangeException("the section is no JSON object");
+            return JsonNode.Parse(content, documentOptions: Options) as JsonObject ?? throw new MalformedPolicyException("the section is no JSON object");
         }
         catch (JsonException exception)
         {
-            throw new RefusedChangeException($"the section is refused: {PrintableText.Of(JsonMistake.Describe(content, exception))}");
+            throw new MalformedPolicyException($"the section is refused: {PrintableText.Of(JsonMistake.Describe(content, exception))}");
         }
         catch (DecoderFallbackException)
         {
-            throw new RefusedChangeException("the section is not valid UTF-8");
+            throw new MalformedPolicyException("the section is not valid UTF-8");
         }
     }
 

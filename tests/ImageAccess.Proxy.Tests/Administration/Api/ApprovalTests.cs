@@ -106,6 +106,24 @@ public sealed class ApprovalTests : IAsyncLifetime
         Assert.Equal((400, "account"), (wrong.Status, wrong.Json.GetProperty("errors")[0].GetProperty("member").GetString()));
     }
 
+    [Theory]
+    [InlineData("""{ "organization": "acme" }""", 400, "the body has a member that is not known: organization")]
+    [InlineData("""{ "days": 1 }""", 400, "the body has a member that is not known: days")]
+    [InlineData("[ ]", 400, "the body has a wrong value: write an object")]
+    [InlineData("null", 400, "the body is null: write an object")]
+    [InlineData("{ ", 400, null)]
+    [InlineData("{ }", 200, null)]
+    [InlineData("", 200, null)]
+    public async Task An_approval_takes_nothing_and_says_so_to_who_writes_something(string body, int status, string? detail)
+    {
+        var change = await WaitsAsync("/api/v1/exceptions", """{ "organization": "acme", "image": "tools/y", "reason": "a trial" }""", status: 202);
+        var answer = await _room.SendAsync("POST", Path(change, "approve"), _alice, body);
+        Assert.True(answer.Status == status, answer.Text);
+        if (detail is not null)
+            Assert.Equal(detail, answer.Detail);
+        Assert.Equal(status == 200 ? 1 : 0, (await _room.SendAsync("GET", "/api/v1/exceptions", _dan)).Json.GetProperty("items").GetArrayLength());
+    }
+
     [Fact]
     public async Task What_is_declined_is_never_done()
     {

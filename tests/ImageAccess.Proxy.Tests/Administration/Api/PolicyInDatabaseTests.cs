@@ -65,6 +65,26 @@ public sealed class PolicyInDatabaseTests : IAsyncLifetime
         Assert.Contains("globex", (await _room.SendAsync("PUT", "/api/v1/policy?reason=because", _carol, ApiRoom.Policy, whole.Tag)).Detail, StringComparison.Ordinal);
     }
 
+    /// <summary>As a draft of it is answered: what was written is wrong, whatever is in force.</summary>
+    [Theory]
+    [InlineData(false, """{ "enabled": """, 1, "the section is refused: the section is refused: line 1")]
+    [InlineData(false, "[ ]", 1, "the section is refused: the section is no JSON object")]
+    [InlineData(false, """{ "enabeld": true, "color": "red" }""", 2, "the section is refused: ")]
+    [InlineData(false, """{ "name": "globex" }""", 1, "the section is refused: the section is not named acme")]
+    [InlineData(true, """{ "organizations": [ { "name": "acme", "enabled": "yes" }, { "name": "BIG NAME" } ], "extra": 1 }""", 3, "the document is refused: ")]
+    public async Task What_is_malformed_is_refused_with_its_problems(bool isWhole, string body, int problems, string detail)
+    {
+        var (target, token) = isWhole ? ("/api/v1/policy", _carol) : (Acme.Split('?')[0], _alice);
+        var before = await _room.SendAsync("GET", target, token);
+        var draft = await _room.SendAsync("POST", $"{target}/drafts", token, body);
+        var answer = await _room.SendAsync("PUT", $"{target}?reason=because", token, body, before.Tag);
+        Assert.Equal((400, 400), (draft.Status, answer.Status));
+        Assert.Equal(draft.Text, answer.Text);
+        Assert.StartsWith(detail, answer.Detail, StringComparison.Ordinal);
+        Assert.Equal(Enumerable.Repeat(isWhole ? "document" : "section", problems), answer.Json.GetProperty("errors").EnumerateArray().Select(error => error.GetProperty("member").GetString()));
+        Assert.Equal(before.Text, (await _room.SendAsync("GET", target, token)).Text);
+    }
+
     /// <summary>The database's disk alone: it is a link to a small one.</summary>
     [Fact]
     public async Task On_a_full_disk_and_on_one_that_is_read_only_the_policy_stays_and_whoever_changes_it_is_told_why()

@@ -147,7 +147,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
     public async Task A_section_changes_its_own_organization_alone(string section, params string[] refusals)
     {
         await ImportAsync(Two);
-        var refused = Assert.IsType<RefusedChangeException>(await TryAsync(Section("acme", section), "alice"));
+        var refused = Assert.IsType<RefusedChangeException>(await TryAsync(Section("acme", section), "alice"), exactMatch: false);
         Assert.Contains(refusals, words => refused.Message.StartsWith(words, StringComparison.Ordinal));
         Assert.Single(await ListAsync());
     }
@@ -236,7 +236,7 @@ public abstract class PolicyDatabaseTests : IAsyncLifetime
     {
         Assert.Equal("the database has no policy document: imageaccess policy import FILE brings one in", (await TryAsync(Whole(PolicyFixture.Lax), "alice"))!.Message);
         await ImportAsync(PolicyFixture.Strict);
-        var refused = Assert.IsType<RefusedChangeException>(await TryAsync(Whole("""{ "organizations": [ { "enabled": 1, "color": "red" } ] }"""), "alice"));
+        var refused = Assert.IsType<MalformedPolicyException>(await TryAsync(Whole("""{ "organizations": [ { "enabled": 1, "color": "red" } ] }"""), "alice"));
         Assert.Equal(3, refused.Problems.Count);
         Assert.Equal("the document is larger than 1 MiB", (await TryAsync(Whole(PolicyFixture.Lax + new string(' ', 1024 * 1024)), "alice"))!.Message);
         Assert.Equal($"the policy is {A} already: nothing is to change", (await TryAsync(Whole(PolicyFixture.Strict), "alice"))!.Message);
