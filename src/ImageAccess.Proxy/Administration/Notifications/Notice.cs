@@ -57,7 +57,7 @@ internal sealed record Notice
             Fact = FactOf(line.RootElement),
             IsUnique = facts.Time("at") is not null || facts["previousVersion"] == Core.Policies.Policy.Off.Version,
             Kind = kind,
-            Organization = facts["organization"],
+            Organization = audit is RequestEvent { Step.Organizations: [var only] } ? only : facts["organization"],
             Time = facts.Time("at") ?? audit.Time,
             Text = NoticeKinds.TextOf(kind, facts),
             Path = NoticeKinds.PathOf(kind, facts),

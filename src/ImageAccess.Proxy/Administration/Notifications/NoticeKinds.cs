@@ -5,7 +5,7 @@ internal static class NoticeKinds
 {
     public const string Expires = "exception-expires", Unused = "exception-unused", ObserveEnds = "observe-ends", Degraded = "degraded", Recovered = "recovered";
 
-    private const string Api = "/api/v1";
+    private const string Approved = "request-approved", Declined = "request-declined", Ended = "request-ended";
 
     private static readonly Dictionary<string, Func<Facts, string>> Texts = new(StringComparer.Ordinal)
     {
@@ -16,8 +16,26 @@ internal static class NoticeKinds
         [Expires] = facts => $"The exception {facts["exception"]} of {facts["organization"]} for {facts["image"]} ends {Moment(facts, "until")}. {Uses(facts)}",
         [Unused] = facts => $"The exception {facts["exception"]} of {facts["organization"]} for {facts["image"]} was not used for {facts["days"]} days. {Uses(facts)} End it if nobody needs it.",
         ["block"] = facts => $"{Who(facts)} blocked {facts.List("closes")} for everybody.",
+        ["break-glass"] = facts => $"{Who(facts)} opened in an emergency: {facts.List("opens")}, until {Moment(facts, "until")}. {Review(facts)}",
+        ["break-glass-ended"] = facts => facts["user"] is { } user
+            ? $"{user} ended the emergency {facts["breakGlass"]}: {facts.List("closes")}. {Review(facts)}"
+            : $"The time of the emergency {facts["breakGlass"]} is over: {facts.List("closes")}. {Review(facts)}",
+        ["break-glass-reviewed"] = facts => $"{Who(facts)} has reviewed the emergency {facts["breakGlass"]}: {facts.List("opens")}.",
         ["unblock"] = facts => $"{Who(facts)} lifted the block of {facts.List("opens")}.",
         ["policy"] = facts => $"{(facts["user"] is { } user ? $"{user} changed the policy" : "The policy has changed")}. It opens {facts.List("opens") ?? "nothing"}.",
+        ["request"] = facts => $"{facts["askedBy"]} asks {facts.List("organizations")} for {facts["image"]}. {Answer(facts)}",
+        ["request-joined"] = facts => $"{facts["askedBy"]} asks {facts.List("organizations")} for {facts["image"]} as others do already. {Answer(facts)}",
+        [Approved] = facts => $"{Who(facts)} approved the request {facts["request"]} of {facts["askedBy"]} for {facts["organization"]}: {Granted(facts)}."
+            + (facts["granted"] is { } granted && granted != facts["image"] ? $" Asked for was {facts["image"]}." : "")
+            + (facts["state"] == "open" ? $" It is open until each of {facts.List("organizations")} has answered." : ""),
+        ["request-waiting"] = facts =>
+            $"{Who(facts)} approved the request {facts["request"]} of {facts["askedBy"]} for {facts["organization"]}: {facts["image"]}. It waits for a second person: imageaccess changes approve {facts["change"]}.",
+        ["request-reopened"] = facts => $"The request {facts["request"]} of {facts["askedBy"]} for {facts["image"]} waits for {facts["organization"]} again: its approval was not done. {Answer(facts)}",
+        [Declined] = facts => $"{Who(facts)} declined the request {facts["request"]} of {facts["askedBy"]} for {facts["image"]}, for {facts["organization"]}.",
+        ["request-withdrawn"] = facts => facts["state"] == "open"
+            ? $"{facts["askedBy"]} asks for {facts["image"]} no longer; others still do (request {facts["request"]})."
+            : $"{facts["askedBy"]} withdrew the request {facts["request"]} for {facts["image"]}.",
+        [Ended] = facts => $"The request {facts["request"]} of {facts["askedBy"]} for {facts["image"]} has ended: {facts["reason"]}.",
         ["change-waiting"] = facts => $"{facts["askedBy"]} asks for a change that waits for a second person: {facts.List("opens")}.",
         ["change-done"] = facts => $"{Who(facts)} approved the change {facts["change"]} that {facts["askedBy"]} asked for: {facts.List("opens")}.",
         ["change-declined"] = facts => $"{Who(facts)} declined the change {facts["change"]} that {facts["askedBy"]} asked for: {facts.List("opens")}.",
@@ -35,7 +53,7 @@ internal static class NoticeKinds
 
     /// <summary>What the configuration may name: a kind, or all that begin with a word.</summary>
     public static IReadOnlyList<string> Names { get; } =
-        [.. Texts.Keys.Concat(Texts.Keys.Select(kind => kind.Split('-')[0])).Concat(General).Distinct().Order(StringComparer.Ordinal)];
+        [.. Texts.Keys.Concat(Texts.Keys.Where(kind => !Begins(kind, "break-glass")).Select(kind => kind.Split('-')[0])).Concat(General).Distinct().Order(StringComparer.Ordinal)];
 
     /// <summary>Whether a name of the configuration means the kind; no name means all.</summary>
     public static bool Mean(ICollection<string> names, string kind) => names.Count == 0 || names.Any(name => Begins(kind, name));
@@ -44,31 +62,44 @@ internal static class NoticeKinds
     public static string? KindOf(Facts facts)
     {
         var name = facts["event"];
-        var kind = name == "change" ? $"change-{facts["state"]}" : name;
+        var kind = name switch
+        {
+            "change" => $"change-{facts["state"]}",
+            "request" when facts["step"] is not "asked" => $"request-{facts["step"]}",
+            _ => name,
+        };
         return kind is not null && (Texts.ContainsKey(kind) || General.Any(word => Begins(kind, word))) ? kind : null;
     }
 
     public static string TextOf(string kind, Facts facts)
     {
         var text = Texts.TryGetValue(kind, out var special) ? special(facts) : InGeneral(kind, facts);
-        if (facts["reason"] is { Length: > 0 } reason)
-            text += kind is "token" or "token-revoked" ? $" It is for: {reason}." : $" Reason: {reason}.";
+        if (kind != Ended && facts["reason"] is { Length: > 0 } reason)
+            text += $" {ReasonWord(kind)}: {reason}.";
         return facts["ticket"] is { } ticket ? $"{text} Ticket: {ticket}." : text;
     }
 
-    /// <summary>Where there is more, below the console's address. Once the console has pages, they stand here.</summary>
-    public static string PathOf(string kind, Facts facts) => kind.Split('-')[0] switch
+    /// <summary>Whether it is told to those who asked too.</summary>
+    public static bool IsAnswer(string kind) => kind is Approved or Declined or Ended or Expires;
+
+    /// <summary>To one who asked.</summary>
+    public static string TextToRequester(string kind, Facts facts) => kind switch
     {
-        "exception" when facts["exception"] is { } number => $"{Api}/exceptions/{number}",
-        "exception" => $"{Api}/exceptions",
-        "request" when facts["request"] is { } id && id.All(char.IsAsciiLetterOrDigit) => $"{Api}/requests/{id}",
-        "request" => $"{Api}/requests",
-        "block" or "unblock" => $"{Api}/blocks",
-        "change" => $"{Api}/changes",
-        "token" => $"{Api}/tokens",
-        "policy" or "observe" or "follow" => $"{Api}/policy",
-        _ => $"{Api}/status",
+        Approved => $"{facts["organization"]} approved your request {facts["request"]} for {facts["image"]}: {Granted(facts)}. "
+            + (facts["state"] == "open" ? $"The image comes once each of {facts.List("organizations")} has approved." : $"Pull it as before: {Pull(facts["granted"] ?? facts["image"])}.")
+            + Comment(facts),
+        Declined => $"{facts["organization"]} declined your request {facts["request"]} for {facts["image"]}.{Comment(facts)}",
+        Ended => $"Your request {facts["request"]} for {facts["image"]} has ended: {facts["reason"]}. You may ask again.",
+        _ => $"The exception of {facts["organization"]} for {facts["image"]}, which you asked for, ends {Moment(facts, "until")}. If you need the image longer, ask again: "
+            + $"imageaccess requests create {facts["image"]} --reason TEXT --days DAYS.",
     };
+
+    /// <summary>
+    /// Where there is more, below the console's address, for everybody who gets the link: null where there is no such page. The API is none; a browser
+    /// would be told to sign in. Once the console has pages, they stand here.
+    /// </summary>
+    public static string? PathOf(string kind, Facts facts) =>
+        Begins(kind, "request") && facts["denial"] is { } denial && denial.All(char.IsAsciiLetterOrDigit) ? $"/d/{denial}" : null;
 
     private static bool Begins(string kind, string word) =>
         kind == word || (kind.StartsWith(word, StringComparison.Ordinal) && kind[word.Length] == '-');
@@ -87,6 +118,25 @@ internal static class NoticeKinds
     }
 
     private static string Who(Facts facts) => facts["user"] ?? "Somebody";
+
+    private static string Answer(Facts facts) => $"To answer: imageaccess requests approve {facts["request"]}, or decline {facts["request"]}.";
+
+    /// <summary><c>someuser/tool:7 as sha256:…, until 2026-07-01 12:00 UTC</c>.</summary>
+    private static string Granted(Facts facts) => $"{facts["granted"] ?? facts["image"]}{(facts["digest"] is { } digest ? $" as {digest}" : "")}{Until(facts)}";
+
+    /// <summary>Of a repository whichever tag is wanted.</summary>
+    private static string Pull(string? image) => $"docker pull {image}{(image?.IndexOfAny(['@', ':']) >= 0 ? "" : ":TAG")}";
+
+    private static string Comment(Facts facts) => facts["reason"] is { Length: > 0 } comment ? $" {facts["user"]} says: {comment}." : "";
+
+    private static string Review(Facts facts) => $"Another person has to review it: imageaccess break-glass review {facts["breakGlass"]}.";
+
+    private static string ReasonWord(string kind) => kind switch
+    {
+        "token" or "token-revoked" => "It is for",
+        Approved or "request-waiting" or Declined => "Comment",
+        _ => "Reason",
+    };
 
     private static string Until(Facts facts) => facts.Time("until") is { } until ? $", until {Facts.Minute(until)}" : "";
 

@@ -78,7 +78,7 @@ internal sealed partial class RequestDesk(
                     Denial = denial?.Id,
                     AtMilliseconds = now.ToUnixTimeMilliseconds(),
                 });
-                var step = RequestTable.NewStep(RequestStepRow.Asked, now) with { By = request.Actor.Name, AskedBy = [person], Reason = request.Reason, Ticket = request.Ticket };
+                var step = RequestTable.NewStep(found is null ? RequestStepRow.Asked : RequestStepRow.Joined, now) with { By = request.Actor.Name, AskedBy = [person], Reason = request.Reason, Ticket = request.Ticket };
                 await table.StepAsync(asked, step, cancellationToken);
                 return new RequestOutcome(asked, IsNew: found is null);
             },

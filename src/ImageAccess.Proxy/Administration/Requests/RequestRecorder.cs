@@ -35,12 +35,16 @@ internal sealed class RequestRecorder(
 
     protected override async Task RecordAsync(long known, long last, CancellationToken cancellationToken)
     {
-        foreach (var row in await Database.ReadAsync(context => new RequestTable(context).ReadStepsAsync(known, last, cancellationToken), cancellationToken))
+        foreach (var (row, denial, exception) in await Database.ReadAsync(context => new RequestTable(context).ReadStepsAsync(known, last, cancellationToken), cancellationToken))
         {
             trail.RecordRequest(new RequestStep(row.Request, row.Step, row.State, row.Image, row.Organizations, row.Organization, row.By, row.AskedBy, row.Reason, row.At)
             {
                 Ticket = row.Ticket,
+                Denial = denial,
                 Exception = row.Exception,
+                Granted = exception?.Image,
+                Digest = exception?.Digest,
+                Until = exception?.Until,
                 Change = row.Change,
             });
         }

@@ -102,11 +102,22 @@ internal sealed class RequestTable(DatabaseContext context)
         await ForgetAsync(cancellationToken);
     }
 
-    /// <summary>The steps that came after one change of the table, up to another one.</summary>
-    public Task<List<RequestStepRow>> ReadStepsAsync(long known, long last, CancellationToken cancellationToken) => context.RequestSteps.AsNoTracking()
-        .Where(step => step.Version > known && step.Version <= last)
-        .OrderBy(step => step.Version)
-        .ToListAsync(cancellationToken);
+    /// <summary>The steps that came after one change of the table, up to another one; with the denial that who asks has named, and the exception that was granted.</summary>
+    public async Task<List<(RequestStepRow Step, string? Denial, ExceptionRow? Exception)>> ReadStepsAsync(long known, long last, CancellationToken cancellationToken)
+    {
+        var steps = await context.RequestSteps.AsNoTracking().Where(step => step.Version > known && step.Version <= last).OrderBy(step => step.Version).ToListAsync(cancellationToken);
+        var found = new List<(RequestStepRow, string?, ExceptionRow?)>();
+        foreach (var step in steps)
+        {
+            var (at, person) = (step.At.ToUnixTimeMilliseconds(), step.AskedBy.FirstOrDefault());
+            var denial = step.Step is not (RequestStepRow.Asked or RequestStepRow.Joined) ? null : await context.RequestVoices.AsNoTracking()
+                .Where(voice => voice.Request == step.Request && voice.Person == person && voice.AtMilliseconds == at).Select(voice => voice.Denial).FirstOrDefaultAsync(cancellationToken);
+            var exception = step.Exception is not { } id ? null : await context.Exceptions.AsNoTracking().FirstOrDefaultAsync(row => row.Id == id, cancellationToken);
+            found.Add((step, denial, exception));
+        }
+
+        return found;
+    }
 
     /// <summary>Whether some have run out that are written as open.</summary>
     public Task<bool> HasOverdueAsync(DateTimeOffset now, CancellationToken cancellationToken) => Overdue(now).AnyAsync(cancellationToken);

@@ -190,7 +190,7 @@ internal sealed class ChangeEvent(string id, DateTimeOffset time, ChangeStep ste
 
 /// <summary>What somebody did about an access request, or what became of it.</summary>
 /// <param name="Request">The request.</param>
-/// <param name="Step"><c>asked</c>, <c>approved</c>, <c>waiting</c> (for a second person), <c>reopened</c>, <c>declined</c>, <c>withdrawn</c> or <c>ended</c>.</param>
+/// <param name="Step"><c>asked</c>, <c>joined</c> (one more asks), <c>approved</c>, <c>waiting</c> (for a second person), <c>reopened</c>, <c>declined</c>, <c>withdrawn</c> or <c>ended</c>.</param>
 /// <param name="State">The request's state since this step: <c>open</c>, <c>approved</c>, <c>declined</c>, <c>withdrawn</c> or <c>ended</c>.</param>
 /// <param name="Image">What is asked for.</param>
 /// <param name="Organizations">Those that deny it, each of which has to answer.</param>
@@ -204,8 +204,20 @@ internal sealed record RequestStep(
 {
     public string? Ticket { get; init; }
 
+    /// <summary>The denial that who asks has named.</summary>
+    public string? Denial { get; init; }
+
     /// <summary>The exception that was granted.</summary>
     public long? Exception { get; init; }
+
+    /// <summary>What it opens; it may be less than what was asked for.</summary>
+    public string? Granted { get; init; }
+
+    /// <summary>Of a tag: the digest that it was approved as.</summary>
+    public string? Digest { get; init; }
+
+    /// <summary>When the exception ends; null also where it has no end.</summary>
+    public DateTimeOffset? Until { get; init; }
 
     /// <summary>The change that waits for a second person.</summary>
     public long? Change { get; init; }

@@ -272,8 +272,16 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         WriteText("user"u8, step.By);
         WriteText("askedBy"u8, string.Join(", ", step.AskedBy));
         WriteText("reason"u8, step.Reason);
+        if (step.Denial is { } denial)
+            WriteText("denial"u8, denial);
         if (step.Exception is { } exception)
             _json.WriteNumber("exception"u8, exception);
+        if (step.Granted is { } granted)
+            WriteText("granted"u8, granted);
+        if (step.Digest is { } digest)
+            WriteText("digest"u8, digest);
+        if (step.Until is { } until)
+            WriteTime("until"u8, until);
         if (step.Change is { } change)
             _json.WriteNumber("change"u8, change);
         WriteTime("at"u8, step.At);

@@ -6,7 +6,7 @@ namespace ImageAccess.Proxy.Foundation.Database;
 /// <summary>What was done about a request, or became of it: from here it comes into the audit trail, once.</summary>
 internal sealed record RequestStepRow
 {
-    public const string Asked = "asked", Approved = "approved", Waiting = "waiting", Reopened = "reopened", Declined = "declined", Withdrawn = "withdrawn", Ended = "ended";
+    public const string Asked = "asked", Joined = "joined", Approved = "approved", Waiting = "waiting", Reopened = "reopened", Declined = "declined", Withdrawn = "withdrawn", Ended = "ended";
 
     /// <summary>The change of the table that it is.</summary>
     public long Version { get; init; }

@@ -62,7 +62,7 @@ public sealed class RequestTests : IAsyncLifetime, IDisposable
         Assert.Equal(409, (await PostAsync("kim", "/requests/1/approve", "{}")).Status);
         var again = await AskAsync("bob", Wish);
         Assert.Equal((409, "someuser/custom-image is allowed to bob already, by the rule exception"), (again.Status, again.Detail));
-        await Eventually.TrueAsync(() => Told() is ["asked by bob for bob", "asked by cleo for cleo", "approved by kim for bob, cleo"]);
+        await Eventually.TrueAsync(() => Told() is ["asked by bob for bob", "joined by cleo for cleo", "approved by kim for bob, cleo"]);
     }
 
     [Fact]

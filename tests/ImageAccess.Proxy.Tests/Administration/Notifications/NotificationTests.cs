@@ -12,6 +12,8 @@ namespace ImageAccess.Proxy.Tests.Administration.Notifications;
 /// <summary>Whoever the configuration names is told once of each thing, whatever fails, and nobody else is.</summary>
 public sealed class NotificationTests : IAsyncLifetime
 {
+    private const string Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
     private WebhookServer _hook = null!;
     private NotificationRoom _room = null!;
 
@@ -31,25 +33,44 @@ public sealed class NotificationTests : IAsyncLifetime
         RecordAll();
         await process.TellAsync();
 
-        (string Kind, string Text, string Path)[] expected =
+        (string Kind, string Text, string? Path)[] expected =
         [
-            ("exception", "alice granted acme an exception for docker.io/someuser/tool, until 2026-07-01 12:00 UTC, asked for by bob. Reason: we need it. Ticket: OPS-1.", "exceptions/7"),
-            ("exception-ended", "alice ended the exception 7 of acme for docker.io/someuser/tool. Reason: over.", "exceptions/7"),
-            ("block", "alice blocked docker.io/evil/* for everybody. Reason: CVE-1.", "blocks"),
-            ("unblock", "carol lifted the block of docker.io/evil/*. Reason: fixed.", "blocks"),
-            ("policy", "alice changed the policy. It opens community images to acme, someuser/x to acme. Reason: asked for.", "policy"),
-            ("change-waiting", "alice asks for a change that waits for a second person: someuser/y to acme. Reason: please.", "changes"),
-            ("change-done", "carol approved the change 3 that alice asked for: someuser/y to acme.", "changes"),
-            ("change-declined", "carol declined the change 4 that alice asked for: someuser/z to acme. Reason: no.", "changes"),
-            ("change-ended", "The change 5 that alice asked for waits no longer: someuser/q to acme. Reason: nobody approved it.", "changes"),
-            ("token", "alice made the token 9 of the API, administrator of acme, until 2026-07-01 12:00 UTC. It is for: terraform.", "tokens"),
-            ("token-revoked", "alice revoked the token 9 of the API, administrator of acme. It is for: terraform.", "tokens"),
+            ("exception", "alice granted acme an exception for docker.io/someuser/tool, until 2026-07-01 12:00 UTC, asked for by bob. Reason: we need it. Ticket: OPS-1.", null),
+            ("exception-ended", "alice ended the exception 7 of acme for docker.io/someuser/tool. Reason: over.", null),
+            ("block", "alice blocked docker.io/evil/* for everybody. Reason: CVE-1.", null),
+            ("unblock", "carol lifted the block of docker.io/evil/*. Reason: fixed.", null),
+            ("policy", "alice changed the policy. It opens community images to acme, someuser/x to acme. Reason: asked for.", null),
+            ("change-waiting", "alice asks for a change that waits for a second person: someuser/y to acme. Reason: please.", null),
+            ("change-done", "carol approved the change 3 that alice asked for: someuser/y to acme.", null),
+            ("change-declined", "carol declined the change 4 that alice asked for: someuser/z to acme. Reason: no.", null),
+            ("change-ended", "The change 5 that alice asked for waits no longer: someuser/q to acme. Reason: nobody approved it.", null),
+            ("token", "alice made the token 9 of the API, administrator of acme, until 2026-07-01 12:00 UTC. It is for: terraform.", null),
+            ("token-revoked", "alice revoked the token 9 of the API, administrator of acme. It is for: terraform.", null),
+            ("request", "bob asks acme, beta for someuser/tool. To answer: imageaccess requests approve 12, or decline 12. Reason: for the build. Ticket: OPS-2.", "d/4d1fab"),
+            ("request-joined", "cleo asks acme, beta for someuser/tool as others do already. To answer: imageaccess requests approve 12, or decline 12. Reason: for the tests.", null),
+            ("request-waiting",
+                "alice approved the request 12 of bob, cleo for acme: someuser/tool. It waits for a second person: imageaccess changes approve 3. Comment: fine.", null),
+            ("request-reopened",
+                "The request 12 of bob, cleo for someuser/tool waits for acme again: its approval was not done. To answer: imageaccess requests approve 12, or decline 12. Reason: a mistake.", null),
+            ("request-approved",
+                $"alice and carol approved the request 12 of bob, cleo for acme: someuser/tool:7 as {Digest}, until 2026-06-11 12:00 UTC. Asked for was someuser/tool. "
+                + "It is open until each of acme, beta has answered. Comment: that one alone.", null),
+            ("request-approved", "nina approved the request 12 of bob, cleo for beta: someuser/tool.", null),
+            ("request-declined", "nina declined the request 13 of bob for someuser/other, for beta. Comment: use valkey.", null),
+            ("request-withdrawn", "cleo asks for someuser/tool no longer; others still do (request 14).", null),
+            ("request-withdrawn", "bob withdrew the request 14 for someuser/tool. Reason: not needed.", null),
+            ("request-ended", "The request 15 of bob for someuser/tool has ended: nobody answered it within 30 days.", null),
+            ("break-glass",
+                "olga opened in an emergency: someuser/db for acme, until 2026-06-01 14:00 UTC. Another person has to review it: imageaccess break-glass review 2. Reason: payments are down.", null),
+            ("break-glass-ended", "The time of the emergency 2 is over: someuser/db for acme. Another person has to review it: imageaccess break-glass review 2.", null),
+            ("break-glass-ended", "alice ended the emergency 3: acme only observes. Another person has to review it: imageaccess break-glass review 3. Reason: mended.", null),
+            ("break-glass-reviewed", "alice has reviewed the emergency 2: someuser/db for acme. Reason: looked at together.", null),
         ];
         Assert.Equal(expected.Select(each => each.Kind), _hook.Taken.Select(request => request.Kind));
         Assert.All(expected.Zip(_hook.Taken), each =>
         {
-            var link = $"https://images.example.com/console/api/v1/{each.First.Path}";
-            Assert.Equal($"{each.First.Text} {link}".Replace("docker.io/", "", StringComparison.Ordinal), each.Second.Text.Replace("docker.io/", "", StringComparison.Ordinal));
+            var link = each.First.Path is null ? null : $"https://images.example.com/console/{each.First.Path}"; // and no address that would ask a browser to sign in
+            Assert.Equal($"{each.First.Text}{(link is null ? "" : $" {link}")}".Replace("docker.io/", "", StringComparison.Ordinal), each.Second.Text.Replace("docker.io/", "", StringComparison.Ordinal));
             Assert.Equal(link, each.Second.Json.GetProperty("link").GetString());
             Assert.Equal("application/json; charset=utf-8", each.Second.ContentType);
             Assert.True(each.Second.IsSignedWith(WebhookServer.Secret, _room.Time.GetUtcNow()));
@@ -145,6 +166,27 @@ public sealed class NotificationTests : IAsyncLifetime
         Assert.Contains(_room.Log.At(LogLevel.Error), line => line.EndsWith("is given up: Notifications:Webhooks:0 answers 503", StringComparison.Ordinal));
         var given = await _room.Database.ReadAsync(context => new OutboxTable(context).CountGivenUpAsync(_room.Time.GetUtcNow() - TimeSpan.FromDays(1), default), default);
         Assert.Equal(1, given["Webhooks:0"]);
+    }
+
+    [Fact]
+    public async Task A_receiver_that_fails_for_a_day_is_told_once_it_works()
+    {
+        var process = _room.WithWebhook(_hook).Start();
+        _hook.AnswerStatus(500);
+        RecordException(1);
+        await process.WriteAsync();
+        for (var minute = 0; minute < 24 * 60; minute += 10)
+        {
+            await process.SendAsync();
+            _room.Time.Advance(TimeSpan.FromMinutes(10));
+        }
+
+        Assert.Empty(_hook.Taken);
+        _hook.Answer = _ => Task.CompletedTask;
+        _room.Time.Advance(OutboxSender.LongestRetry);
+        await _room.Start().SendAsync();
+        Assert.Single(_hook.Taken);
+        Assert.Single(_hook.Requests.Select(request => request.Id).Distinct());
     }
 
     [Fact]
@@ -270,6 +312,7 @@ public sealed class NotificationTests : IAsyncLifetime
         await process.Sender.StartAsync(default);
         await process.WriteAsync();
         await Eventually.TrueAsync(() => second.Taken.Count == 1 && _hook.Requests.Count == 1);
+        await Eventually.TrueAsync(async () => (await _room.RowsAsync()).Exists(row => row.State == OutboxRow.Sent));
         await process.Sender.StopAsync(default);
         Assert.Equal([OutboxRow.Waiting, OutboxRow.Sent], (await _room.RowsAsync()).OrderBy(row => row.Receiver, StringComparer.Ordinal).Select(row => row.State));
     }
@@ -321,11 +364,11 @@ public sealed class NotificationTests : IAsyncLifetime
     [Fact]
     public void An_event_that_nobody_has_written_a_sentence_for_is_told_in_general_words()
     {
-        using var asked = JsonDocument.Parse("""{ "event": "request-approved", "request": 12, "organization": "acme", "user": "carol", "askedBy": "bob", "repository": "someuser/tool", "reason": "fine" }""");
-        var facts = new Facts(asked.RootElement);
-        Assert.Equal("request-approved", NoticeKinds.KindOf(facts));
-        Assert.Equal("Request approved by carol, asked for by bob, for acme: someuser/tool. Reason: fine.", NoticeKinds.TextOf("request-approved", facts));
-        Assert.Equal("/api/v1/requests/12", NoticeKinds.PathOf("request-approved", facts));
+        using var followed = JsonDocument.Parse("""{ "event": "follow-changed", "organization": "acme", "user": "carol", "askedBy": "bob", "repository": "someuser/tool", "reason": "fine" }""");
+        var facts = new Facts(followed.RootElement);
+        Assert.Equal("follow-changed", NoticeKinds.KindOf(facts));
+        Assert.Equal("Follow changed by carol, asked for by bob, for acme: someuser/tool. Reason: fine.", NoticeKinds.TextOf("follow-changed", facts));
+        Assert.Null(NoticeKinds.PathOf("follow-changed", facts));
         using var tag = JsonDocument.Parse("""{ "event": "tag" }""");
         Assert.Null(NoticeKinds.KindOf(new Facts(tag.RootElement)));
     }
@@ -432,6 +475,29 @@ public sealed class NotificationTests : IAsyncLifetime
             });
         }
 
+        void Request(string step, string state, long id, string? organization, string? by, string[] askedBy, string? reason, Func<RequestStep, RequestStep>? more = null)
+        {
+            var made = new RequestStep(id, step, state, id == 13 ? "someuser/other" : "someuser/tool", ["acme", "beta"], organization, by, askedBy, reason, now);
+            trail.RecordRequest(more?.Invoke(made) ?? made);
+        }
+
+        string[] both = ["bob", "cleo"];
+        Request("asked", "open", 12, null, "bob", ["bob"], "for the build", step => step with { Ticket = "OPS-2", Denial = "4d1fab" });
+        Request("joined", "open", 12, null, "cleo", ["cleo"], "for the tests");
+        Request("waiting", "open", 12, "acme", "alice", both, "fine", step => step with { Change = 3 });
+        Request("reopened", "open", 12, "acme", "alice", both, "a mistake", step => step with { Change = 3 });
+        Request("approved", "open", 12, "acme", "alice and carol", both, "that one alone", step => step with { Exception = 7, Granted = "someuser/tool:7", Digest = Digest, Until = now.AddDays(10) });
+        Request("approved", "approved", 12, "beta", "nina", both, null, step => step with { Exception = 8, Granted = "someuser/tool" });
+        Request("declined", "declined", 13, "beta", "nina", ["bob"], "use valkey");
+        Request("withdrawn", "open", 14, null, "cleo", ["cleo"], null);
+        Request("withdrawn", "withdrawn", 14, null, "bob", ["bob"], "not needed");
+        Request("ended", "ended", 15, null, null, ["bob"], "nobody answered it within 30 days");
+
+        void Emergency(long id, string what, string words, string? by, string? reason) => trail.RecordBreakGlass(new BreakGlassEvent.Step(id, what, "acme", words, now.AddHours(2), by, reason, now));
+        Emergency(2, "begun", "someuser/db for acme", "olga", "payments are down");
+        Emergency(2, "ended", "someuser/db for acme", null, null);
+        Emergency(3, "ended", "acme only observes", "alice", "mended");
+        Emergency(2, "reviewed", "someuser/db for acme", "alice", "looked at together");
         trail.RecordAccountChange("bob", "1", "2"); // which is told to nobody
     }
 }

@@ -1,14 +1,10 @@
 using System.Text.Json;
-using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Administration.Notifications;
-using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
-using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Tests.Administration.Api;
 using ImageAccess.Proxy.Tests.Hosting;
 using ImageAccess.Proxy.Tests.Tools.Verbs;
 using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace ImageAccess.Proxy.Tests.Administration.Notifications;
 
@@ -22,41 +18,55 @@ public sealed class NotifyingProgramTests : IAsyncLifetime
     public async Task DisposeAsync() => await _hook.DisposeAsync();
 
     [Fact]
-    public async Task What_is_granted_is_told_with_a_link_that_leads_there()
+    public async Task What_is_asked_for_and_granted_is_told_and_its_link_leads_there_without_a_sign_in()
     {
-        await using var here = await Surroundings.StartWithDatabaseAsync(
-            ("Listen:Console", "http://127.0.0.1:0"),
-            ("ConsoleUrl", "https://images.example.com"),
-            ("Notifications:Webhooks:0:Address", _hook.Address("127.0.0.1")),
-            ("Notifications:Webhooks:0:Private", "true"));
-        var database = here.Proxy.Services.GetRequiredService<SqlDatabase>();
-        await here.Proxy.Services.GetRequiredService<DatabaseState>().Ready;
-        Assert.True(GrantedException.TryParsePattern("someuser/tool", out var pattern, out _));
-        var changes = new ExceptionChanges(database, TimeProvider.System);
-        var row = await changes.AddAsync(new GrantedException(0, "acme", pattern, null, false, "because", null, "alice", changes.Now, changes.Now.AddDays(3)), default);
-        await Eventually.TrueAsync(() => _hook.Taken.Any(request => request.Kind == "exception"));
-        var told = _hook.Taken.Single(request => request.Kind == "exception");
-        Assert.Equal("", told.Signature); // without a secret
-        Assert.EndsWith($" https://images.example.com/api/v1/exceptions/{row.Id}", told.Text, StringComparison.Ordinal);
-
-        var grant = new TokenGrant { Role = "administrator", Organization = null, Label = "a test", Lifetime = TimeSpan.FromDays(1) };
-        var (_, secret) = await new TokenChanges(here.Proxy.Services.GetRequiredService<SqlDatabase>(), TimeProvider.System).CreateAsync(grant, "root", default);
-        await Eventually.TrueAsync(() => _hook.Taken.Any(request => request.Kind == "token"));
-        Assert.DoesNotContain(secret, string.Join('\n', _hook.Requests.Select(request => request.Json.GetRawText())), StringComparison.Ordinal);
-        using var client = Surroundings.NewClient(here.Further[^1]);
-        client.DefaultRequestHeaders.Add("Authorization", $"Bearer {secret}");
-        using var facts = JsonDocument.Parse($$"""{ "exception": {{row.Id}} }""");
-        string[] kinds = ["exception", "exception-unused", "block", "unblock", "policy", "change-waiting", "token", "observe-ends", "degraded", "break-glass"];
-        foreach (var path in kinds.Select(kind => NoticeKinds.PathOf(kind, new Facts(facts.RootElement))).Distinct())
+        var api = new ApiRoom();
+        await api.StartAsync(
+            ("ConsoleUrl", "https://images.example.com"), ("Notifications:Webhooks:0:Address", _hook.Address("127.0.0.1")), ("Notifications:Webhooks:0:Private", "true"));
+        try
         {
-            using var answer = await client.GetAsync(path);
-            Assert.True(answer.IsSuccessStatusCode, $"{path}: {answer.StatusCode}");
+            await AskAndApproveAsync(api);
         }
+        finally
+        {
+            await api.DisposeAsync();
+        }
+    }
 
+    private async Task AskAndApproveAsync(ApiRoom api)
+    {
+        var here = api.Here;
+        var denied = await here.AskAsync("GET", "/v2/someuser/custom-image/manifests/latest", await here.PullTokenAsync("bob", "someuser/custom-image"));
+        var denial = denied.Header("X-ImageAccess-Decision");
+        var (bob, alice) = (await api.TokenAsync("member", "acme", "bob"), await api.TokenAsync("owner", "acme", "alice"));
+        await Eventually.TrueAsync(() => Asked(api, bob, denial!));
+        await Eventually.TrueAsync(() => _hook.Taken.Any(request => request.Kind == "request"));
+        var asked = _hook.Taken.Single(request => request.Kind == "request");
+        Assert.Equal("", asked.Signature); // without a secret
+        Assert.Equal(
+            "bob asks acme for someuser/custom-image:latest. To answer: imageaccess requests approve 1, or decline 1. Reason: for the build. "
+            + $"https://images.example.com/d/{denial}",
+            asked.Text);
+        Assert.Equal("acme", asked.Json.GetProperty("organization").GetString());
+        using var browser = Surroundings.NewClient(here.Further[^1]);
+        using var page = await browser.GetAsync(new Uri(asked.Json.GetProperty("link").GetString()!).AbsolutePath);
+        Assert.Equal(System.Net.HttpStatusCode.OK, page.StatusCode);
+        Assert.Contains("someuser/custom-image:latest", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        Assert.Equal(200, (await api.SendAsync("POST", "/api/v1/requests/1/approve", alice, """{ "follow": true, "days": 3, "comment": "that tag" }""")).Status);
+        await Eventually.TrueAsync(() => _hook.Taken.Any(request => request.Kind == "request-approved") && _hook.Taken.Any(request => request.Kind == "exception"));
+        Assert.Matches(
+            "^alice approved the request 1 of bob for acme: someuser/custom-image:latest, until [-0-9]{10} [:0-9]{5} UTC. Comment: that tag.$",
+            _hook.Taken.Single(request => request.Kind == "request-approved").Text);
+        Assert.All(_hook.Taken.Where(request => request.Kind != "request"), request => Assert.Equal(JsonValueKind.Null, request.Json.GetProperty("link").ValueKind));
+        Assert.DoesNotContain(_hook.Requests, request => request.Json.GetRawText().Contains(bob, StringComparison.Ordinal) || request.Json.GetRawText().Contains(alice, StringComparison.Ordinal));
         await here.RestartAsync(); // a start looks at once what comes by itself, and then each hour
         await Eventually.TrueAsync(() => _hook.Taken.Any(request => request.Kind == "exception-expires"));
         Assert.Single(_hook.Taken, request => request.Kind == "exception");
     }
+
+    private static bool Asked(ApiRoom api, string token, string denial) => api.SendAsync(
+        "POST", "/api/v1/requests", token, $$"""{ "denial": "{{denial}}", "reason": "for the build", "days": 20 }""").GetAwaiter().GetResult().Status == 201; // it is written within seconds
 
     [Fact]
     public async Task After_a_kill_the_next_start_tells_what_the_receiver_had_not_taken()

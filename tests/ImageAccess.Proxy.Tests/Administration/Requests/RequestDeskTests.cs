@@ -187,7 +187,7 @@ public sealed class RequestDeskTests(PostgresServer server) : IAsyncLifetime, ID
         Assert.Equal((granted.Id, "kim and dan"), ((await _room.FindAsync(1)).Answers[0].Exception!.Value, (await _room.FindAsync(1)).Answers[0].By));
         Assert.Equal(
             [
-                "1 asked - by bob for bob: open", "1 asked - by fay for fay: open", "1 waiting acme by kim for bob+fay: open", "1 withdrawn - by fay for fay: open",
+                "1 asked - by bob for bob: open", "1 joined - by fay for fay: open", "1 waiting acme by kim for bob+fay: open", "1 withdrawn - by fay for fay: open",
                 "1 approved acme by kim and dan for bob: approved",
             ],
             await _room.StepsAsync());
@@ -728,7 +728,7 @@ public sealed class RequestDeskTests(PostgresServer server) : IAsyncLifetime, ID
         await Eventually.TrueAsync(() => _room.Changes.Audit.Pending.Count == 2);
         await StopAsync(recorder);
         Assert.Equal(
-            ["2 asked bitnami/redis - by cleo for cleo: open: for the build", "2 declined bitnami/redis acme by kim for bob+cleo: declined: use valkey"], _room.Told());
+            ["2 joined bitnami/redis - by cleo for cleo: open: for the build", "2 declined bitnami/redis acme by kim for bob+cleo: declined: use valkey"], _room.Told());
 
         recorder = await RecordAsync();
         await _room.WithdrawAsync(1, "cleo");
