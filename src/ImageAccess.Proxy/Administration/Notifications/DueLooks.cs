@@ -114,11 +114,26 @@ internal sealed class DueLooks : BackgroundService
             .Where(row => row.EndedVersion == null && row.UntilMilliseconds > from && row.UntilMilliseconds <= to)
             .OrderBy(row => row.UntilMilliseconds)
             .ToListAsync(cancellationToken);
-        return await NewAsync(
-            context,
-            rows.Select(row => Notice.Of(NoticeKinds.Expires, FormattableString.Invariant($"{row.Id} {row.Since.UtcTicks} {row.UntilMilliseconds}"), now, FactsOf(row, days: 14))),
-            cancellationToken);
+        var notices = rows.ConvertAll(row => (
+            Row: row,
+            Notice: Notice.Of(NoticeKinds.Expires, FormattableString.Invariant($"{row.Id} {row.Since.UtcTicks} {row.UntilMilliseconds}"), now, FactsOf(row, days: 14))));
+        var found = (await NewAsync(context, notices.Select(each => each.Notice), cancellationToken)).ToList();
+
+        // Of a shorter one those who asked have just been told the end.
+        foreach (var (row, notice) in notices.FindAll(each => found.Contains(each.Notice) && each.Row.Until - each.Row.Since > Ahead))
+        {
+            var text = NoticeKinds.TextToRequester(notice.Kind, new Facts(notice.Facts));
+            found.AddRange((await FindRequestersAsync(context, row, cancellationToken)).Select(person => notice.To(person, [row.Organization], text)));
+        }
+
+        return found;
     }
+
+    private static Task<List<string>> FindRequestersAsync(DatabaseContext context, ExceptionRow row, CancellationToken cancellationToken) => context.RequestVoices
+        .Where(voice => voice.Withdrawn == null && context.RequestAnswers.Any(answer => answer.Request == voice.Request && answer.Exception == row.Id))
+        .Select(voice => voice.Person)
+        .Distinct()
+        .ToListAsync(cancellationToken);
 
     private static async Task<IEnumerable<Notice>> FindUnusedAsync(DatabaseContext context, DateTimeOffset now, CancellationToken cancellationToken)
     {

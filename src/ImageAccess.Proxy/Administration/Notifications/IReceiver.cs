@@ -8,7 +8,7 @@ internal interface IReceiver
     /// <summary>Its place in the configuration: <c>Webhooks:0</c>, <c>Mail</c>.</summary>
     string Name { get; }
 
-    bool Wants(string kind);
+    bool Wants(Notice notice);
 
     /// <summary>Tells it once.</summary>
     /// <returns>Why it did not take it, without a secret; null once it has said that it has it.</returns>

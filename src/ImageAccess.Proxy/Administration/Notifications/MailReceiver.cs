@@ -14,7 +14,8 @@ namespace ImageAccess.Proxy.Administration.Notifications;
 /// A mail server. TLS is demanded before anything is said to it, unless it is on this machine. What the server says is never quoted: it may repeat
 /// what it was told.
 /// </summary>
-internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections connections, TimeProvider time) : IReceiver
+/// <param name="requesters">Finds those who have asked for access, where they are told, each alone; null for the recipients of the configuration.</param>
+internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections connections, TimeProvider time, RequesterAddresses? requesters = null) : IReceiver
 {
     private const int LongestSubject = 120;
 
@@ -22,11 +23,20 @@ internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections 
 
     private readonly MailOptions _options = all.Mail;
 
-    public string Name => "Mail";
+    public string Name => requesters is null ? "Mail" : "Mail:Requesters";
 
-    public bool Wants(string kind) => NoticeKinds.Mean(_options.Kinds, kind);
+    public bool Wants(Notice notice) => requesters is null ? notice.Requester is null && NoticeKinds.Mean(_options.Kinds, notice.Kind) : notice.Requester is not null;
 
     public async Task<Refusal?> SendAsync(Notice notice, CancellationToken cancellationToken)
+    {
+        if (notice.Requester is null)
+            return await SendAsync(notice, _options.To, cancellationToken);
+        var address = requesters!.Find(notice.Requester, out var isRead);
+        return address is not null ? await SendAsync(notice, [address], cancellationToken) // who has none, or is gone, is told nothing
+            : isRead ? null : new Refusal("cannot be told: the member list with their addresses was not read since the start");
+    }
+
+    private async Task<Refusal?> SendAsync(Notice notice, IEnumerable<string> to, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -34,7 +44,7 @@ internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections 
         client.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13;
         try
         {
-            using var message = MessageOf(notice);
+            using var message = MessageOf(notice, to);
             await ConnectAsync(client, either.Token);
             if (_options.UsernameFile is not null && await SignInAsync(client, either.Token) is { } refusal)
                 return refusal;
@@ -43,6 +53,10 @@ internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections 
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             return new Refusal($"did not answer within {Timeout.TotalSeconds} s");
+        }
+        catch (SmtpCommandException refused) when (requesters is not null && IsFinal(refused))
+        {
+            return null; // what members write into their accounts is no fault of the mail server
         }
         catch (Exception exception) when (CauseOf(exception) is not null)
         {
@@ -54,7 +68,7 @@ internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections 
     }
 
     /// <summary>Plain text in UTF-8. Its headers are made of fixed words and of text without line ends.</summary>
-    internal MimeMessage MessageOf(Notice notice)
+    internal MimeMessage MessageOf(Notice notice, IEnumerable<string> to)
     {
         var subject = PrintableText.Seen($"[Image access] {notice.Text}");
         var link = all.LinkTo(notice.Path);
@@ -67,7 +81,7 @@ internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections 
         };
         ((TextPart)message.Body).SetText(Encoding.UTF8, $"{notice.Text}\n{(link is null ? "" : $"\n{link}\n")}\n{notice.Kind} {Facts.Minute(notice.Time)} {notice.Id}\n");
         message.From.Add(MailboxAddress.Parse(_options.From));
-        message.To.AddRange(_options.To.Select(address => MailboxAddress.Parse(address)));
+        message.To.AddRange(to.Select(address => MailboxAddress.Parse(address)));
         message.Headers.Add("Auto-Submitted", "auto-generated");
         return message;
     }
@@ -105,6 +119,10 @@ internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections 
             // It has said that it has it.
         }
     }
+
+    /// <summary>The server will never take it to this recipient.</summary>
+    private static bool IsFinal(SmtpCommandException refused) =>
+        (int)refused.StatusCode >= 500 && refused.ErrorCode is SmtpErrorCode.RecipientNotAccepted or SmtpErrorCode.MessageNotAccepted;
 
     private static string? CauseOf(Exception exception) => exception switch
     {

@@ -38,11 +38,40 @@ internal sealed record Notice
     /// <summary>Where there is more, below the console's address.</summary>
     public string? Path { get; init; }
 
+    /// <summary>Who alone is told, by mail; null for the receivers of the configuration.</summary>
+    public Requester? Requester { get; init; }
+
     /// <summary>What a program reads.</summary>
     public JsonElement Facts { get; init; }
 
     /// <summary>What no other row of a receiver may have.</summary>
     public string Key => IsUnique ? Fact : $"{Fact}:{Id}";
+
+    /// <summary>What is told of an event: to the receivers of the configuration, and of a request's end to each who asked; nothing where it is news no longer.</summary>
+    public static IEnumerable<Notice> AllOf(AuditEvent audit, DateTimeOffset now)
+    {
+        if (Of(audit, now) is not { } notice)
+            return [];
+        if (audit is not RequestEvent { Step: var step } || !NoticeKinds.IsAnswer(notice.Kind))
+            return [notice];
+        using var line = JsonDocument.Parse(AuditLine.Of(audit));
+        var text = NoticeKinds.TextToRequester(notice.Kind, new Facts(line.RootElement));
+        return [notice, .. step.AskedBy.Select(person => notice.To(person, OrderOf(step), text))];
+    }
+
+    /// <summary>The same to one who asked.</summary>
+    /// <param name="person">The user name.</param>
+    /// <param name="organizations">Whose member lists may have the address: the first that does counts.</param>
+    /// <param name="text">The words.</param>
+    public Notice To(string person, IReadOnlyList<string> organizations, string text) => this with
+    {
+        Id = Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes<string[]>([Id, person])).AsSpan(0, 16)),
+        Fact = Short(JsonSerializer.SerializeToUtf8Bytes<string[]>([Fact, person])),
+        Text = text,
+        Path = null,
+        Requester = new Requester(person, organizations),
+        Facts = JsonSerializer.SerializeToElement(new { }),
+    };
 
     /// <summary>What is told of an event; null where nothing is, or where it is news no longer.</summary>
     public static Notice? Of(AuditEvent audit, DateTimeOffset now)
@@ -103,6 +132,9 @@ internal sealed record Notice
         }
     }
 
+    /// <summary>First the organization that answers.</summary>
+    private static IReadOnlyList<string> OrderOf(RequestStep step) => [.. step.Organizations.OrderBy(organization => organization != step.Organization)];
+
     private static string FactOf(JsonElement line) => Short(JsonSerializer.SerializeToUtf8Bytes(
         line.EnumerateObject().Where(field => !OfEvent.Contains(field.Name)).Select(field => $"{field.Name}={field.Value.GetRawText()}")));
 
@@ -112,6 +144,11 @@ internal sealed record Notice
         ? JsonSerializer.SerializeToElement(new { truncated = true })
         : JsonSerializer.SerializeToElement(line.EnumerateObject().Where(field => field.Name is not ("id" or "time")).ToDictionary(field => field.Name, field => field.Value));
 }
+
+/// <summary>One who asked for access. The mail address is looked up when it is needed, and kept nowhere.</summary>
+/// <param name="Person">The user name, in lower case.</param>
+/// <param name="Organizations">Whose member lists may have the address: the first that does counts.</param>
+internal sealed record Requester(string Person, IReadOnlyList<string> Organizations);
 
 /// <summary>Fields of an event, fit for a line of text: whatever people wrote, it has no line ends, and no character that cannot be seen.</summary>
 internal sealed class Facts(JsonElement json)

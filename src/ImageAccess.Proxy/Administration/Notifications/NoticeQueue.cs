@@ -40,7 +40,11 @@ internal sealed class NoticeQueue : IDatabaseWriter
         if (receivers.All.Count == 0)
             return;
         Read();
-        trail.WhenChanged(audit => Add(Notice.Of(audit, time.GetUtcNow())));
+        trail.WhenChanged(audit =>
+        {
+            foreach (var notice in Notice.AllOf(audit, time.GetUtcNow()))
+                Add(notice);
+        });
     }
 
     public bool IsWaiting
@@ -64,9 +68,9 @@ internal sealed class NoticeQueue : IDatabaseWriter
     private bool IsUntidy => _tidied is not { } tidied || _time.GetUtcNow() is var now && (now - tidied >= Upkeep || now < tidied);
 
     /// <summary>It never throws, and waits for nothing but the file: what is recorded is recorded.</summary>
-    public void Add(Notice? notice)
+    public void Add(Notice notice)
     {
-        if (notice is null || !_receivers.All.Any(receiver => receiver.Wants(notice.Kind)))
+        if (!_receivers.All.Any(receiver => receiver.Wants(notice)))
             return;
         lock (_gate)
         {

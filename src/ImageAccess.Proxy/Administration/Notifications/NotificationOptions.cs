@@ -107,6 +107,9 @@ internal sealed class MailOptions
 
     public IList<string> Kinds { get; } = [];
 
+    /// <summary>Who has asked for access is told the answer, at the address that the member list has.</summary>
+    public bool Requesters { get; set; } = true;
+
     public bool IsWanted => Server is not null || From is not null || To.Count > 0;
 
     public int ActualPort => Port ?? (Tls == Implicit ? 465 : Tls == Off ? 25 : 587);
@@ -142,13 +145,17 @@ internal sealed class MailOptions
     {
         if (text is null)
             return "name a mail address";
-        if (text.EnumerateRunes().Any(rune => Rune.IsControl(rune) || Rune.IsWhiteSpace(rune)))
+        if (HasBlank(text))
             return $"'{PrintableText.Seen(PrintableText.Of(text))}' has a line end or a space, which no mail address has";
-        return text.Length <= LongestAddress && MailboxAddress.TryParse(text, out var mailbox) && mailbox.Address == text && text.IndexOf('@') is > 0 and var at && at == text.LastIndexOf('@')
-            && !text.Contains('"') && !text.EndsWith('@')
-            ? null
-            : $"'{PrintableText.Seen(PrintableText.Of(text))}' is not a mail address, as security@example.com";
+        return IsAddress(text) ? null : $"'{PrintableText.Seen(PrintableText.Of(text))}' is not a mail address, as security@example.com";
     }
+
+    /// <summary>Whether it is one mailbox and nothing else.</summary>
+    internal static bool IsAddress(string text) =>
+        text.Length <= LongestAddress && !HasBlank(text) && MailboxAddress.TryParse(text, out var mailbox) && mailbox.Address == text
+        && text.IndexOf('@') is > 0 and var at && at == text.LastIndexOf('@') && !text.Contains('"') && !text.EndsWith('@');
+
+    private static bool HasBlank(string text) => text.EnumerateRunes().Any(rune => Rune.IsControl(rune) || Rune.IsWhiteSpace(rune));
 }
 
 internal sealed class NotificationOptionsValidation : IValidateOptions<NotificationOptions>

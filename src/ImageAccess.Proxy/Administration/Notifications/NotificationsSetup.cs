@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.DockerHub;
@@ -17,6 +18,7 @@ internal static class NotificationsSetup
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<NotificationOptions>>().Value);
         services.AddMetrics();
         services.AddSingleton<NotificationMetrics>();
+        services.AddSingleton(provider => new RequesterAddresses(() => provider.GetRequiredService<MembershipDirectory>().Book));
         services.AddSingleton(ReceiversOf);
         services.AddSingleton<NoticeQueue>();
         services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<NoticeQueue>());
@@ -35,6 +37,8 @@ internal static class NotificationsSetup
         List<IReceiver> all = [.. options.Webhooks.Select(webhook => new WebhookReceiver($"Webhooks:{webhook.Key}", options, webhook.Value, connections, time))];
         if (options.Mail.IsWanted)
             all.Add(new MailReceiver(options, connections, time));
+        if (options.Mail is { IsWanted: true, Requesters: true })
+            all.Add(new MailReceiver(options, connections, time, provider.GetRequiredService<RequesterAddresses>()));
         return new Receivers(all);
     }
 }

@@ -34,7 +34,7 @@ internal sealed class OutboxTable(DatabaseContext context)
         foreach (var notice in notices)
         {
             var told = await FindToldAsync(notice, origin, now, cancellationToken);
-            foreach (var receiver in receivers.Where(receiver => receiver.Wants(notice.Kind) && !told.Contains(receiver.Name)))
+            foreach (var receiver in receivers.Where(receiver => receiver.Wants(notice) && !told.Contains(receiver.Name)))
             {
                 if (room-- > 0)
                     context.Outbox.Add(RowOf(notice, origin, receiver.Name, now));

@@ -36,7 +36,7 @@ internal sealed class WebhookReceiver : IReceiver, IDisposable
 
     public string Name { get; }
 
-    public bool Wants(string kind) => NoticeKinds.Mean(_options.Kinds, kind);
+    public bool Wants(Notice notice) => notice.Requester is null && NoticeKinds.Mean(_options.Kinds, notice.Kind);
 
     public async Task<Refusal?> SendAsync(Notice notice, CancellationToken cancellationToken)
     {

@@ -74,7 +74,7 @@ internal sealed class HubMemberSource : IMemberSource
                 page = members.Take(answer.RootElement) is { } next ? Follow(next, path, organization) : null;
             }
 
-            return new MemberList(organization, readAt, members.All());
+            return new MemberList(organization, readAt, members.All()) { Addresses = members.Addresses };
         }
         catch (InvalidOperationException)
         {
@@ -156,6 +156,9 @@ internal sealed class HubMemberSource : IMemberSource
     {
         private readonly Dictionary<string, MemberRecord> _byName = new(StringComparer.Ordinal);
         private readonly Dictionary<string, string> _teams = new(StringComparer.Ordinal);
+        private readonly Dictionary<string, string> _addresses = new(StringComparer.Ordinal);
+
+        public IReadOnlyDictionary<string, string> Addresses => _addresses;
 
         /// <summary>Where the next page is; null after the last.</summary>
         public string? Take(JsonElement page)
@@ -199,6 +202,8 @@ internal sealed class HubMemberSource : IMemberSource
                 _byName[member.Username] = member; // once more on the next page, when somebody joined meanwhile
             else if (twice.Id != member.Id)
                 throw NotAList("has two accounts of one name");
+            if (entry.TryGetProperty("email", out var email) && email.ValueKind == JsonValueKind.String && email.GetString() is { Length: > 0 and <= MaximumText } address)
+                _addresses[member.Username] = address; // whoever writes to it looks whether it is one
         }
 
         /// <summary>

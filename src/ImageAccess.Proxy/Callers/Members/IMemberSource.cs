@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Callers.Members;
@@ -13,7 +14,15 @@ internal interface IMemberSource
 /// <param name="Organization">In lower case.</param>
 /// <param name="ReadAt">When reading it began: what happened later it does not know.</param>
 /// <param name="Members">Each user name once, and each id.</param>
-internal sealed record MemberList(string Organization, DateTimeOffset ReadAt, IReadOnlyList<MemberRecord> Members);
+internal sealed record MemberList(string Organization, DateTimeOffset ReadAt, IReadOnlyList<MemberRecord> Members)
+{
+    /// <summary>
+    /// The mail addresses of those who have one, by their user names; null of a list that was not read since the start. They are in memory alone: no
+    /// disk, log or page has them.
+    /// </summary>
+    [JsonIgnore]
+    public IReadOnlyDictionary<string, string>? Addresses { get; init; }
+}
 
 /// <param name="Id">Docker Hub's id of the account, in lower case, without dashes.</param>
 /// <param name="Username">In lower case.</param>

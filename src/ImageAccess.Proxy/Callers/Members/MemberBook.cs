@@ -74,6 +74,17 @@ internal sealed class MemberBook
         return true;
     }
 
+    /// <summary>The mail address that an organization's list has of a member; null where it has none, or grants nothing to who has the name.</summary>
+    /// <param name="isRead">Whether that can be said: a list of before the start has no addresses.</param>
+    public string? AddressOf(string username, string organization, out bool isRead)
+    {
+        isRead = true;
+        if (!Lists.TryGetValue(organization, out var list) || Lacks(Named(username), organization))
+            return null;
+        isRead = list.Addresses is not null;
+        return list.Addresses?.GetValueOrDefault(username);
+    }
+
     /// <summary>How this account came by this name, if it was another one's.</summary>
     public Takeover? TakeoverOf(string username, string id) =>
         _takeovers.GetValueOrDefault((username, id));

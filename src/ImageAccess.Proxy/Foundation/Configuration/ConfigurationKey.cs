@@ -121,6 +121,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Notifications:Mail:UsernameFile", ConfigurationKind.Path),
         new("Notifications:Mail:PasswordFile", ConfigurationKind.Path),
         new("Notifications:Mail:Kinds", ConfigurationKind.List),
+        new("Notifications:Mail:Requesters", ConfigurationKind.Switch),
         new("Audit:File", ConfigurationKind.Path),
         new("Audit:Keep", ConfigurationKind.Duration),
         new("Audit:MaximumSize", ConfigurationKind.Size),

@@ -1,4 +1,5 @@
 using ImageAccess.Proxy.Administration.Notifications;
+using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.DockerHub;
@@ -85,6 +86,7 @@ internal sealed class NotificationRoom : IDisposable
         services.AddSingleton<ImageAccess.Proxy.Policies.Store.IPolicyStore>(Policies);
         services.Configure<ConsoleOptions>(options => options.Url = new Uri("https://images.example.com/console/"));
         services.AddDockerHub(configuration).AddNotifications(configuration);
+        services.AddSingleton(new RequesterAddresses(() => Members));
         services.AddHealthChecks().AddCheck("cache", () => Cache);
         var provider = services.BuildServiceProvider();
         _built.Add(provider);
@@ -93,6 +95,9 @@ internal sealed class NotificationRoom : IDisposable
 
     /// <summary>The policy in force; off where a test sets none.</summary>
     public FixedPolicy Policies { get; } = new();
+
+    /// <summary>The member lists; none where a test gives none.</summary>
+    public MemberBook Members { get; set; } = MemberBook.Empty;
 
     /// <summary>A part that a test degrades.</summary>
     public HealthCheckResult Cache { get; set; } = HealthCheckResult.Healthy();

@@ -28,6 +28,23 @@ public sealed class KeptMembersTests : IAsyncLifetime
         Assert.False(File.Exists(_room.KeptFile + ".new"));
     }
 
+    /// <summary>What an earlier start has read has none: they are told again by Docker Hub, or not known.</summary>
+    [Fact]
+    public async Task Mail_addresses_are_in_memory_alone()
+    {
+        Assert.Equal("alice@example.com", _room.Directory.Book.AddressOf("alice", "acme", out var isRead));
+        Assert.True(isRead);
+        Assert.Null(_room.Directory.Book.AddressOf("nobody", "acme", out isRead));
+        Assert.True(isRead);
+        Assert.Null(_room.Directory.Book.AddressOf("alice", "globex", out isRead)); // which has no list
+        Assert.True(isRead);
+        Assert.All(Directory.GetFiles(Path.GetDirectoryName(_room.KeptFile)!), file => Assert.DoesNotContain("@example.com", File.ReadAllText(file), StringComparison.Ordinal));
+        Assert.DoesNotContain("@example.com", $"{_room.Directory.Book.Lists["acme"]} {string.Join(' ', _room.Directory.Book.Lists["acme"].Members)}", StringComparison.Ordinal);
+        await _room.RestartAsync();
+        Assert.Null(_room.Directory.Book.AddressOf("alice", "acme", out isRead));
+        Assert.False(isRead);
+    }
+
     [Fact]
     public async Task A_change_of_hands_outlives_a_restart_and_a_change_of_the_policy()
     {
