@@ -80,4 +80,19 @@ internal sealed record DenialFacts(string Id, DateTime Time, string Rule, string
             Reference = row.Reference,
             Image = row.Image,
         };
+
+    /// <summary>As far as it was told.</summary>
+    public DenialRow ToRow() => new()
+    {
+        Id = Id,
+        TimeMilliseconds = new DateTimeOffset(Time).ToUnixTimeMilliseconds(),
+        Rule = Rule,
+        Message = Message,
+        Organizations = [.. Organizations],
+        Caller = Caller,
+        Client = Client,
+        WayIn = WayIn,
+        Repository = Repository,
+        Reference = Reference,
+    };
 }

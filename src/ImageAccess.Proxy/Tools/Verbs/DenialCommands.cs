@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Foundation.Database;
 
@@ -20,12 +21,16 @@ internal static class DenialCommands
         var count = Verb.Last("The newest alone", DenialTable.MaximumListed);
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("list", "Lists denials, the newest first. Those that were merged have one line, under the id of the first.") { organization, caller, count, json, file };
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var rows = await DatabaseCommands.FindAsync(
-                DatabaseCommands.Open(parsed.GetValue(file)),
-                context => new DenialTable(context).ListAsync(parsed.GetValue(organization), parsed.GetValue(caller), parsed.GetValue(count), cancellationToken),
-                cancellationToken);
+            var (name, person, most) = (parsed.GetValue(organization), parsed.GetValue(caller), parsed.GetValue(count));
+            using var api = server.Find(parsed, file);
+            IReadOnlyList<DenialRow> rows = api is not null
+                ? [.. (await api.ListAsync<DenialFacts>("denials", most, cancellationToken, ("organization", name), ("caller", person))).Select(facts => facts.ToRow())]
+                : await DatabaseCommands.FindAsync(
+                    DatabaseCommands.Open(parsed.GetValue(file)), context => new DenialTable(context).ListAsync(name, person, most, cancellationToken), cancellationToken);
             var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(json))
                 await Verb.WriteJsonAsync(output, new { Denials = rows.Select(Facts) });
@@ -43,10 +48,13 @@ internal static class DenialCommands
         var id = new Argument<string>("ID") { Description = "As the client was told it, and the audit trail has it." };
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("show", "Shows one denial. Exit code 1 when none is kept under the id.") { id, json, file };
+        var server = new ServerOptions();
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var wanted = parsed.GetValue(id)!;
-            var row = await DatabaseCommands.FindAsync(
+            using var api = server.Find(parsed, file);
+            var row = api is not null ? await FindAsync(api, wanted, cancellationToken) : await DatabaseCommands.FindAsync(
                 DatabaseCommands.Open(parsed.GetValue(file)), context => new DenialTable(context).FindAsync(wanted, cancellationToken), cancellationToken);
             var invocation = parsed.InvocationConfiguration;
             if (row is null)
@@ -63,6 +71,18 @@ internal static class DenialCommands
             return Verb.Yes;
         });
         return command;
+    }
+
+    private static async Task<DenialRow?> FindAsync(ServerApi api, string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await api.GetAsync<DenialFacts>($"denials/{ServerApi.Segment(id)}", cancellationToken)).ToRow();
+        }
+        catch (NotThereException)
+        {
+            return null;
+        }
     }
 
     private static TextTable Table(IReadOnlyList<DenialRow> rows)

@@ -52,6 +52,29 @@ public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDis
     }
 
     [Fact]
+    public async Task Denials_are_listed_and_shown_from_another_machine_as_on_the_server()
+    {
+        var id = await room.DenyAsync("bob");
+        await room.DenyAsync("hank", "globex");
+        var (auditor, member) = (await TokenFileAsync(await room.TokenAsync("auditor")), await TokenFileAsync(await room.TokenAsync("member", "globex", "hank")));
+        var configuration = _directory["imageaccess.json"];
+        await File.WriteAllTextAsync(configuration, $$"""{ "Data": { "Directory": "{{room.Here.DataDirectory}}" } }""");
+        var here = await CommandLine.RunAsync("denials", "show", id, "--config", configuration);
+        Assert.Equal((0, here.Output), ((await RunAsync(auditor, "denials", "show", id)).ExitCode, (await RunAsync(auditor, "denials", "show", id)).Output));
+        Assert.Contains(id, (await RunAsync(auditor, "denials", "list", "--caller", "bob")).Output, StringComparison.Ordinal);
+        Assert.Equal(
+            (await CommandLine.RunAsync("denials", "list", "--organization", "acme", "--json", "--config", configuration)).Output, (await RunAsync(auditor, "denials", "list", "--json")).Output);
+        Assert.Single((await RunAsync(auditor, "denials", "list", "--last", "1", "--json")).Json.GetProperty("denials").EnumerateArray());
+
+        var hidden = await RunAsync(member, "denials", "show", id); // of another organization
+        Assert.Equal(1, hidden.ExitCode);
+        Assert.StartsWith($"imageaccess: no denial {id} is kept", hidden.Error, StringComparison.Ordinal);
+        Assert.Equal("no denial is kept\n", (await RunAsync(auditor, "denials", "list", "--caller", "nobody")).Output);
+        Assert.Equal(2, (await RunAsync(auditor, "denials", "list", "--organization", "globex")).ExitCode);
+        Assert.Equal(2, (await RunAsync(auditor, "denials", "list", "--config", configuration)).ExitCode);
+    }
+
+    [Fact]
     public async Task An_image_is_checked_at_another_machine()
     {
         var token = await TokenFileAsync(await room.TokenAsync("auditor"));
