@@ -27,8 +27,8 @@ internal static class DenialCommands
         {
             var (name, person, most) = (parsed.GetValue(organization), parsed.GetValue(caller), parsed.GetValue(count));
             using var api = server.Find(parsed, file);
-            IReadOnlyList<DenialRow> rows = api is not null
-                ? [.. (await api.ListAsync<DenialFacts>("denials", most, cancellationToken, ("organization", name), ("caller", person))).Select(facts => facts.ToRow())]
+            var rows = api is not null
+                ? (await api.ListAsync<DenialFacts>("denials", most, cancellationToken, ("organization", name), ("caller", person))).Select(facts => facts.ToRow()).ToList()
                 : await DatabaseCommands.FindAsync(
                     DatabaseCommands.Open(parsed.GetValue(file)), context => new DenialTable(context).ListAsync(name, person, most, cancellationToken), cancellationToken);
             var output = parsed.InvocationConfiguration.Output;
