@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Http.Headers;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.DockerHub;
@@ -27,9 +26,6 @@ internal sealed class HubMemberSource : IMemberSource
 
     /// <summary>The teams of one member, and of all.</summary>
     private const int MaximumTeams = 256, MaximumTeamNames = 10_000;
-
-    /// <summary>Tokens are good for ten minutes.</summary>
-    private static readonly TimeSpan TokenUse = TimeSpan.FromMinutes(8);
 
     /// <summary>What one page, or the sign-in, may take.</summary>
     private static readonly AnswerLimits Limits = new(1024 * 1024, TimeSpan.FromSeconds(15));
@@ -67,10 +63,10 @@ internal sealed class HubMemberSource : IMemberSource
             {
                 if (pages > MaximumPages)
                     throw new DirectoryException($"{what} does not end within {MaximumPages} pages");
-                if (_time.GetUtcNow() - signedInAt > TokenUse)
+                if (_time.GetUtcNow() - signedInAt > HubSignIn.TokenUse)
                     (token, signedInAt) = (await SignInAsync(cancellationToken), _time.GetUtcNow());
 
-                using var answer = await AskAsync(() => Request(page, token), what, cancellationToken);
+                using var answer = await AskAsync(() => HubSignIn.Get(page, token), what, cancellationToken);
                 page = members.Take(answer.RootElement) is { } next ? Follow(next, path, organization) : null;
             }
 
@@ -86,25 +82,8 @@ internal sealed class HubMemberSource : IMemberSource
     {
         var secret = DirectorySecret.Read(_options.Value, out var problem)
             ?? throw new DirectoryException($"there is no secret to sign in with: {problem}") { IsRefusal = true };
-        using var answer = await AskAsync(Request, "the sign-in", cancellationToken);
-        return TokenAnswer.Read(answer.RootElement).AccessToken is { } token && token.All(c => c is > ' ' and < '\x7f')
-            ? token
-            : throw new DirectoryException("the Hub API's answer to the sign-in holds no token");
-
-        HttpRequestMessage Request()
-        {
-            var body = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(
-                new Dictionary<string, string> { ["identifier"] = _options.Value.Username!, ["secret"] = secret }));
-            body.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-            return new HttpRequestMessage(HttpMethod.Post, new Uri(_hub.Address, "/v2/auth/token")) { Content = body };
-        }
-    }
-
-    private static HttpRequestMessage Request(Uri page, string token)
-    {
-        var request = new HttpRequestMessage(HttpMethod.Get, page);
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        return request;
+        using var answer = await AskAsync(() => HubSignIn.Request(_hub.Address, _options.Value.Username!, secret), "the sign-in", cancellationToken);
+        return HubSignIn.TokenOf(answer.RootElement) ?? throw new DirectoryException("the Hub API's answer to the sign-in holds no token");
     }
 
     /// <summary>Sends the request again after a backoff that the Hub API asks for, as long as it is a short one.</summary>
