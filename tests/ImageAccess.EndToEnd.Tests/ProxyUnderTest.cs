@@ -62,6 +62,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
               },
               "ForwardProxy": { {{(setup.ProxyUsers is null ? "" : "\"Users\": \"proxy-users\"")}} },
               "Policy": { "File": "policy.json" },
+              "Follow": { {{(setup.Follows is null ? "" : $"\"Username\": \"{setup.Follows}\", \"SecretFile\": \"hub-secret\", \"Interval\": \"1s\"")}} },
               "Cache": { "Enabled": {{(setup.Keeps ? "true" : "false")}} },
               "Data": { "Directory": "data" }
             }
@@ -69,6 +70,13 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
 
         if (setup.ProxyUsers is not null)
             await File.WriteAllTextAsync(Path.Combine(folder, "proxy-users"), setup.ProxyUsers);
+        if (setup.Follows is { } owner)
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder, "hub-secret"), Canaries.PasswordOf(owner));
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(Path.Combine(folder, "hub-secret"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
         if (setup.Intercepting is not null)
             (await Running.ToEndAsync(new("dotnet", [Assembly(), "certificates", "create", "--config", configuration]), "certificates create", "", Limit)).Succeeded();
         Directory.CreateDirectory(Path.Combine(folder, "data"));
@@ -238,6 +246,9 @@ internal sealed record ProxySetup
 
     /// <summary>Where it has its HTTP API, if anywhere.</summary>
     public Uri? Console { get; init; }
+
+    /// <summary>As whom it reads Docker Hub's own switches, each second, with the account's password.</summary>
+    public string? Follows { get; init; }
 
     /// <summary>The size of a disk of its own for the data folder, as <c>mount</c> takes it.</summary>
     public string? Disk { get; init; }

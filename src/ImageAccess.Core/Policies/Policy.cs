@@ -14,8 +14,7 @@ public sealed class Policy
 
     internal Policy(PolicyDocument document, string version)
     {
-        Document = document;
-        Version = version;
+        (Document, Written, Version, DocumentVersion) = (document, document, version, version);
         Organizations = [.. document.Organizations.Select(o => new OrganizationPolicy(o))];
         IsEnabled = Organizations.Any(o => o.Enabled);
         DefaultOrganization = Organizations.FirstOrDefault(o => o.Name == document.DefaultOrganization)
@@ -40,7 +39,14 @@ public sealed class Policy
     /// <summary>No document, no organization: image access is off.</summary>
     public static Policy Off { get; } = new(new PolicyDocument(), "none");
 
+    /// <summary>The document as it holds: with Docker Hub's own switches where an organization follows them.</summary>
     public PolicyDocument Document { get; }
+
+    /// <summary>The document as it was written.</summary>
+    public PolicyDocument Written { get; private init; }
+
+    /// <summary>Docker Hub's own switches, as far as they are known.</summary>
+    public FollowedSwitches Followed { get; private set; } = FollowedSwitches.None;
 
     /// <summary>The blocks that stand beside the document.</summary>
     public Blocks Blocks { get; private set; } = Blocks.None;
@@ -51,7 +57,13 @@ public sealed class Policy
     /// <summary>What stands beside the document in an emergency, also what no longer holds.</summary>
     public IReadOnlyList<BreakGlass> BreakGlass { get; private set; } = [];
 
-    /// <summary>The version of this document: the beginning of the SHA-256 of its bytes.</summary>
+    /// <summary>The version of the document: the beginning of the SHA-256 of its bytes.</summary>
+    public string DocumentVersion { get; private init; }
+
+    /// <summary>
+    /// The version of what holds: the document's, and where organizations follow Docker Hub's own switches, behind a dot a digit for each
+    /// (4 on, 2 official images, 1 verified publisher images; <c>-</c> where nothing has been read and the document's own hold).
+    /// </summary>
     public string Version { get; }
 
     public IReadOnlyList<OrganizationPolicy> Organizations { get; }
@@ -94,6 +106,32 @@ public sealed class Policy
         return other;
     }
 
+    /// <summary>Whether the organization follows Docker Hub's own switches.</summary>
+    public bool Follows(string organization) => Written.Organizations.Any(one => one.Name == organization && one.FollowsDockerHub);
+
+    /// <summary>The same document with these switches of Docker Hub where an organization follows them.</summary>
+    public Policy With(FollowedSwitches followed)
+    {
+        if (ReferenceEquals(followed, Followed) && (Version != DocumentVersion || !IsFollowing))
+            return this;
+        if (IsFollowing)
+        {
+            return new Policy(followed.ApplyTo(Written), $"{DocumentVersion}.{followed.MarkOf(Written)}")
+            {
+                Written = Written,
+                DocumentVersion = DocumentVersion,
+                Followed = followed,
+                Blocks = Blocks,
+                Exceptions = Exceptions,
+                BreakGlass = BreakGlass,
+            };
+        }
+
+        var other = (Policy)MemberwiseClone();
+        other.Followed = followed;
+        return other;
+    }
+
     /// <summary>Whether the document's own lists grant something to this user name: as an owner, as a member, or by a role.</summary>
     public bool NamesPerson(string username) => _naming.ContainsKey(username) || _companyOwners.ContainsKey(username);
 
@@ -126,6 +164,8 @@ public sealed class Policy
 
     /// <summary>The account that the document writes beside this user name; null where it writes none.</summary>
     public string? AccountOf(string username) => _accounts.GetValueOrDefault(username);
+
+    private bool IsFollowing => Written.Organizations.Any(organization => organization.FollowsDockerHub);
 
     /// <summary>Whether the organization refuses nothing: by the document, or in an emergency.</summary>
     internal bool Observes(OrganizationPolicy organization, DateTimeOffset now) =>

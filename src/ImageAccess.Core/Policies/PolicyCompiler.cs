@@ -188,7 +188,7 @@ public static class PolicyCompiler
         private OrganizationDocument ReadOrganization(Node node)
         {
             var members = Members(
-                node, "name", "namespaces", "owners", "members", "roles", "enabled", "mode", "observeUntil", "allow", "allowlist", "help");
+                node, "name", "namespaces", "owners", "members", "roles", "follow", "enabled", "mode", "observeUntil", "allow", "allowlist", "help");
             if (node.Value.ValueKind == JsonValueKind.Object && !members.ContainsKey("name"))
                 Report(node.Path, "an organization needs a name");
             var allow = members.TryGetValue("allow", out var switches)
@@ -204,6 +204,7 @@ public static class PolicyCompiler
                 ExternalOwners = [.. owners.Where(owner => owner.IsExternal).Select(owner => owner.Name)],
                 Members = [.. People(members, "members", "name", "account").Select(member => member.Name)],
                 Roles = members.TryGetValue("roles", out var roles) ? ReadRoles(roles) : new RolesDocument(),
+                FollowsDockerHub = Follows(members),
                 Enabled = Flag(members, "enabled"),
                 Observe = Choice(members, "mode", "enforce", "observe") == "observe",
                 ObserveUntil = Day(members, "observeUntil"),
@@ -341,6 +342,16 @@ public static class PolicyCompiler
             if (node.Value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
                 Report(node.Path, "must be true or false");
             return node.Value.ValueKind == JsonValueKind.True;
+        }
+
+        private bool Follows(Dictionary<string, Node> members)
+        {
+            if (!members.TryGetValue("follow", out var node))
+                return false;
+            if (TextOrNull(node.Value) == "docker-hub")
+                return true;
+            Report(node.Path, "must be \"docker-hub\"");
+            return false;
         }
 
         private int? Number(Dictionary<string, Node> members, string name, int largest)

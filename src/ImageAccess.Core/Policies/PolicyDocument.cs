@@ -114,6 +114,9 @@ public sealed record OrganizationDocument
 
     public RolesDocument Roles { get; init; } = new();
 
+    /// <summary>Docker Hub's own switches count in the place of <see cref="Enabled"/>, <see cref="AllowOfficial"/> and <see cref="AllowVerifiedPublisher"/>, once they have been read.</summary>
+    public bool FollowsDockerHub { get; init; }
+
     public bool Enabled { get; init; }
 
     /// <summary>Denials are recorded, and the requests are allowed.</summary>

@@ -19,6 +19,7 @@ using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Registry;
 using Microsoft.Extensions.Logging.Console;
@@ -53,6 +54,7 @@ public static class ProxyHost
             .AddCatalog(builder.Configuration)
             .AddExceptions(builder.Configuration)
             .AddPolicyStore(builder.Configuration)
+            .AddFollowing(builder.Configuration) // reads once the policy is open
             .AddUpstream()
             .AddCache(builder.Configuration)
             .AddContent(builder.Configuration)

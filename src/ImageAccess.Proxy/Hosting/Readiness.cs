@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -12,7 +13,7 @@ namespace ImageAccess.Proxy.Hosting;
 /// status: a proxy must not drop out of service because Docker Hub is down. The log has each change of a part once, however often it is asked.
 /// </summary>
 internal sealed class Readiness(
-    HealthCheckService health, IPolicyStore policies, EgressReport egress, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Readiness> logger)
+    HealthCheckService health, IPolicyStore policies, FollowedStore followed, EgressReport egress, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Readiness> logger)
 {
     private const int MaximumExpiring = 20;
 
@@ -50,11 +51,34 @@ internal sealed class Readiness(
         json.WriteEndObject();
         if (egress.Concern is { } concern)
             json.WriteString("egress", concern);
+        WriteFollowed(json, followed.States);
         WriteExpiring(json, ExpiringEntries.Find(policy, today));
         json.WriteStartObject("degraded");
         foreach (var (name, entry) in Concerns(report))
             json.WriteString(name, CauseOf(entry));
         json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    /// <summary>Docker Hub's own switches where organizations follow them, and how old they are.</summary>
+    private void WriteFollowed(Utf8JsonWriter json, IReadOnlyList<FollowedOrganization> states)
+    {
+        if (states.Count == 0)
+            return;
+        json.WriteStartObject("followed");
+        foreach (var one in states)
+        {
+            json.WriteStartObject(one.Name);
+            json.WriteString("switches", one.Known?.Switches.ToString());
+            if (one.Known?.ReadAt is { } readAt)
+            {
+                json.WriteString("readAt", readAt.UtcDateTime);
+                json.WriteNumber("ageSeconds", (long)(time.GetUtcNow() - readAt).TotalSeconds);
+            }
+
+            json.WriteEndObject();
+        }
+
         json.WriteEndObject();
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Reflection;
 using System.Text;
@@ -102,14 +103,18 @@ public sealed partial class PolicyCaseTests
     private static Policy PolicyOf(string file)
     {
         var lines = File.ReadAllLines(Path.Combine(Folder, file));
-        var written = lines.TakeWhile(line => line != "---").Where(line => !line.StartsWith('#')).ToLookup(line => line.Split(' ')[0] is ("block" or "exception" or "break-glass") and var word ? word : "");
+        var written = lines.TakeWhile(line => line != "---").Where(line => !line.StartsWith('#')).ToLookup(line => line.Split(' ')[0] is ("block" or "exception" or "break-glass" or "followed") and var word ? word : "");
         var document = written[""];
         var compiled = PolicyCompiler.TryCompile(Encoding.UTF8.GetBytes(string.Join('\n', document)), out var policy, out var problems);
         Assert.True(compiled, $"{file}: {string.Join("; ", problems)}");
         return policy!.With(new Blocks([.. written["block"].Select((line, index) => BlockOf(index + 1, line["block ".Length..]))]))
             .With(new Exceptions([.. written["exception"].Select((line, index) => ExceptionOf(index + 1, line.Split(' ')[1..]))], 1))
+            .With(new FollowedSwitches(written["followed"].Select(line => line.Split(' ')[1..]).ToImmutableDictionary(words => words[0], SwitchesOf)))
             .With([.. written["break-glass"].Select((line, index) => BreakGlassOf(index + 1, line.Split(' ')[1..]))]);
     }
+
+    /// <summary><c>ORGANIZATION [on] [official] [verified]</c></summary>
+    private static HubSwitches SwitchesOf(string[] words) => new(words.Contains("on"), words.Contains("official"), words.Contains("verified"));
 
     /// <summary><c>ORGANIZATION REPOSITORY|observe since INSTANT until INSTANT</c></summary>
     private static BreakGlass BreakGlassOf(long id, string[] words) => new(

@@ -31,6 +31,7 @@ public sealed class PolicyCompilerTests
                     "auditors": [ { "team": "audit_2" } ],
                     "onCall": [ "dan", "bob" ],
                   },
+                  "follow": "docker-hub",
                   "enabled": true,
                   "mode": "observe",
                   "observeUntil": "2027-01-31",
@@ -54,6 +55,7 @@ public sealed class PolicyCompilerTests
         Assert.Equal(new ChangesDocument { Approvals = 2, DemandsTicket = true }, document.Changes);
         Assert.Equal(["zoe", "yuri (external)"], document.CompanyOwners.Select(owner => owner.ToString()));
         var acme = document.Organizations[0];
+        Assert.True(acme.FollowsDockerHub);
         Assert.Equal(
             [
                 ("dan", Roles.Administrator), ("team devops", Roles.Administrator), ("alice (external)", Roles.Approver), ("team audit_2", Roles.Auditor),
@@ -229,7 +231,7 @@ public sealed class PolicyCompilerTests
     [InlineData("""{ "company": null }""", "company: must be true or false")]
     [InlineData("""{ "company": [ "acme", "beta" ] }""", "company: must be true or false")]
     [InlineData("""{ "company": true, "company": false }""", "company: comes twice")]
-    [InlineData("""{ "organizations": [ { "name": "acme", "company": true } ] }""", "organizations[0].company: unknown member; known here: name, namespaces, owners, members, roles, enabled, mode, observeUntil, allow, allowlist, help")]
+    [InlineData("""{ "organizations": [ { "name": "acme", "company": true } ] }""", "organizations[0].company: unknown member; known here: name, namespaces, owners, members, roles, follow, enabled, mode, observeUntil, allow, allowlist, help")]
     [InlineData("""{ "callers": {}, "callers": {} }""", "callers: comes twice")]
     [InlineData("""{ "callers": [] }""", "callers: must be an object")]
     [InlineData("""{ "callers": { "anonymous": "allow" } }""", "callers.anonymous: must be \"member\" or \"deny\"")]
@@ -257,7 +259,7 @@ public sealed class PolicyCompilerTests
     public void A_problem_has_its_place(string json, params string[] problems) => Assert.Equal(problems, Problems(json));
 
     [Theory]
-    [InlineData("\"colour\": 1", "colour: unknown member; known here: name, namespaces, owners, members, roles, enabled, mode, observeUntil, allow, allowlist, help")]
+    [InlineData("\"colour\": 1", "colour: unknown member; known here: name, namespaces, owners, members, roles, follow, enabled, mode, observeUntil, allow, allowlist, help")]
     [InlineData("\"enabled\": true, \"enabled\": false", "enabled: comes twice")]
     [InlineData("\"enabled\": \"true\"", "enabled: must be true or false")]
     [InlineData("\"enabled\": 1", "enabled: must be true or false")]

@@ -25,6 +25,7 @@ public sealed partial class FloorsTests
         ["Connections/Certificates"] = 3,
         ["Policies/Catalog"] = 3,
         ["Policies/Exceptions"] = 3,
+        ["Policies/Following"] = 3,
         ["Policies/Store"] = 3,
         ["Content/Cache"] = 3,
         ["Content/Upstream"] = 3,
@@ -61,6 +62,7 @@ public sealed partial class FloorsTests
     private static readonly HashSet<(string Lower, string Upper)> Neighbours =
     [
         ("Policies/Exceptions", "Policies/Store"),
+        ("Policies/Following", "Policies/Store"),
         ("Callers/Members", "Callers/Identity"),
         ("Administration/Denials", "Administration/Api"),
         ("Administration/Roles", "Administration/Tokens"),

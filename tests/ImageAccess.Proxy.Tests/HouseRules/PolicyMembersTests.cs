@@ -83,6 +83,8 @@ public sealed partial class PolicyMembersTests
             Acme($$""" "owners": [ { "name": "alice", "account": "{{FirstAccount}}" } ] """),
             Acme($$""" "owners": [ { "name": "alice", "account": "{{SecondAccount}}" } ] """),
             $"alice is account {SecondAccount}", $"account {SecondAccount} is alice"),
+        new("OrganizationDocument.FollowsDockerHub", "organizations[].follow", Acme(""), Acme(""" "follow": "docker-hub" """),
+            "organization acme: follows Docker Hub's own switches, which may open", "acme follows Docker Hub's own switches, which are not known here"),
         new("OrganizationDocument.Enabled", "organizations[].enabled",
             """{ "organizations": [ { "name": "acme", "enabled": true } ] }""", """{ "organizations": [ { "name": "acme", "enabled": false } ] }""",
             "organization acme: disabled", "acme is off"),
@@ -182,7 +184,7 @@ public sealed partial class PolicyMembersTests
     public void A_golden_case_has_each_name()
     {
         var cases = Directory.GetFiles(RepositoryRoot.Find("tests/ImageAccess.Core.Tests/Policies/Cases"), "*.case")
-            .Select(file => string.Join('\n', File.ReadLines(file).TakeWhile(line => line != "---").Where(line => !line.StartsWith('#') && line.Split(' ')[0] is not ("block" or "exception" or "break-glass"))))
+            .Select(file => string.Join('\n', File.ReadLines(file).TakeWhile(line => line != "---").Where(line => !line.StartsWith('#') && line.Split(' ')[0] is not ("block" or "exception" or "break-glass" or "followed"))))
             .SelectMany(PathsOf)
             .ToHashSet();
         Assert.All(AcceptedNames(), name => Assert.Contains(name, cases));

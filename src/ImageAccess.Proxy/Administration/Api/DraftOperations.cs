@@ -5,6 +5,7 @@ using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
@@ -31,7 +32,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Tim
         DemandDays(days);
         var content = await JsonBody.ReadBytesAsync(http);
         var plan = Plan("document", () => PolicyPlan.OfDocument(store.Current, content, Today));
-        return await AnswerAsync(http, plan, days ?? DefaultDays, concerns: null, visitor.MayEverywhere(Operation.ReadDenials));
+        return await AnswerAsync(http, plan, days ?? DefaultDays, organization: null, concerns: null, visitor.MayEverywhere(Operation.ReadDenials));
     }
 
     /// <summary>Of the pulls it judges those of callers whom the organization judges as things are: who is added by the draft is none of its own yet.</summary>
@@ -46,7 +47,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Tim
         var content = await JsonBody.ReadBytesAsync(http);
         var plan = Plan("section", () => PolicyPlan.OfSection(policy, document, organization, content, Today));
         return await AnswerAsync(
-            http, plan, days ?? DefaultDays, caller => PolicyEngine.OrganizationsOf(policy, caller).Contains(organization), visitor.May(Operation.ReadDenials, organization));
+            http, plan, days ?? DefaultDays, organization, caller => PolicyEngine.OrganizationsOf(policy, caller).Contains(organization), visitor.May(Operation.ReadDenials, organization));
     }
 
     private static void DemandDays(int? days)
@@ -68,11 +69,14 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Tim
         }
     }
 
-    private async Task<Answer<DraftFacts>> AnswerAsync(HttpContext http, PolicyPlan plan, int days, Func<Caller, bool>? concerns, bool names)
+    private async Task<Answer<DraftFacts>> AnswerAsync(HttpContext http, PolicyPlan plan, int days, string? organization, Func<Caller, bool>? concerns, bool names)
     {
         var before = plan.Before!;
         var draft = plan.After.With(before.Blocks).With(before.Exceptions);
-        var facts = new DraftFacts(plan.After.Version, plan.IsSame, plan.Opens, plan.TakesBack, plan.Waits(before.Document.Changes));
+        var facts = new DraftFacts(plan.After.DocumentVersion, plan.IsSame, plan.Opens, plan.TakesBack, plan.Waits(before.Document.Changes))
+        {
+            Notes = FollowedNotes.Of(draft, organization),
+        };
         try
         {
             var effect = await trials.JudgeAsync(draft, days, concerns, ClientShare.OfUser(http.Visitor().Actor.Name), http.RequestAborted);
@@ -98,6 +102,9 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Tim
 internal sealed record DraftFacts(string Version, bool Same, IReadOnlyList<string> Opens, IReadOnlyList<string> TakesBack, bool Waits)
 {
     public EffectFacts? Effect { get; init; }
+
+    /// <summary>What the document alone does not tell: which switches hold where an organization follows those of Docker Hub.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>Why no effect on pulls can be told; null where it is.</summary>
     public string? NoEffect { get; init; }

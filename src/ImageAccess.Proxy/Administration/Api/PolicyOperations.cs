@@ -5,18 +5,20 @@ using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>policy</c>: the document, each organization's section, and the history.</summary>
-internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, PolicyStore store, PolicyReader reader) : IOperations
+internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, PolicyStore store, PolicyReader reader, FollowedStore followed, TimeProvider time) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
         api.Get("/policy", Operation.ReadPolicy, Document);
         api.Put<JsonElement>("/policy", Operation.ChangeCompany, ApplyAsync);
         api.Get("/organizations/{organization}/policy", Operation.ReadPolicy, Section);
+        api.Get("/organizations/{organization}/image-access", Operation.ReadPolicy, ImageAccess);
         api.Put<JsonElement>("/organizations/{organization}/policy", Operation.ChangePolicy, ApplySectionAsync);
         api.Get("/policy/versions", Operation.ReadPolicy, VersionsAsync);
         api.Get("/policy/versions/{version}", Operation.ReadPolicy, VersionAsync);
@@ -33,7 +35,7 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         var document = store.Document;
         return document.Length == 0
             ? throw ProblemException.NotFound("policy document yet: image access is off")
-            : Answer.Of<ReadOnlyMemory<byte>>(document, store.Current.Version);
+            : Answer.Of<ReadOnlyMemory<byte>>(document, store.Current.DocumentVersion);
     }
 
     private Answer<ReadOnlyMemory<byte>> Section(HttpContext http, string organization)
@@ -41,6 +43,19 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         Demand(http, Operation.ReadPolicy, organization);
         var section = PolicySections.Find(store.Document, organization) ?? throw ProblemException.NotFound(Named(organization));
         return Answer.Of<ReadOnlyMemory<byte>>(section, PolicySections.TagOf(store.Document, organization));
+    }
+
+    /// <summary>What holds at this moment, wherever it is switched: the document alone does not tell where Docker Hub's own switches are followed.</summary>
+    private Answer<ImageAccessFacts> ImageAccess(HttpContext http, string organization)
+    {
+        Demand(http, Operation.ReadPolicy, organization);
+        var (policy, now) = (store.Current, time.GetUtcNow());
+        var one = policy.Organizations.FirstOrDefault(one => one.Name == organization) ?? throw ProblemException.NotFound(Named(organization));
+        var state = followed.States.FirstOrDefault(state => state.Name == organization);
+        return Answer.Of(new ImageAccessFacts(one.Mode(DateOnly.FromDateTime(now.UtcDateTime)), one.AllowsOfficial, one.AllowsVerifiedPublisher, one.AllowsCommunity)
+        {
+            Followed = state is null ? null : FollowedFacts.Of(state, now),
+        });
     }
 
     private async Task<Answer<ChangedPolicy>> ApplyAsync(HttpContext http, string? reason, string? ticket)
@@ -168,6 +183,14 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
 
     /// <summary>Without it a change would undo another one that nobody has seen.</summary>
     private static ProblemException NoIfMatch() => new(new Problem(428, "say which version you change: If-Match with the ETag of what you read"));
+}
+
+/// <summary>What an organization's members may use by their types, as it holds.</summary>
+/// <param name="Mode"><c>off</c>, <c>observe</c> or <c>enforce</c>.</param>
+internal sealed record ImageAccessFacts(string Mode, bool Official, bool VerifiedPublisher, bool Community)
+{
+    /// <summary>Where the first three follow Docker Hub's own switches; null where they are the document's.</summary>
+    public FollowedFacts? Followed { get; init; }
 }
 
 /// <summary>What became of a change of the policy: it is done, it waits for a second person, or there was nothing to do.</summary>

@@ -5,13 +5,15 @@ using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>status</c>, <c>members</c> and <c>images</c>: how things are, who belongs where, and what an image's verdict is.</summary>
-internal sealed class StatusOperations(IPolicyStore policies, MembershipDirectory directory, AbsenceWarnings absences, Checks checks, HealthCheckService health, TimeProvider time) : IOperations
+internal sealed class StatusOperations(
+    IPolicyStore policies, FollowedStore followed, MembershipDirectory directory, AbsenceWarnings absences, Checks checks, HealthCheckService health, TimeProvider time) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -33,6 +35,7 @@ internal sealed class StatusOperations(IPolicyStore policies, MembershipDirector
             policy.Organizations.Where(organization => visitor.Sees(organization.Name)).ToDictionary(organization => organization.Name, organization => organization.Mode(today)),
             report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).ToDictionary(entry => entry.Key, entry => Told(entry.Value.Description, visitor)))
         {
+            Followed = followed.States.Where(one => visitor.Sees(one.Name)).ToDictionary(one => one.Name, one => FollowedFacts.Of(one, now)),
             LostRoles = [.. absences.Roles.Where(role => role.Organization is null ? visitor.Organization is null : visitor.Sees(role.Organization)).Select(LostRole.Of)],
         });
     }
@@ -96,8 +99,34 @@ internal sealed class StatusOperations(IPolicyStore policies, MembershipDirector
 internal sealed record StatusFacts(
     string ImageAccess, string PolicyVersion, int Blocks, int Exceptions, IReadOnlyDictionary<string, string> Organizations, IReadOnlyDictionary<string, string> Degraded)
 {
+    /// <summary>The organizations that follow Docker Hub's own switches.</summary>
+    public IReadOnlyDictionary<string, FollowedFacts> Followed { get; init; } = new Dictionary<string, FollowedFacts>();
+
     /// <summary>Roles that the policy gives by name, and that nobody of these has.</summary>
     public IReadOnlyList<LostRole> LostRoles { get; init; } = [];
+}
+
+/// <summary>Docker Hub's own switches of an organization that follows them.</summary>
+internal sealed record FollowedFacts
+{
+    /// <summary>Those that hold, in words; null where none have been read yet, and the document's own hold.</summary>
+    public string? Switches { get; init; }
+
+    /// <summary>When they were read; null where that is not known.</summary>
+    public DateTime? ReadAt { get; init; }
+
+    public long? AgeSeconds { get; init; }
+
+    /// <summary>Why the last reading failed; null when it did not.</summary>
+    public string? Trouble { get; init; }
+
+    public static FollowedFacts Of(FollowedOrganization one, DateTimeOffset now) => new()
+    {
+        Switches = one.Known?.Switches.ToString(),
+        ReadAt = one.Known?.ReadAt?.UtcDateTime,
+        AgeSeconds = one.Known?.ReadAt is { } readAt ? (long)(now - readAt).TotalSeconds : null,
+        Trouble = one.Trouble,
+    };
 }
 
 /// <summary>A role that names of the policy do not have, because no member list names their account.</summary>

@@ -36,6 +36,8 @@ internal static class NoticeKinds
             ? $"{facts["askedBy"]} asks for {facts["image"]} no longer; others still do (request {facts["request"]})."
             : $"{facts["askedBy"]} withdrew the request {facts["request"]} for {facts["image"]}.",
         [Ended] = facts => $"The request {facts["request"]} of {facts["askedBy"]} for {facts["image"]} has ended: {facts["reason"]}.",
+        ["follow"] = facts => $"Docker Hub's own switches of {facts["organization"]} have changed{(facts["count"] is { } count ? $", {count} times more within an hour" : "")}: {facts["switches"]}. "
+            + $"It opens {facts.List("opens") ?? "nothing"}, and takes back {facts.List("closes") ?? "nothing"}.",
         ["change-waiting"] = facts => $"{facts["askedBy"]} asks for a change that waits for a second person: {facts.List("opens")}.",
         ["change-done"] = facts => $"{Who(facts)} approved the change {facts["change"]} that {facts["askedBy"]} asked for: {facts.List("opens")}.",
         ["change-declined"] = facts => $"{Who(facts)} declined the change {facts["change"]} that {facts["askedBy"]} asked for: {facts.List("opens")}.",
@@ -49,7 +51,7 @@ internal static class NoticeKinds
     };
 
     /// <summary>Events of other rooms, each told in general words: what begins with one of them is a kind.</summary>
-    private static readonly string[] General = ["request", "break-glass", "follow"];
+    private static readonly string[] General = ["request", "break-glass"];
 
     /// <summary>What the configuration may name: a kind, or all that begin with a word.</summary>
     public static IReadOnlyList<string> Names { get; } =

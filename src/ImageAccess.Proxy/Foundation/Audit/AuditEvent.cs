@@ -104,6 +104,32 @@ internal sealed class PolicyEvent(
     public string? Ticket { get; init; }
 }
 
+/// <summary>Docker Hub's own switches of an organization that follows them have changed, and with them the policy.</summary>
+internal sealed class FollowEvent(string id, DateTimeOffset time, FollowedChange change) : AuditEvent(id, time)
+{
+    public FollowedChange Change { get; } = change;
+}
+
+/// <summary>What other switches of Docker Hub come to.</summary>
+/// <param name="Organization">Whose.</param>
+/// <param name="Switches">Those that hold from now on.</param>
+/// <param name="PreviousVersion">Of the policy before.</param>
+/// <param name="Version">Of the policy with them.</param>
+/// <param name="Opens">In words.</param>
+/// <param name="Closes">In words.</param>
+internal sealed record FollowedChange(string Organization, HubSwitches Switches, string PreviousVersion, string Version, IReadOnlyList<string> Opens, IReadOnlyList<string> Closes)
+{
+    /// <summary>How often the same came again within an hour; null for the first.</summary>
+    public int? Count { get; init; }
+
+    /// <summary>When it came again last.</summary>
+    public DateTimeOffset? Last { get; init; }
+
+    /// <summary>Whether they differ in their versions alone.</summary>
+    public bool IsAlike(FollowedChange other) =>
+        Organization == other.Organization && Switches == other.Switches && Opens.SequenceEqual(other.Opens) && Closes.SequenceEqual(other.Closes);
+}
+
 /// <summary>Something was blocked, or a block was lifted.</summary>
 /// <param name="lifted">Whether it was lifted.</param>
 /// <param name="by">Who did it, as far as is known.</param>

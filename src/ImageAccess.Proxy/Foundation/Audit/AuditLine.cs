@@ -71,6 +71,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case PolicyEvent policy:
                 WritePolicy(policy);
                 break;
+            case FollowEvent { Change: var change }:
+                WriteFollow(change);
+                break;
             case BlockEvent block:
                 WriteBlock(block);
                 break;
@@ -191,6 +194,24 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         }
 
         WriteTicket(policy.Ticket);
+    }
+
+    private void WriteFollow(FollowedChange change)
+    {
+        _json.WriteString("event"u8, "follow"u8);
+        WriteText("organization"u8, change.Organization);
+        WriteText("policyVersion"u8, change.Version);
+        WriteText("previousVersion"u8, change.PreviousVersion);
+        WriteText("switches"u8, change.Switches.ToString());
+        WriteOpens(change.Opens);
+        _json.WriteStartArray("closes"u8);
+        foreach (var closed in change.Closes.Take(MaximumOpens))
+            _json.WriteStringValue(Cut(closed));
+        _json.WriteEndArray();
+        if (change.Count is not { } count)
+            return;
+        _json.WriteNumber("count"u8, count);
+        WriteTime("last"u8, change.Last);
     }
 
     private void WriteBlock(BlockEvent audit)

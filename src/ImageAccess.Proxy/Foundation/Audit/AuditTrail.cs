@@ -38,6 +38,9 @@ public sealed class AuditTrail : IDisposable
         string previousVersion, string version, IReadOnlyList<string> opens, string? by = null, string? reason = null, string? ticket = null) => RecordAtOnce(
         new PolicyEvent(AuditEntry.NewId(), _time.GetUtcNow(), previousVersion, version, opens) { By = by, Reason = reason, Ticket = ticket }, always: true);
 
+    /// <summary>Docker Hub's own switches of an organization that follows them have changed.</summary>
+    internal void RecordFollow(FollowedChange change) => RecordAtOnce(new FollowEvent(AuditEntry.NewId(), _time.GetUtcNow(), change), always: true);
+
     /// <summary>Something was blocked.</summary>
     public void RecordBlock(Block block) =>
         RecordAtOnce(new BlockEvent(AuditEntry.NewId(), _time.GetUtcNow(), block, lifted: false, block.By, block.Reason, block.At) { Ticket = block.Ticket }, always: true);

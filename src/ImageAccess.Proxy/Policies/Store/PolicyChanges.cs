@@ -67,6 +67,8 @@ public static class PolicyChanges
         foreach (var later in after.Document.Organizations)
         {
             var earlier = (Find(before, later.Name)?.Roles.Holders() ?? []).ToLookup(held => held.Role, held => held.Holder);
+            if (later.FollowsDockerHub && Find(before, later.Name)?.FollowsDockerHub != true)
+                opens.Add($"organization {later.Name}: follows Docker Hub's own switches, which may open");
             foreach (var (holder, role) in later.Roles.Holders().Where(held => held.Role != Roles.Auditor && IsNew(held.Holder, earlier[held.Role])))
                 opens.Add($"organization {later.Name}: {Words(role)} {holder} added");
         }

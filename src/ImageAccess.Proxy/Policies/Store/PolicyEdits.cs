@@ -2,6 +2,7 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using Microsoft.EntityFrameworkCore;
 
 namespace ImageAccess.Proxy.Policies.Store;
@@ -71,7 +72,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
             {
                 if (await FindCurrentAsync(context, cancellationToken) is not { } current)
                     row = await AddAsync(context, plan, author, cancellationToken);
-                else if (current.Version != plan.After.Version)
+                else if (current.Version != plan.After.DocumentVersion)
                 {
                     throw new RefusedChangeException(
                         $"the database has a policy document already, {current.Version} by {current.Who ?? "somebody"}: set Policy:Source to database to use it, and imageaccess policy apply changes it");
@@ -96,7 +97,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
         var row = new PolicyVersionRow
         {
             Id = Guid.NewGuid().ToString("N"),
-            Version = plan.After.Version,
+            Version = plan.After.DocumentVersion,
             PreviousVersion = plan.PreviousVersion,
             Since = SqlDatabase.NowOf(time),
             Document = plan.Document.ToArray(),
@@ -117,7 +118,7 @@ internal sealed class PolicyEdits(SqlDatabase database, PolicyStoreOptions optio
     {
         var current = await FindCurrentAsync(context, cancellationToken)
             ?? throw new RefusedChangeException("the database has no policy document: imageaccess policy import FILE brings one in");
-        var before = PolicyOnDisk.Parse(FileReading.Found(current.Document)).Value;
+        var before = PolicyOnDisk.Parse(FileReading.Found(current.Document)).Value is { } written ? written.With(FollowedCopy.Find(options.DataDirectory, written)) : null;
         if (edit.Organization is { } name && before?.Organizations.Any(organization => organization.Name == name) != true)
             throw before is null ? new RefusedChangeException($"{PolicyPlan.NotKnown}; apply a whole document") : PolicySections.Unknown(name);
         await DemandUnchangedAsync(context, edit, current, cancellationToken);
@@ -204,10 +205,10 @@ internal sealed record PolicyAuthor(string Name, string Reason, string? Ticket =
 }
 
 /// <summary>It is as it should be already.</summary>
-internal sealed class SamePolicyException(PolicyPlan plan) : RefusedChangeException($"the policy is {plan.After.Version} already: nothing is to change")
+internal sealed class SamePolicyException(PolicyPlan plan) : RefusedChangeException($"the policy is {plan.After.DocumentVersion} already: nothing is to change")
 {
     /// <summary>The version that is there.</summary>
-    public string Version => plan.After.Version;
+    public string Version => plan.After.DocumentVersion;
 
     /// <summary>The version, or the section's tag, that the next change is one of.</summary>
     public string Unchanged => plan.Unchanged;

@@ -57,7 +57,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
         HistoryProgress progress;
         PolicyVersionRow? inForce;
         lock (_gate)
-            (progress, inForce) = (_kept, _inForce is { IsWritten: false } now && now.Policy.Version != Policy.Off.Version ? Row(now.Policy, now.Document, null, FoundAtStart) : null);
+            (progress, inForce) = (_kept, _inForce is { IsWritten: false } now && now.Policy.DocumentVersion != Policy.Off.DocumentVersion ? Row(now.Policy, now.Document, null, FoundAtStart) : null);
 
         var reached = progress.Written;
         await database.WriteAsync(
@@ -76,13 +76,13 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
     {
         lock (_gate)
         {
-            var before = _inForce?.Policy;
+            var before = _inForce?.Policy.With(policy.Followed);
             _inForce = (policy, document, false);
-            if (policy.Version == Policy.Off.Version || policy.Version == _kept.LastVersion)
+            if (policy.DocumentVersion == Policy.Off.DocumentVersion || policy.DocumentVersion == _kept.LastVersion)
                 return;
 
             var row = Row(policy, document, _kept.LastVersion, before is null ? FoundAtStart : $"{options.Value.DocumentPath} changed");
-            if (before is not null && before.Version != Policy.Off.Version)
+            if (before is not null && before.DocumentVersion != Policy.Off.DocumentVersion)
             {
                 var today = DateOnly.FromDateTime(row.Since.UtcDateTime);
                 row = row with { Opens = [.. PolicyChanges.Opens(before, policy, today)], TakesBack = [.. PolicyChanges.Opens(policy, before, today)] };
@@ -102,7 +102,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
         lock (_gate)
         {
             _inForce = (policy, document, true);
-            if (written?.Version == policy.Version && written != _kept.Written)
+            if (written?.Version == policy.DocumentVersion && written != _kept.Written)
                 Keep(_kept with { Written = written });
         }
     }
@@ -110,7 +110,7 @@ internal sealed class PolicyHistory(IOptions<PolicyStoreOptions> options, Databa
     private PolicyVersionRow Row(Policy policy, byte[] document, string? before, string why) => new()
     {
         Id = Guid.NewGuid().ToString("N"),
-        Version = policy.Version,
+        Version = policy.DocumentVersion,
         PreviousVersion = before,
         Since = time.GetUtcNow(),
         Document = document,

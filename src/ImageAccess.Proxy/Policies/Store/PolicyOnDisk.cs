@@ -1,6 +1,7 @@
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Following;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Store;
@@ -73,11 +74,14 @@ internal sealed record PolicyOnDisk(Policy Policy, string? Path, string? Concern
     private static PolicyOnDisk Choose(ParsedFile<Policy> document, ParsedFile<Policy>? kept, PolicyStoreOptions options, string name, string key)
     {
         if (document.Value is { } policy)
-            return new PolicyOnDisk(policy, name, null) { Document = document.Bytes! };
+            return new PolicyOnDisk(Followed(policy, options), name, null) { Document = document.Bytes! };
         if (kept?.Value is { } accepted)
-            return new PolicyOnDisk(accepted, options.CopyPath, $"{name} {document.Flaw}") { Document = kept.Bytes! };
+            return new PolicyOnDisk(Followed(accepted, options), options.CopyPath, $"{name} {document.Flaw}") { Document = kept.Bytes! };
         throw new OptionsValidationException(nameof(PolicyStoreOptions), typeof(PolicyStoreOptions), [$"{key} {document.Flaw}"]);
     }
+
+    /// <summary>With Docker Hub's own switches, as the proxy on this data directory read them last.</summary>
+    private static Policy Followed(Policy policy, PolicyStoreOptions options) => policy.With(FollowedCopy.Find(options.DataDirectory, policy));
 
     private static ParsedFile<Policy> ReadCopy(PolicyStoreOptions options) => Parse(new WholeFile(options.CopyPath, options.MaximumSize).Read());
 

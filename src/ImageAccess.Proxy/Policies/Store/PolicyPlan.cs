@@ -25,7 +25,7 @@ internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
     /// <summary>What it would take back, in words.</summary>
     public IReadOnlyList<string> TakesBack { get; init; } = [];
 
-    public bool IsSame => After.Version == PreviousVersion;
+    public bool IsSame => After.DocumentVersion == PreviousVersion;
 
     /// <summary>Whether it waits for a second person.</summary>
     /// <param name="changes">What is demanded of changes.</param>
@@ -66,13 +66,45 @@ internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
         return parsed.Value ?? throw new MalformedPolicyException(parsed.Problems);
     }
 
-    private static PolicyPlan Of(Policy? before, Policy after, ReadOnlyMemory<byte> document, DateOnly today) => new(after, document)
+    private static PolicyPlan Of(Policy? before, Policy after, ReadOnlyMemory<byte> document, DateOnly today)
     {
-        Before = before,
-        PreviousVersion = before == Policy.Off ? null : before?.Version,
-        Opens = before is null ? [NotKnown] : PolicyChanges.Opens(before, after, today),
-        TakesBack = before is null ? [] : PolicyChanges.Opens(after, before, today),
-    };
+        if (before is null)
+            return new(after, document) { Opens = [NotKnown] };
+        DemandFollowed(before, after);
+        after = after.With(before.Followed);
+        return new(after, document)
+        {
+            Before = before,
+            PreviousVersion = before == Policy.Off ? null : before.DocumentVersion,
+            Opens = [.. PolicyChanges.Opens(before, after, today), .. NoLongerFollowed(before, after)],
+            TakesBack = PolicyChanges.Opens(after, before, today),
+        };
+    }
+
+    /// <summary>Where nobody knows here what Docker Hub says, what the document says may open.</summary>
+    private static IEnumerable<string> NoLongerFollowed(Policy before, Policy after) => after.Organizations.Select(one => one.Name)
+        .Where(name => before.Follows(name) && !after.Follows(name) && before.Followed.Find(name) is null)
+        .Select(name => $"organization {name}: no longer follows Docker Hub's own switches, which are not known here");
+
+    /// <summary>Switches that follow those of Docker Hub are changed there.</summary>
+    private static void DemandFollowed(Policy before, Policy after)
+    {
+        foreach (var later in after.Written.Organizations.Where(one => one.FollowsDockerHub && before.Follows(one.Name)))
+        {
+            var earlier = before.Written.Organizations.Single(one => one.Name == later.Name);
+            string[] changed =
+            [
+                .. earlier.Enabled == later.Enabled ? (string[])[] : ["enabled"],
+                .. earlier.AllowOfficial == later.AllowOfficial ? (string[])[] : ["allow.official"],
+                .. earlier.AllowVerifiedPublisher == later.AllowVerifiedPublisher ? (string[])[] : ["allow.verifiedPublisher"],
+            ];
+            if (changed.Length > 0)
+            {
+                throw new RefusedChangeException(
+                    $"{later.Name} follows Docker Hub's own switches: {string.Join(", ", changed)} cannot be changed here; change it in Docker's Admin Console, or take \"follow\" out of the document in the same change");
+            }
+        }
+    }
 
     private static void DemandSize(ReadOnlyMemory<byte> content)
     {

@@ -3,6 +3,7 @@ using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Store;
@@ -26,6 +27,8 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
     private readonly BlocksFile _blocks;
     private readonly BreakGlassFile _breakGlass;
     private readonly ExceptionStore _exceptions;
+    private readonly FollowedStore _followed;
+    private readonly FollowedEvents _followedEvents;
     private readonly Lock _gate = new();
 
     private PolicyHome? _home;
@@ -37,6 +40,7 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
         PolicyStoreOptions options,
         DatabaseDocument ofDatabase,
         ExceptionStore exceptions,
+        FollowedStore followed,
         AuditTrail trail,
         TimeProvider time,
         ILogger<PolicyStore> logger)
@@ -44,6 +48,8 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
         _options = options;
         _ofDatabase = ofDatabase;
         _exceptions = exceptions;
+        _followed = followed;
+        _followedEvents = new FollowedEvents(trail, time);
         _trail = trail;
         _time = time;
         _logger = logger;
@@ -97,6 +103,7 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
     public void Open()
     {
         _exceptions.Open();
+        _followed.Open();
         lock (_gate)
         {
             _blocks.Open();
@@ -122,7 +129,8 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
                 _logger.ImageAccessOff(Name);
         }
 
-        _exceptions.WhenChanged(TakeExceptions);
+        _exceptions.WhenChanged(TakeOthers);
+        _followed.WhenChanged(TakeOthers);
     }
 
     /// <summary>Reads the document again; what it says is in force when this returns, unless it was refused.</summary>
@@ -143,7 +151,15 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
             Take(_document.Look());
             if (_copy.Failure is not null)
                 Keep();
+            _followedEvents.Close();
         }
+    }
+
+    /// <summary>The program stops: tells what it would have told later.</summary>
+    internal void End()
+    {
+        lock (_gate)
+            _followedEvents.Close(all: true);
     }
 
     string IReloadable.Reload()
@@ -177,7 +193,8 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
         _logger.HomeMoved(Name);
     }
 
-    private void TakeExceptions()
+    /// <summary>What stands beside the document is another.</summary>
+    private void TakeOthers()
     {
         lock (_gate)
             Enforce(Current);
@@ -204,6 +221,7 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
     {
         var before = _state?.Policy ?? Policy.Off;
         Enforce(after);
+        after = Current;
         var opens = PolicyChanges.Opens(before, after, Today);
         _logger.Accepted(after.Version, Name, before.Version);
         foreach (var opened in opens.Take(MaximumTold))
@@ -233,8 +251,10 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
 
     private void Enforce(Policy policy)
     {
-        var isSame = ReferenceEquals(_state?.Policy.Document, policy.Document);
-        var since = isSame ? _state!.Since : _time.GetUtcNow();
+        var before = _state?.Policy;
+        policy = policy.With(_followed.Of(policy));
+        var isSame = ReferenceEquals(before?.Written, policy.Written);
+        var since = isSame && before!.Version == policy.Version ? _state!.Since : _time.GetUtcNow();
         var document = Source == PolicySource.Database ? $"the policy document {Place}" : Place;
         var refused = _document.Refusal is { } refusal ? $"{document} {refusal.Flaw}; {StaysInForce(policy)}" : null;
         var notKept = _copy.Failure is { } cause ? $"policy {policy.Version} could not be kept for a restart: {cause}" : null;
@@ -243,6 +263,24 @@ public sealed class PolicyStore : IPolicyStore, IReloadable
         _state = new PolicyState(policy.With(_blocks.Current).With(_exceptions.Current).With(_breakGlass.Current), since, concerns.Length == 0 ? null : concerns);
         if (!isSame)
             _whenChanged?.Invoke(policy);
+        else if (!ReferenceEquals(before!.Followed, policy.Followed))
+            TellFollowed(before, policy);
+    }
+
+    private void TellFollowed(Policy before, Policy after)
+    {
+        var changed = after.Organizations.Select(one => one.Name).Where(name => before.Followed.Find(name) != after.Followed.Find(name) && after.Follows(name)).ToList();
+        foreach (var organization in changed)
+        {
+            var (opens, closes) = (Of(organization, PolicyChanges.Opens(before, after, Today)), Of(organization, PolicyChanges.Opens(after, before, Today)));
+            if (opens.Count + closes.Count == 0 || after.Followed.Find(organization) is not { } switches
+                || !_followedEvents.Record(new FollowedChange(organization, switches, before.Version, after.Version, opens, closes)))
+                continue;
+            foreach (var opened in opens)
+                _logger.Opened(after.Version, opened);
+        }
+
+        List<string> Of(string organization, IReadOnlyList<string> lines) => [.. lines.Where(line => !changed.Exists(other => other != organization && PolicyChanges.IsOf(line, other)))];
     }
 
     private string StaysInForce(Policy policy) =>

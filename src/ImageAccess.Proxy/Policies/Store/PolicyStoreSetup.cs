@@ -2,6 +2,7 @@ using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 
@@ -28,6 +29,7 @@ public static class PolicyStoreSetup
             provider.GetRequiredService<IOptions<PolicyStoreOptions>>().Value,
             provider.GetRequiredService<DatabaseDocument>(),
             provider.GetRequiredService<ExceptionStore>(),
+            provider.GetRequiredService<FollowedStore>(),
             provider.GetRequiredService<AuditTrail>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<PolicyStore>>()));

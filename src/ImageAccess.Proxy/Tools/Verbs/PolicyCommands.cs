@@ -7,6 +7,7 @@ using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -73,12 +74,13 @@ internal static class PolicyCommands
         {
             file, cases, blocks, json,
         };
-        Verb.SetAction(command, (parsed, _) =>
+        Verb.SetAction(command, async (parsed, _) =>
         {
             var policy = Compile(parsed.GetValue(file)!).With(parsed.GetValue(blocks) is { } list ? ReadBlocks(list) : Blocks.None);
             var path = parsed.GetValue(cases)!;
             var rows = PolicyCase.Parse(path, ReadLines(path));
-            return PolicyCase.RunAsync(parsed.InvocationConfiguration.Output, policy, path, rows, Today(), parsed.GetValue(json));
+            await TellFollowedAsync(parsed, policy);
+            return await PolicyCase.RunAsync(parsed.InvocationConfiguration.Output, policy, path, rows, Today(), parsed.GetValue(json));
         });
         return command;
     }
@@ -114,7 +116,9 @@ internal static class PolicyCommands
         {
             if (parsed.GetValue(users)?.FirstOrDefault(user => !AccountName.IsUser(user.ToLowerInvariant())) is { } odd)
                 throw new MisuseException($"--as: '{odd}' is not a Docker Hub user name: {AccountName.UserRule}");
-            var diff = new PolicyDiff(Side(parsed.GetValue(before)!), Side(parsed.GetValue(after)!), Today());
+            var (one, other) = (Side(parsed.GetValue(before)!), Side(parsed.GetValue(after)!));
+            var diff = new PolicyDiff(one, other, Today());
+            await TellFollowedAsync(parsed, one.Policy, other.Policy);
             if (parsed.GetValue(images) is { } list)
                 diff.AddImages(list, ReadLines(list), parsed.GetValue(users) ?? []);
             else if (parsed.GetValue(audit) is { } trail)
@@ -145,6 +149,7 @@ internal static class PolicyCommands
             var policy = Compile(parsed.GetValue(draft)!);
             var from = parsed.GetValue(since) is { } duration ? TimeProvider.System.GetUtcNow() - Duration(duration) : (DateTimeOffset?)null;
             var (trail, beside) = parsed.GetValue(audit) is { } another ? (another, policy) : Own(Verb.Configuration(parsed.GetValue(file)), policy);
+            await TellFollowedAsync(parsed, beside);
             var pulls = await ReadPullsAsync(trail, from, parsed.InvocationConfiguration.Error, cancellationToken);
             await new PolicyReplay(new DraftEffect(beside, pulls, Today())).WriteAsync(
                 parsed.InvocationConfiguration.Output, parsed.GetValue(draft)!, Verb.Shown(trail), parsed.GetValue(json));
@@ -184,13 +189,20 @@ internal static class PolicyCommands
         }
     }
 
-    /// <summary>The trail of this installation, and the draft with the blocks and exceptions that are in force there.</summary>
+    /// <summary>The document alone does not tell which switches hold where an organization follows Docker Hub's own.</summary>
+    public static async Task TellFollowedAsync(ParseResult parsed, params Policy[] policies)
+    {
+        foreach (var note in policies.SelectMany(policy => FollowedNotes.Of(policy)).Distinct())
+            await parsed.InvocationConfiguration.Error.WriteLineAsync(TextTable.Plain($"imageaccess: note: {note}"));
+    }
+
+    /// <summary>The trail of this installation, and the draft with the blocks, the exceptions and Docker Hub's own switches that are in force there.</summary>
     private static (string Trail, Policy Draft) Own(IConfiguration configuration, Policy draft)
     {
         var options = new AuditOptions { DataDirectory = configuration["Data:Directory"]! };
         configuration.GetSection("Audit").Bind(options);
         var store = PolicyStoreOptions.Of(configuration);
-        return (options.FilePath, draft.With(new BlocksOnDisk(store).Find().ToBlocks()).With(ExceptionsCopy.Find(store.DataDirectory)));
+        return (options.FilePath, draft.With(new BlocksOnDisk(store).Find().ToBlocks()).With(ExceptionsCopy.Find(store.DataDirectory)).With(FollowedCopy.Find(store.DataDirectory, draft)));
     }
 
     /// <exception cref="MisuseException">The file cannot be read, or has no blocks.</exception>

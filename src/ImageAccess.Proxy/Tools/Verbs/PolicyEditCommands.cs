@@ -7,6 +7,7 @@ using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Options;
 
@@ -137,12 +138,21 @@ internal static class PolicyEditCommands
         try
         {
             var served = await policy.FindAsync(version, cancellationToken);
+            if (version is null)
+                await TellFollowedAsync(parsed, policy, served.Bytes, cancellationToken);
             return await WriteAsync(parsed, version ?? (organization is null ? served.Tag : null), organization, served, json);
         }
         catch (NotThereException missing) when (version is not null || organization is null)
         {
             return await TellMissingAsync(parsed, missing.Message);
         }
+    }
+
+    /// <summary>The document, or the section, alone does not tell which switches hold where Docker Hub's own are followed.</summary>
+    private static async Task TellFollowedAsync(ParseResult parsed, ServerPolicy policy, ReadOnlyMemory<byte> document, CancellationToken cancellationToken)
+    {
+        foreach (var (organization, facts) in await policy.FollowedAsync(document, cancellationToken))
+            await parsed.InvocationConfiguration.Error.WriteLineAsync(TextTable.Plain($"imageaccess: note: {FollowedNotes.Of(organization, facts.Switches)}"));
     }
 
     private static async Task<int> TellMissingAsync(ParseResult parsed, string what)
@@ -167,6 +177,7 @@ internal static class PolicyEditCommands
         var found = await PolicyOnDisk.FindAsync(Verb.Configuration(file), cancellationToken);
         if (found.Concern is { } concern)
             await parsed.InvocationConfiguration.Error.WriteLineAsync(TextTable.Plain($"imageaccess: this is the copy of the last accepted policy: {concern}"));
+        await PolicyCommands.TellFollowedAsync(parsed, found.Policy);
         return found.Path is null ? null : found.Document;
     }
 
@@ -181,7 +192,7 @@ internal static class PolicyEditCommands
         DemandHome(edits);
         var plan = await ChangeCommands.ChangeAsync(database, () => edits.PlanAsync(edit, cancellationToken), cancellationToken);
         if (plan.IsSame)
-            return await TellSameAsync(parsed, json, plan.After.Version);
+            return await TellSameAsync(parsed, json, plan.After.DocumentVersion);
         if (!parsed.GetValue(json))
             await WriteAsync(parsed.InvocationConfiguration.Output, plan.Opens, plan.TakesBack);
         var desk = ChangeCommands.Desk(configuration, database, await FindBeforeAsync(configuration, cancellationToken));

@@ -1,6 +1,7 @@
 using System.Globalization;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -28,6 +29,7 @@ internal static class PolicySummary
     {
         var notes = policy.Document.Organizations.SelectMany(organization => Notes(organization, today))
             .Concat(Soon(policy, today))
+            .Concat(FollowedNotes.Of(policy))
             .Concat((absent ?? []).Select(Note))
             .ToList();
         if (json)

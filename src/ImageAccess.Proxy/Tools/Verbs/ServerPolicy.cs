@@ -1,5 +1,8 @@
+using System.Text.Json;
 using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
@@ -12,6 +15,23 @@ internal sealed class ServerPolicy(ServerApi api, string? organization)
     /// <inheritdoc cref="ServerApi.GetAsync"/>
     public Task<ServedDocument> FindAsync(string? version, CancellationToken cancellationToken) =>
         api.GetDocumentAsync(version is null ? _path : PathOf(version), cancellationToken);
+
+    /// <summary>The organizations of the document, or the one of the section, that follow Docker Hub's own switches, with these as they hold there.</summary>
+    /// <inheritdoc cref="ServerApi.GetAsync"/>
+    public async Task<IReadOnlyList<(string Organization, FollowedFacts Facts)>> FollowedAsync(ReadOnlyMemory<byte> document, CancellationToken cancellationToken)
+    {
+        var following = organization is null
+            ? PolicyOnDisk.Parse(FileReading.Found(document)).Value?.Document.Organizations.Where(one => one.FollowsDockerHub).Select(one => one.Name) ?? []
+            : Follows(document) ? [organization] : [];
+        var found = new List<(string, FollowedFacts)>();
+        foreach (var name in following)
+        {
+            if ((await api.GetAsync<ImageAccessFacts>($"organizations/{ServerApi.Segment(name)}/image-access", cancellationToken)).Followed is { } facts)
+                found.Add((name, facts));
+        }
+
+        return found;
+    }
 
     /// <summary>The newest versions, the newest of all first; without their documents.</summary>
     /// <inheritdoc cref="ServerApi.GetAsync"/>
@@ -30,6 +50,19 @@ internal sealed class ServerPolicy(ServerApi api, string? organization)
     /// <inheritdoc cref="ServerApi.GetAsync"/>
     public Task<ChangedPolicy> RevertAsync(string version, string? unchanged, Because because, CancellationToken cancellationToken) =>
         api.PostAsync<ChangedPolicy>($"{PathOf(version)}/revert", because, cancellationToken, unchanged);
+
+    private static bool Follows(ReadOnlyMemory<byte> section)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(section);
+            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("follow", out _);
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
 
     private string PathOf(string version) => $"{_path}/versions/{ServerApi.Segment(version)}";
 }

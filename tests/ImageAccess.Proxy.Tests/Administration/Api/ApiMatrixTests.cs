@@ -22,6 +22,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /policy"] = "403 403 403 403 403 403 200 403",
         ["PUT /policy"] = "403 403 403 403 403 403 409 403",
         ["GET /organizations/{organization}/policy"] = "200 200 200 200 200 200 200 404",
+        ["GET /organizations/{organization}/image-access"] = "200 200 200 200 200 200 200 404",
         ["PUT /organizations/{organization}/policy"] = "403 403 403 409 409 403 409 404",
         ["POST /policy/drafts"] = "403 403 403 403 403 403 200 403",
         ["POST /organizations/{organization}/policy/drafts"] = "403 200 403 200 200 403 200 404",

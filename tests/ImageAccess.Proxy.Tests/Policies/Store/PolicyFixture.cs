@@ -3,8 +3,10 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Policies.Store;
@@ -73,11 +75,14 @@ public sealed class PolicyFixture : IDisposable
         NotStarted(new PolicyStoreOptions { File = file, DataDirectory = Data, MaximumSize = maximumSize }, exceptions, OfDatabase);
 
     /// <summary>With the keys as given, and the document of a database.</summary>
-    internal PolicyStore NotStarted(PolicyStoreOptions options, ExceptionStore exceptions, DatabaseDocument ofDatabase) =>
-        new(options, ofDatabase, exceptions, Audit.Trail, Time, Log);
+    internal PolicyStore NotStarted(PolicyStoreOptions options, ExceptionStore exceptions, DatabaseDocument ofDatabase, FollowedStore? followed = null) =>
+        new(options, ofDatabase, exceptions, followed ?? Followed(), Audit.Trail, Time, Log);
 
     /// <summary>The exceptions of the same data directory.</summary>
     internal ExceptionStore Exceptions() => new(new ExceptionsOptions { DataDirectory = Data }, Audit.Trail, Time, ExceptionsLog);
+
+    /// <summary>Docker Hub's own switches of the same data directory.</summary>
+    internal FollowedStore Followed() => new(Options.Create(new FollowOptions { DataDirectory = Data }), NullLogger<FollowedStore>.Instance);
 
     /// <summary>The history's writer over the same data directory.</summary>
     internal PolicyHistory History(DatabaseState? database = null) =>
