@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Text.Json;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Policies.Store;
@@ -6,11 +7,14 @@ using ImageAccess.Proxy.Tests.Administration.Api;
 namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>Docker Hub's own switches through the whole program: pulls, what the pages of a machine say, and a restart.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class FollowTests : IAsyncLifetime
 {
     private const string Password = "canary-alices-password";
 
-    private readonly TemporaryDirectory _secrets = new();
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private TemporaryDirectory _secrets = null!;
     private readonly ApiRoom _room = new();
 
     private Surroundings Here => _room.Here;
@@ -19,6 +23,7 @@ public sealed class FollowTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
+        _secrets = new TemporaryDirectory();
         var file = _secrets["secret"];
         await File.WriteAllTextAsync(file, Password);
         File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
@@ -106,6 +111,6 @@ public sealed class FollowTests : IAsyncLifetime
     private async Task<string> ReadinessAsync()
     {
         using var admin = Surroundings.NewClient(Here.Admin);
-        return JsonSerializer.Serialize(JsonSerializer.Deserialize<JsonElement>(await admin.GetStringAsync("/readyz")), new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        return JsonSerializer.Serialize(JsonSerializer.Deserialize<JsonElement>(await admin.GetStringAsync("/readyz")), Readable);
     }
 }

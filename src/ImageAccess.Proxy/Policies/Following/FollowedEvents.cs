@@ -1,4 +1,3 @@
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
 
 namespace ImageAccess.Proxy.Policies.Following;

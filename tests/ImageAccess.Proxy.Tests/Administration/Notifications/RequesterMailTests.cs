@@ -1,5 +1,4 @@
 using ImageAccess.Core.Policies;
-using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
@@ -12,13 +11,13 @@ namespace ImageAccess.Proxy.Tests.Administration.Notifications;
 /// <summary>Who has asked for access is told the answer by mail, at the address of a member list and at no other.</summary>
 public sealed class RequesterMailTests : IAsyncLifetime
 {
-    private readonly MailServer _mail = new();
+    private MailServer _mail = null!;
     private WebhookServer _hook = null!;
     private NotificationRoom _room = null!;
 
     public async Task InitializeAsync()
     {
-        (_hook, _room) = (await WebhookServer.StartAsync(), await NotificationRoom.OpenAsync());
+        (_mail, _hook, _room) = (new MailServer(), await WebhookServer.StartAsync(), await NotificationRoom.OpenAsync());
         _room.WithWebhook(_hook).WithMail(_mail);
     }
 

@@ -1,9 +1,11 @@
+using System.Runtime.Versioning;
 using ImageAccess.FakeHubs;
 using Microsoft.Extensions.Logging;
 
 namespace ImageAccess.Proxy.Tests.Policies.Following;
 
 /// <summary>What Docker Hub says, and how it says it: good switches are in force, and whatever else comes leaves what was known.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class FollowReadingTests : IAsyncLifetime
 {
     private const string Own = "on, official images denied, verified publisher images allowed";

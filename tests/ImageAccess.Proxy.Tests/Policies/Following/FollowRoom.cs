@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Text;
 using ImageAccess.Core.Policies;
 using ImageAccess.FakeHubs;
@@ -15,6 +16,7 @@ using Microsoft.Extensions.Logging;
 namespace ImageAccess.Proxy.Tests.Policies.Following;
 
 /// <summary>A policy store whose acme follows Docker Hub's own switches, those of a fake hub, and a clock that a test moves.</summary>
+[UnsupportedOSPlatform("windows")]
 internal sealed class FollowRoom : IAsyncDisposable
 {
     public const string Password = "the-password-of-an-owner";

@@ -1,9 +1,11 @@
+using System.Runtime.Versioning;
 using ImageAccess.FakeHubs;
 using Microsoft.Extensions.Logging;
 
 namespace ImageAccess.Proxy.Tests.Policies.Following;
 
 /// <summary>What was read outlives a restart, is an event where it changes the policy, and is forgotten where nobody follows.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class FollowedStoreTests : IAsyncLifetime
 {
     private const string Own = "on, official images denied, verified publisher images allowed";
