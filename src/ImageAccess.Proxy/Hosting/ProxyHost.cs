@@ -1,6 +1,8 @@
+using ImageAccess.Proxy.Administration.Activity;
 using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Denials;
+using ImageAccess.Proxy.Administration.DockerApi;
 using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
@@ -66,7 +68,9 @@ public static class ProxyHost
             .AddApiTokens()
             .AddChanges()
             .AddRequests()
-            .AddApi();
+            .AddActivity()
+            .AddApi()
+            .AddDockerApi();
         adjust?.Invoke(builder);
 
         DataDirectory.Prepare(configuration);

@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -25,6 +27,12 @@ internal static class ErrorBody
             http.Response.Headers.Allow = error.Allow;
         SetPhrase(http, error.Message);
         return WriteAsync(http, error.Status, error.Code, error.Message, detail);
+    }
+
+    public static Task WriteAsync(HttpContext http, SignInRefusal refusal)
+    {
+        http.Response.Headers.RetryAfter = refusal.RetryAfter.TotalSeconds.ToString(CultureInfo.InvariantCulture);
+        return WriteAsync(http, refusal.Error);
     }
 
     public static Task WriteAsync(HttpContext http, int status, string code, string message, Action<Utf8JsonWriter>? detail)

@@ -33,4 +33,7 @@ public sealed class RegistryAddresses(IOptions<MirrorOptions> options)
         error = address is null ? RegistryError.Unsupported("the request names no host") : null;
         return address is not null;
     }
+
+    /// <summary>As the audit names it; null where the request names no host.</summary>
+    public string? WayInOf(HttpContext http) => TryFind(http, out var address, out _) ? address.WayIn : null;
 }

@@ -17,7 +17,6 @@ public static class RegistrySetup
         services.AddSingleton<RegistryEndpoint>();
         services.AddSingleton<IssuedAnswers>();
         services.AddSingleton<TokenDenials>();
-        services.AddSingleton<DockerHubSignIn>();
         services.AddSingleton<TokenEndpoint>();
         services.AddSingleton<SearchEndpoint>();
         services.AddSingleton<RegistryRouting>();

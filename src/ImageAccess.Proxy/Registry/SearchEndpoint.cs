@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.AspNetCore.Http.Extensions;
 using Microsoft.AspNetCore.WebUtilities;
@@ -11,7 +12,7 @@ namespace ImageAccess.Proxy.Registry;
 /// <c>GET /v1/search</c>, which <c>docker search</c> asks: the only part of the old registry API that Docker Hub still answers. It tells
 /// names and gives no content, so the policy is not asked.
 /// </summary>
-public sealed class SearchEndpoint(UpstreamSearch search, DockerHubSignIn signIn, ILogger<SearchEndpoint> logger)
+public sealed class SearchEndpoint(UpstreamSearch search, DockerHubSignIn signIn, RegistryAddresses addresses, ILogger<SearchEndpoint> logger)
 {
     private const string Path = "/v1/search";
 
@@ -38,10 +39,10 @@ public sealed class SearchEndpoint(UpstreamSearch search, DockerHubSignIn signIn
         try
         {
             var (answer, refusal) = await signIn.AskAsync(
-                http, SignInCredentials.OfBasic(credentials), within: null, _ => search.AskAsync(query, credentials, http.RequestAborted), proves: false);
+                http, addresses.WayInOf(http), SignInCredentials.OfBasic(credentials), within: null, _ => search.AskAsync(query, credentials, http.RequestAborted), proves: false);
             if (answer is null)
             {
-                await refusal!.WriteAsync(http);
+                await ErrorBody.WriteAsync(http, refusal!);
                 return;
             }
 

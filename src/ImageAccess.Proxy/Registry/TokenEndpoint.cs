@@ -58,11 +58,11 @@ public sealed class TokenEndpoint(
         {
             TimeSpan? within = issuedBefore.Find(request) is not null ? RepeatableTimeout : StandsIn(http, request) ? StandInTimeout : null;
             var (answer, refusal) = await signIn.AskAsync(
-                http, request.Credentials(), within, left => tokens.AskAsync(request.Parameters, request.Basic, asForm, left, http.RequestAborted));
+                http, addresses.WayInOf(http), request.Credentials(), within, left => tokens.AskAsync(request.Parameters, request.Basic, asForm, left, http.RequestAborted));
             if (answer is not null)
                 await PassOnAsync(http, request, answer);
             else if (!await TryInsteadAsync(http, request, refusal!))
-                await refusal!.WriteAsync(http);
+                await ErrorBody.WriteAsync(http, refusal!);
         }
         catch (UnansweredException exception)
         {

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Registry;
 using ImageAccess.Proxy.Tests.Connections.Ingress;

@@ -5,11 +5,12 @@ using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Store;
+using Microsoft.AspNetCore.Mvc;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary>Between the routing and an operation: who asks, and whether their role allows it. An operation that says nothing of that is not run.</summary>
-internal sealed class ApiGate(TokenSignIn tokens, RoleBook roles, IPolicyStore policies, DatabaseState database)
+internal sealed class ApiGate(TokenSignIn tokens, SessionTokens sessions, RoleBook roles, IPolicyStore policies, DatabaseState database)
 {
     /// <summary>One for every reason: whoever guesses learns nothing.</summary>
     private const string Unauthorized = "no API token, or none that is good: send Authorization: Bearer TOKEN";
@@ -32,9 +33,9 @@ internal sealed class ApiGate(TokenSignIn tokens, RoleBook roles, IPolicyStore p
 
     private async Task<Visitor> IdentifyAsync(HttpContext http)
     {
-        if (!database.Ready.IsCompleted)
+        if (!database.Ready.IsCompleted || !sessions.AreReady)
             throw new ProblemException(new Problem(503, "the database is not ready yet: /readyz of the admin listener says why")) { RetryAfter = TimeSpan.FromSeconds(5) };
-        var bearer = await tokens.IdentifyAsync(http.Request.Headers.Authorization, http.Connection.RemoteIpAddress, http.RequestAborted);
+        var bearer = await tokens.IdentifyAsync(http.Request.Headers.Authorization, http.Connection.RemoteIpAddress, ApiRoutes.IsDockers(http.Request.Path), http.RequestAborted);
         if (bearer.RetryAfter is { } retryAfter)
             throw new ProblemException(new Problem(429, string.Create(CultureInfo.InvariantCulture, $"too many tokens were refused, try again in {retryAfter.TotalSeconds} s"))) { RetryAfter = retryAfter };
         if (bearer.Actor is not null)
@@ -48,7 +49,7 @@ internal sealed class ApiGate(TokenSignIn tokens, RoleBook roles, IPolicyStore p
     {
         if (query.Count == 0 || endpoint.Metadata.GetMetadata<MethodInfo>() is not { } method)
             return;
-        var known = method.GetParameters().Select(parameter => parameter.Name!).Except(["http"]).Except(PathParameters(endpoint)).ToList();
+        var known = method.GetParameters().Select(parameter => parameter.GetCustomAttribute<FromQueryAttribute>()?.Name ?? parameter.Name!).Except(["http"]).Except(PathParameters(endpoint)).ToList();
         if (query.Keys.FirstOrDefault(name => !known.Contains(name)) is { } unknown)
             throw ProblemException.Bad($"unknown parameter {PrintableText.Of(unknown)}; known are: {(known.Count == 0 ? "none" : string.Join(", ", known))}");
         if (query.FirstOrDefault(parameter => parameter.Value.Count > 1).Key is { } twice)

@@ -6,6 +6,9 @@ namespace ImageAccess.Proxy.Administration.Api;
 /// <summary>Operations of the API that belong together.</summary>
 internal interface IOperations
 {
+    /// <summary>Where they begin.</summary>
+    string Root => ApiRoutes.Root;
+
     void Map(IEndpointRouteBuilder api);
 }
 
@@ -19,14 +22,19 @@ internal static class ApiRoutes
 
     public const string Description = "/api/openapi.json";
 
+    /// <summary>Docker's own API.</summary>
+    public const string DockersRoot = "/v2";
+
     public static void MapApi(this IEndpointRouteBuilder endpoints, IEnumerable<IOperations> operations, DenialPage denial)
     {
         endpoints.MapGet(DenialPage.Pattern, (Delegate)denial.ShowAsync).WithMetadata(new Demand(Operation.None)).ExcludeFromDescription();
         endpoints.MapOpenApi(Description).WithMetadata(new Demand(Operation.None));
-        var api = endpoints.MapGroup(Root);
         foreach (var part in operations)
-            part.Map(api);
+            part.Map(endpoints.MapGroup(part.Root));
     }
+
+    /// <summary>Whether it is a path of Docker's own API: its errors have Docker's shape.</summary>
+    public static bool IsDockers(PathString path) => path.StartsWithSegments(DockersRoot, StringComparison.OrdinalIgnoreCase);
 
     /// <param name="handler">A delegate of any kind: as a method of the context alone it would be taken for one that writes its own answer.</param>
     public static void Get(this IEndpointRouteBuilder api, string pattern, Operation operation, Delegate handler) =>

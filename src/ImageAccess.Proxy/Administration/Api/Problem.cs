@@ -18,9 +18,15 @@ internal sealed record Problem(int Status, string Detail)
     public async Task WriteAsync(HttpResponse response)
     {
         response.StatusCode = Status;
-        await response.WriteAsJsonAsync(this, JsonBody.Options, MediaType, CancellationToken.None);
+        if (ApiRoutes.IsDockers(response.HttpContext.Request.Path))
+            await response.WriteAsJsonAsync(new DockersError(Detail, Detail), JsonBody.Options, JsonBody.MediaType, CancellationToken.None);
+        else
+            await response.WriteAsJsonAsync(this, JsonBody.Options, MediaType, CancellationToken.None);
     }
 }
+
+/// <summary>The same in the shape of Docker's own API: of its two members some clients read the one, some the other.</summary>
+internal sealed record DockersError(string Message, string Detail);
 
 /// <param name="Member">As the request writes it.</param>
 /// <param name="Detail">What is wrong with it.</param>

@@ -29,6 +29,7 @@ internal enum Operation
     Approve,
     AskForAccess,
     ReadRequests,
+    ReadActivity,
 }
 
 /// <summary>Who may do what: one row for each operation, with the roles of which one is enough.</summary>
@@ -65,6 +66,7 @@ internal static class Rights
         [Operation.Approve] = Answering, // and the right to the change itself
         [Operation.AskForAccess] = Member | Reading,
         [Operation.ReadRequests] = Reading, // whoever asked reads their own
+        [Operation.ReadActivity] = Auditor | Changing,
     };
 
     /// <summary>Whether one of the roles is enough; of an operation that has no row, none is.</summary>

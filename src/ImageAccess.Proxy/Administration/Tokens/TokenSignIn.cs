@@ -9,7 +9,7 @@ namespace ImageAccess.Proxy.Administration.Tokens;
 
 /// <summary>Who presents a token of the API, looked up on every request: it ends at once when it is revoked, or when its person has lost the role.</summary>
 internal sealed class TokenSignIn(
-    SqlDatabase database, RoleBook roles, TokenUpkeep upkeep, ClientLimits limits, LimitMetrics metrics, AuditTrail trail, TimeProvider time) : IDisposable
+    SqlDatabase database, RoleBook roles, SessionTokens sessions, TokenUpkeep upkeep, ClientLimits limits, LimitMetrics metrics, AuditTrail trail, TimeProvider time) : IDisposable
 {
     private const string Scheme = "Bearer ";
 
@@ -17,10 +17,11 @@ internal sealed class TokenSignIn(
 
     /// <param name="authorization">The header of that name.</param>
     /// <param name="client">Where it comes from.</param>
+    /// <param name="takesSessions">Whether it may be the token of somebody who has signed in.</param>
     /// <param name="gone">The client has gone.</param>
     /// <returns>Who it is; nobody where there is no token that is good.</returns>
     /// <exception cref="System.Data.Common.DbException">The database cannot be read.</exception>
-    public async Task<TokenBearer> IdentifyAsync(string? authorization, IPAddress? client, CancellationToken gone)
+    public async Task<TokenBearer> IdentifyAsync(string? authorization, IPAddress? client, bool takesSessions, CancellationToken gone)
     {
         if (authorization?.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) != true)
             return TokenBearer.Nobody;
@@ -33,15 +34,37 @@ internal sealed class TokenSignIn(
             return new TokenBearer(null, null, retryAfter);
         }
 
-        var row = TokenSecret.IsOne(secret) ? await database.ReadAsync(context => new TokenTable(context).FindAsync(hash, gone), gone) : null;
-        if (Flaw(row) is { } reason)
+        var (bearer, flaw) = takesSessions && SessionTokens.MayBeOne(secret)
+            ? await FindSessionAsync(secret, gone)
+            : Judge(TokenSecret.IsOne(secret) ? await FindAsync(table => table.FindAsync(hash, gone), gone) : null);
+        if (flaw is not null)
         {
             _budget.Failed(share, user);
-            await trail.RecordTokenRefusalAsync(reason, row?.Id, client, gone);
+            await trail.RecordTokenRefusalAsync(flaw, bearer.Token?.Id, client, gone);
             return TokenBearer.Nobody;
         }
 
         _budget.Succeeded(share, user);
+        return bearer;
+    }
+
+    public void Dispose() => _budget.Dispose();
+
+    /// <summary>A session of a token of the API is good as long as that token is.</summary>
+    private async Task<(TokenBearer Bearer, string? Flaw)> FindSessionAsync(string text, CancellationToken gone)
+    {
+        var (session, flaw) = await sessions.ReadAsync(text);
+        return session is null ? (TokenBearer.Nobody, flaw)
+            : session.Token is { } id ? Judge(await FindAsync(table => table.FindAsync(id, gone), gone))
+            : (new TokenBearer(new Actor { Name = session.Name, Account = session.Account }, null, null), null);
+    }
+
+    private Task<ApiTokenRow?> FindAsync(Func<TokenTable, Task<ApiTokenRow?>> find, CancellationToken gone) => database.ReadAsync(context => find(new TokenTable(context)), gone);
+
+    private (TokenBearer Bearer, string? Flaw) Judge(ApiTokenRow? row)
+    {
+        if (Flaw(row) is { } flaw)
+            return (new TokenBearer(null, row, null), flaw);
         upkeep.Note(row!.Id);
         var actor = new Actor
         {
@@ -51,10 +74,8 @@ internal sealed class TokenSignIn(
             Organization = row.Organization,
             Token = row.Id,
         };
-        return new TokenBearer(actor, row, null);
+        return (new TokenBearer(actor, row, null), null);
     }
-
-    public void Dispose() => _budget.Dispose();
 
     private string? Flaw(ApiTokenRow? row) =>
         row is null ? "unknown"

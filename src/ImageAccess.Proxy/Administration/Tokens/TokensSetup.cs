@@ -9,6 +9,7 @@ internal static class TokensSetup
         services.AddSingleton<TokenUpkeep>();
         services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<TokenUpkeep>());
         services.AddHostedService(provider => provider.GetRequiredService<TokenUpkeep>());
+        services.AddSingleton<SessionTokens>();
         services.AddSingleton<TokenSignIn>();
         return services;
     }

@@ -24,6 +24,7 @@ public static class IdentitySetup
         services.AddMetrics();
         services.AddSingleton<IdentityMetrics>();
         services.AddSingleton<OrganizationTokens>();
+        services.AddSingleton<DockerHubSignIn>();
         services.AddSingleton<AnonymousToken>();
         services.AddSingleton<TokenKeys>();
         services.AddHostedService(provider => provider.GetRequiredService<TokenKeys>());

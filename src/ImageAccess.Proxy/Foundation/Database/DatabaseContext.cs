@@ -31,6 +31,8 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 
     public DbSet<RequestStepRow> RequestSteps => Set<RequestStepRow>();
 
+    public DbSet<ActivityRow> Activity => Set<ActivityRow>();
+
     public DbSet<SequenceRow> Sequences => Set<SequenceRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder) => modelBuilder.ApplyConfigurationsFromAssembly(typeof(DatabaseContext).Assembly);

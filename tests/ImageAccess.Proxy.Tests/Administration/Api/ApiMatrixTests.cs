@@ -65,6 +65,18 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["POST /requests/{id:long}/withdraw"] = "404 409 409 409 409 409 409 404",
     };
 
+    /// <summary>The same of Docker's own API.</summary>
+    private static readonly Dictionary<string, string> Dockers = new()
+    {
+        ["GET /v2/orgs/{organization}/settings"] = "200 200 200 200 200 200 200 404",
+        ["GET /v2/auditlogs/{organization}"] = "403 200 403 200 200 403 200 404",
+        ["GET /v2/auditlogs/{organization}/actions"] = "403 200 403 200 200 403 200 404",
+        ["PUT /v2/orgs/{organization}/settings"] = "403 403 403 409 409 403 409 404",
+    };
+
+    /// <summary>What anybody may ask.</summary>
+    private static readonly string[] Open = ["GET /api/openapi.json", "GET /d/{id}", "POST /v2/users/login", "POST /v2/auth/token"];
+
     private readonly Dictionary<string, int> _changes = [];
     private readonly Queue<long> _blocks = new();
 
@@ -80,7 +92,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         }
 
         var wrong = new List<string>();
-        foreach (var (operation, statuses) in Table)
+        foreach (var (operation, statuses) in Table.Concat(Dockers))
         {
             foreach (var (role, status) in Tokens.Split(' ').Zip(statuses.Split(' ')))
             {
@@ -90,7 +102,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
                 else if (answer.Status is 200 or 201 && !operation.StartsWith("GET ", StringComparison.Ordinal))
                     _changes[operation] = _changes.GetValueOrDefault(operation) + 1;
                 if (answer.Status >= 400)
-                    Assert.Equal("application/problem+json", answer.MediaType);
+                    Assert.Equal(Dockers.ContainsKey(operation) ? "application/json" : "application/problem+json", answer.MediaType);
                 Assert.Equal("no-store", answer.CacheControl);
             }
         }
@@ -122,13 +134,14 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         var ofAnother = await room.MakeAsync("administrator", person: "gail"); // who owns the other organization
         string?[] tokens = [null, "nonsense", "imageaccess_x", TokenSecret.Make(), revoked.Secret, expired.Secret, left.Secret, lessThanBefore.Secret, ofAnother.Secret];
         await BlockAsync(0);
-        foreach (var operation in Table.Keys)
+        foreach (var operation in Table.Keys.Concat(Dockers.Keys))
         {
             foreach (var token in tokens)
             {
                 var answer = await AskAsync(operation, token);
                 Assert.True(answer.Status == 401, $"{operation}: {answer.Status} {answer.Text}");
-                Assert.Equal("""{"status":401,"detail":"no API token, or none that is good: send Authorization: Bearer TOKEN","title":"Unauthorized"}""", answer.Text);
+                const string Sentence = "no API token, or none that is good: send Authorization: Bearer TOKEN";
+                Assert.Equal(Dockers.ContainsKey(operation) ? $$"""{"message":"{{Sentence}}","detail":"{{Sentence}}"}""" : $$"""{"status":401,"detail":"{{Sentence}}","title":"Unauthorized"}""", answer.Text);
                 Assert.Equal("Bearer realm=\"imageaccess\"", answer.Challenge);
             }
         }
@@ -147,7 +160,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             .Select(endpoint => $"{endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()!.HttpMethods[0]} {endpoint.RoutePattern.RawText}")
             .Select(operation => operation.Replace("/api/v1", "", StringComparison.Ordinal))
             .ToList();
-        Assert.Equal(Table.Keys.Append("GET /api/openapi.json").Append("GET /d/{id}").Order(), mapped.Order());
+        Assert.Equal(Table.Keys.Concat(Dockers.Keys).Concat(Open).Order(), mapped.Order());
     }
 
     [Fact]
@@ -172,7 +185,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
     /// <summary>A request that would be done, each time about something of its own.</summary>
     private async Task<ApiAnswer> AskAsync(string operation, string? token)
     {
-        var (method, path) = (operation.Split(' ')[0], $"/api/v1{operation.Split(' ')[1]}");
+        var (method, path) = (operation.Split(' ')[0], (Dockers.ContainsKey(operation) ? "" : "/api/v1") + operation.Split(' ')[1]);
         var version = room.Service<IPolicyStore>().Current.Version;
         const string Because = """{ "reason": "because" }""";
         var number = room.Next();
@@ -207,6 +220,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /requests/{id:long}/withdraw" => await room.SendAsync(method, $"/api/v1/requests/{await room.RequestAsync()}/withdraw", token, "{}"),
             "GET /exceptions/{id:long}" => await room.SendAsync(method, $"/api/v1/exceptions/{await room.ExceptionAsync()}", token),
             "POST /exceptions/{id:long}/end" => await room.SendAsync(method, $"/api/v1/exceptions/{await room.ExceptionAsync()}/end", token, Because),
+            "PUT /v2/orgs/{organization}/settings" => await room.SendAsync(
+                method, "/v2/orgs/acme/settings", token, """{ "restricted_images": { "enabled": true, "allow_official_images": true, "allow_verified_publishers": false } }"""),
             _ => await room.SendAsync(method, path.Replace("{organization}", "acme", StringComparison.Ordinal), token),
         };
     }

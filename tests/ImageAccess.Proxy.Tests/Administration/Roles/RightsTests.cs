@@ -34,6 +34,7 @@ public sealed class RightsTests
         { nameof(Operation.Approve), Approver | Changing },
         { nameof(Operation.AskForAccess), Member | Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadRequests), Auditor | OnCall | Approver | Changing },
+        { nameof(Operation.ReadActivity), Auditor | Changing },
     };
 
     [Theory]

@@ -3,6 +3,7 @@ using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Tests.Administration.Changes;
 using ImageAccess.Proxy.Tests.Callers.Members;
@@ -10,6 +11,7 @@ using ImageAccess.Proxy.Tests.Foundation.Audit;
 using ImageAccess.Proxy.Tests.Foundation.Database;
 using ImageAccess.Proxy.Tests.Foundation.Limits;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
@@ -154,12 +156,15 @@ public sealed class TokenSignInTests(PostgresServer server) : IDisposable
         var limits = new LimitOptions();
         limits.Complete(new Machine(20_000, 16L * 1024 * 1024 * 1024));
         _signIn = new TokenSignIn(
-            _database, new RoleBook(_policies, directory, accounts), _upkeep, new ClientLimits(Options.Create(limits), _limits.Metrics), _limits.Metrics, _audit.Trail, _time);
+            _database,
+            new RoleBook(_policies, directory, accounts),
+            new SessionTokens(new EphemeralDataProtectionProvider(), new KeyStore(new KeyFile(null, ""), new DatabaseState(), _time, NullLogger<KeyStore>.Instance), _time),
+            _upkeep, new ClientLimits(Options.Create(limits), _limits.Metrics), _limits.Metrics, _audit.Trail, _time);
     }
 
     private Task<(ApiTokenRow Row, string Secret)> MakeAsync(TokenGrant grant) => new TokenChanges(_database, _time).CreateAsync(grant, "root", default);
 
     private Task<ApiTokenRow> FindAsync(long id) => _database.ReadAsync(context => context.ApiTokens.AsNoTracking().SingleAsync(row => row.Id == id), default);
 
-    private Task<TokenBearer> IdentifyAsync(string? authorization) => _signIn!.IdentifyAsync(authorization, IPAddress.Parse("10.0.0.1"), default);
+    private Task<TokenBearer> IdentifyAsync(string? authorization) => _signIn!.IdentifyAsync(authorization, IPAddress.Parse("10.0.0.1"), takesSessions: true, default);
 }

@@ -45,6 +45,16 @@ internal sealed class KeyStore(KeyFile file, DatabaseState state, TimeProvider t
         }
     }
 
+    /// <summary>Whether the database has been read: before that there are no keys.</summary>
+    public bool IsRead
+    {
+        get
+        {
+            lock (_gate)
+                return _isRead;
+        }
+    }
+
     /// <summary>Cancelled when there are other keys than before.</summary>
     public CancellationToken Changed
     {

@@ -2,7 +2,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using ImageAccess.Core.Oci;
 
-namespace ImageAccess.Proxy.Registry;
+namespace ImageAccess.Proxy.Callers.Identity;
 
 /// <summary>With what a client signs in at Docker Hub.</summary>
 /// <param name="User">The name; empty where none comes with it, as with a refresh token.</param>

@@ -1,20 +1,19 @@
 using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Oci;
-using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Foundation.Limits;
 using Microsoft.Extensions.Caching.Memory;
 
-namespace ImageAccess.Proxy.Registry;
+namespace ImageAccess.Proxy.Callers.Identity;
 
 /// <summary>
 /// Signing in at Docker Hub through this proxy. Docker Hub judges; here failures are counted and are events, and who has failed too often is
 /// refused for a while, so that nobody tries passwords under the proxy's address. Credentials that Docker Hub has accepted lately pass, whatever
 /// others do.
 /// </summary>
-public sealed class DockerHubSignIn(AuditTrail trail, RegistryAddresses addresses, ClientLimits limits, LimitMetrics metrics, TimeProvider time) : IDisposable
+public sealed class DockerHubSignIn(AuditTrail trail, ClientLimits limits, LimitMetrics metrics, TimeProvider time) : IDisposable
 {
     /// <summary>How many sign-ins with unknown credentials are under way at once: as many may fail beyond the budget.</summary>
     private const int AtOnce = 16;
@@ -44,17 +43,18 @@ public sealed class DockerHubSignIn(AuditTrail trail, RegistryAddresses addresse
 
     /// <summary>Asks Docker Hub with a client's credentials.</summary>
     /// <param name="http">The exchange with the client.</param>
+    /// <param name="wayIn">By which way in; null where that is not known.</param>
     /// <param name="credentials">Null where the client does not sign in.</param>
     /// <param name="within">How long the wait for a turn and the question may take together; null where each has a time of its own.</param>
     /// <param name="ask">Asks, within what is left of that.</param>
     /// <param name="proves">Whether a 200 says that the credentials are right. What may answer without looking at them only refuses.</param>
     /// <returns>The answer, or why nothing was asked.</returns>
     internal async Task<(UpstreamDocument? Answer, SignInRefusal? Refusal)> AskAsync(
-        HttpContext http, SignInCredentials? credentials, TimeSpan? within, Func<TimeSpan?, Task<UpstreamDocument>> ask, bool proves = true)
+        HttpContext http, string? wayIn, SignInCredentials? credentials, TimeSpan? within, Func<TimeSpan?, Task<UpstreamDocument>> ask, bool proves = true)
     {
         if (credentials is null)
             return (await ask(within), null);
-        var attempt = AttemptOf(http, credentials, proves);
+        var attempt = AttemptOf(http, wayIn, credentials, proves);
         if (IsAccepted(attempt))
             return (await JudgeAsync(attempt, () => ask(within)), null);
         if (await FindRefusalAsync(attempt) is { } refusal)
@@ -72,11 +72,11 @@ public sealed class DockerHubSignIn(AuditTrail trail, RegistryAddresses addresse
         return (await JudgeAsync(attempt, () => ask(left)), null);
     }
 
-    private Attempt AttemptOf(HttpContext http, SignInCredentials credentials, bool proves)
+    private Attempt AttemptOf(HttpContext http, string? wayIn, SignInCredentials credentials, bool proves)
     {
         var fingerprint = _hash.Of([credentials.User, .. credentials.Secrets]);
         var account = credentials.User.Length > 0 ? credentials.User.ToLowerInvariant() : fingerprint.ToString();
-        return new Attempt(http, limits.ShareOf(http.Connection.RemoteIpAddress), account, credentials.Name, fingerprint, proves);
+        return new Attempt(http, wayIn, limits.ShareOf(http.Connection.RemoteIpAddress), account, credentials.Name, fingerprint, proves);
     }
 
     private bool IsAccepted(Attempt attempt) => _accepted.TryGetValue(attempt.Fingerprint, out _);
@@ -148,7 +148,7 @@ public sealed class DockerHubSignIn(AuditTrail trail, RegistryAddresses addresse
     }
 
     private ValueTask RecordAsync(Attempt attempt, string reason, int? status) => trail.RecordSignInAsync(
-        addresses.TryFind(attempt.Http, out var address, out _) ? address.WayIn : null,
+        attempt.WayIn,
         attempt.Http.Connection.RemoteIpAddress,
         attempt.Name,
         reason,
@@ -156,7 +156,7 @@ public sealed class DockerHubSignIn(AuditTrail trail, RegistryAddresses addresse
         attempt.Http.RequestAborted);
 
     /// <summary>One request that signs in.</summary>
-    private sealed record Attempt(HttpContext Http, ClientShare? Address, string Account, string? Name, Fingerprint Fingerprint, bool Proves)
+    private sealed record Attempt(HttpContext Http, string? WayIn, ClientShare? Address, string Account, string? Name, Fingerprint Fingerprint, bool Proves)
     {
         /// <summary>With whom it takes turns.</summary>
         public ClientShare Line => Address ?? ClientShare.OfUser(Account);
@@ -168,10 +168,4 @@ internal sealed record SignInRefusal(RegistryError Error, TimeSpan RetryAfter)
 {
     /// <summary>Nobody has failed: too many wait.</summary>
     public bool IsBusy { get; init; }
-
-    public Task WriteAsync(HttpContext http)
-    {
-        http.Response.Headers.RetryAfter = RetryAfter.TotalSeconds.ToString(CultureInfo.InvariantCulture);
-        return ErrorBody.WriteAsync(http, Error);
-    }
 }

@@ -1,9 +1,8 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using ImageAccess.Proxy.Callers.Identity;
 
-namespace ImageAccess.Proxy.Registry;
+namespace ImageAccess.Proxy.Callers.Identity;
 
 /// <summary>Hashes of secrets under a key of this object, which is nowhere but in its memory.</summary>
 internal sealed class KeyedHash

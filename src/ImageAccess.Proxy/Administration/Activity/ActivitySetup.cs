@@ -1,0 +1,6 @@
+namespace ImageAccess.Proxy.Administration.Activity;
+
+internal static class ActivitySetup
+{
+    public static IServiceCollection AddActivity(this IServiceCollection services) => services.AddSingleton<ActivityLog>();
+}

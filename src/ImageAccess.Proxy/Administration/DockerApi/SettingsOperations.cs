@@ -1,0 +1,52 @@
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Api;
+using ImageAccess.Proxy.Administration.Roles;
+
+namespace ImageAccess.Proxy.Administration.DockerApi;
+
+/// <summary><c>orgs/ORG/settings</c>: Docker's Image Access Management.</summary>
+internal sealed class SettingsOperations(SettingsDesk desk) : IOperations
+{
+    public string Root => ApiRoutes.DockersRoot;
+
+    public void Map(IEndpointRouteBuilder api)
+    {
+        var described = api.MapGroup("").ExcludeFromDescription();
+        described.Get("/orgs/{organization}/settings", Operation.ReadPolicy, Read);
+        described.Put<OrganizationSettings>("/orgs/{organization}/settings", Operation.ChangePolicy, ChangeAsync);
+    }
+
+    private Answer<OrganizationSettings> Read(HttpContext http, string organization) => Answer.Of(OrganizationSettings.Of(desk.Find(http, organization)));
+
+    private async Task<Answer<OrganizationSettings>> ChangeAsync(HttpContext http, string organization, string? reason, string? ticket)
+    {
+        var images = (await JsonBody.ReadAsync<OrganizationSettings>(http)).RestrictedImages;
+        await desk.ChangeAsync(http, organization, images.WriteTo, reason, ticket);
+        return Read(http, organization);
+    }
+}
+
+/// <summary>As Docker's API writes it.</summary>
+internal sealed record OrganizationSettings([property: JsonPropertyName("restricted_images")] RestrictedImages RestrictedImages)
+{
+    public static OrganizationSettings Of(OrganizationDocument organization) =>
+        new(new RestrictedImages(organization.Enabled, organization.AllowOfficial, organization.AllowVerifiedPublisher));
+}
+
+/// <summary>Which image types members may use; of community images Docker's API says nothing.</summary>
+internal sealed record RestrictedImages(
+    bool Enabled,
+    [property: JsonPropertyName("allow_official_images")] bool AllowOfficialImages,
+    [property: JsonPropertyName("allow_verified_publishers")] bool AllowVerifiedPublishers)
+{
+    public void WriteTo(JsonObject section)
+    {
+        section["enabled"] = Enabled;
+        if (section["allow"] is not JsonObject allow)
+            section["allow"] = allow = [];
+        allow["official"] = AllowOfficialImages;
+        allow["verifiedPublisher"] = AllowVerifiedPublishers;
+    }
+}
