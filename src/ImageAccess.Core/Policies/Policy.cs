@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
 
 namespace ImageAccess.Core.Policies;
@@ -11,6 +12,7 @@ public sealed class Policy
     private readonly FrozenDictionary<string, bool> _companyOwners;
     private readonly FrozenSet<string>? _companyNamespaces;
     private readonly FrozenDictionary<string, string> _accounts;
+    private readonly RegistryPattern[][] _registries;
 
     internal Policy(PolicyDocument document, string version)
     {
@@ -33,6 +35,7 @@ public sealed class Policy
             .SelectMany(o => MustBeListed(o).Concat(_companyOwners.Where(owner => !owner.Value).Select(owner => owner.Key)).Distinct().Select(name => (name, o.Name)))
             .GroupBy(pair => pair.name, pair => pair.Name)
             .ToFrozenDictionary(listed => listed.Key, listed => listed.ToArray());
+        _registries = [.. document.Organizations.Where(o => o.Registries.Enabled).Select(o => AllowedOf(o.Registries))];
         _accounts = document.Accounts.ToFrozenDictionary(named => named.Name, named => named.Account);
     }
 
@@ -75,6 +78,12 @@ public sealed class Policy
 
     /// <summary>Whether it may deny at this instant: it is on, and not every organization only observes.</summary>
     public bool Enforces(DateTimeOffset now) => Organizations.Any(o => o.Enabled && !Observes(o, now));
+
+    /// <summary>Whether every organization that limits registries allows this host; null where none limits them.</summary>
+    public bool? AllowsRegistry(HostName host, int port) => _registries.Length == 0 ? null : Array.TrueForAll(_registries, allowed => Array.Exists(allowed, one => one.Matches(host, port)));
+
+    private static RegistryPattern[] AllowedOf(RegistriesDocument registries) =>
+        [.. registries.Custom.Where(one => one.Allowed).Select(one => RegistryPattern.TryParse(one.Address, out var pattern) ? pattern : null).OfType<RegistryPattern>()];
 
     /// <summary>The same document with these blocks beside it.</summary>
     public Policy With(Blocks blocks)

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
 
 namespace ImageAccess.Core.Policies;
@@ -188,7 +189,7 @@ public static class PolicyCompiler
         private OrganizationDocument ReadOrganization(Node node)
         {
             var members = Members(
-                node, "name", "namespaces", "owners", "members", "roles", "follow", "enabled", "mode", "observeUntil", "allow", "allowlist", "help");
+                node, "name", "namespaces", "owners", "members", "roles", "follow", "enabled", "mode", "observeUntil", "allow", "allowlist", "help", "registries");
             if (node.Value.ValueKind == JsonValueKind.Object && !members.ContainsKey("name"))
                 Report(node.Path, "an organization needs a name");
             var allow = members.TryGetValue("allow", out var switches)
@@ -213,7 +214,33 @@ public static class PolicyCompiler
                 AllowCommunity = Flag(allow, "community"),
                 Allowlist = [.. Items(members, "allowlist").Select(ReadAllowlistEntry)],
                 Help = Text(members, "help", maximumLength: 200),
+                Registries = members.TryGetValue("registries", out var registries) ? ReadRegistries(registries) : new RegistriesDocument(),
             };
+        }
+
+        private RegistriesDocument ReadRegistries(Node node)
+        {
+            var members = Members(node, "enabled", "custom");
+            var custom = Items(members, "custom").Select(ReadRegistry).OfType<RegistryDocument>().ToList();
+            if (custom.Count > RegistriesDocument.Maximum)
+                Report(members["custom"].Path, string.Create(CultureInfo.InvariantCulture, $"has {custom.Count} registries, and may have {RegistriesDocument.Maximum}"));
+            foreach (var twice in custom.GroupBy(registry => registry.Address, StringComparer.OrdinalIgnoreCase).Where(same => same.Count() > 1))
+                Report(members["custom"].Path, $"the registry {twice.Key} comes twice");
+            return new RegistriesDocument { Enabled = Flag(members, "enabled"), Custom = custom };
+        }
+
+        private RegistryDocument? ReadRegistry(Node node)
+        {
+            var members = Members(node, "address", "name", "allowed");
+            if (node.Value.ValueKind == JsonValueKind.Object && !members.ContainsKey("address"))
+                Report(node.Path, "a registry needs an address");
+            var (address, name, allowed) = (Text(members, "address", maximumLength: 260), Text(members, "name", maximumLength: 200), Flag(members, "allowed"));
+            if (address is null)
+                return null;
+            if (RegistryPattern.TryParse(address, out _))
+                return new RegistryDocument(address, name, allowed);
+            Report(members["address"].Path, "not a registry, as ghcr.io, *.example.com or registry.example.com:5000");
+            return null;
         }
 
         private AllowlistEntry ReadAllowlistEntry(Node node)

@@ -135,7 +135,27 @@ public sealed record OrganizationDocument
 
     /// <summary>Where a person who was refused can ask.</summary>
     public string? Help { get; init; }
+
+    public RegistriesDocument Registries { get; init; } = new();
 }
+
+/// <summary>Which registries may be reached beside Docker Hub.</summary>
+public sealed record RegistriesDocument
+{
+    /// <summary>How many may be named.</summary>
+    public const int Maximum = 100;
+
+    /// <summary>Those alone that are allowed here; otherwise the organization limits none.</summary>
+    public bool Enabled { get; init; }
+
+    public IReadOnlyList<RegistryDocument> Custom { get; init; } = [];
+}
+
+/// <summary>A registry.</summary>
+/// <param name="Address">As it is written: a <see cref="Hosts.RegistryPattern"/>.</param>
+/// <param name="Name">What people call it.</param>
+/// <param name="Allowed">Whether it may be reached.</param>
+public sealed record RegistryDocument(string Address, string? Name, bool Allowed);
 
 /// <summary>An approved repository, or every repository of a namespace.</summary>
 /// <param name="Namespace">The namespace.</param>

@@ -41,7 +41,8 @@ public sealed class PolicyCompilerTests
                     { "repository": "bitnami/*" },
                     { "repository": "nginx" },
                   ],
-                  "help": "ask in #platform" /* a channel */
+                  "help": "ask in #platform", /* a channel */
+                  "registries": { "enabled": true, "custom": [ { "address": "ghcr.io", "name": "GitHub", "allowed": true }, { "address": "*.Example.com:5000" } ] }
                 },
                 { "name": "beta" },
               ],
@@ -69,6 +70,8 @@ public sealed class PolicyCompilerTests
         Assert.Equal(["bob"], acme.Members);
         Assert.Equal((true, true, true), (acme.AllowOfficial, acme.AllowVerifiedPublisher, acme.AllowCommunity));
         Assert.Equal("ask in #platform", acme.Help);
+        Assert.True(acme.Registries.Enabled);
+        Assert.Equal([new RegistryDocument("ghcr.io", "GitHub", Allowed: true), new RegistryDocument("*.Example.com:5000", null, Allowed: false)], acme.Registries.Custom);
         Assert.Equal(
             [
                 new AllowlistEntry("testcontainers", Names.Repository("testcontainers/ryuk"), new DateOnly(2027, 6, 30))
@@ -105,6 +108,9 @@ public sealed class PolicyCompilerTests
         Assert.Equal([], acme.Roles.Holders());
         Assert.Equal([], acme.Allowlist);
         Assert.Null(acme.Help);
+        Assert.False(acme.Registries.Enabled);
+        Assert.Equal([], acme.Registries.Custom);
+        Assert.Null(policy.AllowsRegistry(Core.Hosts.HostName.Parse("ghcr.io"), 443));
 
         Assert.Equal("acme", policy.DefaultOrganization?.Name);
         Assert.Equal(["acme"], policy.Organizations[0].Namespaces);
@@ -231,7 +237,7 @@ public sealed class PolicyCompilerTests
     [InlineData("""{ "company": null }""", "company: must be true or false")]
     [InlineData("""{ "company": [ "acme", "beta" ] }""", "company: must be true or false")]
     [InlineData("""{ "company": true, "company": false }""", "company: comes twice")]
-    [InlineData("""{ "organizations": [ { "name": "acme", "company": true } ] }""", "organizations[0].company: unknown member; known here: name, namespaces, owners, members, roles, follow, enabled, mode, observeUntil, allow, allowlist, help")]
+    [InlineData("""{ "organizations": [ { "name": "acme", "company": true } ] }""", "organizations[0].company: unknown member; known here: name, namespaces, owners, members, roles, follow, enabled, mode, observeUntil, allow, allowlist, help, registries")]
     [InlineData("""{ "callers": {}, "callers": {} }""", "callers: comes twice")]
     [InlineData("""{ "callers": [] }""", "callers: must be an object")]
     [InlineData("""{ "callers": { "anonymous": "allow" } }""", "callers.anonymous: must be \"member\" or \"deny\"")]
@@ -259,7 +265,7 @@ public sealed class PolicyCompilerTests
     public void A_problem_has_its_place(string json, params string[] problems) => Assert.Equal(problems, Problems(json));
 
     [Theory]
-    [InlineData("\"colour\": 1", "colour: unknown member; known here: name, namespaces, owners, members, roles, follow, enabled, mode, observeUntil, allow, allowlist, help")]
+    [InlineData("\"colour\": 1", "colour: unknown member; known here: name, namespaces, owners, members, roles, follow, enabled, mode, observeUntil, allow, allowlist, help, registries")]
     [InlineData("\"enabled\": true, \"enabled\": false", "enabled: comes twice")]
     [InlineData("\"enabled\": \"true\"", "enabled: must be true or false")]
     [InlineData("\"enabled\": 1", "enabled: must be true or false")]
@@ -312,6 +318,11 @@ public sealed class PolicyCompilerTests
     [InlineData("\"allowlist\": [ { \"repository\": \"a/b\", \"approvedBy\": \"\" } ]", "allowlist[0].approvedBy: must have 1 to 200 characters")]
     [InlineData("\"allowlist\": [ { \"repository\": \"a/b\", \"until\": \"2027-06-30\" } ]", "allowlist[0].until: unknown member; known here: repository, reason, approvedBy, expires")]
     [InlineData("\"help\": \"\"", "help: must have 1 to 200 characters")]
+    [InlineData("\"registries\": { \"custom\": [ { \"name\": \"x\" } ] }", "registries.custom[0]: a registry needs an address")]
+    [InlineData("\"registries\": { \"custom\": [ { \"address\": \"https://ghcr.io\" } ] }", "registries.custom[0].address: not a registry, as ghcr.io, *.example.com or registry.example.com:5000")]
+    [InlineData("\"registries\": { \"custom\": [ { \"address\": \"*\" } ] }", "registries.custom[0].address: not a registry, as ghcr.io, *.example.com or registry.example.com:5000")]
+    [InlineData("\"registries\": { \"custom\": [ { \"address\": \"10.0.0.1\" } ] }", "registries.custom[0].address: not a registry, as ghcr.io, *.example.com or registry.example.com:5000")]
+    [InlineData("\"registries\": { \"custom\": [ { \"address\": \"a.b\" }, { \"address\": \"A.B\" } ] }", "registries.custom: the registry a.b comes twice")]
     [InlineData("\"help\": [ \"ask\" ]", "help: must be a text")]
     [InlineData("\"help\": \"\\ud800\"", "help: must be a text")] // half of a surrogate pair
     [InlineData("\"observeUntil\": \"\\ud800\"", "observeUntil: must be a day, as \"2027-06-30\"")]

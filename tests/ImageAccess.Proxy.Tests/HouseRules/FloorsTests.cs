@@ -65,6 +65,7 @@ public sealed partial class FloorsTests
     [
         ("Policies/Exceptions", "Policies/Store"),
         ("Policies/Following", "Policies/Store"),
+        ("Policies/Store", "Connections/Ingress"), // where tunnels may lead is a part of the policy
         ("Callers/Members", "Callers/Identity"),
         ("Administration/Denials", "Administration/Api"),
         ("Administration/Roles", "Administration/Tokens"),

@@ -102,6 +102,18 @@ public sealed partial class PolicyMembersTests
             "organization acme: community images allowed", "allows its own, community images"),
         new("OrganizationDocument.Help", "organizations[].help", Acme(""), Acme(""" "help": "ask in #platform" """),
             Opens: null, Summary: "help ask in #platform", Because: "it is a text that follows a denial"),
+        new("RegistriesDocument.Enabled", "organizations[].registries.enabled",
+            Registries(""" "enabled": true, "custom": [ { "address": "quay.io" } ] """), Registries(""" "enabled": false, "custom": [ { "address": "quay.io" } ] """),
+            "organization acme: registries are no longer limited", "registries not limited"),
+        new("RegistryDocument.Address", "organizations[].registries.custom[].address",
+            Registered(""" "address": "quay.io", "allowed": true """), Registered(""" "address": "*.ghcr.io:5000", "allowed": true """),
+            "organization acme: registry *.ghcr.io:5000 allowed", "registries limited to Docker Hub, *.ghcr.io:5000"),
+        new("RegistryDocument.Name", "organizations[].registries.custom[].name",
+            Registered(""" "address": "quay.io" """), Registered(""" "address": "quay.io", "name": "Quay" """),
+            Opens: null, Summary: null, Because: "it is what people call the registry, and allows nothing"),
+        new("RegistryDocument.Allowed", "organizations[].registries.custom[].allowed",
+            Registered(""" "address": "quay.io", "allowed": false """), Registered(""" "address": "quay.io", "allowed": true """),
+            "organization acme: registry quay.io allowed", "registries limited to Docker Hub, quay.io"),
         new("AllowlistEntry.Namespace", "organizations[].allowlist[].repository", Approved("a/*", ""), Approved("b/*", ""),
             "organization acme: b/* approved, without expiry", "allowlist b/*"),
         new("AllowlistEntry.Repository", "organizations[].allowlist[].repository", Approved("a/b", ""), Approved("a/c", ""),
@@ -192,6 +204,10 @@ public sealed partial class PolicyMembersTests
 
     private static string Callers(string name, string choice) =>
         $$"""{ "callers": { "{{name}}": "{{choice}}" }, "organizations": [ { "name": "acme", "enabled": true } ] }""";
+
+    private static string Registries(string members) => Acme($$""" "registries": { {{members}} } """);
+
+    private static string Registered(string members) => Registries($$""" "enabled": true, "custom": [ { {{members}} } ] """);
 
     private static string Exceptions(string members) =>
         $$"""{ "exceptions": { {{members}} }, "organizations": [ { "name": "acme", "enabled": true } ] }""";

@@ -6,9 +6,11 @@ using ImageAccess.Proxy.Administration.Roles;
 
 namespace ImageAccess.Proxy.Administration.DockerApi;
 
-/// <summary><c>orgs/ORG/settings</c>: Docker's Image Access Management.</summary>
+/// <summary><c>orgs/ORG/settings</c>: Docker's Image Access Management, and its Registry Access Management beside it.</summary>
 internal sealed class SettingsOperations(SettingsDesk desk) : IOperations
 {
+    private const string Registries = "/orgs/{organization}/settings/registry-access-management";
+
     public string Root => ApiRoutes.DockersRoot;
 
     public void Map(IEndpointRouteBuilder api)
@@ -16,6 +18,8 @@ internal sealed class SettingsOperations(SettingsDesk desk) : IOperations
         var described = api.MapGroup("").ExcludeFromDescription();
         described.Get("/orgs/{organization}/settings", Operation.ReadPolicy, Read);
         described.Put<OrganizationSettings>("/orgs/{organization}/settings", Operation.ChangePolicy, ChangeAsync);
+        described.Get(Registries, Operation.ReadPolicy, ReadRegistries);
+        described.Put<RegistrySettings>(Registries, Operation.ChangePolicy, ChangeRegistriesAsync);
     }
 
     private Answer<OrganizationSettings> Read(HttpContext http, string organization) => Answer.Of(OrganizationSettings.Of(desk.Find(http, organization)));
@@ -25,6 +29,16 @@ internal sealed class SettingsOperations(SettingsDesk desk) : IOperations
         var images = (await JsonBody.ReadAsync<OrganizationSettings>(http)).RestrictedImages;
         await desk.ChangeAsync(http, organization, images.WriteTo, reason, ticket);
         return Read(http, organization);
+    }
+
+    private Answer<RegistrySettings> ReadRegistries(HttpContext http, string organization) => Answer.Of(RegistrySettings.Of(desk.Find(http, organization).Registries));
+
+    private async Task<Answer<RegistrySettings>> ChangeRegistriesAsync(HttpContext http, string organization, string? reason, string? ticket)
+    {
+        var settings = await JsonBody.ReadAsync<RegistrySettings>(http);
+        settings.Demand();
+        await desk.ChangeAsync(http, organization, section => section["registries"] = settings.ToSection(), reason, ticket);
+        return ReadRegistries(http, organization);
     }
 }
 

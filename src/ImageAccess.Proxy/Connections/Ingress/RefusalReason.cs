@@ -15,6 +15,9 @@ internal static class RefusalReason
 
     public const string NotAllowed = "not-allowed";
 
+    /// <summary>An organization of the policy limits registries, and does not allow this one.</summary>
+    public const string Registry = "registry";
+
     /// <summary>The name leads to an address that is not public.</summary>
     public const string PrivateAddress = "private-address";
 

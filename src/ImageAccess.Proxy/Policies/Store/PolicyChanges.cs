@@ -17,6 +17,7 @@ public static class PolicyChanges
     {
         var opens = new List<string>();
         AddRights(opens, before, after); // also where image access is off: whoever may change the policy decides what it will be
+        AddRegistries(opens, before, after); // a matter of its own
         if (!before.IsEnabled)
         {
             AddOwners(opens, before, after);
@@ -115,6 +116,19 @@ public static class PolicyChanges
     /// <summary>The organization whose owners are company owners, because it is the only one and nobody is named.</summary>
     private static string? LoneOrganization(Policy policy) =>
         policy.Document is { CompanyOwners.Count: 0, Organizations: [{ Name: var name }] } ? name : null;
+
+    private static void AddRegistries(List<string> opens, Policy before, Policy after)
+    {
+        foreach (var earlier in before.Document.Organizations.Where(one => one.Registries.Enabled))
+        {
+            if (Find(after, earlier.Name)?.Registries is not { Enabled: true } later)
+                opens.Add($"organization {earlier.Name}: registries are no longer limited");
+            else
+                opens.AddRange(AllowedOf(later).Except(AllowedOf(earlier.Registries), StringComparer.OrdinalIgnoreCase).Select(address => $"organization {earlier.Name}: registry {address} allowed"));
+        }
+
+        IEnumerable<string> AllowedOf(RegistriesDocument registries) => registries.Custom.Where(one => one.Allowed).Select(one => one.Address);
+    }
 
     private static void AddCallers(List<string> opens, CallersDocument before, CallersDocument after)
     {

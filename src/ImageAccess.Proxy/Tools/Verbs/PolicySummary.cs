@@ -105,9 +105,14 @@ internal static class PolicySummary
             head = "";
         }
 
+        if (document.Registries is { Enabled: true } or { Custom.Count: > 0 })
+            await LineAsync(output, "  registries", RegistriesOf(document.Registries));
         if (document.Help is { } help)
             await LineAsync(output, "  help", help);
     }
+
+    private static string RegistriesOf(RegistriesDocument registries) => !registries.Enabled ? "not limited"
+        : $"limited to {string.Join(", ", registries.Custom.Where(one => one.Allowed).Select(one => one.Address).Prepend("Docker Hub"))}";
 
     private static Task HoldersAsync(TextWriter output, string head, IReadOnlyList<RoleHolder> holders) =>
         holders.Count == 0 ? Task.CompletedTask : LineAsync(output, head, string.Join(", ", holders));

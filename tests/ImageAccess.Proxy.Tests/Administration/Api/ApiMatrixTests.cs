@@ -71,6 +71,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /v2/orgs/{organization}/settings"] = "200 200 200 200 200 200 200 404",
         ["GET /v2/auditlogs/{organization}"] = "403 200 403 200 200 403 200 404",
         ["GET /v2/auditlogs/{organization}/actions"] = "403 200 403 200 200 403 200 404",
+        ["GET /v2/orgs/{organization}/settings/registry-access-management"] = "200 200 200 200 200 200 200 404",
+        ["PUT /v2/orgs/{organization}/settings/registry-access-management"] = "403 403 403 409 409 403 409 404",
         ["PUT /v2/orgs/{organization}/settings"] = "403 403 403 409 409 403 409 404",
     };
 
@@ -220,6 +222,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /requests/{id:long}/withdraw" => await room.SendAsync(method, $"/api/v1/requests/{await room.RequestAsync()}/withdraw", token, "{}"),
             "GET /exceptions/{id:long}" => await room.SendAsync(method, $"/api/v1/exceptions/{await room.ExceptionAsync()}", token),
             "POST /exceptions/{id:long}/end" => await room.SendAsync(method, $"/api/v1/exceptions/{await room.ExceptionAsync()}/end", token, Because),
+            "PUT /v2/orgs/{organization}/settings/registry-access-management" => await room.SendAsync(
+                method, "/v2/orgs/acme/settings/registry-access-management", token, """{ "enabled": true, "standard_registries": [ { "id": "DockerHub", "allowed": true } ], "custom_registries": [] }"""),
             "PUT /v2/orgs/{organization}/settings" => await room.SendAsync(
                 method, "/v2/orgs/acme/settings", token, """{ "restricted_images": { "enabled": true, "allow_official_images": true, "allow_verified_publishers": false } }"""),
             _ => await room.SendAsync(method, path.Replace("{organization}", "acme", StringComparison.Ordinal), token),

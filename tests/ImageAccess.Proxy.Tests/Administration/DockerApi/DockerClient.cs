@@ -11,6 +11,8 @@ namespace ImageAccess.Proxy.Tests.Administration.DockerApi;
 /// </summary>
 internal sealed class DockerClient(ApiRoom room, string username, string password)
 {
+    private const string RegistriesPath = "/v2/orgs/acme/settings/registry-access-management";
+
     private string? _token;
     private DateTime _expires;
 
@@ -66,6 +68,20 @@ internal sealed class DockerClient(ApiRoom room, string username, string passwor
 
     /// <summary>What the provider does when the resource is deleted.</summary>
     public Task<ApiAnswer> DeleteImagesAsync() => SetImagesAsync(enabled: false, official: true, verifiedPublishers: true);
+
+    /// <summary>Creates or updates registry access management, and reads it again.</summary>
+    public async Task<ApiAnswer> SetRegistriesAsync(bool enabled, params (string Address, string Name, bool Allowed)[] custom)
+    {
+        var written = await SendAsync(HttpMethod.Put, RegistriesPath, Registries(enabled, custom));
+        return written.Status < 400 ? await SendAsync(HttpMethod.Get, RegistriesPath) : written;
+    }
+
+    public static string Registries(bool enabled, params (string Address, string Name, bool Allowed)[] custom) => JsonSerializer.Serialize(new
+    {
+        enabled,
+        standard_registries = new[] { new { id = "DockerHub", allowed = true } },
+        custom_registries = custom.Select(one => new { address = one.Address, friendly_name = one.Name, allowed = one.Allowed }),
+    });
 
     public static string Images(bool enabled, bool official, bool verifiedPublishers) =>
         $$$"""{"restricted_images":{"enabled":{{{Text(enabled)}}},"allow_official_images":{{{Text(official)}}},"allow_verified_publishers":{{{Text(verifiedPublishers)}}}}}""";

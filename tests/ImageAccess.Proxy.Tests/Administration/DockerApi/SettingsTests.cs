@@ -1,3 +1,5 @@
+using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Connections.Ingress.Egress;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Administration.Api;
 using Microsoft.EntityFrameworkCore;
@@ -54,6 +56,61 @@ public sealed class SettingsTests : IAsyncLifetime
 
         await SeesAsync(terraform.SetImagesAsync(true, false, false), true, false, false); // the same once more is no change
         Assert.Equal(2, await _room.Database.ReadAsync(context => context.PendingChanges.CountAsync(), default));
+    }
+
+    [Fact]
+    public async Task Terraform_manages_registries_and_tunnels_are_decided_as_it_says()
+    {
+        await _room.ImportAsync(ApiRoom.Policy);
+        var egress = _room.Service<EgressPolicy>();
+        var terraform = new DockerClient(_room, "alice", "dckr_pat_alice");
+        (string, string, bool)[] registries = [("ghcr.io", "GitHub", true), ("quay.io", "", false), ("*.example.com:5000", "Ours", true)];
+        Assert.Equal((200, DockerClient.Registries(enabled: true, registries)), await SetAsync(true, registries));
+        Assert.Equal(("Tunnel", "Refuse", "Refuse", "Tunnel"), Verdicts());
+        registries[1] = ("quay.io", "", true);
+        Assert.Equal((200, DockerClient.Registries(enabled: true, registries)), await SetAsync(true, registries));
+        Assert.Equal(("Tunnel", "Tunnel", "Refuse", "Tunnel"), Verdicts());
+        Assert.Equal((200, DockerClient.Registries(enabled: false)), await SetAsync(false)); // as it deletes
+        Assert.Equal(("Tunnel", "Tunnel", "Tunnel", "Refuse"), Verdicts());
+
+        var versions = await _room.Database.ReadAsync(context => new PolicyVersions(context).ListAsync("acme", 3, default), default);
+        Assert.Equal(["organization acme: registries are no longer limited"], versions[0].Opens);
+        Assert.Equal(["organization acme: registry quay.io allowed"], versions[1].Opens);
+        Assert.Equal(["organization acme: registries are no longer limited"], versions[2].TakesBack);
+
+        foreach (var (body, detail) in new[]
+        {
+            (DockerClient.Registries(true, ("https://ghcr.io", "x", true)), "organizations[0].registries.custom[0].address: not a registry, as ghcr.io, *.example.com or registry.example.com:5000"),
+            (DockerClient.Registries(true).Replace("\"allowed\":true", "\"allowed\":false", StringComparison.Ordinal), "standard_registries must be DockerHub, allowed: which of its images may be used says restricted_images, and a block is for what nobody may have"),
+            (DockerClient.Registries(true, [.. Enumerable.Range(0, 101).Select(i => ($"r{i}.example.com", "", true))]), "organizations[0].registries.custom: has 101 registries, and may have 100"),
+            ("""{"enabled":true,"standard_registries":null,"custom_registries":[]}""", "the body has a wrong value at standard_registries"),
+            ("""{"enabled":true,"standard_registries":[{"id":"DockerHub","allowed":true}],"custom_registries":[null]}""", "the body has a wrong value: a registry is an object"),
+        })
+        {
+            var answer = await terraform.SendAsync(HttpMethod.Put, "/v2/orgs/acme/settings/registry-access-management/", body);
+            Assert.Equal((true, detail), (answer.Status is 400 or 409, answer.Detail));
+        }
+
+        async Task<(int, string)> SetAsync(bool enabled, params (string, string, bool)[] custom)
+        {
+            var answer = await terraform.SetRegistriesAsync(enabled, custom);
+            return (answer.Status, answer.Text);
+        }
+
+        (string, string, string, string) Verdicts() => (Of("ghcr.io", 443), Of("quay.io", 443), Of("gitlab.com", 443), Of("a.example.com", 5000));
+
+        string Of(string host, int port) => egress.Decide(HostName.Parse(host), port).Verdict.ToString();
+    }
+
+    [Fact]
+    public async Task A_registry_that_is_newly_allowed_waits_for_the_second_person()
+    {
+        await _room.ImportAsync(Twice + ApiRoom.Policy.TrimStart().TrimStart('{').Replace("\"alice\" ]", "\"alice\", \"ann\" ]", StringComparison.Ordinal));
+        var terraform = new DockerClient(_room, "alice", "dckr_pat_alice");
+        Assert.Equal(200, (await terraform.SetRegistriesAsync(true, ("ghcr.io", "GitHub", true))).Status);
+        var waits = await terraform.SetRegistriesAsync(true, ("ghcr.io", "GitHub", true), ("quay.io", "Quay", true));
+        Assert.Equal((403, "not done yet: it opens something (organization acme: registry quay.io allowed), and the change 1 waits for a second person to approve it"), (waits.Status, waits.Detail));
+        Assert.Equal(403, (await terraform.SetRegistriesAsync(false)).Status);
     }
 
     [Fact]

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Connections.Ingress.Egress;
+using ImageAccess.Proxy.Tests.Callers.Members;
+using ImageAccess.Proxy.Tests.Policies.Store;
 using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.Extensions.Options;
 
@@ -130,14 +132,74 @@ public sealed class EgressPolicyTests
         Assert.Equal("ready", ready.GetProperty("status").GetString());
     }
 
-    private static EgressPolicy Policy(string[]? allow = null, string[]? deny = null, bool copies = false)
+    /// <summary>Every organization that limits registries must allow one; what the configuration refuses stays refused.</summary>
+    [Theory]
+    [InlineData("ghcr.io", 443, "Tunnel", "")]
+    [InlineData("quay.io", 443, "Refuse", "registry")] // acme alone
+    [InlineData("gitlab.com", 443, "Refuse", "registry")] // globex alone
+    [InlineData("unnamed.example.com", 443, "Refuse", "registry")]
+    [InlineData("r.example.org", 5000, "Tunnel", "")] // by its port
+    [InlineData("r.example.org", 443, "Refuse", "registry")]
+    [InlineData("denied.example.org", 443, "Refuse", "denied")]
+    [InlineData("production.cloudfront.docker.com", 443, "Refuse", "docker-hub")]
+    [InlineData("mirror.gcr.io", 443, "Refuse", "hub-copy")]
+    [InlineData("registry-1.docker.io", 443, "Intercept", "")]
+    [InlineData("registry-1.docker.io", 5000, "Refuse", "docker-hub")]
+    public void What_organizations_limit_counts_beside_the_configuration(string host, int port, string verdict, string reason)
+    {
+        const string Common = """{ "address": "ghcr.io", "allowed": true }, { "address": "*.example.org:5000", "allowed": true }, { "address": "denied.example.org", "allowed": true }, { "address": "mirror.gcr.io", "allowed": true }, { "address": "*.docker.com", "allowed": true }, { "address": "registry-1.docker.io:5000", "allowed": true }""";
+        var policy = Policy(deny: ["denied.example.org"], document: $$"""
+            { "organizations": [
+              { "name": "acme", "registries": { "enabled": true, "custom": [ {{Common}}, { "address": "quay.io", "allowed": true } ] } },
+              { "name": "globex", "registries": { "enabled": true, "custom": [ {{Common}}, { "address": "quay.io", "allowed": false }, { "address": "gitlab.com", "allowed": true } ] } },
+              { "name": "umbrella", "registries": { "enabled": false } } ] }
+            """);
+        AssertVerdict(policy, host, port, verdict, reason);
+    }
+
+    [Theory]
+    [InlineData("ghcr.io", "Refuse", "not-allowed")] // the configuration names those that may
+    [InlineData("inside.example.com", "TunnelToPrivate", "")]
+    [InlineData("quay.io", "Refuse", "registry")]
+    public void Where_the_configuration_names_registries_both_must_allow_one(string host, string verdict, string reason) => AssertVerdict(
+        Policy(
+            allow: ["quay.io", "inside.example.com private"],
+            document: """{ "organizations": [ { "name": "acme", "registries": { "enabled": true, "custom": [ { "address": "ghcr.io", "allowed": true }, { "address": "inside.example.com", "allowed": true } ] } } ] }"""),
+        host, 443, verdict, reason);
+
+    [Fact]
+    public async Task A_tunnel_leads_where_the_policy_says()
+    {
+        const string Limited = """{ "organizations": [ { "name": "acme", "registries": { "enabled": true, "custom": [ { "address": "ADDRESS", "allowed": true } ] } } ] }""";
+        await using var room = await IngressRoom.StartAsync(policy: Limited.Replace("ADDRESS", "ghcr.io", StringComparison.Ordinal));
+        var target = $"{IngressRoom.EchoHost}:{room.Echo.Port}";
+        Assert.StartsWith("HTTP/1.1 403 ", (await room.ConnectAsync(target)).Head, StringComparison.Ordinal);
+        await room.World.WritePolicyAsync(Limited.Replace("ADDRESS", target, StringComparison.Ordinal));
+        var (head, stream) = await room.ConnectAsync(target);
+        await stream.DisposeAsync();
+        Assert.StartsWith("HTTP/1.1 200 ", head, StringComparison.Ordinal);
+    }
+
+    /// <summary>Whoever writes the policy opens nothing inside the network.</summary>
+    [Fact]
+    public async Task A_registry_of_the_policy_leads_to_public_addresses_alone()
+    {
+        await using var room = await IngressRoom.StartAsync(
+            policy: """{ "organizations": [ { "name": "acme", "registries": { "enabled": true, "custom": [ { "address": "inside.example.org", "allowed": true } ] } } ] }""",
+            settings: ("Upstream:Addresses:inside.example.org", "127.0.0.1"));
+        Assert.StartsWith("HTTP/1.1 403 ", (await room.ConnectAsync("inside.example.org:443")).Head, StringComparison.Ordinal);
+        var refusal = Assert.Single(await room.World.AuditAsync(1));
+        Assert.Equal(("inside.example.org", "private-address"), (refusal.GetProperty("host").GetString(), refusal.GetProperty("reason").GetString()));
+    }
+
+    private static EgressPolicy Policy(string[]? allow = null, string[]? deny = null, bool copies = false, string document = """{ "organizations": [] }""")
     {
         var options = new EgressOptions { HubCopies = copies };
         foreach (var rule in allow ?? [])
             options.Allow.Add(rule);
         foreach (var rule in deny ?? [])
             options.Deny.Add(rule);
-        return new EgressPolicy(Options.Create(options));
+        return new EgressPolicy(Options.Create(options), new SettablePolicy { Current = PolicyFixture.Compile(document) });
     }
 
     private static void AssertVerdict(EgressPolicy policy, string host, int port, string verdict, string reason)

@@ -81,7 +81,7 @@ public sealed class StartTests : IDisposable
         Assert.Equal(
             [
                 $"Policy:File: {path}: organizations[0].color: unknown member; known here: "
-                    + "name, namespaces, owners, members, roles, follow, enabled, mode, observeUntil, allow, allowlist, help",
+                    + "name, namespaces, owners, members, roles, follow, enabled, mode, observeUntil, allow, allowlist, help, registries",
                 $"Policy:File: {path}: organizations[0].enabled: must be true or false",
                 "Policy:File: no policy was accepted before that could stay in force; correct the document",
             ],

@@ -1,4 +1,5 @@
 using ImageAccess.Core.Hosts;
+using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Connections.Ingress.Egress;
@@ -20,7 +21,7 @@ internal enum EgressVerdict
 
 /// <summary>
 /// Which hosts may be reached through this program. Image access rules Docker Hub alone, so every other public host may, until
-/// <c>Egress:Allow</c> names those that may; what would lead around the policy never may.
+/// <c>Egress:Allow</c> names those that may, or an organization of the policy does: then both must allow one. What would lead around the policy never may.
 /// </summary>
 public sealed class EgressPolicy
 {
@@ -29,9 +30,11 @@ public sealed class EgressPolicy
     private readonly EgressRule[] _allow;
     private readonly EgressRule[] _deny;
     private readonly bool _copies;
+    private readonly IPolicyStore _policies;
 
-    public EgressPolicy(IOptions<EgressOptions> options)
+    public EgressPolicy(IOptions<EgressOptions> options, IPolicyStore policies)
     {
+        _policies = policies;
         _allow = [.. Parse(options.Value.Allow)];
         _deny = [.. Parse(options.Value.Deny)];
         _copies = options.Value.HubCopies;
@@ -55,10 +58,13 @@ public sealed class EgressPolicy
             return (EgressVerdict.Refuse, RefusalReason.Denied);
         if (!_copies && DockerHubCopies.Include(host))
             return (EgressVerdict.Refuse, RefusalReason.HubCopy);
+        var registries = _policies.Current.AllowsRegistry(host, port);
+        if (registries == false)
+            return (EgressVerdict.Refuse, RefusalReason.Registry);
         var allowed = _allow.Where(rule => rule.Allows(host, port)).ToList();
         if (allowed.Exists(rule => rule.IsPrivate))
             return (EgressVerdict.TunnelToPrivate, "");
-        return allowed.Count > 0 || (_allow.Length == 0 && port == HttpsPort)
+        return allowed.Count > 0 || (_allow.Length == 0 && (port == HttpsPort || registries == true))
             ? (EgressVerdict.Tunnel, "")
             : (EgressVerdict.Refuse, RefusalReason.NotAllowed);
     }

@@ -1,0 +1,26 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace ImageAccess.Core.Hosts;
+
+/// <summary>A registry as a policy names it: <c>host</c>, or <c>*.host</c> for everything below it, at any depth; each with an optional port, 443 without one.</summary>
+public sealed class RegistryPattern
+{
+    private readonly string _host;
+    private readonly bool _isBelow;
+    private readonly int _port;
+
+    private RegistryPattern(string host, bool isBelow, int port) => (_host, _isBelow, _port) = (host, isBelow, port);
+
+    public static bool TryParse(string text, [NotNullWhen(true)] out RegistryPattern? pattern)
+    {
+        pattern = null;
+        if (!HostAndPort.TrySplit(text, out var name, out var port))
+            return false;
+        var isBelow = name.StartsWith("*.", StringComparison.Ordinal);
+        if (HostName.TryParse(isBelow ? name[2..] : name, out var host))
+            pattern = new RegistryPattern(host.Value, isBelow, port ?? HostAndPort.Https);
+        return pattern is not null;
+    }
+
+    public bool Matches(HostName host, int port) => port == _port && (_isBelow ? host.IsUnder(_host) : host.Value == _host);
+}
