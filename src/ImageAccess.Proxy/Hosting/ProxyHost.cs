@@ -7,6 +7,7 @@ using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
+using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Connections.Certificates;
 using ImageAccess.Proxy.Connections.Ingress;
@@ -68,6 +69,7 @@ public static class ProxyHost
             .AddApiTokens()
             .AddChanges()
             .AddRequests()
+            .AddUsage(builder.Configuration)
             .AddActivity()
             .AddApi()
             .AddDockerApi();

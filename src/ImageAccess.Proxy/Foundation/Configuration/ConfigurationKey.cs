@@ -128,6 +128,8 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Audit:File", ConfigurationKind.Path),
         new("Audit:Keep", ConfigurationKind.Duration),
         new("Audit:MaximumSize", ConfigurationKind.Size),
+        new("Usage:Keep", ConfigurationKind.Duration),
+        new("Usage:KeepCounts", ConfigurationKind.Duration),
     ];
 
     public bool Covers(string name) => IsOf(WithoutNumber(name));

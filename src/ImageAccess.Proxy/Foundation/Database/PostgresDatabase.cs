@@ -68,7 +68,7 @@ internal sealed class PostgresDatabase(DatabaseOptions options) : SqlDatabase
     public override Task TellAsync(DatabaseContext context, CancellationToken cancellationToken) =>
         context.Database.ExecuteSqlAsync($"SELECT pg_notify({Channel}, '')", cancellationToken);
 
-    protected override DbConnection CreateConnection() => new NpgsqlConnection(ConnectionString);
+    public override DbConnection CreateConnection() => new NpgsqlConnection(ConnectionString);
 
     protected override async Task<DbTransaction> BeginReadingAsync(DbConnection connection, CancellationToken cancellationToken) =>
         await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken);

@@ -150,7 +150,7 @@ internal abstract class SqlDatabase
         return string.CompareOrdinal(last, NewestMigration) <= 0 ? last : throw new NewerSchemaException(last!);
     }
 
-    protected abstract DbConnection CreateConnection();
+    public abstract DbConnection CreateConnection();
 
     /// <summary>A transaction that sees one state, and waits for nobody.</summary>
     protected abstract Task<DbTransaction> BeginReadingAsync(DbConnection connection, CancellationToken cancellationToken);

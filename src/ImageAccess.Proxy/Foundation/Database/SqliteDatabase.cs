@@ -10,7 +10,7 @@ namespace ImageAccess.Proxy.Foundation.Database;
 internal sealed class SqliteDatabase(string path) : SqlDatabase
 {
     /// <summary>How long a connection waits, in seconds, while another one writes.</summary>
-    private const int BusyTimeout = 5;
+    public const int BusyTimeout = 5;
 
     private static readonly string[] Companions = ["", "-wal", "-shm", "-journal"];
 
@@ -92,7 +92,7 @@ internal sealed class SqliteDatabase(string path) : SqlDatabase
         return aside;
     }
 
-    protected override DbConnection CreateConnection() => new SqliteConnection(ConnectionString);
+    public override DbConnection CreateConnection() => new SqliteConnection(ConnectionString);
 
     /// <summary>A deferred one: EF's own would wait for whoever writes.</summary>
     protected override Task<DbTransaction> BeginReadingAsync(DbConnection connection, CancellationToken cancellationToken) =>

@@ -1,0 +1,242 @@
+using System.Data.Common;
+using System.Globalization;
+using ImageAccess.Proxy.Foundation.Database;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace ImageAccess.Proxy.Administration.Usage;
+
+/// <summary>
+/// A table of single decisions with a partition for each day, and one of counts. A batch is copied aside, and what of it is new is taken over and counted
+/// in the same transaction.
+/// </summary>
+internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
+{
+    /// <summary>How many days are removed in one transaction: a clock that is wrong for a moment does not cost everything.</summary>
+    public const int MaximumDropped = 7;
+
+    /// <summary>The number of the advisory lock that whoever writes decisions takes, whatever else is written; any number does that nobody else takes.</summary>
+    private const long WriterLock = 0x7573_6167_65;
+
+    private const string Partition = "UsageEvents_";
+
+    private const string Search = "strpos";
+
+    private const string Tables = $"""
+        CREATE TABLE "UsageState" ("Name" text PRIMARY KEY, "Value" bigint NOT NULL);
+        CREATE TABLE "UsagePositions" ("File" text PRIMARY KEY, "Place" bigint NOT NULL, "Day" integer NOT NULL);
+        CREATE TABLE "UsageEvents" (
+          "Time" bigint NOT NULL, "Id" text NOT NULL, "IsClosing" integer NOT NULL, "Organizations" text NOT NULL, "Caller" text NOT NULL, "Client" text,
+          "WayIn" text NOT NULL, "Family" text NOT NULL, "Method" text NOT NULL, "Repository" text NOT NULL, "Reference" text, "Type" text NOT NULL,
+          "Rule" text NOT NULL, "Outcome" text NOT NULL, "PolicyVersion" text, "Decisions" integer NOT NULL, "Pulls" integer NOT NULL,
+          PRIMARY KEY ("Time", "Id", "IsClosing")) PARTITION BY RANGE ("Time");
+        CREATE TABLE "UsageCounts" (
+          "Day" integer NOT NULL, "Organizations" text NOT NULL, "Caller" text NOT NULL, "Repository" text NOT NULL, "Type" text NOT NULL, "Rule" text NOT NULL,
+          "Outcome" text NOT NULL, "WayIn" text NOT NULL, "Family" text NOT NULL, "Decisions" bigint NOT NULL, "Pulls" bigint NOT NULL,
+          PRIMARY KEY ("Day", {Dimensions}));
+        INSERT INTO "UsageState" VALUES ('version', 1);
+        """;
+
+    private const string TakeOver = $"""
+        WITH added AS (
+          INSERT INTO "UsageEvents" ({Columns}) SELECT {Columns} FROM "UsageStaging" ON CONFLICT DO NOTHING
+          RETURNING "Time", {Dimensions}, "Decisions", "Pulls"),
+        counted AS (
+          INSERT INTO "UsageCounts" ("Day", {Dimensions}, "Decisions", "Pulls")
+          SELECT "Time" / 86400000, {Dimensions}, SUM("Decisions"), SUM("Pulls") FROM added GROUP BY "Time" / 86400000, {Dimensions}
+          ON CONFLICT ("Day", {Dimensions}) DO UPDATE
+          SET "Decisions" = "UsageCounts"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageCounts"."Pulls" + EXCLUDED."Pulls")
+        SELECT COUNT(*) FROM added;
+        """;
+
+    public override string Name => database.Name;
+
+    public override async Task<IReadOnlyDictionary<string, long>> ReadPositionsAsync(IReadOnlyCollection<string> files, CancellationToken cancellationToken)
+    {
+        var positions = new Dictionary<string, long>();
+        await using var connection = await OpenAsync(cancellationToken);
+        if (!await ExistsAsync(connection, null, cancellationToken))
+            return positions;
+        await using var command = Command(connection, null, """SELECT "File", "Place" FROM "UsagePositions" WHERE "File" = ANY(@files);""", [("@files", files.ToArray())]);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            positions[reader.GetString(0)] = reader.GetInt64(1);
+        return positions;
+    }
+
+    public override async Task<UsageAdded> AddAsync(
+        IReadOnlyList<UsageEvent> decisions, TrailPosition? position, UsageDays days, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await PrepareAsync(connection, transaction, cancellationToken);
+        var horizon = await NumberAsync(connection, transaction, """SELECT "Value" FROM "UsageState" WHERE "Name" = 'horizon';""", cancellationToken) ?? 0;
+        var kept = Kept(decisions, days, horizon, out var old, out var future);
+        var added = 0L;
+        if (kept.Count > 0)
+        {
+            await MakePartitionsAsync(connection, transaction, kept, cancellationToken);
+            await CopyAsync(connection, transaction, kept, cancellationToken);
+            added = await NumberAsync(connection, transaction, TakeOver, cancellationToken) ?? 0;
+        }
+
+        if (position is not null)
+        {
+            await ExecuteAsync(
+                connection,
+                transaction,
+                """INSERT INTO "UsagePositions" VALUES (@file, @place, @day) ON CONFLICT ("File") DO UPDATE SET "Place" = EXCLUDED."Place", "Day" = EXCLUDED."Day";""",
+                cancellationToken,
+                ("@file", position.File),
+                ("@place", position.Place),
+                ("@day", days.Today));
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+        return new UsageAdded((int)added, old, future);
+    }
+
+    public override async Task<bool> PruneAsync(UsageDays days, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await PrepareAsync(connection, transaction, cancellationToken);
+        // A question that takes long would hold this up, and this all other questions.
+        await ExecuteAsync(connection, transaction, "SET LOCAL lock_timeout = '2s';", cancellationToken);
+        var ended = (await PartitionsAsync(connection, transaction, cancellationToken)).Where(day => day < days.First).Order().ToList();
+        var dropped = ended.Take(MaximumDropped).ToList();
+        foreach (var day in dropped)
+            await ExecuteAsync(connection, transaction, $"""DROP TABLE "{NameOf(day)}";""", cancellationToken);
+        if (dropped.Count > 0)
+        {
+            await ExecuteAsync(
+                connection,
+                transaction,
+                """INSERT INTO "UsageState" VALUES ('horizon', @day) ON CONFLICT ("Name") DO UPDATE SET "Value" = GREATEST("UsageState"."Value", EXCLUDED."Value");""",
+                cancellationToken,
+                ("@day", dropped[^1] + 1L));
+        }
+
+        await ExecuteAsync(connection, transaction, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
+        await ExecuteAsync(connection, transaction, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
+        await transaction.CommitAsync(cancellationToken);
+        return ended.Count > dropped.Count;
+    }
+
+    public override async Task<IReadOnlyList<UsageEvent>> ListAsync(UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        return await ExistsAsync(connection, null, cancellationToken) ? await ListAsync(connection, Search, filter, before, count, cancellationToken) : [];
+    }
+
+    public override async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
+    {
+        var counts = new Dictionary<string, UsageCount>();
+        await using var connection = await OpenAsync(cancellationToken);
+        if (await ExistsAsync(connection, null, cancellationToken))
+            await CountAsync(connection, Search, filter, by, counts, cancellationToken);
+        return [.. counts.Values];
+    }
+
+    public override string Explain(Exception exception) => database.Explain(exception);
+
+    private static async Task PrepareAsync(DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)
+    {
+        await ExecuteAsync(connection, transaction, $"SELECT pg_advisory_xact_lock({WriterLock});", cancellationToken);
+        if (!await ExistsAsync(connection, transaction, cancellationToken))
+            await ExecuteAsync(connection, transaction, Tables, cancellationToken);
+    }
+
+    /// <exception cref="DatabaseException">A newer program has made the tables.</exception>
+    private static async Task<bool> ExistsAsync(DbConnection connection, DbTransaction? transaction, CancellationToken cancellationToken)
+    {
+        // to_regclass would remember that there was none, also when another has made it while the lock was waited for.
+        if (await NumberAsync(
+                connection, transaction, "SELECT COUNT(*) FROM pg_class WHERE relname = 'UsageState' AND relnamespace = current_schema()::regnamespace;", cancellationToken) == 0)
+            return false;
+        DemandVersion(await NumberAsync(connection, transaction, """SELECT "Value" FROM "UsageState" WHERE "Name" = 'version';""", cancellationToken) ?? 0);
+        return true;
+    }
+
+    private static string NameOf(int day) => Partition + UsageDays.DateOf(day).ToString("yyyyMMdd", CultureInfo.InvariantCulture);
+
+    private static async Task<List<int>> PartitionsAsync(DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)
+    {
+        var days = new List<int>();
+        await using var command = Command(
+            connection, transaction, """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = '"UsageEvents"'::regclass;""");
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            if (DateTime.TryParseExact(
+                    reader.GetString(0), $"'{Partition}'yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var date))
+                days.Add((date - DateTime.UnixEpoch).Days);
+        }
+
+        return days;
+    }
+
+    /// <summary>A partition is attached, where one that is made as such would wait for all who read. One that somebody has detached comes back.</summary>
+    private static async Task MakePartitionsAsync(
+        DbConnection connection, DbTransaction transaction, List<UsageEvent> decisions, CancellationToken cancellationToken)
+    {
+        var attached = await PartitionsAsync(connection, transaction, cancellationToken);
+        foreach (var day in decisions.Select(decision => decision.Day).Distinct().Except(attached))
+        {
+            var (from, until) = (day * UsageDays.Milliseconds, (day + 1) * UsageDays.Milliseconds);
+            await ExecuteAsync(
+                connection,
+                transaction,
+                string.Create(CultureInfo.InvariantCulture, $"""
+                    CREATE TABLE IF NOT EXISTS "{NameOf(day)}" (LIKE "UsageEvents" INCLUDING ALL);
+                    ALTER TABLE "UsageEvents" ATTACH PARTITION "{NameOf(day)}" FOR VALUES FROM ({from}) TO ({until});
+                    """),
+                cancellationToken);
+        }
+    }
+
+    private static async Task CopyAsync(
+        NpgsqlConnection connection, DbTransaction transaction, List<UsageEvent> decisions, CancellationToken cancellationToken)
+    {
+        await ExecuteAsync(connection, transaction, """CREATE TEMPORARY TABLE "UsageStaging" (LIKE "UsageEvents") ON COMMIT DROP;""", cancellationToken);
+        await using var copy = await connection.BeginBinaryImportAsync($"""COPY "UsageStaging" ({Columns}) FROM STDIN (FORMAT BINARY)""", cancellationToken);
+        foreach (var decision in decisions)
+        {
+            await copy.StartRowAsync(cancellationToken);
+            await copy.WriteAsync(decision.Time, NpgsqlDbType.Bigint, cancellationToken);
+            await copy.WriteAsync(decision.Id, NpgsqlDbType.Text, cancellationToken);
+            await copy.WriteAsync(decision.IsClosing ? 1 : 0, NpgsqlDbType.Integer, cancellationToken);
+            foreach (var text in new[]
+                     {
+                         decision.Organizations, decision.Caller, decision.Client, decision.WayIn, decision.Family, decision.Method, decision.Repository,
+                         decision.Reference, decision.Type, decision.Rule, decision.Outcome, decision.PolicyVersion,
+                     })
+            {
+                if (text is null)
+                    await copy.WriteNullAsync(cancellationToken);
+                else
+                    await copy.WriteAsync(text, NpgsqlDbType.Text, cancellationToken);
+            }
+
+            await copy.WriteAsync(decision.Decisions, NpgsqlDbType.Integer, cancellationToken);
+            await copy.WriteAsync(decision.Pulls, NpgsqlDbType.Integer, cancellationToken);
+        }
+
+        await copy.CompleteAsync(cancellationToken);
+    }
+
+    private async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        var connection = (NpgsqlConnection)database.CreateConnection();
+        try
+        {
+            await connection.OpenAsync(cancellationToken);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,357 @@
+using System.Data.Common;
+using System.Globalization;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Files;
+using Microsoft.Data.Sqlite;
+using SQLitePCL;
+
+namespace ImageAccess.Proxy.Administration.Usage;
+
+/// <summary>
+/// The folder <c>usage</c> beside the database: a file for each month with its decisions and their counts, and <c>counts.db</c> with the months there are, how
+/// far the trail is read, and the counts of months that are gone.
+/// </summary>
+/// <remarks>
+/// A transaction of SQLite is one of a single file. So a month's decisions and their counts stand in the same file, and how far the trail is read is noted
+/// last: who is killed between the two brings the same decisions again, and they are known by their ids. A month whose file is lost or damaged is read from
+/// the trail again, as far as that reaches.
+/// </remarks>
+internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
+{
+    private const string Search = "instr";
+
+    private const string CountsTable = $"""
+        CREATE TABLE "UsageCounts" (
+          "Day" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Caller" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Type" TEXT NOT NULL, "Rule" TEXT NOT NULL,
+          "Outcome" TEXT NOT NULL, "WayIn" TEXT NOT NULL, "Family" TEXT NOT NULL, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
+          PRIMARY KEY ("Day", {Dimensions})) WITHOUT ROWID;
+        """;
+
+    private const string MonthTables = $"""
+        CREATE TABLE "UsageEvents" (
+          "Time" INTEGER NOT NULL, "Id" TEXT NOT NULL, "IsClosing" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Caller" TEXT NOT NULL, "Client" TEXT,
+          "WayIn" TEXT NOT NULL, "Family" TEXT NOT NULL, "Method" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Reference" TEXT, "Type" TEXT NOT NULL,
+          "Rule" TEXT NOT NULL, "Outcome" TEXT NOT NULL, "PolicyVersion" TEXT, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
+          PRIMARY KEY ("Time", "Id", "IsClosing")) WITHOUT ROWID;
+        {CountsTable}
+        """;
+
+    private const string MainTables = $"""
+        CREATE TABLE "UsageState" ("Name" TEXT PRIMARY KEY, "Value" INTEGER NOT NULL);
+        CREATE TABLE "UsageMonths" ("Month" TEXT PRIMARY KEY);
+        CREATE TABLE "UsagePositions" ("File" TEXT PRIMARY KEY, "Place" INTEGER NOT NULL, "Day" INTEGER NOT NULL);
+        {CountsTable}
+        """;
+
+    private const string Insert = $"""
+        INSERT OR IGNORE INTO "UsageEvents" ({Columns})
+        VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15, @p16);
+        """;
+
+    private const string Count = $"""
+        INSERT INTO "UsageCounts" ("Day", {Dimensions}, "Decisions", "Pulls") VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10)
+        ON CONFLICT DO UPDATE SET "Decisions" = "Decisions" + excluded."Decisions", "Pulls" = "Pulls" + excluded."Pulls";
+        """;
+
+    private static readonly string[] Companions = ["", "-wal", "-shm"];
+
+    public override string Name => Folder;
+
+    private string Folder => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(database.Path))!, "usage");
+
+    private string MainPath => Path.Combine(Folder, "counts.db");
+
+    public override async Task<IReadOnlyDictionary<string, long>> ReadPositionsAsync(IReadOnlyCollection<string> files, CancellationToken cancellationToken)
+    {
+        await using var main = await OpenMainAsync(cancellationToken);
+        await ForgetLostMonthsAsync(main, cancellationToken);
+        var positions = new Dictionary<string, long>();
+        foreach (var file in files)
+        {
+            if (await NumberAsync(main, null, """SELECT "Place" FROM "UsagePositions" WHERE "File" = @file;""", cancellationToken, ("@file", file)) is { } place)
+                positions[file] = place;
+        }
+
+        return positions;
+    }
+
+    public override async Task<UsageAdded> AddAsync(
+        IReadOnlyList<UsageEvent> decisions, TrailPosition? position, UsageDays days, CancellationToken cancellationToken)
+    {
+        await using var main = await OpenMainAsync(cancellationToken);
+        var horizon = await NumberAsync(main, null, """SELECT "Value" FROM "UsageState" WHERE "Name" = 'horizon';""", cancellationToken) ?? 0;
+        var kept = Kept(decisions, days, horizon, out var old, out var future);
+        var added = 0;
+        foreach (var month in kept.GroupBy(decision => MonthOf(decision.Day)))
+            added += await AddAsync(main, month.Key, month, cancellationToken);
+        if (position is not null)
+        {
+            await ExecuteAsync(
+                main,
+                null,
+                """INSERT OR REPLACE INTO "UsagePositions" VALUES (@file, @place, @day);""",
+                cancellationToken,
+                ("@file", position.File),
+                ("@place", position.Place),
+                ("@day", days.Today));
+        }
+
+        return new UsageAdded(added, old, future);
+    }
+
+    public override async Task<bool> PruneAsync(UsageDays days, CancellationToken cancellationToken)
+    {
+        await using var main = await OpenMainAsync(cancellationToken);
+        var ended = (await MonthsAsync(main, cancellationToken)).Where(month => EndOf(month) <= days.First).ToList();
+        if (ended.Count > 0)
+            await DropAsync(main, ended[0], cancellationToken);
+        await ExecuteAsync(main, null, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
+        await ExecuteAsync(main, null, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
+        return ended.Count > 1;
+    }
+
+    public override async Task<IReadOnlyList<UsageEvent>> ListAsync(UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken)
+    {
+        var found = new List<UsageEvent>();
+        await using var main = await OpenMainAsync(cancellationToken);
+        foreach (var month in Enumerable.Reverse(await MonthsAsync(main, cancellationToken)).Where(month => IsIn(month, filter)))
+        {
+            if (found.Count == count)
+                break;
+            await using var connection = await OpenMonthAsync(main, month, cancellationToken);
+            found.AddRange(await ListAsync(connection, Search, filter, before, count - found.Count, cancellationToken));
+        }
+
+        return found;
+    }
+
+    public override async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
+    {
+        var counts = new Dictionary<string, UsageCount>();
+        await using var main = await OpenMainAsync(cancellationToken);
+        if (filter.IsOfCounts && by != UsageBy.Digest)
+            await CountAsync(main, Search, filter, by, counts, cancellationToken);
+        foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => IsIn(month, filter)))
+        {
+            await using var connection = await OpenMonthAsync(main, month, cancellationToken);
+            await CountAsync(connection, Search, filter, by, counts, cancellationToken);
+        }
+
+        return [.. counts.Values];
+    }
+
+    public override string Explain(Exception exception) => IsDamage(exception)
+        ? "has a damaged file: move the folder away; decisions are taken from the audit files again, as far as they reach"
+        : database.Explain(exception);
+
+    private static bool IsDamage(Exception exception) => exception is SqliteException { SqliteErrorCode: raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB };
+
+    /// <summary>A file that is no database any more makes room for another, which the next look begins.</summary>
+    private static DatabaseException MoveAway(string path)
+    {
+        var name = Path.GetFileName(path);
+        try
+        {
+            foreach (var companion in Companions.Where(companion => File.Exists(path + companion)))
+                File.Move(path + companion, $"{path}.damaged{companion}", overwrite: true);
+            return new DatabaseException($"had a damaged file, which is {name}.damaged now; its decisions are taken from the audit files again, as far as they reach");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return new DatabaseException($"has a damaged file, {name}, which cannot be moved away: {failure.Message}");
+        }
+    }
+
+    private static string MonthOf(int day) => UsageDays.DateOf(day).ToString("yyyy-MM", CultureInfo.InvariantCulture);
+
+    private static DateTime FirstOf(string month) =>
+        DateTime.ParseExact(month, "yyyy-MM", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal);
+
+    /// <summary>The first day of the month after it.</summary>
+    private static int EndOf(string month) => (FirstOf(month).AddMonths(1) - DateTime.UnixEpoch).Days;
+
+    private static bool IsIn(string month, UsageFilter filter) =>
+        EndOf(month) * UsageDays.Milliseconds > filter.From && (FirstOf(month) - DateTime.UnixEpoch).Days * UsageDays.Milliseconds < filter.Until;
+
+    private static async Task<IReadOnlyList<string>> MonthsAsync(DbConnection main, CancellationToken cancellationToken)
+    {
+        var months = new List<string>();
+        await using var command = Command(main, null, """SELECT "Month" FROM "UsageMonths" ORDER BY "Month";""");
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            months.Add(reader.GetString(0));
+        return months;
+    }
+
+    private static SqliteCommand Prepared(SqliteConnection connection, SqliteTransaction transaction, string text, int parameters)
+    {
+        var command = (SqliteCommand)Command(connection, transaction, text);
+        for (var number = 0; number < parameters; number++)
+            command.Parameters.Add(new SqliteParameter(string.Create(CultureInfo.InvariantCulture, $"@p{number}"), DBNull.Value));
+        return command;
+    }
+
+    private static int Execute(SqliteCommand command, params ReadOnlySpan<object?> values)
+    {
+        for (var number = 0; number < values.Length; number++)
+            command.Parameters[number].Value = values[number] ?? DBNull.Value;
+        return command.ExecuteNonQuery();
+    }
+
+    private string PathOf(string month) => Path.Combine(Folder, $"{month}.db");
+
+    private async Task<int> AddAsync(DbConnection main, string month, IEnumerable<UsageEvent> decisions, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenMonthAsync(main, month, cancellationToken);
+        try
+        {
+            return await AddAsync(connection, decisions, cancellationToken);
+        }
+        catch (SqliteException exception) when (IsDamage(exception))
+        {
+            throw MoveAway(PathOf(month));
+        }
+    }
+
+    private static async Task<int> AddAsync(SqliteConnection connection, IEnumerable<UsageEvent> decisions, CancellationToken cancellationToken)
+    {
+        await using var transaction = connection.BeginTransaction();
+        await using var insert = Prepared(connection, transaction, Insert, 17);
+        await using var count = Prepared(connection, transaction, Count, 11);
+        var added = 0;
+        foreach (var one in decisions)
+        {
+            if (Execute(
+                    insert, one.Time, one.Id, one.IsClosing ? 1 : 0, one.Organizations, one.Caller, one.Client, one.WayIn, one.Family, one.Method, one.Repository,
+                    one.Reference, one.Type, one.Rule, one.Outcome, one.PolicyVersion, one.Decisions, one.Pulls) == 0)
+                continue;
+            Execute(count, one.Day, one.Organizations, one.Caller, one.Repository, one.Type, one.Rule, one.Outcome, one.WayIn, one.Family, one.Decisions, one.Pulls);
+            added++;
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+        return added;
+    }
+
+    /// <summary>Its counts stay: they are copied in the transaction that forgets it.</summary>
+    private async Task DropAsync(SqliteConnection main, string month, CancellationToken cancellationToken)
+    {
+        if (File.Exists(PathOf(month)))
+        {
+            await (await OpenMonthAsync(main, month, cancellationToken)).DisposeAsync();
+            await ExecuteAsync(main, null, "ATTACH @path AS month;", cancellationToken, ("@path", PathOf(month)));
+        }
+        else
+        {
+            await ExecuteAsync(main, null, """ATTACH ':memory:' AS month; CREATE TABLE month."UsageCounts" AS SELECT * FROM main."UsageCounts" LIMIT 0;""", cancellationToken);
+        }
+
+        await using (var transaction = main.BeginTransaction())
+        {
+            await ExecuteAsync(main, transaction, """INSERT OR REPLACE INTO main."UsageCounts" SELECT * FROM month."UsageCounts";""", cancellationToken);
+            await ExecuteAsync(
+                main,
+                transaction,
+                """INSERT INTO "UsageState" VALUES ('horizon', @day) ON CONFLICT DO UPDATE SET "Value" = MAX("Value", excluded."Value");""",
+                cancellationToken,
+                ("@day", EndOf(month)));
+            await ExecuteAsync(main, transaction, """DELETE FROM "UsageMonths" WHERE "Month" = @month;""", cancellationToken, ("@month", month));
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        await ExecuteAsync(main, null, "DETACH month;", cancellationToken);
+        foreach (var companion in Companions)
+            File.Delete(PathOf(month) + companion);
+    }
+
+    /// <summary>Without its file a month begins anew, and the trail with it: what is known already is not taken again.</summary>
+    private async Task ForgetLostMonthsAsync(DbConnection main, CancellationToken cancellationToken)
+    {
+        foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => !File.Exists(PathOf(month))))
+        {
+            await ExecuteAsync(main, null, """DELETE FROM "UsagePositions";""", cancellationToken);
+            await ExecuteAsync(main, null, """DELETE FROM "UsageMonths" WHERE "Month" = @month;""", cancellationToken, ("@month", month));
+        }
+    }
+
+    /// <summary>Where it is made anew, the months whose files are there come into its list again.</summary>
+    private async Task<SqliteConnection> OpenMainAsync(CancellationToken cancellationToken)
+    {
+        var main = await OpenAsync(MainPath, MainTables, cancellationToken);
+        try
+        {
+            if (await NumberAsync(main, null, """SELECT COUNT(*) FROM "UsageState" WHERE "Name" = 'begun';""", cancellationToken) == 0)
+            {
+                foreach (var month in Directory.EnumerateFiles(Folder, "????-??.db").Select(Path.GetFileNameWithoutExtension))
+                    await ExecuteAsync(main, null, """INSERT OR IGNORE INTO "UsageMonths" VALUES (@month);""", cancellationToken, ("@month", month));
+                await ExecuteAsync(main, null, """INSERT OR IGNORE INTO "UsageState" VALUES ('begun', 1);""", cancellationToken);
+            }
+
+            return main;
+        }
+        catch
+        {
+            await main.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>It is in the list before its file is made, so that one that is lost is missed.</summary>
+    private async Task<SqliteConnection> OpenMonthAsync(DbConnection main, string month, CancellationToken cancellationToken)
+    {
+        if (!File.Exists(PathOf(month)))
+            await ExecuteAsync(main, null, """INSERT OR IGNORE INTO "UsageMonths" VALUES (@month);""", cancellationToken, ("@month", month));
+        return await OpenAsync(PathOf(month), MonthTables, cancellationToken);
+    }
+
+    /// <summary>Opens a file, which is its owner's alone, and makes its tables where it has none.</summary>
+    private async Task<SqliteConnection> OpenAsync(string path, string tables, CancellationToken cancellationToken)
+    {
+        CreateFile(path);
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder
+        {
+            DataSource = path,
+            Mode = SqliteOpenMode.ReadWrite,
+            Pooling = false,
+            DefaultTimeout = SqliteDatabase.BusyTimeout,
+        }.ToString());
+        try
+        {
+            await connection.OpenAsync(cancellationToken);
+            var version = await NumberAsync(connection, null, "PRAGMA user_version;", cancellationToken) ?? 0;
+            DemandVersion(version);
+            if (version == 0)
+                await MakeAsync(connection, tables, cancellationToken);
+            return connection;
+        }
+        catch (Exception exception)
+        {
+            await connection.DisposeAsync();
+            if (IsDamage(exception))
+                throw MoveAway(path);
+            throw;
+        }
+    }
+
+    private void CreateFile(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(Folder);
+            using var file = new FileStream(path, OwnerFile.Options(FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new DatabaseException(database.Explain(exception)); // of the database, and not of a file that is read
+        }
+    }
+
+    private static async Task MakeAsync(SqliteConnection connection, string tables, CancellationToken cancellationToken)
+    {
+        await ExecuteAsync(connection, null, "PRAGMA journal_mode = WAL;", cancellationToken);
+        await using var transaction = connection.BeginTransaction();
+        if (await NumberAsync(connection, transaction, "PRAGMA user_version;", cancellationToken) == 0)
+            await ExecuteAsync(connection, transaction, string.Create(CultureInfo.InvariantCulture, $"{tables} PRAGMA user_version = {Version};"), cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+    }
+}

@@ -1,0 +1,212 @@
+using System.Globalization;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Files;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Administration.Usage;
+
+/// <summary>
+/// Reads the files of the audit trail as they grow and brings the decisions into the database. The files are the queue: what waits for a database that is
+/// away waits in them, over a kill too, as long as the trail itself is kept. No request knows of it.
+/// </summary>
+internal sealed class UsageFollower(
+    SqlDatabase database,
+    UsageStore store,
+    DatabaseState state,
+    IOptions<AuditOptions> audit,
+    IOptions<UsageOptions> options,
+    UsageMetrics metrics,
+    TimeProvider time,
+    ILogger<UsageFollower> logger) : BackgroundService
+{
+    /// <summary>How long lines gather in the trail's file.</summary>
+    public static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often everything is looked at where the file does not grow: the database may be another one now.</summary>
+    public static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
+
+    public static readonly TimeSpan Upkeep = TimeSpan.FromHours(1);
+
+    /// <summary>How far the files are read that are there, and how long they are.</summary>
+    private readonly Dictionary<string, TrailPart> _parts = [];
+
+    private readonly HashSet<string> _unreadable = [];
+    private (long Length, DateTime Written) _seen = (-1, default);
+    private long? _looked;
+    private long? _pruned;
+    private volatile string? _failure;
+
+    /// <summary>Why decisions wait, and how much of the trail waits; null while all is well.</summary>
+    public string? Concern => _failure is { } failure
+        ? string.Create(CultureInfo.InvariantCulture, $"{failure}. Decisions wait in the audit files ({metrics.Waiting} bytes) and come later; none is lost as long as the files are kept")
+        : null;
+
+    private string Trail => audit.Value.FilePath;
+
+    /// <summary>Brings in what is new, and removes what is kept no longer.</summary>
+    public async Task LookAsync(CancellationToken cancellationToken)
+    {
+        var file = new FileInfo(Trail);
+        var now = file.Exists ? (file.Length, file.LastWriteTimeUtc) : default;
+        if (now != _seen || _looked is not { } looked || time.GetElapsedTime(looked) >= Period)
+        {
+            await FollowAsync(cancellationToken);
+            (_seen, _looked) = (now, time.GetTimestamp());
+        }
+
+        if (_pruned is not { } pruned || time.GetElapsedTime(pruned) >= Upkeep)
+        {
+            await store.PruneAsync(UsageDays.At(time.GetUtcNow(), options.Value), cancellationToken);
+            _pruned = time.GetTimestamp();
+        }
+
+        if (_failure is not null)
+            logger.WrittenAgain();
+        _failure = null;
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await state.Ready.WaitAsync(stoppingToken);
+        while (true)
+        {
+            try
+            {
+                await LookAsync(stoppingToken);
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return; // whatever the stop broke off is no failure
+            }
+            catch (Exception exception)
+            {
+                Fail(exception);
+            }
+
+            await Task.Delay(Pause, time, stoppingToken);
+        }
+    }
+
+    private async Task FollowAsync(CancellationToken cancellationToken)
+    {
+        var files = await ListAsync(cancellationToken);
+        var positions = await store.ReadPositionsAsync([.. files.Select(file => file.Identity)], cancellationToken);
+        foreach (var (path, identity) in files)
+        {
+            var part = _parts[identity];
+            part.Place = positions.GetValueOrDefault(identity);
+            if (part.IsWaiting)
+                await FollowAsync(path, identity, part, cancellationToken);
+        }
+
+        metrics.Waiting = _parts.Values.Sum(part => part.Waiting);
+    }
+
+    /// <summary>The files that there are, the oldest first.</summary>
+    private async Task<IReadOnlyList<(string Path, string Identity)>> ListAsync(CancellationToken cancellationToken)
+    {
+        var files = new List<(string Path, string Identity)>();
+        foreach (var path in TrailFile.AllOf(Trail))
+        {
+            await TryAsync(
+                path,
+                file =>
+                {
+                    if (file.Identity is not { } identity || files.Exists(other => other.Identity == identity))
+                        return Task.CompletedTask;
+                    files.Add((path, identity));
+                    var part = _parts.TryGetValue(identity, out var known) ? known : _parts[identity] = new TrailPart();
+                    (part.Length, part.IsPacked) = (file.Length, file.IsPacked);
+                    return Task.CompletedTask;
+                },
+                cancellationToken);
+        }
+
+        foreach (var gone in _parts.Keys.Except(files.Select(file => file.Identity)).ToList())
+        {
+            if (_parts.Remove(gone, out var part) && part.Waiting > 0)
+            {
+                metrics.Missed(part.Waiting);
+                logger.Missed(part.Waiting);
+            }
+        }
+
+        return files;
+    }
+
+    /// <summary>To the end of the file as it is now. It may have another name meanwhile: then the next look finds it.</summary>
+    private Task FollowAsync(string path, string identity, TrailPart part, CancellationToken cancellationToken) => TryAsync(
+        path,
+        async file =>
+        {
+            if (file.Identity != identity)
+                return;
+            var length = file.Length;
+            var lines = await file.LinesFromAsync(part.Place, cancellationToken);
+            while (await UsageBatch.ReadAsync(lines, cancellationToken) is { Lines: > 0 } batch)
+            {
+                var added = await store.AddAsync(batch.Decisions, new TrailPosition(identity, batch.Place), UsageDays.At(time.GetUtcNow(), options.Value), cancellationToken);
+                part.Place = batch.Place;
+                metrics.Waiting = _parts.Values.Sum(other => other.Waiting);
+                metrics.Written(batch, added);
+                if (added.Old + added.Future is > 0 and var skipped)
+                    logger.OutOfTime(skipped);
+            }
+
+            part.End = (lines.Place, length);
+        },
+        cancellationToken);
+
+    /// <summary>One that cannot be read holds up no other.</summary>
+    private async Task TryAsync(string path, Func<TrailFile, Task> act, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var file = await TrailFile.OpenAsync(path, cancellationToken);
+            await act(file);
+            _unreadable.Remove(path);
+        }
+        catch (FileNotFoundException)
+        {
+            // It was renamed or removed meanwhile.
+        }
+        catch (Exception exception) when (exception is UnauthorizedAccessException or InvalidDataException or IOException)
+        {
+            if (_unreadable.Add(path))
+                logger.Unreadable(path, PrintableText.Of(exception.Message));
+        }
+    }
+
+    private void Fail(Exception exception)
+    {
+        metrics.Failed();
+        var cause = store.Explain(exception);
+        var failure = $"{store.Name} {cause}";
+        if (_failure != failure)
+            logger.NotWritten(store.Name, cause);
+        _failure = failure;
+        _looked = null;
+        if (database.Exists)
+            state.Wake(); // what it lacks may be made
+        metrics.Waiting = _parts.Values.Sum(part => part.Waiting);
+    }
+
+    private sealed class TrailPart
+    {
+        /// <summary>On the disk.</summary>
+        public long Length { get; set; }
+
+        public bool IsPacked { get; set; }
+
+        public long Place { get; set; }
+
+        /// <summary>Up to which place it was read last, and how long it was then; a torn line at its end stays.</summary>
+        public (long Place, long Length)? End { get; set; }
+
+        public bool IsWaiting => End != (Place, Length);
+
+        /// <summary>Of a packed file its length stands for what it holds.</summary>
+        public long Waiting => !IsWaiting ? 0 : IsPacked ? Length : Math.Max(0, Length - Place);
+    }
+}

@@ -1,0 +1,417 @@
+using System.Runtime.Versioning;
+using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Tests.Foundation.Database;
+using Microsoft.Data.Sqlite;
+
+namespace ImageAccess.Proxy.Tests.Administration.Usage;
+
+/// <summary>What holds for both databases.</summary>
+public abstract class UsageStoreConformance : IAsyncLifetime
+{
+    private static readonly DateTimeOffset Noon = new(2026, 6, 1, 12, 0, 0, TimeSpan.Zero);
+
+    internal UsageRoom Room { get; private set; } = null!;
+
+    public async Task InitializeAsync() => Room = new UsageRoom(await OpenAsync());
+
+    public Task DisposeAsync()
+    {
+        Room.Dispose();
+        return Task.CompletedTask;
+    }
+
+    internal abstract Task<SqlDatabase?> OpenAsync();
+
+    /// <summary>Sets the version of the tables.</summary>
+    internal abstract Task SetVersionAsync(int version);
+
+    /// <summary>Everything is gone, as with another database in the place of this one.</summary>
+    internal abstract Task EmptyAsync();
+
+    [Fact]
+    public async Task What_comes_twice_is_there_once_and_counted_once()
+    {
+        UsageEvent[] batch = [Event(1), Event(2), Event(2), Event(2) with { IsClosing = true, Decisions = 40, Pulls = 10 }];
+        Assert.Equal(new UsageAdded(3, 0, 0), await AddAsync(batch));
+        Assert.Equal(new UsageAdded(0, 0, 0), await AddAsync(batch));
+        Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync(Event(3), Event(1)));
+
+        Assert.Equal([UsageRoom.Id(1), UsageRoom.Id(2), UsageRoom.Id(2), UsageRoom.Id(3)], await Room.KeptAsync());
+        Assert.Equal([new UsageCount("library/nginx", 43, 13)], await Room.Store.CountAsync(new UsageFilter(), UsageBy.Repository, default));
+        Assert.Equal(batch[3], (await Room.Store.ListAsync(new UsageFilter(), null, 2, default))[1]);
+    }
+
+    [Fact]
+    public async Task A_position_is_kept_with_its_batch()
+    {
+        Assert.Empty(await Room.Store.ReadPositionsAsync(["f1", "f2"], default));
+        await Room.Store.AddAsync([Event(1)], new TrailPosition("f1", 100), Room.Days, default);
+        await Room.Store.AddAsync([], new TrailPosition("f1", 200), Room.Days, default);
+        Assert.Equal(new KeyValuePair<string, long>("f1", 200), Assert.Single(await Room.Store.ReadPositionsAsync(["f1", "f2"], default)));
+    }
+
+    [Fact]
+    public async Task Days_that_are_kept_no_longer_go_and_their_counts_stay()
+    {
+        Room.Options.Keep = TimeSpan.FromDays(40);
+        Room.Options.KeepCounts = TimeSpan.FromDays(100);
+        Assert.Equal(new UsageAdded(2, 0, 0), await AddAsync(Event(1), Event(2, Noon.AddDays(1))));
+        Room.Time.Advance(TimeSpan.FromDays(80));
+        Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync(Event(3, Noon.AddDays(80))));
+        while (await Room.Store.PruneAsync(Room.Days, default))
+        {
+            // It goes by pieces.
+        }
+
+        Assert.Equal([UsageRoom.Id(3)], await Room.KeptAsync());
+        Assert.Equal(3, await Room.CountedAsync());
+
+        Assert.Equal(new UsageAdded(0, 2, 0), await AddAsync(Event(1), Event(2, Noon.AddDays(1))));
+        Room.Time.Advance(TimeSpan.FromDays(-80)); // the clock was wrong, or is now
+        Assert.Equal(new UsageAdded(0, 1, 1), await AddAsync(Event(1), Event(3, Noon.AddDays(80))));
+        Assert.Equal(3, await Room.CountedAsync());
+
+        Room.Time.Advance(TimeSpan.FromDays(80 + 101));
+        await Room.Store.PruneAsync(Room.Days, default);
+        Assert.Equal(0, await Room.CountedAsync());
+    }
+
+    [Fact]
+    public async Task A_clock_that_is_wrong_for_a_moment_does_not_cost_everything()
+    {
+        await AddAsync([.. Enumerable.Range(0, 75).Select(day => Event(day, Noon.AddDays(-day)))]);
+        Room.Time.Advance(TimeSpan.FromDays(20_000));
+        Assert.True(await Room.Store.PruneAsync(Room.Days, default));
+        Assert.InRange((await Room.KeptAsync()).Count, 40, 74);
+    }
+
+    [Fact]
+    public async Task An_event_of_1970_or_of_next_week_is_not_taken_and_told()
+    {
+        Assert.Equal(
+            new UsageAdded(2, 2, 2),
+            await AddAsync(Event(1, DateTimeOffset.UnixEpoch), Event(2, DateTimeOffset.MinValue), Event(3), Event(4, Noon.AddDays(1)), Event(5, Noon.AddDays(2)), Event(6, DateTimeOffset.MaxValue)));
+        Assert.Equal([UsageRoom.Id(3), UsageRoom.Id(4)], await Room.KeptAsync());
+    }
+
+    [Fact]
+    public async Task The_longest_names_find_room()
+    {
+        var longest = Event(1) with
+        {
+            Caller = new string('用', UsageEvent.MaximumCaller), Organizations = " " + new string('o', UsageEvent.MaximumOrganizations - 2) + " ",
+            Repository = new string('r', 255), Type = new string('t', 64), Rule = new string('u', 64), WayIn = new string('w', 64), Family = "go-containerregistry",
+        };
+        Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync(longest));
+        Assert.Equal([longest], await Room.Store.ListAsync(new UsageFilter { Caller = longest.Caller }, null, 10, default));
+    }
+
+    [Fact]
+    public async Task Tables_of_a_newer_program_are_left_alone()
+    {
+        await AddAsync(Event(1));
+        await SetVersionAsync(2);
+        var failure = await Assert.ThrowsAsync<DatabaseException>(() => AddAsync(Event(2)));
+        Assert.Equal("has decisions in tables of a newer version of imageaccess (2, this one knows 1): start that version", failure.Message);
+        await Assert.ThrowsAsync<DatabaseException>(() => Room.Store.PruneAsync(Room.Days, default));
+        await SetVersionAsync(1);
+        Assert.Equal([UsageRoom.Id(1)], await Room.KeptAsync());
+    }
+
+    [Fact]
+    public async Task A_database_that_is_empty_all_at_once_is_filled_again_from_the_trail()
+    {
+        await Room.WriteAsync(Room.Line(1), Room.Line(2));
+        await Room.LookAsync();
+        await EmptyAsync();
+        Assert.Empty(await Room.KeptAsync());
+        Room.Time.Advance(UsageFollower.Period);
+        await Room.LookAsync();
+        Assert.Equal([UsageRoom.Id(1), UsageRoom.Id(2)], await Room.KeptAsync());
+        Assert.Equal(2, await Room.CountedAsync());
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Whatever_fails_before_or_after_a_batch_each_decision_comes_once(int seed)
+    {
+        var random = new Random(seed);
+        var lines = Enumerable.Range(1, 5000).Select(number => Room.Line(number)).ToList();
+        await Room.WriteAsync([.. lines.Take(3000)]);
+        Room.Follow(new FailingStore(Room.Store, random));
+        var failures = 0;
+        for (var look = 0; look < 40 || Room.Metrics.Waiting > 0; look++)
+        {
+            if (look == 10)
+                await Room.WriteAsync([.. lines.Skip(3000)]);
+            if (random.Next(4) == 0)
+                Room.Follow(new FailingStore(Room.Store, random)); // after a kill
+            try
+            {
+                await Room.LookAsync();
+                Room.Time.Advance(UsageFollower.Period);
+            }
+            catch (DatabaseException)
+            {
+                failures++;
+            }
+        }
+
+        Room.Follow(Room.Store);
+        await Room.LookAsync();
+        Assert.NotEqual(0, failures);
+        Assert.Equal(Enumerable.Range(1, 5000).Select(UsageRoom.Id), await Room.KeptAsync());
+        Assert.Equal(5000, await Room.CountedAsync());
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Every_count_is_that_of_a_plain_reading_of_the_trail(int seed)
+    {
+        var random = new Random(seed);
+        string Of(params string[] words) => words[random.Next(words.Length)];
+        var lines = Enumerable.Range(1, 3000).Select(number => UsageRoom.Line(
+            UsageRoom.Id(number),
+            Noon.AddSeconds(-random.Next(170 * 86_400)),
+            Of("alice", "bob", "名前", "o'hara", "%"),
+            Of("library/nginx", "library/redis", "someone/tool", "bitnami/kafka"),
+            Of("allow", "deny", "observe"),
+            random.Next(4) switch { 0 => [], 1 => ["acme"], 2 => ["beta", "acme"], _ => ["acme_2"] },
+            Of("official", "community"),
+            Of("official", "community", "allowlist"),
+            random.Next(2) == 0 ? "1" : null,
+            random.Next(9) == 0 ? random.Next(1, 50) : null,
+            Of("latest", "sha256:" + new string('a', 64)))).ToList();
+        await Room.WriteAsync([.. lines]);
+        await Room.LookAsync();
+        var plain = lines.ConvertAll(UsageRoom.Read);
+
+        foreach (var (filter, matches) in new (UsageFilter, Func<UsageEvent, bool>)[]
+                 {
+                     (new UsageFilter(), _ => true),
+                     (new UsageFilter { Organization = "acme" }, one => one.Organizations.Contains(" acme ", StringComparison.Ordinal)),
+                     (new UsageFilter { Organization = "acme_2", Outcome = "deny" }, one => one is { Organizations: " acme_2 ", Outcome: "deny" }),
+                     (new UsageFilter { Caller = "%", Type = "community" }, one => one is { Caller: "%", Type: "community" }),
+                     (new UsageFilter { Caller = "o'hara", Repository = "someone/tool", Rule = "allowlist" }, one => one is { Caller: "o'hara", Repository: "someone/tool", Rule: "allowlist" }),
+                     (new UsageFilter(DayOf(Noon.AddDays(-60)), DayOf(Noon.AddDays(-10))), one => one.Time >= DayOf(Noon.AddDays(-60)) && one.Time < DayOf(Noon.AddDays(-10))),
+                     (new UsageFilter(Noon.AddDays(-60).ToUnixTimeMilliseconds()) { Reference = "latest" }, one => one.Time >= Noon.AddDays(-60).ToUnixTimeMilliseconds() && one.Reference == "latest"),
+                 })
+        {
+            var found = plain.FindAll(one => matches(one));
+            foreach (var by in Enum.GetValues<UsageBy>())
+            {
+                var asked = (by == UsageBy.Digest ? found.FindAll(one => one.Reference!.StartsWith("sha256:", StringComparison.Ordinal)) : found)
+                    .GroupBy(one => ValueOf(one, by), (value, some) => new UsageCount(value, some.Sum(one => (long)one.Decisions), some.Sum(one => (long)one.Pulls)));
+                Assert.Equal(asked.OrderBy(count => count.Value, StringComparer.Ordinal), (await Room.Store.CountAsync(filter, by, default)).OrderBy(count => count.Value, StringComparer.Ordinal));
+            }
+
+            var listed = new List<UsageEvent>();
+            while (await Room.Store.ListAsync(filter, listed.Count == 0 ? null : UsageKey.Of(listed[^1]), 400, default) is { Count: > 0 } page)
+                listed.AddRange(page);
+            Assert.Equal(found.OrderByDescending(one => one.Time).ThenByDescending(one => one.Id, StringComparer.Ordinal), listed);
+        }
+    }
+
+    private static string ValueOf(UsageEvent one, UsageBy by) => by switch
+    {
+        UsageBy.Repository => one.Repository,
+        UsageBy.Digest => one.Reference!,
+        UsageBy.Caller => one.Caller,
+        UsageBy.Type => one.Type,
+        UsageBy.Rule => one.Rule,
+        UsageBy.Client => one.Family,
+        UsageBy.Outcome => one.Outcome,
+        _ => DateTimeOffset.FromUnixTimeMilliseconds(one.Time).ToString("yyyy-MM-dd", null),
+    };
+
+    private static long DayOf(DateTimeOffset time) => UsageDays.Of(time.ToUnixTimeMilliseconds()) * UsageDays.Milliseconds;
+
+    private static UsageEvent Event(int number, DateTimeOffset? time = null) =>
+        UsageRoom.Read(UsageRoom.Line(UsageRoom.Id(number), time ?? Noon.AddSeconds(number)));
+
+    private Task<UsageAdded> AddAsync(params UsageEvent[] decisions) => Room.Store.AddAsync(decisions, null, Room.Days, default);
+
+    /// <summary>Fails before a batch, after it, or not at all.</summary>
+    private sealed class FailingStore(UsageStore store, Random random) : UsageStore
+    {
+        public override string Name => store.Name;
+
+        public override Task<IReadOnlyDictionary<string, long>> ReadPositionsAsync(IReadOnlyCollection<string> files, CancellationToken cancellationToken) =>
+            store.ReadPositionsAsync(files, cancellationToken);
+
+        public override async Task<UsageAdded> AddAsync(
+            IReadOnlyList<UsageEvent> decisions, TrailPosition? position, UsageDays days, CancellationToken cancellationToken)
+        {
+            if (random.Next(3) == 0)
+                throw new DatabaseException("failed before");
+            var added = await store.AddAsync(decisions, random.Next(3) == 0 ? null : position, days, cancellationToken); // SQLite: killed between the two
+            return random.Next(3) == 0 ? throw new DatabaseException("failed after") : added;
+        }
+
+        public override Task<bool> PruneAsync(UsageDays days, CancellationToken cancellationToken) => store.PruneAsync(days, cancellationToken);
+
+        public override Task<IReadOnlyList<UsageEvent>> ListAsync(UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken) =>
+            store.ListAsync(filter, before, count, cancellationToken);
+
+        public override Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken) =>
+            store.CountAsync(filter, by, cancellationToken);
+
+        public override string Explain(Exception exception) => store.Explain(exception);
+    }
+}
+
+[UnsupportedOSPlatform("windows")]
+public sealed class SqliteUsageTests : UsageStoreConformance
+{
+    internal override Task<SqlDatabase?> OpenAsync() => Task.FromResult<SqlDatabase?>(null);
+
+    internal override async Task SetVersionAsync(int version)
+    {
+        foreach (var file in Directory.EnumerateFiles(Room["usage"], "*.db"))
+            await ExecuteAsync(file, $"PRAGMA user_version = {version};");
+    }
+
+    internal override Task EmptyAsync()
+    {
+        Directory.Delete(Room["usage"], recursive: true);
+        return Task.CompletedTask;
+    }
+
+    [Fact]
+    public async Task A_month_whose_file_is_lost_is_read_again_and_the_files_are_their_owners_alone()
+    {
+        await Room.WriteAsync(Room.Line(1), Room.Line(2));
+        await Room.LookAsync();
+        Assert.Equal(["2026-06.db", "counts.db"], Directory.EnumerateFiles(Room["usage"]).Select(Path.GetFileName).Order());
+        Assert.All(Directory.EnumerateFiles(Room["usage"]), file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
+
+        File.Delete(Room["usage/2026-06.db"]);
+        Room.Time.Advance(UsageFollower.Period);
+        await Room.LookAsync();
+        Assert.Equal(2, (await Room.KeptAsync()).Count);
+        Assert.Equal(2, await Room.CountedAsync());
+    }
+
+    [Theory]
+    [InlineData("2026-06.db")]
+    [InlineData("counts.db")]
+    public async Task A_damaged_file_is_moved_away_and_filled_again(string name)
+    {
+        await Room.WriteAsync(Room.Line(1), Room.Line(2));
+        await Room.LookAsync();
+        await File.WriteAllTextAsync(Room[$"usage/{name}"], new string('x', 8192));
+        await Room.WriteAsync(Room.Line(3));
+        var failure = await Assert.ThrowsAsync<DatabaseException>(Room.LookAsync);
+        Assert.Equal($"had a damaged file, which is {name}.damaged now; its decisions are taken from the audit files again, as far as they reach", Room.Store.Explain(failure));
+        Room.Time.Advance(UsageFollower.Period);
+        await Room.LookAsync();
+        Assert.Equal([UsageRoom.Id(1), UsageRoom.Id(2), UsageRoom.Id(3)], await Room.KeptAsync());
+        Assert.Equal(3, await Room.CountedAsync());
+    }
+
+    private static async Task ExecuteAsync(string file, string sql)
+    {
+        await using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        await command.ExecuteNonQueryAsync();
+    }
+}
+
+[Collection(PostgresRoom.Name)]
+public sealed class PostgresUsageTests(PostgresServer server) : UsageStoreConformance
+{
+    private string _database = "";
+
+    internal override async Task<SqlDatabase?> OpenAsync()
+    {
+        var connection = await server.CreateDatabaseAsync();
+        _database = new Npgsql.NpgsqlConnectionStringBuilder(connection).Database!;
+        return PostgresServer.Open(connection);
+    }
+
+    internal override Task SetVersionAsync(int version) => server.ExecuteAsync(_database, $"""UPDATE "UsageState" SET "Value" = {version} WHERE "Name" = 'version'""");
+
+    internal override Task EmptyAsync() => server.ExecuteAsync(_database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+
+    [Fact]
+    public async Task Connections_that_are_killed_at_any_moment_lose_and_double_nothing()
+    {
+        await Room.WriteAsync([.. Enumerable.Range(1, 10_000).Select(number => Room.Line(number))]);
+        var (kills, failures, random) = (0, 0, new Random(1));
+        var killing = Task.Run(async () =>
+        {
+            for (; kills < 60; kills++)
+            {
+                await server.ExecuteAsync("postgres", $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_database}'");
+                await Task.Delay(random.Next(12));
+            }
+        });
+        while (!killing.IsCompleted || Room.Metrics.Waiting > 0 || failures == 0)
+        {
+            try
+            {
+                await Room.LookAsync();
+                Room.Follow(Room.Store);
+                if (killing.IsCompleted)
+                    break;
+                await EmptyAsync(); // and from the beginning
+            }
+            catch (Exception exception) when (exception is Npgsql.NpgsqlException or ObjectDisposedException or IOException or InvalidOperationException)
+            {
+                failures++;
+                Assert.NotEqual("", Room.Store.Explain(exception));
+            }
+        }
+
+        await killing;
+        Room.Follow(Room.Store);
+        await Eventually.TrueAsync(async () =>
+        {
+            try
+            {
+                await Room.LookAsync();
+                return true;
+            }
+            catch (Npgsql.NpgsqlException)
+            {
+                return false; // the last one that was killed was kept for later
+            }
+        });
+        Assert.NotEqual(0, failures);
+        Assert.Equal(10_000, (await Room.KeptAsync()).Count);
+        Assert.Equal(10_000, await Room.CountedAsync());
+    }
+
+    [Fact]
+    public async Task A_partition_that_somebody_dropped_or_detached_holds_up_nothing()
+    {
+        await Room.WriteAsync(Room.Line(1));
+        await Room.LookAsync();
+        await server.ExecuteAsync(_database, """ALTER TABLE "UsageEvents" DETACH PARTITION "UsageEvents_20260601" """);
+        await Room.WriteAsync(Room.Line(2));
+        await Room.LookAsync();
+        Assert.Equal(2, (await Room.KeptAsync()).Count);
+
+        await server.ExecuteAsync(_database, """DROP TABLE "UsageEvents_20260601" """);
+        await Room.WriteAsync(Room.Line(3));
+        await Room.LookAsync();
+        Assert.Equal([UsageRoom.Id(3)], await Room.KeptAsync());
+    }
+
+    [Fact]
+    public async Task Replicas_that_write_at_once_count_everything_once()
+    {
+        using var other = new UsageRoom(Room.Database);
+        await Room.WriteAsync([.. Enumerable.Range(1, 3000).Select(number => Room.Line(number))]);
+        await other.WriteAsync([.. Enumerable.Range(3001, 3000).Select(number => Room.Line(number))]);
+        await Task.WhenAll(Task.Run(Room.LookAsync), Task.Run(other.LookAsync));
+        Assert.Equal(6000, (await Room.KeptAsync()).Count);
+        Assert.Equal(6000, await Room.CountedAsync());
+    }
+}
