@@ -30,6 +30,9 @@ internal sealed class TrailFile : IAsyncDisposable
     /// <summary>As it lies on the disk.</summary>
     public long Length => _file.Length;
 
+    /// <summary>How far it is read, as it lies on the disk.</summary>
+    public long Position => _file.Position;
+
     /// <summary>What it is known by; null as long as it has no whole line.</summary>
     public string? Identity { get; private set; }
 

@@ -8,6 +8,9 @@ internal sealed record UsageBatch(IReadOnlyList<UsageEvent> Decisions, long Plac
     /// <summary>How many decisions are written in one transaction.</summary>
     public const int MaximumDecisions = 2000;
 
+    /// <summary>How many lines that are no event are named.</summary>
+    public const int MaximumNamed = 5;
+
     private const int MaximumLines = 10_000;
 
     public int Lines { get; init; }
@@ -18,9 +21,12 @@ internal sealed record UsageBatch(IReadOnlyList<UsageEvent> Decisions, long Plac
 
     public int Others { get; init; }
 
+    /// <summary>Which lines are no event, counted from 1; the first of them.</summary>
+    public IReadOnlyList<int> Flawed { get; init; } = [];
+
     public static async Task<UsageBatch> ReadAsync(TrailLines lines, CancellationToken cancellationToken)
     {
-        var decisions = new List<UsageEvent>();
+        var (decisions, flawed) = (new List<UsageEvent>(), new List<int>());
         var (all, malformed, tooLong, others) = (0, 0, 0, 0);
         while (decisions.Count < MaximumDecisions && all < MaximumLines && await lines.ReadAsync(cancellationToken) is { } line)
         {
@@ -28,6 +34,7 @@ internal sealed record UsageBatch(IReadOnlyList<UsageEvent> Decisions, long Plac
             if (line.IsTooLong)
             {
                 tooLong++;
+                Name(all);
                 continue;
             }
 
@@ -41,11 +48,18 @@ internal sealed record UsageBatch(IReadOnlyList<UsageEvent> Decisions, long Plac
                     break;
                 case LineKind.Malformed when !line.Bytes.IsEmpty:
                     malformed++;
+                    Name(all);
                     break;
             }
         }
 
-        return new UsageBatch(decisions, lines.Place) { Lines = all, Malformed = malformed, TooLong = tooLong, Others = others };
+        return new UsageBatch(decisions, lines.Place) { Lines = all, Malformed = malformed, TooLong = tooLong, Others = others, Flawed = flawed };
+
+        void Name(int line)
+        {
+            if (flawed.Count < MaximumNamed)
+                flawed.Add(line);
+        }
     }
 }
 

@@ -13,6 +13,8 @@ internal sealed class UsageOptions
     /// <summary><c>Usage:KeepCounts</c>: how long the counts of a day are kept.</summary>
     public TimeSpan KeepCounts { get; set; } = TimeSpan.FromDays(3 * 365);
 
+    public static UsageOptions Of(IConfiguration configuration) => configuration.GetSection(Section).Get<UsageOptions>() ?? new UsageOptions();
+
     public IEnumerable<string> Faults()
     {
         if (Keep < TimeSpan.FromDays(1))

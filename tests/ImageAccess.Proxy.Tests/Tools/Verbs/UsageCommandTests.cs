@@ -1,0 +1,111 @@
+using System.IO.Compression;
+using System.Runtime.Versioning;
+using System.Text;
+using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Tests.Administration.Usage;
+using ImageAccess.Proxy.Tests.Foundation.Database;
+
+namespace ImageAccess.Proxy.Tests.Tools.Verbs;
+
+/// <summary><c>imageaccess usage …</c></summary>
+[UnsupportedOSPlatform("windows")]
+[Collection(PostgresRoom.Name)]
+public sealed class UsageCommandTests(PostgresServer server) : IDisposable
+{
+    private static readonly DateTimeOffset Now = TimeProvider.System.GetUtcNow();
+
+    private readonly TemporaryDirectory _directory = new();
+
+    private string Trail => _directory["old.jsonl"];
+
+    public void Dispose() => _directory.Dispose();
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Files_are_imported_packed_or_not_and_twice_without_doubling(bool intoPostgres)
+    {
+        var connection = intoPostgres ? await server.CreateDatabaseAsync() : null;
+        await File.WriteAllLinesAsync(Trail, Enumerable.Range(1, 4500).Select(Line));
+        await using (var packed = new GZipStream(File.Create(_directory["packed.gz"]), CompressionLevel.Fastest))
+            await packed.WriteAsync(Encoding.UTF8.GetBytes(string.Join('\n', Enumerable.Range(4000, 1000).Select(Line)) + "\n"));
+
+        Assert.Equal(
+            (0, $"{Trail}: 4,500 decisions added\n{_directory["packed.gz"]}: 499 decisions added; 501 there already\n", ""),
+            Said(await RunAsync(connection, "usage", "import", Trail, _directory["packed.gz"])));
+        Assert.Equal(
+            (0, $"{_directory["packed.gz"]}: 0 decisions added; 1,000 there already\n{Trail}: 0 decisions added; 4,500 there already\n", ""),
+            Said(await RunAsync(connection, "usage", "import", _directory["packed.gz"], Trail)));
+        var store = UsageStore.Of(connection is null ? SqlDatabase.Of(new DatabaseOptions { DataDirectory = _directory.Path }) : PostgresServer.Open(connection));
+        Assert.Equal([new UsageCount("library/nginx", 4999, 4999)], await store.CountAsync(new UsageFilter(), UsageBy.Repository, default));
+    }
+
+    [Fact]
+    public async Task Hostile_lines_are_counted_and_named_and_stop_nothing()
+    {
+        await File.WriteAllLinesAsync(
+            Trail,
+            [
+                Line(1), "nonsense", "", new string('{', 200_000), """{"id":"a1","time":"2026-06-01T12:00:00Z","event":"policy"}""", Line(1), UsageRoom.Line("a2", DateTimeOffset.UnixEpoch),
+                UsageRoom.Line("a3", Now.AddDays(30)), .. Enumerable.Repeat("\u001b[2J", 2500), Line(2), "{}",
+            ]);
+        await File.AppendAllTextAsync(Trail, Line(3)[..50]);
+        var run = await RunAsync(null, "usage", "import", Trail);
+        Assert.Equal(
+            (1, $"{Trail}: 2 decisions added; 1 there already; 1 other events; 1 older than Usage:Keep; 1 of a day that has not come; 2,503 lines are no event (line 2, 4, 9, 10, 11, …); the last line is cut\n", ""),
+            Said(run));
+
+        var facts = (await RunAsync(null, "usage", "import", Trail, "--json")).Json[0];
+        Assert.Equal(
+            (Trail, 2510, 0, 3, 2502, 1, true),
+            (facts.GetProperty("file").GetString(), facts.GetProperty("lines").GetInt32(), facts.GetProperty("added").GetInt32(), facts.GetProperty("known").GetInt32(),
+                facts.GetProperty("malformed").GetInt32(), facts.GetProperty("tooLong").GetInt32(), facts.GetProperty("isCut").GetBoolean()));
+    }
+
+    [Fact]
+    public async Task A_packed_file_that_is_damaged_is_read_as_far_as_it_goes_and_the_others_whole()
+    {
+        using var bytes = new MemoryStream();
+        await using (var packed = new GZipStream(bytes, CompressionLevel.Fastest, leaveOpen: true))
+            await packed.WriteAsync(Encoding.UTF8.GetBytes(string.Join('\n', Enumerable.Range(1, 9000).Select(Line))));
+        var damaged = bytes.ToArray();
+        Array.Fill<byte>(damaged, 0xFF, damaged.Length * 2 / 3, 64);
+        await File.WriteAllBytesAsync(_directory["damaged.gz"], damaged);
+        await File.WriteAllLinesAsync(Trail, [Line(20_000)]);
+        var run = await RunAsync(null, "usage", "import", _directory["damaged.gz"], Trail);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("cannot be read to its end: ", run.Output.Split('\n')[0], StringComparison.Ordinal);
+        Assert.Equal($"{Trail}: 1 decisions added", run.Output.Split('\n')[1]);
+    }
+
+    [Fact]
+    public async Task What_is_wrong_is_told_before_anything_is_read()
+    {
+        await File.WriteAllLinesAsync(Trail, [Line(1)]);
+        Assert.Equal((2, "", $"imageaccess: {_directory["missing"]} does not exist\n"), Said(await RunAsync(null, "usage", "import", Trail, _directory["missing"])));
+        await File.WriteAllTextAsync(_directory["wrong.json"], $$"""{ "Data": { "Directory": "{{_directory.Path}}" }, "Usage": { "Keep": "1h" } }""");
+        Assert.Equal(
+            (2, "", "imageaccess: Usage:Keep: choose 1d or more, as 180d\n"), Said(await CommandLine.RunAsync("usage", "import", Trail, "--config", _directory["wrong.json"])));
+        Assert.False(Directory.Exists(_directory["usage"]));
+        var run = await RunAsync("Host=127.0.0.1;Port=1;Database=none;Username=nobody", "usage", "import", Trail);
+        Assert.Equal(2, run.ExitCode);
+        Assert.EndsWith($"; import {Trail} again, nothing is doubled\n", run.Error, StringComparison.Ordinal);
+    }
+
+    private static string Line(int number) => UsageRoom.Line(UsageRoom.Id(number), Now.AddSeconds(-number));
+
+    private static (int ExitCode, string Output, string Error) Said(CommandLine run) => (run.ExitCode, run.Output, run.Error);
+
+    private async Task<CommandLine> RunAsync(string? connection, params string[] arguments)
+    {
+        await File.WriteAllTextAsync(_directory["connection"], connection);
+        File.SetUnixFileMode(_directory["connection"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        await File.WriteAllTextAsync(
+            _directory["imageaccess.json"],
+            connection is null
+                ? $$"""{ "Data": { "Directory": "{{_directory.Path}}" } }"""
+                : $$"""{ "Data": { "Directory": "{{_directory.Path}}" }, "Database": { "ConnectionStringFile": "{{_directory["connection"]}}" } }""");
+        return await CommandLine.RunAsync([.. arguments, "--config", _directory["imageaccess.json"]]);
+    }
+}
