@@ -65,6 +65,51 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.ToTable("AccessRequests", (string)null);
             });
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ActivityRow", b =>
+            {
+                b.Property<long>("Number")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Number"));
+
+                b.Property<string>("Action")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<string>("Actor")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Facts")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Key")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Name")
+                    .IsRequired()
+                    .HasColumnType("text");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("text");
+
+                b.Property<long>("TimeMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.HasKey("Number");
+
+                b.HasIndex("Key")
+                    .IsUnique();
+
+                b.HasIndex("TimeMilliseconds");
+
+                b.ToTable("Activity", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ApiTokenRow", b =>
             {
                 b.Property<long>("Id")

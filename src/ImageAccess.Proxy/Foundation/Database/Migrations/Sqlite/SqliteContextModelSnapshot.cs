@@ -57,6 +57,49 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.ToTable("AccessRequests", (string)null);
             });
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ActivityRow", b =>
+            {
+                b.Property<long>("Number")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Action")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Actor")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Facts")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Key")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Name")
+                    .IsRequired()
+                    .HasColumnType("TEXT");
+
+                b.Property<string>("Organization")
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("TimeMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Number");
+
+                b.HasIndex("Key")
+                    .IsUnique();
+
+                b.HasIndex("TimeMilliseconds");
+
+                b.ToTable("Activity", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.ApiTokenRow", b =>
             {
                 b.Property<long>("Id")
