@@ -5,7 +5,6 @@ using System.Text.Json.Nodes;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Foundation.Limits;
-using ImageAccess.Proxy.Registry;
 using ImageAccess.Proxy.Tests.Connections.Ingress;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;

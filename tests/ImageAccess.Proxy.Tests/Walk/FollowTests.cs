@@ -8,13 +8,13 @@ namespace ImageAccess.Proxy.Tests.Walk;
 
 /// <summary>Docker Hub's own switches through the whole program: pulls, what the pages of a machine say, and a restart.</summary>
 [UnsupportedOSPlatform("windows")]
-public sealed class FollowTests : IAsyncLifetime
+public sealed class FollowTests : IAsyncLifetime, IDisposable
 {
     private const string Password = "canary-alices-password";
 
     private static readonly JsonSerializerOptions Readable = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private TemporaryDirectory _secrets = null!;
+    private readonly TemporaryDirectory _secrets = new();
     private readonly ApiRoom _room = new();
 
     private Surroundings Here => _room.Here;
@@ -23,7 +23,6 @@ public sealed class FollowTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _secrets = new TemporaryDirectory();
         var file = _secrets["secret"];
         await File.WriteAllTextAsync(file, Password);
         File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
@@ -32,11 +31,9 @@ public sealed class FollowTests : IAsyncLifetime
         await _room.ImportAsync(ApiRoom.Policy);
     }
 
-    public async Task DisposeAsync()
-    {
-        await _room.DisposeAsync();
-        _secrets.Dispose();
-    }
+    public Task DisposeAsync() => _room.DisposeAsync();
+
+    public void Dispose() => _secrets.Dispose();
 
     [Fact]
     public async Task A_switch_is_in_force_after_the_next_reading_and_everybody_is_told_the_truth()
