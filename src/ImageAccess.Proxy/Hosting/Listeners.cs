@@ -33,7 +33,7 @@ internal static class Listeners
         AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
         builder.Services.AddOptions<ListenOptions>().Bind(builder.Configuration.GetSection("Listen")).ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<ListenOptions>, ListenOptionsValidator>();
-        builder.Services.AddOptions<ConsoleOptions>().Configure(options => options.Url = builder.Configuration.GetValue<Uri?>("ConsoleUrl")).ValidateOnStart();
+        builder.Services.AddOptions<ConsoleOptions>().Bind(builder.Configuration.GetSection("Console")).Configure(options => options.Url = builder.Configuration.GetValue<Uri?>("ConsoleUrl")).ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<ConsoleOptions>, ConsoleOptionsValidator>();
         builder.Services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<ListenOptions>>(TrustProxies);
         builder.WebHost.UseKestrelCore();

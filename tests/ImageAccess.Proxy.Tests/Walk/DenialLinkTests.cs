@@ -101,6 +101,16 @@ public sealed class DenialLinkTests : IAsyncLifetime
         Assert.Equal(flaw, result.FailureMessage);
     }
 
+    [Theory]
+    [InlineData("owner", null)]
+    [InlineData("member", null)]
+    [InlineData("off", null)]
+    [InlineData("", "Console:DockerHubSignIn: choose owner, member or off")]
+    [InlineData("Owner", "Console:DockerHubSignIn: choose owner, member or off")]
+    [InlineData("true", "Console:DockerHubSignIn: choose owner, member or off")]
+    public void Signing_in_has_three_words(string word, string? flaw) =>
+        Assert.Equal(flaw, new ConsoleOptionsValidator().Validate(null, new ConsoleOptions { DockerHubSignIn = word }).FailureMessage);
+
     private async Task<RawAnswer> AskAsync(string method, string reference, string userAgent) => await _here.AskAsync(
         method, Target + reference.Replace("DIGEST", "sha256:" + new string('a', 64), StringComparison.Ordinal), await _here.PullTokenAsync("bob", "someuser/custom-image"), userAgent);
 }

@@ -6,7 +6,9 @@ using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Callers.Identity;
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.DockerHub;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Administration.DockerApi;
 
@@ -16,7 +18,7 @@ namespace ImageAccess.Proxy.Administration.DockerApi;
 /// </summary>
 internal sealed class DockerHubLogin(
     UpstreamTokens upstream, DockerHubSignIn signIn, OrganizationTokens organizationTokens, CallerIdentifier callers, TokenSignIn tokens, SessionTokens sessions, AuditTrail trail,
-    ILogger<DockerHubLogin> logger)
+    IOptions<ConsoleOptions> console, ILogger<DockerHubLogin> logger)
 {
     /// <summary>Docker's own words, and one text for every refusal: whoever guesses learns nothing.</summary>
     public const string Refused = "Incorrect authentication credentials";
@@ -35,6 +37,8 @@ internal sealed class DockerHubLogin(
             throw Later(503, "the database is not ready yet: /readyz of the admin listener says why", TimeSpan.FromSeconds(5));
         if (TokenSecret.IsOne(secret))
             return await SignInByTokenAsync(http, secret);
+        if (console.Value.DockerHubSignIn == "off")
+            throw new ProblemException(new Problem(403, "nobody signs in with Docker Hub credentials here (Console:DockerHubSignIn): use a token of this API"));
         var credentials = new SignInCredentials(user, [secret]);
         if (user.Length is 0 or > MaximumLength || secret.Length is 0 or > MaximumLength || user.Contains(':', StringComparison.Ordinal) || organizationTokens.Covers(secret))
         {

@@ -12,6 +12,9 @@ internal sealed record Actor
     /// <summary>Of a token: the one role that it has. Null: the roles are looked up by the name.</summary>
     public Core.Policies.Roles? Fixed { get; init; }
 
+    /// <summary>Of a person who has signed in with what lies in many files: no role beyond these; null for all.</summary>
+    public Core.Policies.Roles? Most { get; init; }
+
     /// <summary>Of a token: the only organization; null for every one.</summary>
     public string? Organization { get; init; }
 

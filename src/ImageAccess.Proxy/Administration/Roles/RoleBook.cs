@@ -18,7 +18,7 @@ internal sealed class RoleBook(IPolicyStore policies, MembershipDirectory direct
         if (actor.IsServer)
             return All;
         if (actor.Fixed is not { } roles)
-            return OfPerson(actor.Name, actor.Account, organization);
+            return OfPerson(actor.Name, actor.Account, organization) & (actor.Most ?? All);
         if (actor.Organization is not null)
             return actor.Organization == organization ? roles & ~CompanyOwner : None;
         return organization is null ? roles & CompanyOwner : roles;

@@ -2,14 +2,17 @@ using System.Globalization;
 using System.Net;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Limits;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Administration.Tokens;
 
 /// <summary>Who presents a token of the API, looked up on every request: it ends at once when it is revoked, or when its person has lost the role.</summary>
 internal sealed class TokenSignIn(
-    SqlDatabase database, RoleBook roles, SessionTokens sessions, TokenUpkeep upkeep, ClientLimits limits, LimitMetrics metrics, AuditTrail trail, TimeProvider time) : IDisposable
+    SqlDatabase database, RoleBook roles, SessionTokens sessions, TokenUpkeep upkeep, ClientLimits limits, LimitMetrics metrics, AuditTrail trail, IOptions<ConsoleOptions> console,
+    TimeProvider time) : IDisposable
 {
     private const string Scheme = "Bearer ";
 
@@ -56,7 +59,8 @@ internal sealed class TokenSignIn(
         var (session, flaw) = await sessions.ReadAsync(text);
         return session is null ? (TokenBearer.Nobody, flaw)
             : session.Token is { } id ? Judge(await FindAsync(table => table.FindAsync(id, gone), gone))
-            : (new TokenBearer(new Actor { Name = session.Name, Account = session.Account }, null, null), null);
+            : console.Value.DockerHubSignIn == "off" ? (TokenBearer.Nobody, "off")
+            : (new TokenBearer(new Actor { Name = session.Name, Account = session.Account, Most = console.Value.DockerHubSignIn == "member" ? Core.Policies.Roles.Member : null }, null, null), null);
     }
 
     private Task<ApiTokenRow?> FindAsync(Func<TokenTable, Task<ApiTokenRow?>> find, CancellationToken gone) => database.ReadAsync(context => find(new TokenTable(context)), gone);

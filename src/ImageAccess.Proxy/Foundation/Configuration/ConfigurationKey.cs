@@ -60,6 +60,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Mirror:Hold", ConfigurationKind.List),
         new("PublicUrl", ConfigurationKind.Address),
         new("ConsoleUrl", ConfigurationKind.Address),
+        new("Console:DockerHubSignIn"),
         new("Upstream:Registry", ConfigurationKind.Address),
         new("Upstream:Auth", ConfigurationKind.Address),
         new("Upstream:Hub", ConfigurationKind.Address),

@@ -11,6 +11,12 @@ public sealed class ConsoleOptions
     /// <summary><c>ConsoleUrl</c>; null where nothing leads there.</summary>
     public Uri? Url { get; set; }
 
+    /// <summary>
+    /// <c>Console:DockerHubSignIn</c>: as what somebody is signed in who has a Docker Hub user name and access token, <c>owner</c> (whatever they are),
+    /// <c>member</c> (no more than that) or <c>off</c>.
+    /// </summary>
+    public string DockerHubSignIn { get; set; } = "owner";
+
     /// <summary>The address of what is told of a denial; null where nothing leads there.</summary>
     public string? PageOfDenial(string id) => LinkTo($"/d/{id}");
 
@@ -21,7 +27,9 @@ public sealed class ConsoleOptions
 internal sealed class ConsoleOptionsValidator : IValidateOptions<ConsoleOptions>
 {
     public ValidateOptionsResult Validate(string? name, ConsoleOptions options) =>
-        options.Url is { } url && FlawOf(url) is { } flaw ? ValidateOptionsResult.Fail($"ConsoleUrl: {flaw}") : ValidateOptionsResult.Success;
+        options.Url is { } url && FlawOf(url) is { } flaw ? ValidateOptionsResult.Fail($"ConsoleUrl: {flaw}")
+        : options.DockerHubSignIn is not ("owner" or "member" or "off") ? ValidateOptionsResult.Fail("Console:DockerHubSignIn: choose owner, member or off")
+        : ValidateOptionsResult.Success;
 
     private static string? FlawOf(Uri url)
     {

@@ -50,7 +50,7 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
 
     [Theory]
     [InlineData("GET", "/", 404, "there is nothing at /: /api/openapi.json says what there is")]
-    [InlineData("GET", "/v2/", 404, "there is nothing at /v2/: /api/openapi.json says what there is")]
+    [InlineData("GET", "/v3/", 404, "there is nothing at /v3/: /api/openapi.json says what there is")]
     [InlineData("DELETE", "/api/v1/exceptions", 405, "DELETE is not for this address")]
     [InlineData("GET", "/api/v1/exceptions/x", 404, "there is nothing at /api/v1/exceptions/x: /api/openapi.json says what there is")]
     [InlineData("GET", "/api/v1/exceptions/999", 404, "there is no exception 999")]
@@ -70,6 +70,17 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
         Assert.True(answer.Status == status, answer.Text);
         Assert.StartsWith(detail, answer.Detail, StringComparison.Ordinal);
         Assert.Equal(("application/problem+json", "no-store"), (answer.MediaType, answer.CacheControl));
+    }
+
+    /// <summary>Below the root of Docker's own API errors are as Docker's.</summary>
+    [Theory]
+    [InlineData("GET", "/v2/")]
+    [InlineData("GET", "/v2/acme/app/manifests/latest")]
+    public async Task No_registry_answers_at_the_console(string method, string target)
+    {
+        var answer = await room.SendAsync(method, target, await room.TokenAsync("administrator"));
+        Assert.Equal(
+            (404, $"there is nothing at {target}: /api/openapi.json says what there is", "application/json", "no-store"), (answer.Status, answer.Detail, answer.MediaType, answer.CacheControl));
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Net;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Foundation.Limits;
@@ -159,7 +160,8 @@ public sealed class TokenSignInTests(PostgresServer server) : IDisposable
             _database,
             new RoleBook(_policies, directory, accounts),
             new SessionTokens(new EphemeralDataProtectionProvider(), new KeyStore(new KeyFile(null, ""), new DatabaseState(), _time, NullLogger<KeyStore>.Instance), _time),
-            _upkeep, new ClientLimits(Options.Create(limits), _limits.Metrics), _limits.Metrics, _audit.Trail, _time);
+            _upkeep, new ClientLimits(Options.Create(limits), _limits.Metrics), _limits.Metrics, _audit.Trail,
+            Options.Create(new ConsoleOptions()), _time);
     }
 
     private Task<(ApiTokenRow Row, string Secret)> MakeAsync(TokenGrant grant) => new TokenChanges(_database, _time).CreateAsync(grant, "root", default);

@@ -61,7 +61,7 @@ public abstract class SqlDatabaseTests : IAsyncLifetime
                 await context.Database.ExecuteSqlRawAsync(
                     """DROP TABLE "Exceptions"; DROP TABLE "Sequences"; DROP TABLE "Blocks"; DROP TABLE "Denials"; DROP TABLE "PendingChanges"; DROP TABLE "ApiTokens";""");
                 await context.Database.ExecuteSqlRawAsync(
-                    """DROP TABLE "RequestSteps"; DROP TABLE "RequestAnswers"; DROP TABLE "RequestVoices"; DROP TABLE "AccessRequests"; DROP TABLE "Outbox"; DROP TABLE "ConfirmedAccounts"; DROP TABLE "DataProtectionKeys";""");
+                    """DROP TABLE "RequestSteps"; DROP TABLE "RequestAnswers"; DROP TABLE "RequestVoices"; DROP TABLE "AccessRequests"; DROP TABLE "Outbox"; DROP TABLE "ConfirmedAccounts"; DROP TABLE "DataProtectionKeys"; DROP TABLE "Activity";""");
                 await context.Database.ExecuteSqlRawAsync("""ALTER TABLE "PolicyVersions" DROP COLUMN "Ticket";""");
                 await context.Database.ExecuteSqlRawAsync("""DELETE FROM "__EFMigrationsHistory" WHERE "MigrationId" <> '20261130000000_PolicyHistory';""");
             },
