@@ -79,6 +79,8 @@ public sealed partial class FloorsTests
         ("Administration/Roles", "Administration/Requests"),
         ("Administration/Changes", "Administration/Requests"),
         ("Administration/Requests", "Administration/Api"),
+        ("Administration/Usage", "Administration/Api"),
+        ("Administration/Activity", "Administration/Api"),
         ("Administration/Roles", "Administration/DockerApi"),
         ("Administration/Tokens", "Administration/DockerApi"),
         ("Administration/Changes", "Administration/DockerApi"),

@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Administration.Activity;
 internal sealed class ActivityLog(SqlDatabase database, TimeProvider time)
 {
     /// <summary>The name of the sequence whose number is the time, in milliseconds since 1970, before which nothing is entered any more.</summary>
-    private const string Told = "activity";
+    public const string Told = "activity";
 
     /// <summary>How long entries are kept.</summary>
     private static readonly TimeSpan Keep = TimeSpan.FromDays(400);

@@ -2,5 +2,5 @@ namespace ImageAccess.Proxy.Administration.Activity;
 
 internal static class ActivitySetup
 {
-    public static IServiceCollection AddActivity(this IServiceCollection services) => services.AddSingleton<ActivityLog>();
+    public static IServiceCollection AddActivity(this IServiceCollection services) => services.AddSingleton<ActivityLog>().AddSingleton<LookRecorder>();
 }

@@ -49,12 +49,16 @@ internal sealed class ApiGate(TokenSignIn tokens, SessionTokens sessions, RoleBo
     {
         if (query.Count == 0 || endpoint.Metadata.GetMetadata<MethodInfo>() is not { } method)
             return;
-        var known = method.GetParameters().Select(parameter => parameter.GetCustomAttribute<FromQueryAttribute>()?.Name ?? parameter.Name!).Except(["http"]).Except(PathParameters(endpoint)).ToList();
+        var known = NamesOf(method).Except(["http"]).Except(PathParameters(endpoint)).ToList();
         if (query.Keys.FirstOrDefault(name => !known.Contains(name)) is { } unknown)
             throw ProblemException.Bad($"unknown parameter {PrintableText.Of(unknown)}; known are: {(known.Count == 0 ? "none" : string.Join(", ", known))}");
         if (query.FirstOrDefault(parameter => parameter.Value.Count > 1).Key is { } twice)
             throw ProblemException.Bad($"the parameter {twice} comes twice");
     }
+
+    private static IEnumerable<string> NamesOf(MethodInfo method) => method.GetParameters()
+        .SelectMany(parameter => parameter.IsDefined(typeof(AsParametersAttribute)) ? (IEnumerable<ICustomAttributeProvider>)parameter.ParameterType.GetProperties() : [parameter])
+        .Select(one => one.GetCustomAttributes(typeof(FromQueryAttribute), inherit: false).OfType<FromQueryAttribute>().FirstOrDefault()?.Name ?? ((ParameterInfo)one).Name!);
 
     private static IEnumerable<string> PathParameters(Endpoint endpoint) =>
         endpoint is RouteEndpoint route ? route.RoutePattern.Parameters.Select(parameter => parameter.Name) : [];

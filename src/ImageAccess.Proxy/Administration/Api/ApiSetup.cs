@@ -22,6 +22,7 @@ internal static class ApiSetup
         services.AddSingleton<IOperations, ChangeOperations>();
         services.AddSingleton<IOperations, AccountOperations>();
         services.AddSingleton<IOperations, RequestOperations>();
+        services.AddSingleton<IOperations, UsageOperations>();
         return services;
     }
 }

@@ -42,6 +42,7 @@ internal sealed class AuditLogOperations(SettingsDesk desk, ActivityLog log) : I
         ["token"] = new("Tokens of the API", [
             new("token.create", "Token made", "made a token of the API"),
             new("token.revoke", "Token revoked", "revoked a token of the API")]),
+        ["decisions"] = new("Pulls", [new(LookRecorder.Action, "Pulls looked at", "looked at named pulls of others")]),
         ["account"] = new("Accounts", [new("account.confirm", "Account confirmed", "confirmed the account of a user name")]),
     };
 

@@ -30,6 +30,8 @@ internal enum Operation
     AskForAccess,
     ReadRequests,
     ReadActivity,
+    ReadDecisions,
+    ReadOwnDecisions,
 }
 
 /// <summary>Who may do what: one row for each operation, with the roles of which one is enough.</summary>
@@ -67,6 +69,8 @@ internal static class Rights
         [Operation.AskForAccess] = Member | Reading,
         [Operation.ReadRequests] = Reading, // whoever asked reads their own
         [Operation.ReadActivity] = Auditor | Changing,
+        [Operation.ReadDecisions] = Auditor | Changing,
+        [Operation.ReadOwnDecisions] = Member | Reading,
     };
 
     /// <summary>Whether one of the roles is enough; of an operation that has no row, none is.</summary>

@@ -27,8 +27,8 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
         CREATE TABLE "UsagePositions" ("File" text PRIMARY KEY, "Place" bigint NOT NULL, "Day" integer NOT NULL);
         CREATE TABLE "UsageEvents" (
           "Time" bigint NOT NULL, "Id" text NOT NULL, "IsClosing" integer NOT NULL, "Organizations" text NOT NULL, "Caller" text NOT NULL, "Client" text,
-          "WayIn" text NOT NULL, "Family" text NOT NULL, "Method" text NOT NULL, "Repository" text NOT NULL, "Reference" text, "Type" text NOT NULL,
-          "Rule" text NOT NULL, "Outcome" text NOT NULL, "PolicyVersion" text, "Decisions" integer NOT NULL, "Pulls" integer NOT NULL,
+          "WayIn" text NOT NULL, "Family" text NOT NULL, "Method" text NOT NULL, "Repository" text NOT NULL, "Reference" text, "Digest" text,
+          "Index" text, "Type" text NOT NULL, "Rule" text NOT NULL, "Outcome" text NOT NULL, "PolicyVersion" text, "Decisions" integer NOT NULL, "Pulls" integer NOT NULL,
           PRIMARY KEY ("Time", "Id", "IsClosing")) PARTITION BY RANGE ("Time");
         CREATE TABLE "UsageCounts" (
           "Day" integer NOT NULL, "Organizations" text NOT NULL, "Caller" text NOT NULL, "Repository" text NOT NULL, "Type" text NOT NULL, "Rule" text NOT NULL,
@@ -209,7 +209,7 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
             foreach (var text in new[]
                      {
                          decision.Organizations, decision.Caller, decision.Client, decision.WayIn, decision.Family, decision.Method, decision.Repository,
-                         decision.Reference, decision.Type, decision.Rule, decision.Outcome, decision.PolicyVersion,
+                         decision.Reference, decision.Digest, decision.Index, decision.Type, decision.Rule, decision.Outcome, decision.PolicyVersion,
                      })
             {
                 if (text is null)

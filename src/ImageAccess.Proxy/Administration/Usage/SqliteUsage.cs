@@ -30,8 +30,8 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
     private const string MonthTables = $"""
         CREATE TABLE "UsageEvents" (
           "Time" INTEGER NOT NULL, "Id" TEXT NOT NULL, "IsClosing" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Caller" TEXT NOT NULL, "Client" TEXT,
-          "WayIn" TEXT NOT NULL, "Family" TEXT NOT NULL, "Method" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Reference" TEXT, "Type" TEXT NOT NULL,
-          "Rule" TEXT NOT NULL, "Outcome" TEXT NOT NULL, "PolicyVersion" TEXT, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
+          "WayIn" TEXT NOT NULL, "Family" TEXT NOT NULL, "Method" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Reference" TEXT, "Digest" TEXT,
+          "Index" TEXT, "Type" TEXT NOT NULL, "Rule" TEXT NOT NULL, "Outcome" TEXT NOT NULL, "PolicyVersion" TEXT, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
           PRIMARY KEY ("Time", "Id", "IsClosing")) WITHOUT ROWID;
         {CountsTable}
         """;
@@ -45,7 +45,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
 
     private const string Insert = $"""
         INSERT OR IGNORE INTO "UsageEvents" ({Columns})
-        VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15, @p16);
+        VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15, @p16, @p17, @p18);
         """;
 
     private const string Count = $"""
@@ -119,6 +119,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
             if (found.Count == count)
                 break;
             await using var connection = await OpenMonthAsync(main, month, cancellationToken);
+            await using var end = Interrupt(connection, cancellationToken);
             found.AddRange(await ListAsync(connection, Search, filter, before, count - found.Count, cancellationToken));
         }
 
@@ -134,6 +135,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => IsIn(month, filter)))
         {
             await using var connection = await OpenMonthAsync(main, month, cancellationToken);
+            await using var end = Interrupt(connection, cancellationToken);
             await CountAsync(connection, Search, filter, by, counts, cancellationToken);
         }
 
@@ -161,6 +163,10 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
             return new DatabaseException($"has a damaged file, {name}, which cannot be moved away: {failure.Message}");
         }
     }
+
+    /// <summary>A command of SQLite knows no cancellation of its own.</summary>
+    private static CancellationTokenRegistration Interrupt(SqliteConnection connection, CancellationToken cancellationToken) =>
+        cancellationToken.Register(() => raw.sqlite3_interrupt(connection.Handle));
 
     private static string MonthOf(int day) => UsageDays.DateOf(day).ToString("yyyy-MM", CultureInfo.InvariantCulture);
 
@@ -216,14 +222,14 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
     private static async Task<int> AddAsync(SqliteConnection connection, IEnumerable<UsageEvent> decisions, CancellationToken cancellationToken)
     {
         await using var transaction = connection.BeginTransaction();
-        await using var insert = Prepared(connection, transaction, Insert, 17);
+        await using var insert = Prepared(connection, transaction, Insert, 19);
         await using var count = Prepared(connection, transaction, Count, 11);
         var added = 0;
         foreach (var one in decisions)
         {
             if (Execute(
                     insert, one.Time, one.Id, one.IsClosing ? 1 : 0, one.Organizations, one.Caller, one.Client, one.WayIn, one.Family, one.Method, one.Repository,
-                    one.Reference, one.Type, one.Rule, one.Outcome, one.PolicyVersion, one.Decisions, one.Pulls) == 0)
+                    one.Reference, one.Digest, one.Index, one.Type, one.Rule, one.Outcome, one.PolicyVersion, one.Decisions, one.Pulls) == 0)
                 continue;
             Execute(count, one.Day, one.Organizations, one.Caller, one.Repository, one.Type, one.Rule, one.Outcome, one.WayIn, one.Family, one.Decisions, one.Pulls);
             added++;

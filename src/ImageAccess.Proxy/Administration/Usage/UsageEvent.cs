@@ -3,6 +3,7 @@ using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Decisions;
+using OciDigest = ImageAccess.Core.Oci.Digest;
 
 namespace ImageAccess.Proxy.Administration.Usage;
 
@@ -18,7 +19,8 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
     /// <inheritdoc cref="MaximumCaller"/>
     public const int MaximumOrganizations = 800;
 
-    private const int MaximumWord = 64;
+    /// <inheritdoc cref="MaximumCaller"/>
+    public const int MaximumWord = 64;
 
     /// <summary>The organizations that judged, each between spaces: <c> acme beta </c>.</summary>
     public string Organizations { get; init; } = " ";
@@ -37,6 +39,12 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
     public string Repository { get; init; } = "";
 
     public string? Reference { get; init; }
+
+    /// <summary>Of the manifest that was served; else the one that the client named.</summary>
+    public string? Digest { get; init; }
+
+    /// <summary>The digest of the index that the manifest was chosen from.</summary>
+    public string? Index { get; init; }
 
     public string Type { get; init; } = "";
 
@@ -101,6 +109,8 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
             Method = method,
             Repository = name,
             Reference = reference,
+            Digest = DigestOf(TextOrNull(audit, "digest") ?? reference),
+            Index = DigestOf(TextOrNull(audit, "index")),
             Type = Text(audit, "category"),
             Rule = Text(audit, "rule"),
             Outcome = outcome,
@@ -120,6 +130,8 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
             text = text[..(char.IsHighSurrogate(text[maximum - 1]) ? maximum - 1 : maximum)];
         return PrintableText.Seen(text);
     }
+
+    private static string? DigestOf(string? text) => OciDigest.TryParse(text, out var digest) ? digest.Value : null;
 
     private static string OrganizationsOf(JsonElement audit)
     {

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace ImageAccess.Proxy.Administration.Usage;
 
 /// <summary>What decisions are counted by.</summary>
@@ -17,7 +19,7 @@ internal static class UsageBys
 {
     public static string Column(this UsageBy by, bool ofCounts) => by switch
     {
-        UsageBy.Digest => "\"Reference\"",
+        UsageBy.Digest => "\"Digest\"",
         UsageBy.Caller => "\"Caller\"",
         UsageBy.Type => "\"Type\"",
         UsageBy.Rule => "\"Rule\"",
@@ -54,11 +56,22 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
 
     public string? Outcome { get; init; }
 
-    /// <summary>A tag or a digest; only single decisions have it.</summary>
+    public string? WayIn { get; init; }
+
+    /// <summary>Of the client.</summary>
+    public string? Family { get; init; }
+
+    /// <summary>A tag or a digest as the client named it; only single decisions have it.</summary>
     public string? Reference { get; init; }
 
+    /// <summary>The digest of a manifest, or of the index that it was chosen from; only single decisions have it.</summary>
+    public string? Digest { get; init; }
+
+    /// <summary>Whose decisions alone are found, whatever is asked about.</summary>
+    public UsageScope Scope { get; init; } = UsageScope.Everything;
+
     /// <summary>The counts of whole days answer it.</summary>
-    public bool IsOfCounts => Reference is null && From % UsageDays.Milliseconds == 0 && (Until == long.MaxValue || Until % UsageDays.Milliseconds == 0);
+    public bool IsOfCounts => Reference is null && Digest is null && From % UsageDays.Milliseconds == 0 && (Until == long.MaxValue || Until % UsageDays.Milliseconds == 0);
 
     /// <param name="search">The function that finds a text in another.</param>
     /// <param name="ofCounts">Of the table of counts, or of that of single decisions.</param>
@@ -75,7 +88,7 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
 
         foreach (var (name, value) in new[]
                  {
-                     ("Caller", Caller), ("Repository", Repository), ("Type", Type), ("Rule", Rule), ("Outcome", Outcome), ("Reference", Reference),
+                     ("Caller", Caller), ("Repository", Repository), ("Type", Type), ("Rule", Rule), ("Outcome", Outcome), ("WayIn", WayIn), ("Family", Family), ("Reference", Reference),
                  })
         {
             if (value is null)
@@ -84,6 +97,60 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
             parameters.Add(($"@{name}", value));
         }
 
-        return (where, parameters);
+        if (Digest is not null)
+        {
+            where += """ AND ("Digest" = @digest OR "Index" = @digest)""";
+            parameters.Add(("@digest", Digest));
+        }
+
+        return (where + Scope.ToSql(search, parameters), parameters);
     }
 }
+
+/// <summary>Whose decisions somebody may see.</summary>
+internal sealed record UsageScope
+{
+    /// <summary>All, those that no organization judged included.</summary>
+    public static UsageScope Everything { get; } = new() { IsEverything = true };
+
+    public bool IsEverything { get; private init; }
+
+    /// <summary>The organizations of which all are seen.</summary>
+    public IReadOnlyList<string> Whole { get; init; } = [];
+
+    /// <summary>The organizations of which a member sees the own ones.</summary>
+    public IReadOnlyList<string> AsMember { get; init; } = [];
+
+    /// <summary>Which caller the member is; null for nobody.</summary>
+    public string? Person { get; init; }
+
+    /// <summary>Those of a decision that may be told: nobody learns of which other organizations it is too.</summary>
+    public IReadOnlyList<string> Told(string organizations) =>
+        [.. organizations.Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(name => IsEverything || Whole.Contains(name) || AsMember.Contains(name))];
+
+    /// <summary>What follows the other conditions.</summary>
+    public string ToSql(string search, List<(string Name, object? Value)> parameters)
+    {
+        if (IsEverything)
+            return "";
+        var seen = Whole.Select(One).ToList();
+        if (Person is not null && AsMember.Count > 0)
+        {
+            seen.Add($"""("Caller" = @person AND ({string.Join(" OR ", AsMember.Select(One).ToList())}))""");
+            parameters.Add(("@person", Person));
+        }
+
+        return seen.Count == 0 ? " AND 1 = 0" : $" AND ({string.Join(" OR ", seen)})";
+
+        string One(string name)
+        {
+            var parameter = string.Create(CultureInfo.InvariantCulture, $"@seen{parameters.Count}");
+            parameters.Add((parameter, $" {name} "));
+            return $"""{search}("Organizations", {parameter}) > 0""";
+        }
+    }
+}
+
+/// <summary>A question has more different values than are counted.</summary>
+internal sealed class TooManyValuesException() : Exception(string.Create(
+    CultureInfo.InvariantCulture, $"there are more than {UsageStore.MaximumValues:N0} different values: ask about a shorter time, or about one repository or caller"));

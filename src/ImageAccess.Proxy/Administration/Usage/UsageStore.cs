@@ -16,11 +16,14 @@ internal abstract class UsageStore
     /// <summary>Of the tables: a later program that needs others brings these up to date, and an earlier one leaves them alone.</summary>
     public const int Version = 1;
 
+    /// <summary>How many different values a question may have: they are counted in memory.</summary>
+    public const int MaximumValues = 250_000;
+
     /// <summary>By what decisions of a day are counted together.</summary>
     protected const string Dimensions = """ "Organizations", "Caller", "Repository", "Type", "Rule", "Outcome", "WayIn", "Family" """;
 
     protected const string Columns =
-        """ "Time", "Id", "IsClosing", "Organizations", "Caller", "Client", "WayIn", "Family", "Method", "Repository", "Reference", "Type", "Rule", "Outcome", "PolicyVersion", "Decisions", "Pulls" """;
+        """ "Time", "Id", "IsClosing", "Organizations", "Caller", "Client", "WayIn", "Family", "Method", "Repository", "Reference", "Digest", "Index", "Type", "Rule", "Outcome", "PolicyVersion", "Decisions", "Pulls" """;
 
     /// <summary>What it is called in a sentence.</summary>
     public abstract string Name { get; }
@@ -127,7 +130,7 @@ internal abstract class UsageStore
         var ofCounts = filter.IsOfCounts && by != UsageBy.Digest;
         var (where, parameters) = filter.ToSql(search, ofCounts);
         if (by == UsageBy.Digest)
-            where += """ AND "Reference" LIKE 'sha%:%'""";
+            where += """ AND "Digest" IS NOT NULL""";
         var column = by.Column(ofCounts);
         await using var command = Command(
             connection,
@@ -142,6 +145,8 @@ internal abstract class UsageStore
                 value = UsageDays.DateOf(int.Parse(value, CultureInfo.InvariantCulture)).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
             var (decisions, pulls) = (Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture), Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture));
             var before = counts.GetValueOrDefault(value);
+            if (before is null && counts.Count == MaximumValues)
+                throw new TooManyValuesException();
             counts[value] = new UsageCount(value, decisions + (before?.Decisions ?? 0), pulls + (before?.Pulls ?? 0));
         }
     }
@@ -156,11 +161,13 @@ internal abstract class UsageStore
         Method = row.GetString(8),
         Repository = row.GetString(9),
         Reference = row.IsDBNull(10) ? null : row.GetString(10),
-        Type = row.GetString(11),
-        Rule = row.GetString(12),
-        Outcome = row.GetString(13),
-        PolicyVersion = row.IsDBNull(14) ? null : row.GetString(14),
-        Decisions = row.GetInt32(15),
-        Pulls = row.GetInt32(16),
+        Digest = row.IsDBNull(11) ? null : row.GetString(11),
+        Index = row.IsDBNull(12) ? null : row.GetString(12),
+        Type = row.GetString(13),
+        Rule = row.GetString(14),
+        Outcome = row.GetString(15),
+        PolicyVersion = row.IsDBNull(16) ? null : row.GetString(16),
+        Decisions = row.GetInt32(17),
+        Pulls = row.GetInt32(18),
     };
 }

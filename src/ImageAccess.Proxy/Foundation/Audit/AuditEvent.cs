@@ -267,6 +267,19 @@ internal sealed class ForbiddenChangeEvent(string id, DateTimeOffset time, strin
     internal override DenialKey? Key => new(nameof(ForbiddenChangeEvent), User, ClientShare.OfUser(User), WayIn: null, Method: null, Organization, Operation, PolicyVersion: null);
 }
 
+/// <summary>Somebody looked at named pulls of others.</summary>
+/// <param name="By">Who.</param>
+/// <param name="Organization">Whose pulls; null for those of all.</param>
+/// <param name="What"><c>decisions</c> or <c>usage</c>.</param>
+/// <param name="Question">About which, in words.</param>
+internal sealed record Look(string By, string? Organization, string What, string Question);
+
+/// <inheritdoc cref="Look"/>
+internal sealed class LookEvent(string id, DateTimeOffset time, Look look) : AuditEvent(id, time)
+{
+    public Look Look { get; } = look;
+}
+
 /// <summary>A token of the API was made, or one was revoked.</summary>
 /// <param name="by">Who did it.</param>
 /// <param name="at">When.</param>

@@ -92,6 +92,9 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
             case ForbiddenChangeEvent forbidden:
                 WriteForbiddenChange(forbidden);
                 break;
+            case LookEvent { Look: var look }:
+                WriteLook(look);
+                break;
             case TokenEvent token:
                 WriteToken(token);
                 break;
@@ -319,6 +322,15 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
     }
 
     /// <summary>Left out where there is none.</summary>
+    private void WriteLook(Look look)
+    {
+        _json.WriteString("event"u8, "decisions-read"u8);
+        WriteText("user"u8, look.By);
+        WriteText("organization"u8, look.Organization);
+        WriteText("operation"u8, look.What);
+        WriteText("question"u8, look.Question);
+    }
+
     private void WriteTicket(string? ticket)
     {
         if (ticket is not null)

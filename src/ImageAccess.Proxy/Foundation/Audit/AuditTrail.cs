@@ -78,6 +78,9 @@ public sealed class AuditTrail : IDisposable
             RecordAtOnce(denial);
     }
 
+    /// <summary>Somebody looked at named pulls of others.</summary>
+    internal void RecordLook(Look look) => RecordAtOnce(new LookEvent(AuditEntry.NewId(), _time.GetUtcNow(), look));
+
     /// <summary>A token of the API was made, or revoked.</summary>
     internal void RecordToken(Func<string, DateTimeOffset, TokenEvent> audit) => RecordAtOnce(audit(AuditEntry.NewId(), _time.GetUtcNow()), always: true);
 

@@ -45,6 +45,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["POST /break-glass/{id:long}/review"] = "403 403 403 403 403 403 403 404", // by tokens of nobody
         ["GET /denials"] = "200 200 200 200 200 200 200 200",
         ["GET /denials/{id}"] = "404 200 200 200 200 200 200 404",
+        ["GET /decisions"] = "200 200 200 200 200 200 200 200",
+        ["GET /usage"] = "200 200 200 200 200 200 200 200",
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
         ["GET /members"] = "403 200 200 200 200 200 200 200",
         ["GET /people"] = "403 200 200 200 200 200 200 200",

@@ -35,6 +35,8 @@ public sealed class RightsTests
         { nameof(Operation.AskForAccess), Member | Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadRequests), Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReadActivity), Auditor | Changing },
+        { nameof(Operation.ReadDecisions), Auditor | Changing },
+        { nameof(Operation.ReadOwnDecisions), Member | Auditor | OnCall | Approver | Changing },
     };
 
     [Theory]

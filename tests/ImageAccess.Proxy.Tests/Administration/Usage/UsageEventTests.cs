@@ -48,6 +48,16 @@ public sealed class UsageEventTests
         Assert.Equal((7, 7), UsageRoom.Read(UsageRoom.Line("a3", Noon, outcome: "deny", count: 7)) is var merged ? (merged.Decisions, merged.Pulls) : default);
     }
 
+    [Fact]
+    public void The_digest_is_that_of_the_manifest_that_was_served_else_the_one_that_was_asked_for()
+    {
+        var (served, index, asked) = ($"sha256:{new string('a', 64)}", $"sha256:{new string('b', 64)}", $"sha256:{new string('c', 64)}");
+        var decision = UsageRoom.Read(UsageRoom.Line("a1", Noon, reference: "latest", digest: served, index: index));
+        Assert.Equal((served, index), (decision.Digest, decision.Index));
+        Assert.Equal((asked, null), UsageRoom.Read(UsageRoom.Line("a2", Noon, outcome: "deny", reference: asked)) is var denied ? (denied.Digest, denied.Index) : default);
+        Assert.Null(UsageRoom.Read(UsageRoom.Line("a3", Noon, reference: "latest", digest: "sha256:nonsense")).Digest);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("nonsense")]

@@ -59,7 +59,11 @@ internal sealed class UsageRoom : IDisposable
         string rule = "official",
         string? pull = null,
         int? count = null,
-        string? reference = "latest")
+        string? reference = "latest",
+        string? digest = null,
+        string? index = null,
+        string wayIn = "mirror",
+        string userAgent = "docker/29.0")
     {
         var line = new Dictionary<string, object?>
         {
@@ -68,8 +72,8 @@ internal sealed class UsageRoom : IDisposable
             ["caller"] = caller,
             ["organizations"] = organizations ?? ["acme"],
             ["client"] = "192.0.2.7",
-            ["wayIn"] = "mirror",
-            ["userAgent"] = "docker/29.0",
+            ["wayIn"] = wayIn,
+            ["userAgent"] = userAgent,
             ["method"] = "GET",
             ["repository"] = repository,
             ["reference"] = reference,
@@ -82,6 +86,10 @@ internal sealed class UsageRoom : IDisposable
             line["pull"] = pull;
         if (count is not null)
             line["count"] = count;
+        if (digest is not null)
+            line["digest"] = digest;
+        if (index is not null)
+            line["index"] = index;
         return JsonSerializer.Serialize(line);
     }
 

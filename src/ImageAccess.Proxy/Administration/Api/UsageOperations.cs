@@ -1,0 +1,278 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using ImageAccess.Proxy.Administration.Activity;
+using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Store;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
+
+namespace ImageAccess.Proxy.Administration.Api;
+
+/// <summary>
+/// <c>decisions</c> and <c>usage</c>: who pulled what. A member sees the own pulls. That somebody looked at named pulls of others is recorded before they
+/// are told.
+/// </summary>
+internal sealed class UsageOperations(
+    UsageStore store, LookRecorder looks, IPolicyStore policies, IDataProtectionProvider protection, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
+{
+    /// <summary>How many questions are answered at once: one may read millions of rows.</summary>
+    private const int AtOnce = 2;
+
+    private const int MaximumCursor = 512;
+
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
+
+    private readonly SemaphoreSlim _places = new(AtOnce);
+
+    public void Map(IEndpointRouteBuilder api)
+    {
+        api.Get("/decisions", Operation.ReadOwnDecisions, ListAsync);
+        api.Get("/usage", Operation.ReadOwnDecisions, CountAsync);
+    }
+
+    public void Dispose() => _places.Dispose();
+
+    private async Task<Answer<Page<DecisionFacts>>> ListAsync(HttpContext http, [AsParameters] DecisionWords words, string? outcome, int? limit, string? cursor)
+    {
+        var visitor = http.Visitor();
+        DemandOrganization(visitor, words);
+        var question = new UsageQuestion().Between(Timestamp.Read(words.From, "from"), Timestamp.Read(words.To, "to"), time.GetUtcNow()).About(words.ToFilter(outcome));
+        Demand(question);
+        var paging = Paging.Of(limit, cursor: null);
+        var filter = question.Filter with { Scope = ScopeOf(visitor, words.Organization) };
+        var cursors = new DecisionCursors(protection, question.Filter);
+        var before = cursor is null ? (UsageKey?)null : cursors.Read(cursor.Length > MaximumCursor ? "" : cursor);
+        await RecordAsync(visitor, "decisions", filter, http.RequestAborted);
+        var found = await AskAsync(() => store.ListAsync(filter, before, paging.Limit + 1, http.RequestAborted), http.RequestAborted);
+        var shown = found.Take(paging.Limit).ToList();
+        return Answer.Of(new Page<DecisionFacts>(shown.ConvertAll(one => DecisionFacts.Of(one, filter.Scope)))
+        {
+            Next = found.Count > paging.Limit ? cursors.Write(UsageKey.Of(shown[^1])) : null,
+        });
+    }
+
+    private async Task<Answer<UsageAnswer>> CountAsync(HttpContext http, [AsParameters] DecisionWords words, string? by, string? outcome, string? denied, string? since, int? limit)
+    {
+        var (visitor, now, question) = (http.Visitor(), time.GetUtcNow(), new UsageQuestion());
+        DemandOrganization(visitor, words);
+        if (limit is < 1 or > UsageAnswer.MaximumLimit)
+            throw ProblemException.Bad([new Mistake("limit", $"must be 1 to {UsageAnswer.MaximumLimit}")]);
+        if (since is not null && (words.From ?? words.To) is not null)
+            throw ProblemException.Bad([new Mistake("since", "does not go with from or to")]);
+        if (IsDenied(denied) && outcome is not null)
+            throw ProblemException.Bad([new Mistake("denied", "does not go with outcome")]);
+        if ((words.From ?? words.To) is null)
+            question.Since(since ?? UsageQuestion.DefaultSince, now);
+        else
+            question.Between(Timestamp.Read(words.From, "from"), Timestamp.Read(words.To, "to"), now);
+        var kind = question.About(words.ToFilter(IsDenied(denied) ? "deny" : outcome)).By(by);
+        Demand(question);
+        var filter = question.Filter with { Scope = ScopeOf(visitor, words.Organization) };
+        if (kind == UsageBy.Caller || filter.Caller is not null)
+            await RecordAsync(visitor, "usage", filter, http.RequestAborted);
+        try
+        {
+            return Answer.Of(await AskAsync(
+                () => UsageAnswer.AskAsync(store, filter, kind, limit ?? UsageAnswer.DefaultLimit, UsageDays.At(now, options.Value), http.RequestAborted), http.RequestAborted));
+        }
+        catch (TooManyValuesException exception)
+        {
+            throw ProblemException.Bad(exception.Message);
+        }
+    }
+
+    private static bool IsDenied(string? denied) => denied switch
+    {
+        null or "false" => false,
+        "" or "true" => true,
+        _ => throw ProblemException.Bad([new Mistake("denied", $"is '{PrintableText.Of(denied)}': write true or false")]),
+    };
+
+    private static void DemandOrganization(Visitor visitor, DecisionWords words)
+    {
+        if (words.Organization is { } organization)
+            visitor.Demand(Operation.ReadOwnDecisions, organization, $"organization {PrintableText.Of(organization)}");
+    }
+
+    private static void Demand(UsageQuestion question)
+    {
+        if (question.Faults.Count > 0)
+            throw ProblemException.Bad([.. question.Faults.Select(fault => new Mistake(fault.Member, fault.Fault))]);
+    }
+
+    private UsageScope ScopeOf(Visitor visitor, string? organization)
+    {
+        if (visitor.MayEverywhere(Operation.ReadDecisions))
+            return UsageScope.Everything;
+        var own = visitor.Organization is { } only ? [only] : policies.Current.Organizations.Select(one => one.Name).Where(name => organization is null || name == organization).ToList();
+        return new UsageScope
+        {
+            Whole = own.FindAll(name => visitor.May(Operation.ReadDecisions, name)),
+            AsMember = own.FindAll(name => visitor.May(Operation.ReadOwnDecisions, name)),
+            Person = visitor.Actor.User,
+        };
+    }
+
+    /// <summary>Nobody is recorded who sees the own pulls alone.</summary>
+    private async Task RecordAsync(Visitor visitor, string what, UsageFilter filter, CancellationToken cancellationToken)
+    {
+        if (filter.Scope is { IsEverything: false, Whole: [] } || (filter.Caller is { } caller && caller == visitor.Actor.User))
+            return;
+        var words = DecisionCursors.Words(filter with { From = 0, Until = long.MaxValue }).Where(word => word.Value is not null).Select(word => $"{word.Key} {word.Value}");
+        await looks.RecordAsync(new Look(visitor.Actor.Name, filter.Organization ?? visitor.Organization, what, string.Join(", ", words.DefaultIfEmpty("all"))), cancellationToken);
+    }
+
+    private async Task<T> AskAsync<T>(Func<Task<T>> ask, CancellationToken cancellationToken)
+    {
+        if (!await _places.WaitAsync(LongestWait, cancellationToken))
+            throw new ProblemException(new Problem(503, "other questions about decisions are being answered, try again")) { RetryAfter = LongestWait };
+        try
+        {
+            return await ask();
+        }
+        finally
+        {
+            _places.Release();
+        }
+    }
+}
+
+/// <summary>What both operations can be asked about; each word is taken literally.</summary>
+internal sealed class DecisionWords
+{
+    [FromQuery(Name = "organization")]
+    public string? Organization { get; init; }
+
+    [FromQuery(Name = "caller")]
+    public string? Caller { get; init; }
+
+    [FromQuery(Name = "repository")]
+    public string? Repository { get; init; }
+
+    [FromQuery(Name = "reference")]
+    public string? Reference { get; init; }
+
+    [FromQuery(Name = "digest")]
+    public string? Digest { get; init; }
+
+    [FromQuery(Name = "type")]
+    public string? Type { get; init; }
+
+    [FromQuery(Name = "rule")]
+    public string? Rule { get; init; }
+
+    [FromQuery(Name = "clientFamily")]
+    public string? ClientFamily { get; init; }
+
+    [FromQuery(Name = "wayIn")]
+    public string? WayIn { get; init; }
+
+    [FromQuery(Name = "from")]
+    public string? From { get; init; }
+
+    [FromQuery(Name = "to")]
+    public string? To { get; init; }
+
+    public UsageFilter ToFilter(string? outcome) => new()
+    {
+        Organization = Organization,
+        Caller = Caller,
+        Repository = Repository,
+        Reference = Reference,
+        Digest = Digest,
+        Type = Type,
+        Rule = Rule,
+        Family = ClientFamily,
+        WayIn = WayIn,
+        Outcome = outcome,
+    };
+}
+
+/// <summary>Cursors of one question: no other question takes them, and nobody else can make them.</summary>
+internal sealed class DecisionCursors(IDataProtectionProvider protection, UsageFilter question)
+{
+    private readonly IDataProtector _protector = protection.CreateProtector("imageaccess decisions", JsonSerializer.Serialize(Words(question)));
+
+    public static Dictionary<string, string?> Words(UsageFilter filter) => new()
+    {
+        ["organization"] = filter.Organization,
+        ["caller"] = filter.Caller,
+        ["repository"] = filter.Repository,
+        ["reference"] = filter.Reference,
+        ["digest"] = filter.Digest,
+        ["type"] = filter.Type,
+        ["rule"] = filter.Rule,
+        ["client"] = filter.Family,
+        ["way in"] = filter.WayIn,
+        ["outcome"] = filter.Outcome,
+        ["from"] = filter.From == 0 ? null : filter.From.ToString(CultureInfo.InvariantCulture),
+        ["to"] = filter.Until == long.MaxValue ? null : filter.Until.ToString(CultureInfo.InvariantCulture),
+    };
+
+    public string Write(UsageKey key) => Base64Url.EncodeToString(_protector.Protect(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(key))));
+
+    /// <exception cref="ProblemException">It is none of this question.</exception>
+    public UsageKey Read(string cursor)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<UsageKey>(_protector.Unprotect(Base64Url.DecodeFromChars(cursor)));
+        }
+        catch (Exception exception) when (exception is FormatException or CryptographicException or JsonException)
+        {
+            throw ProblemException.Bad([new Mistake("cursor", "is none that this question was given")]);
+        }
+    }
+}
+
+/// <summary>What is told of a decision.</summary>
+/// <param name="Id">As the audit trail has it, and of a denial as its client was told it.</param>
+/// <param name="Outcome"><c>allow</c>, <c>observe</c> or <c>deny</c>.</param>
+/// <param name="Type">The image type.</param>
+/// <param name="Decisions">How many requests were decided: denials that are alike are merged.</param>
+/// <param name="Pulls">How many pulls began with them.</param>
+internal sealed record DecisionFacts(string Id, DateTime Time, string Caller, string Outcome, string Rule, string Type, IReadOnlyList<string> Organizations, int Decisions, int Pulls)
+{
+    /// <summary>The client's address.</summary>
+    public string? Client { get; init; }
+
+    public string? ClientFamily { get; init; }
+
+    public string? WayIn { get; init; }
+
+    public string? Method { get; init; }
+
+    public string? Repository { get; init; }
+
+    /// <summary>The tag or the digest that the client named.</summary>
+    public string? Reference { get; init; }
+
+    /// <summary>Of the manifest that was served.</summary>
+    public string? Digest { get; init; }
+
+    /// <summary>The digest of the index that it was chosen from.</summary>
+    public string? Index { get; init; }
+
+    public string? PolicyVersion { get; init; }
+
+    public static DecisionFacts Of(UsageEvent one, UsageScope scope) => new(
+        one.Id, DateTime.UnixEpoch.AddMilliseconds(one.Time), one.Caller, one.Outcome, one.Rule, one.Type, scope.Told(one.Organizations), one.Decisions, one.Pulls)
+    {
+        Client = one.Client,
+        ClientFamily = one.Family,
+        WayIn = one.WayIn,
+        Method = one.Method,
+        Repository = one.Repository.Length == 0 ? null : one.Repository,
+        Reference = one.Reference,
+        Digest = one.Digest,
+        Index = one.Index,
+        PolicyVersion = one.PolicyVersion,
+    };
+}
