@@ -8,10 +8,102 @@ namespace ImageAccess.Proxy.Tools.Verbs;
 /// <summary><c>imageaccess usage …</c>: who pulls what. It uses the database itself, beside a proxy that runs or without one.</summary>
 internal static class UsageCommands
 {
-    public static Command Build() => new("usage", "Brings audit files into the database of who pulls what.")
+    public static Command Build()
     {
-        Import(),
-    };
+        var by = new Option<string?>("--by") { Description = $"What to count by: {string.Join(", ", UsageQuestion.Bys)}.", HelpName = "WHAT" };
+        var denied = new Option<bool>("--denied") { Description = "Denied requests alone." };
+        var since = new Option<string?>("--since") { Description = $"Of the last days or hours, as 30d or 12h; {UsageQuestion.DefaultSince} by default. Days begin at midnight, UTC.", HelpName = "TIME" };
+        var organization = new Option<string?>("--organization") { Description = "Of callers whom it judged.", HelpName = "ORG" };
+        var top = new Option<int>("--top")
+        {
+            Description = $"The most frequent values alone, at most {UsageAnswer.MaximumLimit}.", HelpName = "COUNT", DefaultValueFactory = _ => UsageAnswer.DefaultLimit,
+        };
+        top.Validators.Add(result =>
+        {
+            if (result.GetValue(top) is < 1 or > UsageAnswer.MaximumLimit)
+                result.AddError($"--top: choose a number from 1 to {UsageAnswer.MaximumLimit}");
+        });
+        var csv = new Option<bool>("--csv") { Description = "Print CSV (RFC 4180) that a spreadsheet runs nothing of." };
+        var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
+        var command = new Command("usage", "Counts what was pulled and denied, from the database of decisions; brings audit files into it.") { by, denied, since, organization, top, csv, json, file, Import() };
+        var server = new ServerOptions();
+        server.AddTo(command);
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            if (parsed.GetValue(csv) && parsed.GetValue(json))
+                throw new MisuseException("--csv does not go with --json");
+            using var api = server.Find(parsed, file);
+            var (what, isDenied, time, name, limit) =
+                (parsed.GetValue(by), parsed.GetValue(denied), parsed.GetValue(since) ?? UsageQuestion.DefaultSince, parsed.GetValue(organization), parsed.GetValue(top));
+            var answer = api is not null
+                ? await api.GetAsync<UsageAnswer>(
+                    "usage" + RunningProxy.Query(
+                        ("by", what), ("denied", isDenied ? "true" : null), ("since", time), ("organization", name), ("limit", limit.ToString(CultureInfo.InvariantCulture))),
+                    cancellationToken)
+                : await AskAsync(parsed.GetValue(file), what, time, new UsageFilter { Organization = name, Outcome = isDenied ? "deny" : null }, limit, cancellationToken);
+            var output = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(json))
+                await Verb.WriteJsonAsync(output, answer);
+            else if (parsed.GetValue(csv))
+                await Csv.WriteAsync(output, [[answer.By, "decisions", "pulls"], .. answer.Items.Select(one => new[] { one.Value, Plain(one.Decisions), Plain(one.Pulls) })]);
+            else
+                await WriteAsync(output, answer);
+            return Verb.Yes;
+        });
+        return command;
+    }
+
+    private static async Task<UsageAnswer> AskAsync(string? file, string? by, string since, UsageFilter words, int limit, CancellationToken cancellationToken)
+    {
+        var (now, question) = (TimeProvider.System.GetUtcNow(), new UsageQuestion());
+        var kind = question.About(words).Since(since, now).By(by);
+        if (question.Faults.Count > 0)
+            throw new MisuseException([.. question.Faults.Select(fault => $"--{fault.Member} {fault.Fault}")]);
+        var (database, options) = Open(file);
+        var store = UsageStore.Of(database);
+        try
+        {
+            return await UsageAnswer.AskAsync(store, question.Filter, kind, limit, UsageDays.At(now, options), cancellationToken);
+        }
+        catch (TooManyValuesException exception)
+        {
+            throw new MisuseException(exception.Message);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            throw new MisuseException($"{DatabaseCommands.Shown(database)}: {store.Name} {store.Explain(exception)}");
+        }
+    }
+
+    private static async Task WriteAsync(TextWriter output, UsageAnswer answer)
+    {
+        if (answer.Items.Count == 0)
+        {
+            await output.WriteLineAsync("no such decision is kept of that time");
+        }
+        else
+        {
+            var table = new TextTable(">DECISIONS", ">PULLS", answer.By.ToUpperInvariant());
+            foreach (var one in answer.Items)
+                table.Add(Number(one.Decisions), Number(one.Pulls), one.Value.Length == 0 ? "-" : one.Value);
+            table.Note($"{TextTable.Count(answer.Decisions, "decision")} and {TextTable.Count(answer.Pulls, "pull")} in all"
+                + (answer.Values > answer.Items.Count ? $", of {TextTable.Count(answer.Values, "value")}: --top shows more" : ""));
+            await table.WriteAsync(output);
+        }
+
+        if (answer.KeptSince is { } day)
+            await output.WriteLineAsync($"this is kept since {day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: Usage:Keep and Usage:KeepCounts");
+    }
+
+    private static (SqlDatabase Database, UsageOptions Options) Open(string? file)
+    {
+        var (database, options) = (DatabaseCommands.Open(file), UsageOptions.Of(Verb.Configuration(file)));
+        if (options.Faults().ToList() is { Count: > 0 } faults)
+            throw new MisuseException(faults);
+        if (database is SqliteDatabase sqlite)
+            Verb.DemandDataDirectory(Path.GetDirectoryName(sqlite.Path)!);
+        return (database, options);
+    }
 
     private static Command Import()
     {
@@ -27,11 +119,7 @@ internal static class UsageCommands
         };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var (database, options) = (DatabaseCommands.Open(parsed.GetValue(file)), UsageOptions.Of(Verb.Configuration(parsed.GetValue(file))));
-            if (options.Faults().ToList() is { Count: > 0 } faults)
-                throw new MisuseException(faults);
-            if (database is SqliteDatabase sqlite)
-                Verb.DemandDataDirectory(Path.GetDirectoryName(sqlite.Path)!);
+            var (database, options) = Open(parsed.GetValue(file));
             var paths = parsed.GetValue(files)!.Select(Path.GetFullPath).ToList();
             if (paths.Find(path => !File.Exists(path)) is { } missing)
                 throw new MisuseException($"{Verb.Shown(missing)} does not exist");
@@ -90,6 +178,8 @@ internal static class UsageCommands
                 parts.Add($"{Number(count)} {what}");
         }
     }
+
+    private static string Plain(long number) => number.ToString(CultureInfo.InvariantCulture);
 
     private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 }

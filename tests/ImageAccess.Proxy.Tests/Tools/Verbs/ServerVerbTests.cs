@@ -1,8 +1,10 @@
 using System.Runtime.Versioning;
 using ImageAccess.Proxy.Administration.Tokens;
+using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Administration.Api;
+using ImageAccess.Proxy.Tests.Administration.Usage;
 using Microsoft.EntityFrameworkCore;
 
 namespace ImageAccess.Proxy.Tests.Tools.Verbs;
@@ -49,6 +51,26 @@ public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDis
         Assert.StartsWith("evil/tool is blocked no longer (block ", (await RunAsync(token, "unblock", "evil/tool", "--reason", "cleaned")).Output, StringComparison.Ordinal);
         await Eventually.TrueAsync(() => room.Service<IPolicyStore>().Current.Blocks.Count == 0);
         Assert.Equal($"imageaccess: evil/tool is not blocked at the proxy at {Server}; imageaccess block list names what is\n", (await RunAsync(token, "unblock", "evil/tool", "--reason", "cleaned")).Error);
+    }
+
+    [Fact]
+    public async Task Pulls_are_counted_from_another_machine()
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        UsageEvent[] decisions =
+        [
+            UsageRoom.Read(UsageRoom.Line("a1", now, caller: "bob")), UsageRoom.Read(UsageRoom.Line("a2", now, caller: "dora", outcome: "deny", repository: "evil/tool")),
+            UsageRoom.Read(UsageRoom.Line("a3", now, caller: "hank", organizations: ["globex"])),
+        ];
+        await room.Service<UsageStore>().AddAsync(decisions, null, UsageDays.At(now, new UsageOptions()), default);
+        var (auditor, member) = (await TokenFileAsync(await room.TokenAsync("auditor")), await TokenFileAsync(await room.TokenAsync("member", "globex", "hank")));
+        Assert.Equal("caller,decisions,pulls\r\nbob,1,1\r\ndora,1,1\r\n", (await RunAsync(auditor, "usage", "--by", "caller", "--csv")).Output);
+        Assert.Equal("DECISIONS  PULLS  REPOSITORY\n        1      1  evil/tool\n    1 decision and 1 pull in all\n", (await RunAsync(auditor, "usage", "--denied", "--since", "12h")).Output);
+        Assert.Equal("caller,decisions,pulls\r\nhank,1,1\r\n", (await RunAsync(member, "usage", "--by", "caller", "--csv")).Output);
+        var refused = await RunAsync(auditor, "usage", "--by", "owner");
+        Assert.Equal((2, $"imageaccess: the proxy at {Server}: by is 'owner': choose repository, digest, caller, type, rule, client, day, outcome\n"), (refused.ExitCode, refused.Error));
+        var others = await RunAsync(auditor, "usage", "--organization", "globex");
+        Assert.Equal((2, $"imageaccess: the proxy at {Server}: there is no organization globex\n"), (others.ExitCode, others.Error));
     }
 
     [Fact]

@@ -93,6 +93,45 @@ public sealed class UsageCommandTests(PostgresServer server) : IDisposable
         Assert.EndsWith($"; import {Trail} again, nothing is doubled\n", run.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_was_pulled_is_counted_on_the_server(bool inPostgres)
+    {
+        var connection = inPostgres ? await server.CreateDatabaseAsync() : null;
+        await File.WriteAllLinesAsync(
+            Trail,
+            [
+                .. Enumerable.Range(1, 1200).Select(Line),
+                UsageRoom.Line("b1", Now.AddHours(-1), caller: "=cmd|' /C calc'!A0", repository: "evil/tool", outcome: "deny", organizations: ["globex"]),
+                UsageRoom.Line("b2", Now.AddHours(-1), caller: "a, \"b\"", repository: "evil/tool", outcome: "deny"),
+                UsageRoom.Line("b3", Now.AddDays(-40), caller: "+1", repository: "library/redis"),
+            ]);
+        Assert.Equal(0, (await RunAsync(connection, "usage", "import", Trail)).ExitCode);
+
+        Assert.Equal(
+            (0, "DECISIONS  PULLS  REPOSITORY\n    1,200  1,200  library/nginx\n        2      2  evil/tool\n    1,202 decisions and 1,202 pulls in all\n", ""),
+            Said(await RunAsync(connection, "usage")));
+        Assert.Equal("caller,decisions,pulls\r\n\"a, \"\"b\"\"\",1,1\r\n'=cmd|' /C calc'!A0,1,1\r\n", Sorted((await RunAsync(connection, "usage", "--by", "caller", "--denied", "--csv")).Output));
+        Assert.Equal("caller,decisions,pulls\r\nbob,1200,1200\r\n'+1,1,1\r\n", await CsvAsync("--by", "caller", "--organization", "acme", "--since", "60d", "--top", "2"));
+        Assert.Equal("type,decisions,pulls\r\nofficial,1,1\r\n", await CsvAsync("--by", "type", "--organization", "globex"));
+        var facts = (await RunAsync(connection, "usage", "--by", "day", "--since", "60d", "--json")).Json;
+        Assert.Equal(("day", 1203), (facts.GetProperty("by").GetString(), facts.GetProperty("decisions").GetInt32()));
+        Assert.Equal((0, "no such decision is kept of that time\n", ""), Said(await RunAsync(connection, "usage", "--organization", "nobody")));
+
+        async Task<string> CsvAsync(params string[] arguments) => (await RunAsync(connection, ["usage", .. arguments, "--csv"])).Output;
+        static string Sorted(string csv) => csv.Split("\r\n") is var lines ? string.Join("\r\n", [lines[0], .. lines[1..^1].Order(StringComparer.Ordinal), ""]) : "";
+    }
+
+    [Theory]
+    [InlineData("--by owner", "--by is 'owner': choose repository, digest, caller, type, rule, client, day, outcome")]
+    [InlineData("--since yesterday", "--since is 'yesterday': choose a time as 12h or 30d")]
+    [InlineData("--since 36500d", "--since must be at most 3660d")]
+    [InlineData("--csv --json", "--csv does not go with --json")]
+    [InlineData("--token-file x", "--token-file goes with --server")]
+    public async Task A_question_that_cannot_be_answered_is_refused(string arguments, string problem) =>
+        Assert.Equal((2, "", $"imageaccess: {problem}\n"), Said(await RunAsync(null, ["usage", .. arguments.Split(' ')])));
+
     private static string Line(int number) => UsageRoom.Line(UsageRoom.Id(number), Now.AddSeconds(-number));
 
     private static (int ExitCode, string Output, string Error) Said(CommandLine run) => (run.ExitCode, run.Output, run.Error);
