@@ -3,6 +3,7 @@ using System.Text.Json;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Administration.Api;
+using ImageAccess.Proxy.Tests.Administration.DockerApi;
 
 namespace ImageAccess.Proxy.Tests.Walk;
 
@@ -70,6 +71,13 @@ public sealed class FollowTests : IAsyncLifetime, IDisposable
             ("acme follows Docker Hub's own switches: those that were read last count, and not the document's (on, official images denied, verified publisher images allowed)", "organization acme: community images allowed"),
             (draft.GetProperty("notes")[0].GetString(), draft.GetProperty("opens")[0].GetString()));
 
+        // Nor by Docker's own API, also not to what the document says; what holds already is no change.
+        var terraform = new DockerClient(_room, "ci", owner);
+        Assert.Equal((200, DockerClient.Images(enabled: true, official: false, verifiedPublishers: true)), await SetAsync(official: false, verified: true));
+        Assert.Equal(
+            (409, "acme follows Docker Hub's own switches: allow.official, allow.verifiedPublisher cannot be changed here; change it in Docker's Admin Console, or take \"follow\" out of the document in the same change"),
+            await SetAsync(official: true, verified: false));
+
         // What was read stays while Docker Hub refuses, and over a restart; which is told.
         using (Here.Hub.Faults.Add(Face.Hub, "/settings", Fault.Status(403, """{"message":"token issued from personal access token"}""")))
         {
@@ -88,6 +96,12 @@ public sealed class FollowTests : IAsyncLifetime, IDisposable
         Assert.Contains($"\"policyVersion\":\"{version.DocumentVersion}.5\"", AuditText().Split('\n').First(line => line.Contains("\"outcome\":\"deny\"", StringComparison.Ordinal) && line.Contains("library/nginx", StringComparison.Ordinal)), StringComparison.Ordinal);
         Assert.DoesNotContain(Here.Log.Lines, line => line.Contains(Password, StringComparison.Ordinal));
         Assert.All(Directory.EnumerateFiles(Here.DataDirectory, "*.json*"), file => Assert.DoesNotContain(Password, File.ReadAllText(file), StringComparison.Ordinal));
+
+        async Task<(int, string?)> SetAsync(bool official, bool verified)
+        {
+            var answer = await terraform.SetImagesAsync(enabled: true, official, verified);
+            return (answer.Status, answer.Status == 200 ? answer.Text : answer.Detail);
+        }
     }
 
     private string AuditText()

@@ -26,12 +26,20 @@ internal sealed class SettingsDesk(ChangeDesk desk, PolicyStore store, PolicyRea
             ? found
             : throw ProblemException.NotFound(Named(organization));
 
+    /// <summary>The same for who may change it.</summary>
+    /// <exception cref="ProblemException">403 where the visitor may not.</exception>
+    public OrganizationDocument FindToChange(HttpContext http, string organization)
+    {
+        var found = Find(http, organization);
+        http.Visitor().Demand(Operation.ChangePolicy, organization, Named(organization));
+        return found;
+    }
+
     /// <summary>Changes it; a change that is none is done.</summary>
     /// <exception cref="ProblemException">403 where the visitor may not, or where it waits for a second person.</exception>
     public async Task ChangeAsync(HttpContext http, string organization, Action<JsonObject> edit, string? reason, string? ticket)
     {
-        Find(http, organization);
-        http.Visitor().Demand(Operation.ChangePolicy, organization, Named(organization));
+        FindToChange(http, organization);
         var request = http.Visitor().Request(reason ?? $"set by Docker's own API: {http.Request.Path.Value!.TrimEnd('/')}", ticket);
         for (var tried = 1; ; tried++)
         {

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.DockerApi;
 
@@ -27,7 +28,10 @@ internal sealed class SettingsOperations(SettingsDesk desk) : IOperations
     private async Task<Answer<OrganizationSettings>> ChangeAsync(HttpContext http, string organization, string? reason, string? ticket)
     {
         var images = (await JsonBody.ReadAsync<OrganizationSettings>(http)).RestrictedImages;
-        await desk.ChangeAsync(http, organization, images.WriteTo, reason, ticket);
+        if (desk.FindToChange(http, organization) is { FollowsDockerHub: true } followed)
+            PolicyPlan.DemandFollowed(followed, images.In(followed)); // those that hold: the document's own are not what is read here
+        else
+            await desk.ChangeAsync(http, organization, images.WriteTo, reason, ticket);
         return Read(http, organization);
     }
 
@@ -55,6 +59,9 @@ internal sealed record RestrictedImages(
     [property: JsonPropertyName("allow_official_images")] bool AllowOfficialImages,
     [property: JsonPropertyName("allow_verified_publishers")] bool AllowVerifiedPublishers)
 {
+    public OrganizationDocument In(OrganizationDocument organization) =>
+        organization with { Enabled = Enabled, AllowOfficial = AllowOfficialImages, AllowVerifiedPublisher = AllowVerifiedPublishers };
+
     public void WriteTo(JsonObject section)
     {
         section["enabled"] = Enabled;

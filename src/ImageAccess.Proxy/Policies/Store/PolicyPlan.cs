@@ -86,23 +86,26 @@ internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
         .Where(name => before.Follows(name) && !after.Follows(name) && before.Followed.Find(name) is null)
         .Select(name => $"organization {name}: no longer follows Docker Hub's own switches, which are not known here");
 
-    /// <summary>Switches that follow those of Docker Hub are changed there.</summary>
     private static void DemandFollowed(Policy before, Policy after)
     {
         foreach (var later in after.Written.Organizations.Where(one => one.FollowsDockerHub && before.Follows(one.Name)))
+            DemandFollowed(before.Written.Organizations.Single(one => one.Name == later.Name), later);
+    }
+
+    /// <summary>Switches that follow those of Docker Hub are changed there.</summary>
+    /// <exception cref="RefusedChangeException">One of them is another here.</exception>
+    public static void DemandFollowed(OrganizationDocument earlier, OrganizationDocument later)
+    {
+        string[] changed =
+        [
+            .. earlier.Enabled == later.Enabled ? (string[])[] : ["enabled"],
+            .. earlier.AllowOfficial == later.AllowOfficial ? (string[])[] : ["allow.official"],
+            .. earlier.AllowVerifiedPublisher == later.AllowVerifiedPublisher ? (string[])[] : ["allow.verifiedPublisher"],
+        ];
+        if (changed.Length > 0)
         {
-            var earlier = before.Written.Organizations.Single(one => one.Name == later.Name);
-            string[] changed =
-            [
-                .. earlier.Enabled == later.Enabled ? (string[])[] : ["enabled"],
-                .. earlier.AllowOfficial == later.AllowOfficial ? (string[])[] : ["allow.official"],
-                .. earlier.AllowVerifiedPublisher == later.AllowVerifiedPublisher ? (string[])[] : ["allow.verifiedPublisher"],
-            ];
-            if (changed.Length > 0)
-            {
-                throw new RefusedChangeException(
-                    $"{later.Name} follows Docker Hub's own switches: {string.Join(", ", changed)} cannot be changed here; change it in Docker's Admin Console, or take \"follow\" out of the document in the same change");
-            }
+            throw new RefusedChangeException(
+                $"{later.Name} follows Docker Hub's own switches: {string.Join(", ", changed)} cannot be changed here; change it in Docker's Admin Console, or take \"follow\" out of the document in the same change");
         }
     }
 
