@@ -7,9 +7,13 @@ public sealed class RegistryPattern
 {
     private readonly string _host;
     private readonly bool _isBelow;
-    private readonly int _port;
 
-    private RegistryPattern(string host, bool isBelow, int port) => (_host, _isBelow, _port) = (host, isBelow, port);
+    private RegistryPattern(string host, bool isBelow, int port) => (_host, _isBelow, Port) = (host, isBelow, port);
+
+    public int Port { get; }
+
+    /// <summary>Of two that match the same host the closer one has more.</summary>
+    public int Closeness => _host.Length;
 
     public static bool TryParse(string text, [NotNullWhen(true)] out RegistryPattern? pattern)
     {
@@ -22,5 +26,5 @@ public sealed class RegistryPattern
         return pattern is not null;
     }
 
-    public bool Matches(HostName host, int port) => port == _port && (_isBelow ? host.IsUnder(_host) : host.Value == _host);
+    public bool Matches(HostName host, int port) => port == Port && (_isBelow ? host.IsUnder(_host) : host.Value == _host);
 }

@@ -12,7 +12,7 @@ public sealed class Policy
     private readonly FrozenDictionary<string, bool> _companyOwners;
     private readonly FrozenSet<string>? _companyNamespaces;
     private readonly FrozenDictionary<string, string> _accounts;
-    private readonly RegistryPattern[][] _registries;
+    private readonly NamedRegistry[][] _registries;
 
     internal Policy(PolicyDocument document, string version)
     {
@@ -35,7 +35,7 @@ public sealed class Policy
             .SelectMany(o => MustBeListed(o).Concat(_companyOwners.Where(owner => !owner.Value).Select(owner => owner.Key)).Distinct().Select(name => (name, o.Name)))
             .GroupBy(pair => pair.name, pair => pair.Name)
             .ToFrozenDictionary(listed => listed.Key, listed => listed.ToArray());
-        _registries = [.. document.Organizations.Where(o => o.Registries.Enabled).Select(o => AllowedOf(o.Registries))];
+        _registries = [.. document.Organizations.Where(o => o.Registries.Enabled).Select(o => ClosestFirst(o.Registries))];
         _accounts = document.Accounts.ToFrozenDictionary(named => named.Name, named => named.Account);
     }
 
@@ -79,11 +79,19 @@ public sealed class Policy
     /// <summary>Whether it may deny at this instant: it is on, and not every organization only observes.</summary>
     public bool Enforces(DateTimeOffset now) => Organizations.Any(o => o.Enabled && !Observes(o, now));
 
-    /// <summary>Whether every organization that limits registries allows this host; null where none limits them.</summary>
-    public bool? AllowsRegistry(HostName host, int port) => _registries.Length == 0 ? null : Array.TrueForAll(_registries, allowed => Array.Exists(allowed, one => one.Matches(host, port)));
+    /// <summary>Whether every organization that limits registries allows this host, by the entry that names it most closely; null where none limits them.</summary>
+    public bool? AllowsRegistry(HostName host, int port) =>
+        _registries.Length == 0 ? null : Array.TrueForAll(_registries, named => Array.Find(named, one => one.Pattern.Matches(host, port)) is { Allowed: true });
 
-    private static RegistryPattern[] AllowedOf(RegistriesDocument registries) =>
-        [.. registries.Custom.Where(one => one.Allowed).Select(one => RegistryPattern.TryParse(one.Address, out var pattern) ? pattern : null).OfType<RegistryPattern>()];
+    /// <summary>Of two that say the same host otherwise, the one that refuses it comes first.</summary>
+    private static NamedRegistry[] ClosestFirst(RegistriesDocument registries) =>
+    [
+        .. registries.Custom
+            .Select(one => RegistryPattern.TryParse(one.Address, out var pattern) ? new NamedRegistry(pattern, one.Allowed) : null)
+            .OfType<NamedRegistry>()
+            .OrderByDescending(one => one.Pattern.Closeness)
+            .ThenBy(one => one.Allowed),
+    ];
 
     /// <summary>The same document with these blocks beside it.</summary>
     public Policy With(Blocks blocks)
@@ -216,6 +224,8 @@ public sealed class Policy
     private bool IsAbsent(Caller caller) =>
         Organizations.Any(organization => caller.IsAbsentFrom(organization.Name))
         && !Organizations.Any(organization => caller.Memberships.Any(membership => membership.Organization == organization.Name && membership.Role != OrganizationRole.None));
+
+    private sealed record NamedRegistry(RegistryPattern Pattern, bool Allowed);
 }
 
 /// <summary>One organization's part of a policy.</summary>

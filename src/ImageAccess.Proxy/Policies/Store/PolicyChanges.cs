@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Encodings.Web;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Policies.Store;
@@ -119,16 +120,26 @@ public static class PolicyChanges
 
     private static void AddRegistries(List<string> opens, Policy before, Policy after)
     {
-        foreach (var earlier in before.Document.Organizations.Where(one => one.Registries.Enabled))
-        {
-            if (Find(after, earlier.Name)?.Registries is not { Enabled: true } later)
-                opens.Add($"organization {earlier.Name}: registries are no longer limited");
-            else
-                opens.AddRange(AllowedOf(later).Except(AllowedOf(earlier.Registries), StringComparer.OrdinalIgnoreCase).Select(address => $"organization {earlier.Name}: registry {address} allowed"));
-        }
-
-        IEnumerable<string> AllowedOf(RegistriesDocument registries) => registries.Custom.Where(one => one.Allowed).Select(one => one.Address);
+        foreach (var earlier in before.Document.Organizations.Where(one => one.Registries.Enabled && Find(after, one.Name)?.Registries.Enabled != true))
+            opens.Add($"organization {earlier.Name}: registries are no longer limited");
+        foreach (var later in after.Document.Organizations.Where(one => one.Registries.Enabled))
+            opens.AddRange(OpenedRegistries(Find(before, later.Name)?.Registries, later.Registries).Select(what => $"organization {later.Name}: registry {what}"));
     }
+
+    /// <summary>Where registries were not limited they could be reached, but on the usual port alone.</summary>
+    private static IEnumerable<string> OpenedRegistries(RegistriesDocument? earlier, RegistriesDocument later)
+    {
+        var allowed = Addresses(later, allowed: true);
+        if (earlier is not { Enabled: true })
+            return allowed.Where(address => RegistryPattern.TryParse(address, out var pattern) && pattern.Port != HostAndPort.Https).Select(Allowed);
+        var opened = allowed.Except(Addresses(earlier, allowed: true), StringComparer.OrdinalIgnoreCase).Select(Allowed);
+        var released = allowed.Exists(address => address.StartsWith("*.", StringComparison.Ordinal)) ? Addresses(earlier, allowed: false) : [];
+        return opened.Concat(released.Except(Addresses(later, allowed: false).Concat(allowed), StringComparer.OrdinalIgnoreCase).Select(address => $"{address} no longer refused"));
+
+        static string Allowed(string address) => $"{address} allowed";
+    }
+
+    private static List<string> Addresses(RegistriesDocument registries, bool allowed) => [.. registries.Custom.Where(one => one.Allowed == allowed).Select(one => one.Address)];
 
     private static void AddCallers(List<string> opens, CallersDocument before, CallersDocument after)
     {

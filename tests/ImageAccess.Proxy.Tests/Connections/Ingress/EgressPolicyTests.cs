@@ -157,6 +157,26 @@ public sealed class EgressPolicyTests
         AssertVerdict(policy, host, port, verdict, reason);
     }
 
+    /// <summary>The entry that names a host most closely decides, wherever it stands; of two for the same host the one that refuses it.</summary>
+    [Theory]
+    [InlineData("a.example.com", 443, "Tunnel")]
+    [InlineData("evil.example.com", 443, "Refuse")] // allowed is what is around it
+    [InlineData("EVIL.Example.com", 443, "Refuse")]
+    [InlineData("evil.example.com.", 443, "Refuse")]
+    [InlineData("evil.example.com", 5000, "Refuse")]
+    [InlineData("a.b.example.com", 443, "Refuse")]
+    [InlineData("good.b.example.com", 443, "Tunnel")]
+    [InlineData("deep.good.b.example.com", 443, "Refuse")]
+    [InlineData("quay.io", 443, "Refuse")]
+    [InlineData("xn--nxasmq6b.example.com", 443, "Tunnel")]
+    public void What_is_refused_within_what_is_allowed_stays_refused(string host, int port, string verdict) => AssertVerdict(
+        Policy(document: """
+            { "organizations": [ { "name": "acme", "registries": { "enabled": true, "custom": [
+              { "address": "*.example.com", "allowed": true }, { "address": "Evil.Example.com", "allowed": false }, { "address": "good.b.example.com", "allowed": true },
+              { "address": "*.b.example.com", "allowed": false }, { "address": "quay.io:443", "allowed": true }, { "address": "quay.io" } ] } } ] }
+            """),
+        host, port, verdict, verdict == "Tunnel" ? "" : "registry");
+
     [Theory]
     [InlineData("ghcr.io", "Refuse", "not-allowed")] // the configuration names those that may
     [InlineData("inside.example.com", "TunnelToPrivate", "")]

@@ -71,6 +71,39 @@ public sealed class PolicyChangesTests
         { "owners: [ { name: 'alice', external: true } ]", "owners: [ { name: 'alice', external: false } ]", "" },
         { "owners: [ { name: 'alice', external: true } ]", "", "" },
         { "", "members: [ 'bob' ]", "" },
+        { "", "enabled: true, registries: { enabled: true, custom: [ { address: 'ghcr.io', allowed: true } ] }", "" },
+        {
+            "", "enabled: true, registries: { enabled: true, custom: [ { address: 'ghcr.io', allowed: true }, { address: 'r.example.com:5000', allowed: true }, { address: 's.example.com:22' }, { address: 't.example.com:443', allowed: true } ] }",
+            "organization acme: registry r.example.com:5000 allowed"
+        },
+        {
+            "registries: { enabled: true, custom: [ { address: 'ghcr.io', allowed: true } ] }", "",
+            "organization acme: registries are no longer limited"
+        },
+        {
+            "registries: { enabled: true, custom: [ { address: 'ghcr.io', allowed: true } ] }", "registries: { enabled: true, custom: [ { address: 'GHCR.io', allowed: true }, { address: 'quay.io' } ] }",
+            ""
+        },
+        {
+            "registries: { enabled: true, custom: [ { address: 'ghcr.io', allowed: true }, { address: 'quay.io' } ] }", "registries: { enabled: true, custom: [ { address: 'ghcr.io', allowed: true }, { address: 'quay.io', allowed: true } ] }",
+            "organization acme: registry quay.io allowed"
+        },
+        {
+            "registries: { enabled: true, custom: [ { address: 'ghcr.io', allowed: true }, { address: 'quay.io' } ] }", "registries: { enabled: true, custom: [ { address: 'ghcr.io', allowed: true } ] }",
+            ""
+        },
+        {
+            "registries: { enabled: true, custom: [ { address: '*.example.com', allowed: true }, { address: 'evil.example.com' } ] }", "registries: { enabled: true, custom: [ { address: '*.example.com', allowed: true } ] }",
+            "organization acme: registry evil.example.com no longer refused"
+        },
+        {
+            "registries: { enabled: true, custom: [ { address: '*.example.com', allowed: true }, { address: 'evil.example.com' } ] }", "registries: { enabled: true, custom: [ { address: '*.example.com', allowed: true }, { address: 'evil.example.com', allowed: true } ] }",
+            "organization acme: registry evil.example.com allowed"
+        },
+        {
+            "registries: { enabled: true, custom: [ { address: '*.example.com', allowed: true } ] }", "registries: { enabled: true, custom: [ { address: '*.example.com', allowed: true }, { address: 'evil.example.com' } ] }",
+            ""
+        },
         { "", "roles: { administrators: [ 'dan', { team: 'devops' } ] }", "organization acme: administrator dan added; organization acme: administrator team devops added" },
         { "", "roles: { approvers: [ 'dan' ], onCall: [ { team: 'night' } ] }", "organization acme: approver dan added; organization acme: on call: team night added" },
         { "", "roles: { auditors: [ 'dan', { team: 'audit' } ] }", "" },
@@ -190,6 +223,6 @@ public sealed class PolicyChangesTests
             .Replace("@off", "organizations: [ { name: 'acme', owners: [ 'alice', 'bob' ] } ]", StringComparison.Ordinal)
             .Replace("@both", "organizations: [ { name: 'acme', enabled: true }, { name: 'beta' } ]", StringComparison.Ordinal)
             .Replace('\'', '"');
-        return PolicyFixture.Compile("{" + Regex.Replace(json, "(?<name>[a-zA-Z]+):", "\"${name}\":", RegexOptions.NonBacktracking) + "}");
+        return PolicyFixture.Compile("{" + Regex.Replace(json, "(?<name>[a-zA-Z]+): ", "\"${name}\": ", RegexOptions.NonBacktracking) + "}");
     }
 }
