@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Runtime.Versioning;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using ImageAccess.Core.Hosts;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Connections.Ingress.Egress;
-using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Administration.Api;
 using ImageAccess.Proxy.Tests.Administration.DockerApi;
 using ImageAccess.Proxy.Tests.Tools.Verbs;
@@ -17,7 +17,7 @@ namespace ImageAccess.Proxy.Tests.Walk;
 /// verbs on the server, and Docker Hub's own switches. Each is asked for twice, and approved by its asker in vain, before another person does it.
 /// </summary>
 [SupportedOSPlatform("linux")]
-public sealed class SecondPersonTests : IAsyncLifetime
+public sealed partial class SecondPersonTests : IAsyncLifetime, IDisposable
 {
     private const string Policy =
         """
@@ -58,11 +58,9 @@ public sealed class SecondPersonTests : IAsyncLifetime
             """);
     }
 
-    public async Task DisposeAsync()
-    {
-        await _room.DisposeAsync();
-        _directory.Dispose();
-    }
+    public Task DisposeAsync() => _room.DisposeAsync();
+
+    public void Dispose() => _directory.Dispose();
 
     [Fact]
     public Task A_section_by_the_API() => WaitsAsync(
@@ -357,8 +355,11 @@ public sealed class SecondPersonTests : IAsyncLifetime
 
     private async Task<string> VerbAsync(params string[] arguments) => Told(await CommandLine.RunAsync([.. arguments, "--config", _directory["imageaccess.json"]]));
 
-    private static string Told(CommandLine command) => System.Text.RegularExpressions.Regex.Replace(
-        string.Create(CultureInfo.InvariantCulture, $"{command.ExitCode} {command.Output}{command.Error}").TrimEnd('\n'), "until [-0-9]{10} [:0-9]{5}Z", "until TIME");
+    private static string Told(CommandLine command) => EndTime().Replace(
+        string.Create(CultureInfo.InvariantCulture, $"{command.ExitCode} {command.Output}{command.Error}").TrimEnd('\n'), "until TIME");
+
+    [GeneratedRegex("until [-0-9]{10} [:0-9]{5}Z", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex EndTime();
 
     private async Task<int> PullAsync(string repository) =>
         (await _room.Here.AskAsync("GET", $"/v2/{repository}/manifests/latest", await _room.Here.PullTokenAsync("bob", repository), "curl/8")).Status;
