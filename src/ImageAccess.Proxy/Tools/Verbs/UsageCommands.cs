@@ -16,7 +16,9 @@ internal static class UsageCommands
         var organization = new Option<string?>("--organization") { Description = "Of callers whom it judged.", HelpName = "ORG" };
         var top = new Option<int>("--top")
         {
-            Description = $"The most frequent values alone, at most {UsageAnswer.MaximumLimit}.", HelpName = "COUNT", DefaultValueFactory = _ => UsageAnswer.DefaultLimit,
+            Description = $"The most frequent values alone, at most {UsageAnswer.MaximumLimit}.",
+            HelpName = "COUNT",
+            DefaultValueFactory = _ => UsageAnswer.DefaultLimit,
         };
         top.Validators.Add(result =>
         {

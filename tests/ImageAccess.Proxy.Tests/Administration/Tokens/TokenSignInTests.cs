@@ -11,8 +11,8 @@ using ImageAccess.Proxy.Tests.Callers.Members;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
 using ImageAccess.Proxy.Tests.Foundation.Database;
 using ImageAccess.Proxy.Tests.Foundation.Limits;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.AspNetCore.DataProtection;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 

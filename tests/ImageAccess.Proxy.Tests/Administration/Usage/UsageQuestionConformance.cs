@@ -69,11 +69,17 @@ public abstract class UsageQuestionConformance : IAsyncLifetime
         {
             var (viewer, asked) = (viewers[number % viewers.Length], new Dictionary<string, string>());
             foreach (var (name, values) in new Dictionary<string, string[]>
-                     {
-                         ["caller"] = ["bob", "o'hara", "100%", "%", "_ob", "名前", "' OR 1=1 --"], ["repository"] = ["library/nginx", "someone/tool"], ["type"] = ["official", "community"],
-                         ["rule"] = ["allowlist", "official"], ["outcome"] = ["allow", "deny", "observe"], ["wayIn"] = ["mirror", "gateway"], ["clientFamily"] = ["docker", "other"],
-                         ["reference"] = ["latest", Digests[0]], ["digest"] = Digests,
-                     })
+            {
+                ["caller"] = ["bob", "o'hara", "100%", "%", "_ob", "名前", "' OR 1=1 --"],
+                ["repository"] = ["library/nginx", "someone/tool"],
+                ["type"] = ["official", "community"],
+                ["rule"] = ["allowlist", "official"],
+                ["outcome"] = ["allow", "deny", "observe"],
+                ["wayIn"] = ["mirror", "gateway"],
+                ["clientFamily"] = ["docker", "other"],
+                ["reference"] = ["latest", Digests[0]],
+                ["digest"] = Digests,
+            })
             {
                 if (random.Next(7) == 0)
                     asked[name] = Of(values);

@@ -100,8 +100,13 @@ public abstract class UsageStoreConformance : IAsyncLifetime
     {
         var longest = Event(1) with
         {
-            Caller = new string('用', UsageEvent.MaximumCaller), Organizations = " " + new string('o', UsageEvent.MaximumOrganizations - 2) + " ",
-            Repository = new string('r', 255), Type = new string('t', 64), Rule = new string('u', 64), WayIn = new string('w', 64), Family = "go-containerregistry",
+            Caller = new string('用', UsageEvent.MaximumCaller),
+            Organizations = " " + new string('o', UsageEvent.MaximumOrganizations - 2) + " ",
+            Repository = new string('r', 255),
+            Type = new string('t', 64),
+            Rule = new string('u', 64),
+            WayIn = new string('w', 64),
+            Family = "go-containerregistry",
         };
         Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync(longest));
         Assert.Equal([longest], await Room.Store.ListAsync(new UsageFilter { Caller = longest.Caller }, null, 10, default));
