@@ -265,11 +265,29 @@ internal sealed record Intercepting(IPAddress Gateway, Uri ForwardProxy)
 
 internal static class Ports
 {
-    /// <summary>A port of loopback that nobody listens on at this moment.</summary>
+    private const int First = 10_000;
+
+    /// <summary>Above are those that the system gives to connections (ip_local_port_range): one of them may be taken before a program listens on it.</summary>
+    private const int Last = 32_000;
+
+    private static int _taken = Environment.ProcessId;
+
+    /// <summary>A port of loopback that nobody listens on at this moment, and that this process gives to nobody else.</summary>
     public static int Free()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = First + (int)((uint)Interlocked.Increment(ref _taken) % (Last - First));
+            try
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, port);
+                listener.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Somebody listens there.
+            }
+        }
     }
 }
