@@ -364,11 +364,11 @@ public sealed class NotificationTests : IAsyncLifetime
     [Fact]
     public void An_event_that_nobody_has_written_a_sentence_for_is_told_in_general_words()
     {
-        using var followed = JsonDocument.Parse("""{ "event": "follow-changed", "organization": "acme", "user": "carol", "askedBy": "bob", "repository": "someuser/tool", "reason": "fine" }""");
-        var facts = new Facts(followed.RootElement);
-        Assert.Equal("follow-changed", NoticeKinds.KindOf(facts));
-        Assert.Equal("Follow changed by carol, asked for by bob, for acme: someuser/tool. Reason: fine.", NoticeKinds.TextOf("follow-changed", facts));
-        Assert.Null(NoticeKinds.PathOf("follow-changed", facts));
+        using var extended = JsonDocument.Parse("""{ "event": "break-glass-extended", "organization": "acme", "user": "carol", "askedBy": "bob", "repository": "someuser/tool", "reason": "fine" }""");
+        var facts = new Facts(extended.RootElement);
+        Assert.Equal("break-glass-extended", NoticeKinds.KindOf(facts));
+        Assert.Equal("Break glass extended by carol, asked for by bob, for acme: someuser/tool. Reason: fine.", NoticeKinds.TextOf("break-glass-extended", facts));
+        Assert.Null(NoticeKinds.PathOf("break-glass-extended", facts));
         using var tag = JsonDocument.Parse("""{ "event": "tag" }""");
         Assert.Null(NoticeKinds.KindOf(new Facts(tag.RootElement)));
     }

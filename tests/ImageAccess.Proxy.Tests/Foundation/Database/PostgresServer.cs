@@ -51,6 +51,8 @@ public sealed class PostgresServer : IAsyncLifetime, IDisposable
         Username = User,
         Password = Password,
         Pooling = true,
+        ConnectionIdleLifetime = 5, // each test has a database, and so a pool, of its own
+        ConnectionPruningInterval = 1,
     }.ToString();
 
     internal static SqlDatabase Open(string connectionString) => SqlDatabase.Of(new DatabaseOptions { ConnectionString = connectionString, DataDirectory = "data" });
@@ -68,7 +70,7 @@ public sealed class PostgresServer : IAsyncLifetime, IDisposable
         string[] command =
         [
             .. AsUser, Program("postgres"), "-D", Data, "-p", _port.ToString(CultureInfo.InvariantCulture), "-h", "127.0.0.1",
-            "-c", $"unix_socket_directories={_directory.Path}", "-c", "fsync=off", "-c", "max_connections=400",
+            "-c", $"unix_socket_directories={_directory.Path}", "-c", "fsync=off", "-c", "max_connections=1000",
         ];
         _process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false, WorkingDirectory = "/" })!;
         _process.BeginErrorReadLine();
