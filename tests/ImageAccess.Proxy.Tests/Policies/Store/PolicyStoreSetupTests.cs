@@ -1,6 +1,8 @@
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Policies.Exceptions;
+using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -55,7 +57,8 @@ public sealed class PolicyStoreSetupTests : IDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Configuration.AddInMemoryCollection(settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value)));
-        builder.Services.AddLogging().AddAudit(builder.Configuration).AddPolicyStore(builder.Configuration).AddDatabase(builder.Configuration).AddExceptions(builder.Configuration);
+        builder.Services.AddLogging().AddAudit(builder.Configuration).AddPolicyStore(builder.Configuration).AddDatabase(builder.Configuration).AddExceptions(builder.Configuration)
+            .AddDockerHub(builder.Configuration).AddFollowing(builder.Configuration);
         return builder.Build();
     }
 }
