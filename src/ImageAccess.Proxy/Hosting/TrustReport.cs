@@ -17,7 +17,7 @@ internal sealed class TrustReport(
     private const int BroadV4 = 8;
     private const int BroadV6 = 16;
 
-    private static readonly string[] Secrets = ["ForwardProxy:Users", "Identity:Directory:SecretFile", "Database:ConnectionStringFile", "Data:KeyFile"];
+    private static readonly string[] Secrets = ["ForwardProxy:Users", "Identity:Directory:SecretFile", "Database:ConnectionStringFile", "Data:KeyFile", "Audit:KeyFile"];
 
     public IEnumerable<string> Concerns() =>
         Files().Select(file => Concern(file.Key, file.Path, FileRights.Of(file.Path))).OfType<string>().Concat(OfProxies(listen.Value, OwnNetworks()));

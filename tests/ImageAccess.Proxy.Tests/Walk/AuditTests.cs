@@ -9,7 +9,7 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
     private static readonly string[] Fields =
     [
         "id", "time", "caller", "organizations", "client", "wayIn", "userAgent", "method", "repository", "reference", "category", "categorySource",
-        "categoryAgeSeconds", "rule", "outcome", "policyVersion", "upstreamStatus", "durationMs", "pull",
+        "categoryAgeSeconds", "rule", "outcome", "policyVersion", "upstreamStatus", "durationMs", "pull", "seq", "chain",
     ];
 
     private Surroundings _surroundings = null!;
@@ -120,7 +120,7 @@ public abstract class AuditTests(string transport) : WalkTests(transport), IAsyn
     public async Task A_clients_text_is_cut_and_escaped()
     {
         await AskAsync("bob", "GET", "someuser/custom-image", "manifests/latest", "a\u00e2\u0080\u00aeb\"\t" + new string('x', 1000));
-        var line = Assert.Single((await File.ReadAllTextAsync(await WrittenAsync())).Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        var line = Assert.Single((await File.ReadAllTextAsync(await WrittenAsync())).Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1)); // after a checkpoint
 
         Assert.All(line, c => Assert.InRange(c, ' ', '~'));
         Assert.Contains("\"userAgent\":\"a\\u202Eb\\u0022\\t" + new string('x', 256 - 5) + "\"", line, StringComparison.Ordinal);

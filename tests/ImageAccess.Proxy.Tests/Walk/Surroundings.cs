@@ -207,6 +207,7 @@ public sealed class Surroundings : IAsyncDisposable
         await Proxy.DisposeAsync();
     }
 
+    /// <summary>Without the trail's own checkpoints.</summary>
     private async Task<string[]> ReadAuditAsync(CancellationToken cancel)
     {
         if (!File.Exists(AuditFile))
@@ -214,7 +215,11 @@ public sealed class Surroundings : IAsyncDisposable
         using var stream = new FileStream(AuditFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         using var reader = new StreamReader(stream);
         var text = await reader.ReadToEndAsync(cancel);
-        return text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return
+        [
+            .. text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Where(line => !line.Contains("\"event\":\"checkpoint\"", StringComparison.Ordinal)),
+        ];
     }
 
     private void Populate()

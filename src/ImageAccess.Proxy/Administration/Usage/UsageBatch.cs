@@ -1,3 +1,5 @@
+using ImageAccess.Proxy.Foundation.Audit;
+
 namespace ImageAccess.Proxy.Administration.Usage;
 
 /// <summary>Some lines of a file that are brought into the database together, and how far the file is read with them.</summary>

@@ -1,3 +1,5 @@
+using ImageAccess.Proxy.Foundation.Audit;
+
 namespace ImageAccess.Proxy.Administration.Usage;
 
 /// <summary>What became of a file that was imported.</summary>

@@ -25,4 +25,7 @@ internal static partial class AuditLog
 
     [LoggerMessage(8, LogLevel.Warning, "The files of the audit trail {File} cannot be renamed or removed: it grows beyond Audit:MaximumSize and Audit:Keep; trying again once a minute")]
     public static partial void NotTidied(this ILogger logger, Exception exception, string file);
+
+    [LoggerMessage(9, LogLevel.Warning, "The audit trail {File} does not end as it was written: its line {Sequence} is missing or another one; imageaccess audit verify shows where")]
+    public static partial void EndIsMissing(this ILogger logger, string file, long sequence);
 }

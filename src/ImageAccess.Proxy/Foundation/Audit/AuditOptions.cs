@@ -16,8 +16,21 @@ public sealed class AuditOptions
     /// <summary>What the denials of one client may take of it in a week; those beyond are only counted.</summary>
     public long ShareSize => MaximumSize / 64;
 
+    /// <summary><c>Audit:KeyFile</c>: the key that signs checkpoints; null when the key is not set.</summary>
+    public string? KeyFile { get; set; }
+
     /// <summary><c>Data:Directory</c>.</summary>
     public string DataDirectory { get; set; } = "";
 
+    /// <summary>For a verb, which has no services.</summary>
+    public static AuditOptions Of(IConfiguration configuration)
+    {
+        var options = configuration.GetSection("Audit").Get<AuditOptions>() ?? new AuditOptions();
+        options.DataDirectory = configuration["Data:Directory"] ?? "";
+        return options;
+    }
+
     public string FilePath => File ?? Path.Combine(DataDirectory, "audit.jsonl");
+
+    public string KeyPath => KeyFile ?? Path.Combine(DataDirectory, "audit.key");
 }

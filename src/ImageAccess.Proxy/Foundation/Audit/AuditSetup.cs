@@ -11,6 +11,7 @@ public static class AuditSetup
             .Configure(options => options.DataDirectory = configuration["Data:Directory"] ?? "")
             .Validate(options => options.DataDirectory.Length > 0, "Data:Directory: name a directory")
             .Validate(options => options.File != "", "Audit:File: name a file, or leave the key out")
+            .Validate(options => options.File?.EndsWith(AuditHead.Extension, StringComparison.Ordinal) is not true, "Audit:File: a name that ends with .head is that of the record beside it; choose another")
             .Validate(options => options.MaximumSize >= AuditOptions.SmallestMaximumSize, "Audit:MaximumSize: choose at least 2MiB")
             .Validate(options => options.Keep >= TimeSpan.FromDays(1), "Audit:Keep: choose 1d or more, as 90d")
             .ValidateOnStart();

@@ -55,25 +55,31 @@ internal sealed class RotatedFiles(IOptions<AuditOptions> options, TimeProvider 
     }
 
     /// <summary>Before so many bytes are appended to the trail.</summary>
-    public void MakeRoom(int length)
+    /// <param name="length">How many.</param>
+    /// <param name="close">Ends the file before it is rotated.</param>
+    public void MakeRoom(int length, Action close)
     {
         var file = new FileInfo(Settings.FilePath);
         var isFull = file is { Exists: true, Length: > 0 } && (file.Length + length > FileSize || file.LastWriteTimeUtc.Date < Now.Date);
         if (isFull || _hindrance is not null)
-            Tidy(isFull);
+            Tidy(isFull ? close : null);
     }
 
     /// <summary>Removes what is beyond the age or the size.</summary>
-    public void RemoveOldest() => Tidy(rotates: false);
+    public void RemoveOldest() => Tidy(null);
 
     /// <summary>Never throws for what the files' system refuses: that is told once, and tried again.</summary>
-    private void Tidy(bool rotates)
+    private void Tidy(Action? close)
     {
         if (_hindrance is not null && time.GetElapsedTime(_tried) < Pause)
             return;
         var failures = new List<Exception>();
-        if (rotates)
+        if (close is not null)
+        {
+            close();
             Attempt(Rotate, failures);
+        }
+
         Attempt(() => RemoveOldest(failures), failures);
         if (failures.Count > 0 && _hindrance is null)
             logger.NotTidied(failures[0], Settings.FilePath);

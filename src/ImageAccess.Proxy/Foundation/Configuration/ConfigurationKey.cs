@@ -131,6 +131,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Audit:MaximumSize", ConfigurationKind.Size),
         new("Usage:Keep", ConfigurationKind.Duration),
         new("Usage:KeepCounts", ConfigurationKind.Duration),
+        new("Audit:KeyFile", ConfigurationKind.Path),
     ];
 
     public bool Covers(string name) => IsOf(WithoutNumber(name));

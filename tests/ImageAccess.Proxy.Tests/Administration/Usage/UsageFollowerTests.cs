@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
 using Microsoft.Data.Sqlite;
 

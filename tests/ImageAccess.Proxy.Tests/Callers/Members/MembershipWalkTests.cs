@@ -77,7 +77,7 @@ public sealed class MembershipWalkTests : IAsyncLifetime
         Assert.Equal(403, (await _here.AskAsync("GET", Community, token)).Status);
         var events = await _here.AuditAsync(2);
         var change = Assert.Single(events, line => line.TryGetProperty("event", out _));
-        Assert.Equal(["id", "time", "event", "caller", "account", "formerAccount"], change.EnumerateObject().Select(member => member.Name));
+        Assert.Equal(["id", "time", "event", "caller", "account", "formerAccount", "seq", "chain"], change.EnumerateObject().Select(member => member.Name));
         Assert.Equal("account", change.GetProperty("event").GetString());
         Assert.Equal("alice", change.GetProperty("caller").GetString());
         Assert.Equal(Stranger, change.GetProperty("account").GetString());

@@ -283,7 +283,7 @@ public sealed class ForwardProxyTests(IngressRoom room) : IClassFixture<IngressR
         await room.ExchangeAsync("CONNECT audited.docker.io:443 HTTP/1.1\r\n\r\n");
         var audit = await room.AuditedAsync("audited.docker.io", "docker-hub");
         Assert.Equal(
-            ["id", "time", "event", "wayIn", "face", "client", "user", "host", "port", "reason", "outcome"], audit.EnumerateObject().Select(member => member.Name));
+            ["id", "time", "event", "wayIn", "face", "client", "user", "host", "port", "reason", "outcome", "seq", "chain"], audit.EnumerateObject().Select(member => member.Name));
         Assert.Equal(("connection", "forward-proxy", "127.0.0.1", 443), (
             audit.GetProperty("event").GetString(), audit.GetProperty("wayIn").GetString(), audit.GetProperty("client").GetString(), audit.GetProperty("port").GetInt32()));
         using var client = Surroundings.NewClient(room.World.Admin);

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using ImageAccess.Proxy.Foundation.Audit;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -7,6 +8,7 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Tests.Foundation.Audit;
 
+[UnsupportedOSPlatform("windows")]
 public sealed class AuditSetupTests : IDisposable
 {
     private readonly TemporaryDirectory _directory = new();
@@ -23,7 +25,10 @@ public sealed class AuditSetupTests : IDisposable
         await host.StopAsync();
 
         Assert.Equal(HealthStatus.Healthy, health.Entries["audit"].Status);
-        Assert.Contains("\"outcome\":\"deny\"", Assert.Single(File.ReadAllLines(_directory["audit.jsonl"])), StringComparison.Ordinal);
+        var lines = File.ReadAllLines(_directory["audit.jsonl"]);
+        Assert.Equal(2, lines.Length);
+        Assert.Contains("\"event\":\"checkpoint\"", lines[0], StringComparison.Ordinal);
+        Assert.Contains("\"outcome\":\"deny\"", lines[1], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -32,6 +37,31 @@ public sealed class AuditSetupTests : IDisposable
         using var host = Build(("Data:Directory", _directory.Path), ("Audit:File", _directory["missing/audit.jsonl"]));
         var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
         Assert.StartsWith("Audit:File: ", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(null, "is not there: make it with openssl ecparam -name prime256v1 -genkey -noout, readable by its owner alone")]
+    [InlineData("nonsense", "does not hold a private key of the curve P-256 in PEM, as openssl ecparam -name prime256v1 -genkey -noout makes one")]
+    public async Task A_host_with_a_key_that_cannot_sign_does_not_start(string? content, string why)
+    {
+        var key = _directory["key.pem"];
+        if (content is not null)
+        {
+            File.WriteAllText(key, content);
+            File.SetUnixFileMode(key, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        using var host = Build(("Data:Directory", _directory.Path), ("Audit:KeyFile", key));
+        var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+        Assert.Equal([$"Audit:KeyFile: {key} {why}"], failure.Failures);
+    }
+
+    [Fact]
+    public async Task The_trail_cannot_have_the_name_of_its_head()
+    {
+        using var host = Build(("Data:Directory", _directory.Path), ("Audit:File", _directory["audit.head"]));
+        var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+        Assert.Equal(["Audit:File: a name that ends with .head is that of the record beside it; choose another"], failure.Failures);
     }
 
     [Fact]

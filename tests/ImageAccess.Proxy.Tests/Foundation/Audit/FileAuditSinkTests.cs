@@ -316,7 +316,7 @@ public sealed class FileAuditSinkTests : IDisposable
     }
 
     private FileAuditSink Sink(string? path = null, long maximumSize = 16 * 1024, TimeSpan? keep = null) => Sink(
-        new AuditOptions { File = path ?? Trail, MaximumSize = maximumSize, DataDirectory = _directory.Path, Keep = keep ?? TimeSpan.FromDays(90) });
+        new AuditOptions { File = path ?? Trail, MaximumSize = maximumSize, DataDirectory = _directory["data"], Keep = keep ?? TimeSpan.FromDays(90) });
 
     private FileAuditSink Sink(AuditOptions options) => new(Options.Create(options), _fixture.Metrics, _fixture.Time, _log);
 

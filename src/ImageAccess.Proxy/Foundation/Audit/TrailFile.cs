@@ -2,7 +2,7 @@ using System.Globalization;
 using System.IO.Compression;
 using System.Security.Cryptography;
 
-namespace ImageAccess.Proxy.Administration.Usage;
+namespace ImageAccess.Proxy.Foundation.Audit;
 
 /// <summary>
 /// A file of the trail that is open for reading. It is known by its beginning, whatever its name is now: files are renamed when they are rotated, moved,
