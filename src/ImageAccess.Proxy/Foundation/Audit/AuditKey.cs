@@ -13,15 +13,13 @@ internal sealed class AuditKey(AuditOptions options) : IDisposable
 {
     public const string Setting = "Audit:KeyFile";
 
-    private const int MaximumSize = 4096;
+    private const string Recipe = "openssl ecparam -name prime256v1 -genkey -noout";
 
-    private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
-        | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
-
+    private readonly PrivateKeyFile _file = new(options.KeyPath, options.KeyFile is null);
     private ECDsa? _key;
     private string? _id;
 
-    public string Path => options.KeyPath;
+    public string Path => _file.Path;
 
     /// <summary>Tells the key from others.</summary>
     public string Id => _id ??= PublicAuditKey.IdOf(Opened);
@@ -46,20 +44,12 @@ internal sealed class AuditKey(AuditOptions options) : IDisposable
     /// <exception cref="OptionsValidationException">It cannot be used.</exception>
     public string? Open()
     {
-        var reading = Read();
-        if (reading.IsMissing && options.KeyFile is null)
-        {
-            if (Make() is { } cause)
-                return cause;
-            reading = Read();
-        }
-
-        if (reading.IsMissing)
-            throw Unusable("is not there: make it with openssl ecparam -name prime256v1 -genkey -noout, readable by its owner alone");
-        if (reading.Bytes is not { } content)
-            throw Unusable(reading.Failure);
+        var read = _file.Read(MakeKey, $"{Recipe}, readable by its owner alone");
+        if (read.NotMade is { } cause)
+            return cause;
+        var content = read.Content ?? throw Unusable(read.Flaw!);
         _key = TryImport(Encoding.ASCII.GetString(content.Span))
-            ?? throw Unusable("does not hold a private key of the curve P-256 in PEM, as openssl ecparam -name prime256v1 -genkey -noout makes one");
+            ?? throw Unusable($"does not hold a private key of the curve P-256 in PEM, as {Recipe} makes one");
         return null;
     }
 
@@ -70,7 +60,7 @@ internal sealed class AuditKey(AuditOptions options) : IDisposable
     /// <exception cref="IOException">It cannot be used.</exception>
     public PublicAuditKey? ReadPublic()
     {
-        if (_key is null && options.KeyFile is null && Read().IsMissing)
+        if (_key is null && _file.IsToBeMade)
             return null;
         return new PublicAuditKey(Opened.ExportSubjectPublicKeyInfo());
     }
@@ -94,21 +84,11 @@ internal sealed class AuditKey(AuditOptions options) : IDisposable
         return null;
     }
 
-    private FileReading Read() => new WholeFile(Path, MaximumSize, Others).Read();
-
-    private string? Make()
-    {
-        try
-        {
-            using var made = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-            AtomicFile.Write(Path, Encoding.ASCII.GetBytes(made.ExportPkcs8PrivateKeyPem() + "\n"), overwrite: false);
-            return null;
-        }
-        catch (IOException exception)
-        {
-            return File.Exists(Path) ? null : exception.Message; // another process may have been faster
-        }
-    }
-
     private OptionsValidationException Unusable(string why) => ConfigurationLoading.Failed($"{Setting}: {Path} {why}");
+
+    private static string MakeKey()
+    {
+        using var made = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return made.ExportPkcs8PrivateKeyPem();
+    }
 }

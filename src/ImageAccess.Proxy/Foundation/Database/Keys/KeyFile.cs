@@ -17,19 +17,14 @@ internal sealed class KeyFile
 
     public const string Setting = "Data:KeyFile";
 
-    private const int MaximumSize = 4096;
-
-    private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
-        | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
-
-    private readonly bool _isOwn;
+    private readonly PrivateKeyFile _file;
     private byte[]? _key;
 
     /// <param name="configured">What the configuration names.</param>
     /// <param name="dataDirectory">Where it is made otherwise.</param>
-    public KeyFile(string? configured, string dataDirectory) => (Path, _isOwn) = (configured ?? System.IO.Path.Combine(dataDirectory, "data.key"), configured is null);
+    public KeyFile(string? configured, string dataDirectory) => _file = new PrivateKeyFile(configured ?? System.IO.Path.Combine(dataDirectory, "data.key"), configured is null);
 
-    public string Path { get; }
+    public string Path => _file.Path;
 
     /// <summary>Tells this key from others, and nothing of it.</summary>
     public string Fingerprint => Convert.ToHexStringLower(Derive("fingerprint", 8));
@@ -41,18 +36,10 @@ internal sealed class KeyFile
     /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">It cannot be used.</exception>
     public string? Open()
     {
-        var reading = Read();
-        if (reading.IsMissing && _isOwn)
-        {
-            if (Make() is { } cause)
-                return cause;
-            reading = Read();
-        }
-
-        if (reading.IsMissing)
-            throw Unusable($"is not there: make it with openssl rand -base64 {Size}, readable by its owner alone, the same file for all replicas");
-        if (reading.Bytes is not { } content)
-            throw Unusable(reading.Failure);
+        var read = _file.Read(MakeKey, $"openssl rand -base64 {Size}, readable by its owner alone, the same file for all replicas");
+        if (read.NotMade is { } cause)
+            return cause;
+        var content = read.Content ?? throw Unusable(read.Flaw!);
         Span<byte> key = stackalloc byte[Size + 1];
         var text = content.Span.Trim(" \t\r\n"u8);
         if (!Base64.IsValid(text, out var length) || length != Size || Base64.DecodeFromUtf8(text, key, out _, out _) != System.Buffers.OperationStatus.Done)
@@ -65,20 +52,7 @@ internal sealed class KeyFile
     public byte[] Derive(string purpose, int size = Size) =>
         HKDF.DeriveKey(HashAlgorithmName.SHA256, _key ?? throw new InvalidOperationException("The key file has not been read."), size, info: Encoding.UTF8.GetBytes($"imageaccess {purpose}"));
 
-    private FileReading Read() => new WholeFile(Path, MaximumSize, Others).Read();
-
-    private string? Make()
-    {
-        try
-        {
-            AtomicFile.Write(Path, Encoding.ASCII.GetBytes(Convert.ToBase64String(RandomNumberGenerator.GetBytes(Size)) + "\n"), overwrite: false);
-            return null;
-        }
-        catch (IOException exception)
-        {
-            return File.Exists(Path) ? null : exception.Message; // another process may have been faster
-        }
-    }
-
     private Microsoft.Extensions.Options.OptionsValidationException Unusable(string why) => ConfigurationLoading.Failed($"{Setting}: {Path} {why}");
+
+    private static string MakeKey() => Convert.ToBase64String(RandomNumberGenerator.GetBytes(Size));
 }
