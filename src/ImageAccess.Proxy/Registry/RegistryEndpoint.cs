@@ -139,9 +139,12 @@ public sealed class RegistryEndpoint(
 
         (entry.UpstreamStatus, entry.Source) = (answer.UpstreamStatus, answer.Source);
         if (asked is ManifestRequest && answer.Failure is null && http.Response.StatusCode < 400)
+        {
             entry.ManifestServed();
-        if (asked is ManifestRequest && answer.Failure is null && http.Response.StatusCode < 300)
-            uses.Note(judgement.Decision.Exceptions, asked.Asked);
+            if (http.Response.StatusCode < 300)
+                uses.Note(judgement.Decision.Exceptions, asked.Asked);
+        }
+
         if (answer.Failure is { } failure && !http.Response.HasStarted)
             await ErrorBody.WriteAsync(http, failure);
         if (answer.Moved is var (from, to))

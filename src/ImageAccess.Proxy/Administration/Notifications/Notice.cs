@@ -178,5 +178,5 @@ internal sealed class Facts(JsonElement json)
         _ => null,
     };
 
-    private static string Cut(string text) => text.Length <= MaximumText ? text : $"{text.AsSpan(0, MaximumText - (char.IsHighSurrogate(text[MaximumText - 1]) ? 1 : 0))}…";
+    private static string Cut(string text) => text.Length <= MaximumText ? text : $"{PrintableText.Cut(text, MaximumText)}…";
 }

@@ -122,14 +122,8 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
 
     private static string Text(JsonElement audit, string name, int maximum = MaximumWord) => TextOrNull(audit, name, maximum) ?? "";
 
-    private static string? TextOrNull(JsonElement audit, string name, int maximum = AuditLine.MaximumText)
-    {
-        if (!audit.TryGetProperty(name, out var value) || value.GetString() is not { } text)
-            return null;
-        if (text.Length > maximum)
-            text = text[..(char.IsHighSurrogate(text[maximum - 1]) ? maximum - 1 : maximum)];
-        return PrintableText.Seen(text);
-    }
+    private static string? TextOrNull(JsonElement audit, string name, int maximum = AuditLine.MaximumText) =>
+        audit.TryGetProperty(name, out var value) && value.GetString() is { } text ? PrintableText.Seen(PrintableText.Cut(text, maximum)) : null;
 
     private static string? DigestOf(string? text) => OciDigest.TryParse(text, out var digest) ? digest.Value : null;
 

@@ -17,8 +17,8 @@ internal interface IMemberSource
 internal sealed record MemberList(string Organization, DateTimeOffset ReadAt, IReadOnlyList<MemberRecord> Members)
 {
     /// <summary>
-    /// The mail addresses of those who have one, by their user names; null of a list that was not read since the start. They are in memory alone: no
-    /// disk, log or page has them.
+    /// The mail addresses of those who have one, by their user names; null where Docker Hub has not been asked since the start. They are kept in memory
+    /// alone: no disk, log or page has them.
     /// </summary>
     [JsonIgnore]
     public IReadOnlyDictionary<string, string>? Addresses { get; init; }

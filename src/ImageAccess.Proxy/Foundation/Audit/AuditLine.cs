@@ -5,6 +5,7 @@ using System.Text.Json;
 using ImageAccess.Core.Classification;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
@@ -25,12 +26,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
 
     private readonly Utf8JsonWriter _json = new(output, new JsonWriterOptions { SkipValidation = true });
 
-    public static string Cut(string text)
-    {
-        if (text.Length <= MaximumText)
-            return text;
-        return char.IsHighSurrogate(text[MaximumText - 1]) ? text[..(MaximumText - 1)] : text[..MaximumText];
-    }
+    public static string Cut(string text) => PrintableText.Cut(text, MaximumText);
 
     /// <summary>The line of an event, without its end.</summary>
     public static ReadOnlyMemory<byte> Of(AuditEvent audit)

@@ -121,7 +121,8 @@ internal sealed class RotatedFiles(IOptions<AuditOptions> options, TimeProvider 
         }
     }
 
-    private static int NumberOf(string suffix) =>
+    /// <summary>Of a predecessor, by what follows the trail's name; 0 for everything else.</summary>
+    internal static int NumberOf(string suffix) =>
         suffix is ['.', not '0', ..] && int.TryParse(suffix.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 
     /// <summary>Each file gets the next number, up to the first that is free; a crash between leaves a gap, and loses nothing.</summary>

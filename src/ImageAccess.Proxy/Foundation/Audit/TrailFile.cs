@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.Compression;
 using System.Security.Cryptography;
 
@@ -93,12 +92,12 @@ internal sealed class TrailFile : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _file.DisposeAsync();
 
+    /// <summary>0 for the trail itself, -1 for what is no file of it.</summary>
     private static int NumberOf(string suffix)
     {
         if (suffix.EndsWith(".gz", StringComparison.Ordinal))
             suffix = suffix[..^3];
-        return suffix.Length == 0 ? 0
-            : suffix is ['.', not '0', ..] && int.TryParse(suffix.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : -1;
+        return suffix.Length == 0 ? 0 : RotatedFiles.NumberOf(suffix) is > 0 and var number ? number : -1;
     }
 
     private Stream Unpacked() => IsPacked ? new GZipStream(_file, CompressionMode.Decompress, leaveOpen: true) : _file;

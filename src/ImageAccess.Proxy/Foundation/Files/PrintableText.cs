@@ -15,6 +15,10 @@ internal static class PrintableText
             : text;
     }
 
+    /// <summary>The beginning of a text, which has whole characters.</summary>
+    public static string Cut(string text, int maximumLength) =>
+        text.Length <= maximumLength ? text : text[..(char.IsHighSurrogate(text[maximumLength - 1]) ? maximumLength - 1 : maximumLength)];
+
     /// <summary>The first names, and how many more there are: <c>alice, bob and 3 more</c>.</summary>
     public static string ListOf(IReadOnlyCollection<string> names, int most) =>
         string.Join(", ", names.Take(most)) + (names.Count > most ? $" and {names.Count - most} more" : "");
