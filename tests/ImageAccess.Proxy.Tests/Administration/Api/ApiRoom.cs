@@ -52,6 +52,7 @@ public sealed class ApiRoom : IAsyncLifetime
         Client = Surroundings.NewClient(Here.Further[^1]);
         await Here.WritePolicyAsync(Policy);
         await Service<DatabaseState>().Ready;
+        await Eventually.TrueAsync(() => Service<SessionTokens>().AreReady && !Service<PolicyHistory>().IsWaiting); // else a test meets what only the first moment answers
     }
 
     public async Task DisposeAsync()
