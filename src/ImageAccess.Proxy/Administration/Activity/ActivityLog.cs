@@ -14,7 +14,7 @@ internal sealed class ActivityLog(SqlDatabase database, TimeProvider time)
     public const string Told = "activity";
 
     /// <summary>How long entries are kept.</summary>
-    private static readonly TimeSpan Keep = TimeSpan.FromDays(400);
+    public static readonly TimeSpan Keep = TimeSpan.FromDays(400);
 
     /// <summary>By how much the clock of whoever asks may be ahead of this one.</summary>
     private static readonly TimeSpan Skew = TimeSpan.FromMinutes(5);

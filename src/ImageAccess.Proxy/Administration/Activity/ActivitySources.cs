@@ -168,7 +168,7 @@ internal sealed class ActivitySources(DatabaseContext context)
         ];
     }
 
-    private static ActivityRow Step(string key, DateTimeOffset at, string? organization, string action, string? actor, string name, params (string Name, string? Text)[] facts) => new()
+    public static ActivityRow Step(string key, DateTimeOffset at, string? organization, string action, string? actor, string name, params (string Name, string? Text)[] facts) => new()
     {
         Key = key,
         TimeMilliseconds = at.ToUnixTimeMilliseconds(),
@@ -187,7 +187,7 @@ internal sealed class ActivitySources(DatabaseContext context)
 
     private static string Name(long number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private static string? Text(DateTimeOffset? time) => time?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    public static string? Text(DateTimeOffset? time) => time?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     private static DateTimeOffset At(long ticks) => new(ticks, TimeSpan.Zero);
 }

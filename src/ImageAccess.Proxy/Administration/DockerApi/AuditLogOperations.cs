@@ -26,6 +26,10 @@ internal sealed class AuditLogOperations(SettingsDesk desk, ActivityLog log) : I
         ["block"] = new("Blocks", [
             new("block.add", "Image blocked", "blocked an image for everybody"),
             new("block.lift", "Block lifted", "lifted a block")]),
+        ["break-glass"] = new("Emergencies", [
+            new("break-glass.begun", "Emergency begun", "opened something in an emergency"),
+            new("break-glass.ended", "Emergency ended", "an emergency has ended"),
+            new("break-glass.reviewed", "Emergency reviewed", "reviewed an emergency of another person")]),
         ["change"] = new("Changes that take two persons", [
             new("change.ask", "Change asked for", "asked for a change that waits for a second person"),
             new("change.done", "Change approved", "approved a change"),

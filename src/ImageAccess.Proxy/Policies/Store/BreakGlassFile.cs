@@ -69,7 +69,7 @@ internal sealed class BreakGlassFile(PolicyStoreOptions options, AuditTrail trai
 
     private void Tell(BreakGlassDocument document, DateTimeOffset now)
     {
-        var steps = document.Entries.SelectMany(entry => StepsOf(entry, now)).ToList();
+        var steps = StepsOf(document, now);
         foreach (var step in steps.Where(step => !_told.Contains(step.Key)))
         {
             trail.RecordBreakGlass(step);
@@ -81,6 +81,9 @@ internal sealed class BreakGlassFile(PolicyStoreOptions options, AuditTrail trai
         _told = [.. steps.Select(step => step.Key)];
         _copy.Keep(JsonSerializer.SerializeToUtf8Bytes(_told)); // after it was recorded: a program that ends between the two records it again
     }
+
+    /// <summary>What has happened up to a moment.</summary>
+    public static List<BreakGlassEvent.Step> StepsOf(BreakGlassDocument document, DateTimeOffset now) => [.. document.Entries.SelectMany(entry => StepsOf(entry, now))];
 
     private static IEnumerable<BreakGlassEvent.Step> StepsOf(BreakGlassEntry entry, DateTimeOffset now)
     {

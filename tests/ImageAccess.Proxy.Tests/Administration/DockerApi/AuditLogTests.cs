@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Proxy.Administration.Activity;
+using ImageAccess.Proxy.Administration.Changes;
+using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Tests.Administration.Api;
 using Microsoft.EntityFrameworkCore;
@@ -83,7 +86,7 @@ public sealed class AuditLogTests : IAsyncLifetime
         await _room.ExceptionAsync("globex");
         await _room.RequestAsync();
         var waited = false;
-        await Eventually.TrueAsync(() => waited = LogsAsync("page_size=100").GetAwaiter().GetResult().Any(log => log.GetProperty("action").GetString() == "block.add"));
+        await Eventually.TrueAsync(async () => waited = (await LogsAsync("page_size=100")).Any(log => log.GetProperty("action").GetString() == "block.add"));
         Assert.True(waited);
 
         var acme = await LogsAsync("page_size=100");
@@ -102,6 +105,36 @@ public sealed class AuditLogTests : IAsyncLifetime
         var actions = (await _room.SendAsync("GET", "/v2/auditlogs/acme/actions/", _owner)).Json.GetProperty("actions");
         var named = actions.EnumerateObject().SelectMany(group => group.Value.GetProperty("actions").EnumerateArray()).Select(action => Text(action, "name")).ToList();
         Assert.All(acme, log => Assert.Contains(Text(log, "action"), named));
+    }
+
+    /// <summary>They stand in a file, and their steps come to the log once each, also after a restart and from a database that was away.</summary>
+    [Fact]
+    public async Task Emergencies_are_in_the_log_of_their_organization()
+    {
+        var made = await _room.BreakGlassAsync();
+        await _room.BreakGlassAsync("globex");
+        var desk = _room.Service<ChangeDesk>();
+        await desk.EndBreakGlassAsync(made.Id, new ChangeRequest(Actor.Server("eve"), "it is over"), default);
+        await desk.ReviewBreakGlassAsync(made.Id, new ChangeRequest(Actor.Server("root"), "it was right"), default);
+        string[] expected =
+        [
+            $"break-glass.begun eve {made.Words()} because", $"break-glass.ended eve {made.Words()} it is over", $"break-glass.reviewed root {made.Words()} it was right",
+        ];
+        await SeesAsync();
+        await _room.Here.RestartAsync();
+        _room.Reconnect();
+        await _room.Service<DatabaseState>().Ready;
+        await Eventually.TrueAsync(() => _room.Service<SessionTokens>().AreReady && !_room.Service<IEnumerable<IDatabaseWriter>>().OfType<EmergencyRecorder>().Single().IsWaiting);
+        await SeesAsync();
+
+        async Task SeesAsync()
+        {
+            IEnumerable<string> found = [];
+            await Eventually.TrueAsync(async () =>
+                (found = (await LogsAsync("page_size=100")).Where(log => Text(log, "action").StartsWith("break-glass", StringComparison.Ordinal))
+                    .Select(log => $"{Text(log, "action")} {Text(log, "actor")} {Text(log, "name")} {Text(log.GetProperty("data"), "reason")}").Order(StringComparer.Ordinal).ToList()).Count() >= 3);
+            Assert.Equal(expected, found);
+        }
     }
 
     [Fact]
