@@ -153,7 +153,7 @@ public sealed class BreakGlassTests : IAsyncLifetime
     private async Task<IReadOnlyList<string>> StepsAsync(int count)
     {
         List<string> steps = [];
-        await Eventually.TrueAsync(() => (steps = [.. _here.AuditAsync(1).GetAwaiter().GetResult()
+        await Eventually.TrueAsync(async () => (steps = [.. (await _here.AuditAsync(1))
             .Where(line => Event(line)?.StartsWith("break-glass", StringComparison.Ordinal) == true)
             .Select(line => $"{Event(line)} {line.GetProperty("user").GetString()} {line.GetProperty("reason").GetString()}")]).Count >= count);
         return steps;

@@ -151,7 +151,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         }
 
         IEnumerable<string?> reasons = [];
-        await Eventually.TrueAsync(() => (reasons = room.Here.AuditAsync(1).GetAwaiter().GetResult()
+        await Eventually.TrueAsync(async () => (reasons = (await room.Here.AuditAsync(1))
             .Where(line => Event(line) == "token-refused").Select(line => line.GetProperty("reason").GetString()).Distinct().Order().ToList()).Count() == 4);
         Assert.Equal(["expired", "left", "revoked", "unknown"], reasons);
     }
@@ -259,7 +259,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
     {
         room.Service<DatabaseState>().Wake();
         var found = 0;
-        await Eventually.TrueAsync(() => (found = room.Here.AuditAsync(1).GetAwaiter().GetResult().Count(line => Event(line) == kind && which?.Invoke(line) != false)) >= count, kind);
+        await Eventually.TrueAsync(async () => (found = (await room.Here.AuditAsync(1)).Count(line => Event(line) == kind && which?.Invoke(line) != false)) >= count, kind);
         Assert.Equal((kind, count), (kind, found));
     }
 }

@@ -245,7 +245,7 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
         Assert.Equal(("acme", "alice"), (made.Json.GetProperty("token").GetProperty("organization").GetString(), made.Json.GetProperty("token").GetProperty("person").GetString()));
         Assert.Equal(200, (await room.SendAsync("GET", "/api/v1/status", secret)).Status);
         room.Service<DatabaseState>().Wake();
-        await Eventually.TrueAsync(() => room.Database.ReadAsync(context => context.ApiTokens.AnyAsync(row => row.Id == id && row.Told == 1), default).GetAwaiter().GetResult());
+        await Eventually.TrueAsync(() => room.Database.ReadAsync(context => context.ApiTokens.AnyAsync(row => row.Id == id && row.Told == 1), default));
 
         var revoked = await room.SendAsync("POST", $"/api/v1/tokens/{id}/revoke", maker);
         Assert.Equal((200, "alice"), (revoked.Status, revoked.Json.GetProperty("revokedBy").GetString()));
@@ -292,7 +292,7 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
         Assert.Equal(200, await FromAsync("10.9.9.9", good));
         Assert.Equal(401, await FromAsync("10.9.9.10", TokenSecret.Make()));
         IEnumerable<string?> reasons = [];
-        await Eventually.TrueAsync(() => (reasons = room.Here.AuditAsync(1).GetAwaiter().GetResult()
+        await Eventually.TrueAsync(async () => (reasons = (await room.Here.AuditAsync(1))
             .Where(line => line.TryGetProperty("event", out var name) && name.GetString() == "token-refused" && line.GetProperty("client").GetString() == "10.9.9.9")
             .Select(line => line.GetProperty("reason").GetString()).Order().ToList()).Count() >= 2);
         Assert.Equal(["limit", "unknown"], reasons); // those that are alike are merged

@@ -107,10 +107,10 @@ public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     {
         var token = await room.TokenAsync("administrator");
         JsonElement answer = default;
-        await Eventually.TrueAsync(() =>
+        await Eventually.TrueAsync(async () =>
         {
             File.Delete(room.Here.AuditFile); // the proxy makes it again with the next event
-            answer = DraftAsync(Section, Draft, token).GetAwaiter().GetResult();
+            answer = await DraftAsync(Section, Draft, token);
             return answer.TryGetProperty("noEffect", out _);
         });
         await File.AppendAllTextAsync(room.Here.AuditFile, "");

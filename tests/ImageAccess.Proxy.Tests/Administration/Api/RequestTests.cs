@@ -62,7 +62,7 @@ public sealed class RequestTests : IAsyncLifetime, IDisposable
         Assert.Equal(409, (await PostAsync("kim", "/requests/1/approve", "{}")).Status);
         var again = await AskAsync("bob", Wish);
         Assert.Equal((409, "someuser/custom-image is allowed to bob already, by the rule exception"), (again.Status, again.Detail));
-        await Eventually.TrueAsync(() => Told() is ["asked by bob for bob", "joined by cleo for cleo", "approved by kim for bob, cleo"]);
+        await Eventually.TrueAsync(async () => await ToldAsync() is ["asked by bob for bob", "joined by cleo for cleo", "approved by kim for bob, cleo"]);
     }
 
     [Fact]
@@ -250,14 +250,14 @@ public sealed class RequestTests : IAsyncLifetime, IDisposable
     private async Task VerdictAsync(string person, string verdict, string image = Image)
     {
         var token = await _room.TokenAsync("company-owner", null);
-        await Eventually.TrueAsync(() => Text(_room.SendAsync("GET", $"/api/v1/images/{image}?as={person}", token).GetAwaiter().GetResult(), verdict), verdict);
+        await Eventually.TrueAsync(async () => Text(await _room.SendAsync("GET", $"/api/v1/images/{image}?as={person}", token), verdict), verdict);
 
         static bool Text(ApiAnswer answer, string verdict) => answer.Json.GetProperty("image").GetProperty("verdict").GetString() == verdict;
     }
 
-    private List<string> Told() =>
+    private async Task<List<string>> ToldAsync() =>
     [
-        .. _room.Here.AuditAsync(1).GetAwaiter().GetResult()
+        .. (await _room.Here.AuditAsync(1))
             .Where(line => line.TryGetProperty("event", out var kind) && kind.GetString() == "request")
             .Select(line => $"{line.GetProperty("step").GetString()} by {line.GetProperty("user").GetString()} for {line.GetProperty("askedBy").GetString()}"),
     ];

@@ -70,7 +70,7 @@ public sealed class LoginTests : IAsyncLifetime
                 Assert.Empty(_room.Here.Hub.Requests.All);
         }
 
-        await Eventually.TrueAsync(() => _room.Here.AuditAsync(1).GetAwaiter().GetResult().Any(line =>
+        await Eventually.TrueAsync(async () => (await _room.Here.AuditAsync(1)).Any(line =>
             line.GetProperty("event").GetString() == "sign-in" && line.GetProperty("wayIn").GetString() == "console" && line.GetProperty("reason").GetString() == "refused"
             && line.TryGetProperty("user", out var user) && user.GetString() == "alice"));
     }
@@ -137,7 +137,7 @@ public sealed class LoginTests : IAsyncLifetime
         var program = await TokenAsync("ci", secret);
         await _room.Here.RestartAsync();
         _room.Reconnect();
-        await Eventually.TrueAsync(() => StatusAsync(alice).GetAwaiter().GetResult() == 200);
+        await Eventually.TrueAsync(async () => await StatusAsync(alice) == 200);
         Assert.Equal(200, await StatusAsync(program));
 
         var later = new SessionTokens(_room.Service<IDataProtectionProvider>(), _room.Service<KeyStore>(), new ManualTime(DateTimeOffset.UtcNow.AddMinutes(-11)));
@@ -150,7 +150,7 @@ public sealed class LoginTests : IAsyncLifetime
             new() { Content = Encoding.UTF8.GetBytes(ApiRoom.Policy.Replace("\"owners\": [ \"alice\" ]", "\"owners\": [ \"ann\" ]", StringComparison.Ordinal)) },
             new ChangeRequest(Actor.Server("root"), "alice has left"),
             default);
-        await Eventually.TrueAsync(() => StatusAsync(alice).GetAwaiter().GetResult() == 403);
+        await Eventually.TrueAsync(async () => await StatusAsync(alice) == 403);
     }
 
     [Fact]

@@ -39,7 +39,7 @@ public sealed class NotifyingProgramTests : IAsyncLifetime
         var denied = await here.AskAsync("GET", "/v2/someuser/custom-image/manifests/latest", await here.PullTokenAsync("bob", "someuser/custom-image"));
         var denial = denied.Header("X-ImageAccess-Decision");
         var (bob, alice) = (await api.TokenAsync("member", "acme", "bob"), await api.TokenAsync("owner", "acme", "alice"));
-        await Eventually.TrueAsync(() => Asked(api, bob, denial!));
+        await Eventually.TrueAsync(() => AskedAsync(api, bob, denial!));
         await Eventually.TrueAsync(() => _hook.Taken.Any(request => request.Kind == "request"));
         var asked = _hook.Taken.Single(request => request.Kind == "request");
         Assert.Equal("", asked.Signature); // without a secret
@@ -65,8 +65,8 @@ public sealed class NotifyingProgramTests : IAsyncLifetime
         Assert.Single(_hook.Taken, request => request.Kind == "exception");
     }
 
-    private static bool Asked(ApiRoom api, string token, string denial) => api.SendAsync(
-        "POST", "/api/v1/requests", token, $$"""{ "denial": "{{denial}}", "reason": "for the build", "days": 20 }""").GetAwaiter().GetResult().Status == 201; // it is written within seconds
+    private static async Task<bool> AskedAsync(ApiRoom api, string token, string denial) => (await api.SendAsync(
+        "POST", "/api/v1/requests", token, $$"""{ "denial": "{{denial}}", "reason": "for the build", "days": 20 }""")).Status == 201; // it is written within seconds
 
     [Fact]
     public async Task After_a_kill_the_next_start_tells_what_the_receiver_had_not_taken()

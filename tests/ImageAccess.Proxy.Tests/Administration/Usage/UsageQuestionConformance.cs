@@ -209,7 +209,7 @@ public abstract class UsageQuestionConformance : IAsyncLifetime
 
         string[] expected = ["decisions: all", "decisions: caller dora", "usage: all"];
         List<JsonElement> trail = [];
-        await Eventually.TrueAsync(() => (trail = _room.Here.AuditAsync(1).GetAwaiter().GetResult()
+        await Eventually.TrueAsync(async () => (trail = (await _room.Here.AuditAsync(1))
             .Where(line => line.TryGetProperty("event", out var kind) && kind.GetString() == "decisions-read").ToList()).Count >= 3);
         Assert.Equal(expected, trail.Select(line => $"{line.GetProperty("operation").GetString()}: {line.GetProperty("question").GetString()}").Order(StringComparer.Ordinal));
         Assert.All(trail, line => Assert.Equal("acme", line.GetProperty("organization").GetString()));
@@ -219,7 +219,7 @@ public abstract class UsageQuestionConformance : IAsyncLifetime
         for (var i = 0; i < LookRecorder.MaximumQuestions + 10; i++)
             await JsonAsync($"/api/v1/decisions?caller=c{i}", auditor);
         Assert.InRange((await JsonAsync("/v2/auditlogs/acme?action=decisions.read&page_size=100", owner)).GetProperty("logs").GetArrayLength(), 3, LookRecorder.MaximumQuestions + 1);
-        await Eventually.TrueAsync(() => _room.Here.AuditAsync(1).GetAwaiter().GetResult().Any(line => line.TryGetProperty("question", out var question) && question.GetString() == "many questions"));
+        await Eventually.TrueAsync(async () => (await _room.Here.AuditAsync(1)).Any(line => line.TryGetProperty("question", out var question) && question.GetString() == "many questions"));
     }
 
     private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);

@@ -201,8 +201,8 @@ public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDis
         Assert.Contains("revoked", (await CommandLine.RunAsync("tokens", "list", "--config", configuration)).Output, StringComparison.Ordinal);
 
         room.Service<DatabaseState>().Wake();
-        await Eventually.TrueAsync(() => room.Database.ReadAsync(context => context.ApiTokens.AllAsync(row => row.Told > 0), default).GetAwaiter().GetResult());
-        await Eventually.TrueAsync(() => room.Here.AuditAsync(1).GetAwaiter().GetResult().Any(
+        await Eventually.TrueAsync(() => room.Database.ReadAsync(context => context.ApiTokens.AllAsync(row => row.Told > 0), default));
+        await Eventually.TrueAsync(async () => (await room.Here.AuditAsync(1)).Any(
             line => line.TryGetProperty("reason", out var reason) && reason.GetString() == "the deployment" && line.GetProperty("user").GetString() == "root"));
     }
 
