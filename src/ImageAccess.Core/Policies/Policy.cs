@@ -65,7 +65,8 @@ public sealed class Policy
 
     /// <summary>
     /// The version of what holds: the document's, and where organizations follow Docker Hub's own switches, behind a dot a digit for each
-    /// (4 on, 2 official images, 1 verified publisher images; <c>-</c> where nothing has been read and the document's own hold).
+    /// (4 on, 2 official images, 1 verified publisher images; <c>-</c> where nothing has been read and the document's own hold), and behind
+    /// another one the beginning of a hash where they limit registries.
     /// </summary>
     public string Version { get; }
 

@@ -234,7 +234,7 @@ public static class PolicyCompiler
             var members = Members(node, "address", "name", "allowed");
             if (node.Value.ValueKind == JsonValueKind.Object && !members.ContainsKey("address"))
                 Report(node.Path, "a registry needs an address");
-            var (address, name, allowed) = (Text(members, "address", maximumLength: 260), Text(members, "name", maximumLength: 200), Flag(members, "allowed"));
+            var (address, name, allowed) = (Text(members, "address", maximumLength: 260), Text(members, "name", RegistryDocument.MaximumName), Flag(members, "allowed"));
             if (address is null)
                 return null;
             if (RegistryPattern.TryParse(address, out _))

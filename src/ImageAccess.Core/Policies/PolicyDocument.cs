@@ -114,7 +114,10 @@ public sealed record OrganizationDocument
 
     public RolesDocument Roles { get; init; } = new();
 
-    /// <summary>Docker Hub's own switches count in the place of <see cref="Enabled"/>, <see cref="AllowOfficial"/> and <see cref="AllowVerifiedPublisher"/>, once they have been read.</summary>
+    /// <summary>
+    /// Docker Hub's own switches count in the place of <see cref="Enabled"/>, <see cref="AllowOfficial"/>, <see cref="AllowVerifiedPublisher"/> and
+    /// <see cref="Registries"/>, once they have been read.
+    /// </summary>
     public bool FollowsDockerHub { get; init; }
 
     public bool Enabled { get; init; }
@@ -149,13 +152,21 @@ public sealed record RegistriesDocument
     public bool Enabled { get; init; }
 
     public IReadOnlyList<RegistryDocument> Custom { get; init; } = [];
+
+    public bool Equals(RegistriesDocument? other) => other is not null && Enabled == other.Enabled && Custom.SequenceEqual(other.Custom);
+
+    public override int GetHashCode() => HashCode.Combine(Enabled, Custom.Count);
 }
 
 /// <summary>A registry.</summary>
 /// <param name="Address">As it is written: a <see cref="Hosts.RegistryPattern"/>.</param>
 /// <param name="Name">What people call it.</param>
 /// <param name="Allowed">Whether it may be reached.</param>
-public sealed record RegistryDocument(string Address, string? Name, bool Allowed);
+public sealed record RegistryDocument(string Address, string? Name, bool Allowed)
+{
+    /// <summary>The characters of what people call it.</summary>
+    public const int MaximumName = 200;
+}
 
 /// <summary>An approved repository, or every repository of a namespace.</summary>
 /// <param name="Namespace">The namespace.</param>

@@ -23,7 +23,7 @@ public sealed class FollowedSwitchesTests
     public void The_version_tells_which_switches_hold(bool enabled, bool official, bool verified, string digit)
     {
         var written = Compile(Document);
-        var policy = written.With(Of(("acme", new HubSwitches(enabled, official, verified))));
+        var policy = written.With(Of(("acme", new HubSwitches(enabled, official, verified) { Registries = new RegistriesDocument() })));
 
         Assert.Equal((written.Version, $"{written.Version}.{digit}-"), (policy.DocumentVersion, policy.Version));
         Assert.Equal((enabled, official, verified, true), (policy.Organizations[0].Enabled, policy.Organizations[0].AllowsOfficial, policy.Organizations[0].AllowsVerifiedPublisher, policy.Organizations[0].AllowsCommunity));
@@ -41,6 +41,32 @@ public sealed class FollowedSwitchesTests
         Assert.Same(exceptions, policy.Exceptions);
         var other = policy.With(FollowedSwitches.None);
         Assert.Equal((policy.DocumentVersion + ".--", true, true), (other.Version, other.Organizations[0].AllowsOfficial, ReferenceEquals(blocks, other.Blocks)));
+    }
+
+    [Fact]
+    public void The_version_tells_which_registries_are_limited()
+    {
+        var written = Compile(Document);
+        var open = new HubSwitches(true, true, true) { Registries = new RegistriesDocument() };
+        RegistriesDocument limited = new() { Enabled = true, Custom = [new("ghcr.io", "GitHub", true)] };
+        string[] versions =
+        [
+            .. new[]
+            {
+                Of(("acme", open)),
+                Of(("acme", open with { Registries = null })),
+                Of(("acme", open with { Registries = limited })),
+                Of(("acme", open with { Registries = limited with { Custom = [new("ghcr.io", "GitHub", false)] } })),
+                Of(("acme", open with { Registries = limited with { Custom = [] } })),
+                Of(("acme", open), ("gamma", open with { Registries = limited })),
+                Of(("acme", open with { Registries = limited }), ("gamma", open)),
+            }.Select(followed => written.With(followed).Version),
+        ];
+        Assert.Equal(versions.Length, versions.Distinct().Count());
+        Assert.Equal($"{written.Version}.7-", versions[0]);
+        Assert.All(versions[1..], version => Assert.Matches(@"\.7[-7]\.[0-9a-f]{8}$", version));
+        var renamed = Of(("acme", open with { Registries = limited with { Custom = [new("ghcr.io", "another name", true)] } }));
+        Assert.Equal(versions[2], written.With(renamed).Version); // what people call it decides nothing
     }
 
     [Fact]

@@ -33,6 +33,9 @@ public sealed class FakeNamespace
     public FakeRestrictedImages RestrictedImages { get; set; } =
         new(Enabled: false, AllowOfficialImages: true, AllowVerifiedPublishers: true);
 
+    /// <summary>Docker's Registry Access Management, as the Hub API writes it.</summary>
+    public string RegistryAccess { get; set; } = """{"enabled":false,"standard_registries":[{"id":"DockerHub","allowed":true}],"custom_registries":[]}""";
+
     public IReadOnlyList<FakeMember> Members => [.. _members.Values.OrderBy(member => member.Username, StringComparer.Ordinal)];
 
     /// <summary>Roles as the Hub API writes them: <c>Owner</c>, <c>Editor</c>, <c>Member</c>, <c>Invitee</c>.</summary>

@@ -24,7 +24,8 @@ internal sealed class HubApiFace(FakeHub hub, Entitlements entitlements, IRegist
             ("GET", ["v2", "orgs", var name]) => NamespaceAsync(http, name, NamespaceKind.Organization),
             ("GET", ["v2", "users", var name]) => NamespaceAsync(http, name, NamespaceKind.User),
             ("GET", ["v2", "orgs", var name, "members"]) => MembersAsync(http, name),
-            ("GET" or "PUT", ["v2", "orgs", var name, "settings"]) => SettingsAsync(http, name),
+            ("GET" or "PUT", ["v2", "orgs", var name, "settings"]) => SettingsAsync(http, name, AnswerSettingsAsync),
+            ("GET" or "PUT", ["v2", "orgs", var name, "settings", "registry-access-management"]) => SettingsAsync(http, name, AnswerRegistriesAsync),
             ("GET", ["v2", "namespaces", var name, "repositories", var repository]) => RepositoryAsync(http, name + "/" + repository),
             ("GET", ["v2", "repositories", var name, var repository]) => RepositoryAsync(http, name + "/" + repository),
             _ => NotFoundAsync(http),
@@ -116,7 +117,7 @@ internal sealed class HubApiFace(FakeHub hub, Entitlements entitlements, IRegist
         });
     }
 
-    private async Task SettingsAsync(HttpContext http, string name)
+    private async Task SettingsAsync(HttpContext http, string name, Func<HttpContext, FakeNamespace, Task> answer)
     {
         var caller = Caller(http);
         var organization = hub.Namespaces.Find(name);
@@ -129,7 +130,15 @@ internal sealed class HubApiFace(FakeHub hub, Entitlements entitlements, IRegist
         else if (organization.Member(caller.Name)?.Role.Equals("owner", StringComparison.OrdinalIgnoreCase) is not true)
             await http.AnswerJsonAsync(403, new { message = "access denied", errinfo = new { } });
         else
-            await AnswerSettingsAsync(http, organization);
+            await answer(http, organization);
+    }
+
+    /// <summary>What was put is given back as it is: Docker Hub's own checks of it are not known.</summary>
+    private static async Task AnswerRegistriesAsync(HttpContext http, FakeNamespace organization)
+    {
+        if (HttpMethods.IsPut(http.Request.Method))
+            organization.RegistryAccess = (await ReadAsync(http))?.ToJsonString() ?? organization.RegistryAccess;
+        await http.AnswerJsonAsync(200, JsonNode.Parse(organization.RegistryAccess)!);
     }
 
     private static async Task AnswerSettingsAsync(HttpContext http, FakeNamespace organization)

@@ -1,6 +1,8 @@
 using System.Runtime.Versioning;
 using System.Text.Json;
+using ImageAccess.Core.Hosts;
 using ImageAccess.FakeHubs;
+using ImageAccess.Proxy.Connections.Ingress.Egress;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Tests.Administration.Api;
 using ImageAccess.Proxy.Tests.Administration.DockerApi;
@@ -78,6 +80,18 @@ public sealed class FollowTests : IAsyncLifetime, IDisposable
             (409, "acme follows Docker Hub's own switches: allow.official, allow.verifiedPublisher cannot be changed here; change it in Docker's Admin Console, or take \"follow\" out of the document in the same change"),
             await SetAsync(official: true, verified: false));
 
+        // The registries likewise: of a tunnel, and of Docker's own API.
+        Acme.RegistryAccess = DockerClient.Registries(enabled: true, ("ghcr.io", "GitHub", true));
+        await Eventually.TrueAsync(() => (Verdict("ghcr.io"), Verdict("quay.io")) == ("Tunnel", "Refuse"));
+        var same = await terraform.SetRegistriesAsync(true, ("ghcr.io", "GitHub", true));
+        Assert.Equal((200, DockerClient.Registries(enabled: true, ("ghcr.io", "GitHub", true))), (same.Status, same.Text));
+        var registries = await terraform.SetRegistriesAsync(true, ("ghcr.io", "GitHub", true), ("quay.io", "", true));
+        Assert.Equal(
+            (409, "acme follows Docker Hub's own switches: registries cannot be changed here; change it in Docker's Admin Console, or take \"follow\" out of the document in the same change"),
+            (registries.Status, registries.Detail));
+        Acme.RegistryAccess = DockerClient.Registries(enabled: false);
+        await Eventually.TrueAsync(() => Verdict("quay.io") == "Tunnel");
+
         // What was read stays while Docker Hub refuses, and over a restart; which is told.
         using (Here.Hub.Faults.Add(Face.Hub, "/settings", Fault.Status(403, """{"message":"token issued from personal access token"}""")))
         {
@@ -96,6 +110,8 @@ public sealed class FollowTests : IAsyncLifetime, IDisposable
         Assert.Contains($"\"policyVersion\":\"{version.DocumentVersion}.5\"", AuditText().Split('\n').First(line => line.Contains("\"outcome\":\"deny\"", StringComparison.Ordinal) && line.Contains("library/nginx", StringComparison.Ordinal)), StringComparison.Ordinal);
         Assert.DoesNotContain(Here.Log.Lines, line => line.Contains(Password, StringComparison.Ordinal));
         Assert.All(Directory.EnumerateFiles(Here.DataDirectory, "*.json*"), file => Assert.DoesNotContain(Password, File.ReadAllText(file), StringComparison.Ordinal));
+
+        string Verdict(string host) => $"{_room.Service<EgressPolicy>().Decide(HostName.TryParse(host, out var name) ? name : throw new FormatException(host), HostAndPort.Https).Verdict}";
 
         async Task<(int, string?)> SetAsync(bool official, bool verified)
         {

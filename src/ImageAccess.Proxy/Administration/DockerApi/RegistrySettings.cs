@@ -30,6 +30,13 @@ internal sealed record RegistrySettings(
         }
     }
 
+    /// <summary>As the policy document has it once it is compiled.</summary>
+    public RegistriesDocument ToDocument() => new()
+    {
+        Enabled = Enabled,
+        Custom = [.. Custom.Select(one => new RegistryDocument(one.Address, one.FriendlyName.Length > 0 ? one.FriendlyName : null, one.Allowed))],
+    };
+
     /// <summary>As the policy document writes it.</summary>
     public JsonObject ToSection() => new()
     {

@@ -41,7 +41,10 @@ internal sealed class SettingsOperations(SettingsDesk desk) : IOperations
     {
         var settings = await JsonBody.ReadAsync<RegistrySettings>(http);
         settings.Demand();
-        await desk.ChangeAsync(http, organization, section => section["registries"] = settings.ToSection(), reason, ticket);
+        if (desk.FindToChange(http, organization) is { FollowsDockerHub: true } followed)
+            PolicyPlan.DemandFollowed(followed, followed with { Registries = settings.ToDocument() });
+        else
+            await desk.ChangeAsync(http, organization, section => section["registries"] = settings.ToSection(), reason, ticket);
         return ReadRegistries(http, organization);
     }
 }

@@ -13,8 +13,8 @@ internal static partial class FollowLog
     [LoggerMessage(
         3,
         LogLevel.Error,
-        "The copy of Docker Hub's own switches cannot be used: {Path} {Cause}; until they are read, official and verified publisher images are denied to the organizations "
-        + "that follow them. To begin with the policy document's own switches, delete it and restart")]
+        "The copy of Docker Hub's own switches cannot be used: {Path} {Cause}; until they are read, official and verified publisher images, and other registries, are denied to the "
+        + "organizations that follow them. To begin with the policy document's own switches, delete it and restart")]
     public static partial void CopyUnusable(this ILogger logger, string path, string cause);
 
     [LoggerMessage(4, LogLevel.Error, "Docker Hub's own switches could not be kept in {Path}: {Cause}; a restart may begin with older ones; trying again")]

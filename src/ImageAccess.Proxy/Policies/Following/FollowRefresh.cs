@@ -1,3 +1,4 @@
+using ImageAccess.Core.Policies;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Policies.Following;
@@ -19,14 +20,16 @@ internal sealed class FollowRefresh(HubSettingsSource source, FollowedStore stor
         DateTimeOffset? retryAt = null;
         foreach (var organization in store.Organizations)
         {
+            var readAt = time.GetUtcNow(); // when reading began: what happened later it does not know
+            HubSwitches? switches = null;
             try
             {
-                var readAt = time.GetUtcNow(); // when reading began: what happened later it does not know
-                store.Take(organization, await source.ReadAsync(organization, cancellationToken), readAt);
+                switches = await source.ReadAsync(organization, cancellationToken);
+                store.Take(organization, switches with { Registries = await source.ReadRegistriesAsync(organization, cancellationToken) }, readAt);
             }
             catch (FollowException failure)
             {
-                store.Fail(organization, failure.Message);
+                store.Fail(organization, switches, readAt, failure.Message);
                 retryAt = failure.RetryAt ?? retryAt;
             }
         }

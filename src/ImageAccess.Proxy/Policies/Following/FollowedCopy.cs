@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Files;
@@ -43,7 +44,7 @@ internal sealed record FollowedCopy(ImmutableDictionary<string, KnownSwitches> K
         try
         {
             var written = JsonSerializer.Deserialize<Written>(content.Span, Json) ?? throw new JsonException();
-            if (written.Organizations.Any(entry => entry is null || !AccountName.IsNamespace(entry.Organization)))
+            if (written.Organizations.Any(entry => entry is null || !AccountName.IsNamespace(entry.Organization) || entry.Switches.Registries is { } registries && !IsOne(registries)))
                 throw new JsonException();
             return new FollowedCopy(written.Organizations.ToImmutableDictionary(entry => entry!.Organization, entry => new KnownSwitches(entry!.Switches, entry.ReadAt)));
         }
@@ -54,9 +55,11 @@ internal sealed record FollowedCopy(ImmutableDictionary<string, KnownSwitches> K
         }
     }
 
+    private static bool IsOne(RegistriesDocument registries) =>
+        registries.Custom.Count <= RegistriesDocument.Maximum && registries.Custom.All(one => one is not null && RegistryPattern.TryParse(one.Address, out _));
+
     private sealed record Written(IReadOnlyList<Entry?> Organizations);
 
-    /// <summary>What else is followed of an organization some day has its place beside the switches.</summary>
     private sealed record Entry(string Organization, HubSwitches Switches)
     {
         public DateTimeOffset? ReadAt { get; init; }

@@ -108,10 +108,7 @@ public sealed class FollowedStore
             isNew = _known.GetValueOrDefault(organization)?.Switches != switches;
             isNews = isNew || _troubles.ContainsKey(organization);
             _troubles = _troubles.Remove(organization);
-            _known = _known.SetItem(organization, new KnownSwitches(switches, now));
-            _isKept = false;
-            if (isNew)
-                _current = FollowedCopy.SwitchesOf(_known);
+            Know(organization, new KnownSwitches(switches, now));
         }
 
         if (isNews)
@@ -120,9 +117,15 @@ public sealed class FollowedStore
             _whenChanged?.Invoke();
     }
 
-    /// <summary>They could not be read: what is known stays.</summary>
-    internal void Fail(string organization, string cause)
+    /// <summary>They could not be read, or not all: what is known of the others stays.</summary>
+    /// <param name="organization">The organization.</param>
+    /// <param name="switches">Those that were read, without the registries; null where none were.</param>
+    /// <param name="now">When.</param>
+    /// <param name="cause">Why not.</param>
+    internal void Fail(string organization, HubSwitches? switches, DateTimeOffset now, string cause)
     {
+        if (switches is not null)
+            TakePart(organization, switches, now);
         string stays;
         lock (_gate)
         {
@@ -159,6 +162,29 @@ public sealed class FollowedStore
             _isKept = _copy.Failure is null;
     }
 
+    private void TakePart(string organization, HubSwitches switches, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            var known = _known.GetValueOrDefault(organization);
+            switches = switches with { Registries = known?.Switches.Registries };
+            if (!_organizations.Contains(organization) || known?.Switches == switches)
+                return;
+            Know(organization, new KnownSwitches(switches, known?.ReadAt ?? now));
+        }
+
+        _logger.SwitchesRead(organization, switches);
+        _whenChanged?.Invoke();
+    }
+
+    private void Know(string organization, KnownSwitches known)
+    {
+        var isNew = _known.GetValueOrDefault(organization)?.Switches != known.Switches;
+        (_known, _isKept) = (_known.SetItem(organization, known), false);
+        if (isNew)
+            _current = FollowedCopy.SwitchesOf(_known);
+    }
+
     private void Replace(ImmutableDictionary<string, KnownSwitches> known) => (_known, _current) = (known, FollowedCopy.SwitchesOf(known));
 }
 
@@ -172,6 +198,6 @@ internal sealed record FollowedOrganization(string Name, KnownSwitches? Known, s
     {
         null => "until they are read, the policy document's own switches hold",
         { ReadAt: { } readAt } => $"those of {readAt:u} stay in force ({known.Switches})",
-        _ => "what was read before is lost: until they are read, official and verified publisher images are denied",
+        _ => "what was read before is lost: until they are read, official and verified publisher images are denied, and other registries",
     };
 }

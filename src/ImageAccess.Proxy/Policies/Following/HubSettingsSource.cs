@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Foundation.Files;
@@ -8,7 +10,8 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Policies.Following;
 
 /// <summary>
-/// What Docker's Admin Console says of an organization: <c>GET /v2/orgs/ORGANIZATION/settings</c> of the Hub API, signed in as an owner. A token is used
+/// What Docker's Admin Console says of an organization: <c>GET /v2/orgs/ORGANIZATION/settings</c> of the Hub API, and <c>registry-access-management</c>
+/// below it, signed in as an owner. A token is used
 /// for some minutes, and a new one is asked for once when it is refused. A secret that is refused is tried again after five minutes, or once it is another.
 /// It is asked by one at a time.
 /// </summary>
@@ -29,14 +32,23 @@ internal sealed class HubSettingsSource(HubApi hub, IOptions<FollowOptions> opti
 
     private string Username => options.Value.Username ?? "";
 
+    /// <returns>The switches, without the registries.</returns>
     /// <exception cref="FollowException">They could not be read; the message says why.</exception>
-    public async Task<HubSwitches> ReadAsync(string organization, CancellationToken cancellationToken)
+    public Task<HubSwitches> ReadAsync(string organization, CancellationToken cancellationToken) =>
+        ReadAsync("", organization, $"the settings of {organization}", SwitchesOf, cancellationToken);
+
+    /// <summary>Docker's Registry Access Management.</summary>
+    /// <exception cref="FollowException">They could not be read; the message says why.</exception>
+    public Task<RegistriesDocument> ReadRegistriesAsync(string organization, CancellationToken cancellationToken) =>
+        ReadAsync("/registry-access-management", organization, $"the registries of {organization}", RegistriesOf, cancellationToken);
+
+    private async Task<T> ReadAsync<T>(string below, string organization, string what, Func<JsonElement, string, T> read, CancellationToken cancellationToken)
     {
-        var what = $"the settings of {organization}";
         try
         {
-            using var settings = await ReadAsync(new Uri(hub.Address, $"/v2/orgs/{organization}/settings"), organization, what, cancellationToken);
-            return SwitchesOf(settings.RootElement, organization);
+            using var settings = await ReadAsync(new Uri(hub.Address, $"/v2/orgs/{organization}/settings{below}"), organization, what, cancellationToken);
+            DemandAbout(settings.RootElement, organization, what);
+            return read(settings.RootElement, what);
         }
         catch (JsonException)
         {
@@ -74,7 +86,7 @@ internal sealed class HubSettingsSource(HubApi hub, IOptions<FollowOptions> opti
                 $"Docker Hub refuses {what} to {Username} (403): only an owner of {organization} may read them, and for some accounts not with an access token; "
                 + "name an owner in Follow:Username, and put the password of that account into Follow:SecretFile",
             HttpStatusCode.Unauthorized => Refuse(_session!.Secret, $"Docker Hub refuses {what} to {Username} (401), who has just signed in; look at Follow:Username and the secret in Follow:SecretFile"),
-            HttpStatusCode.NotFound => $"Docker Hub has no organization {organization} (404); if it has another name now, write that name into the policy",
+            HttpStatusCode.NotFound => $"Docker Hub does not know {what} (404); if {organization} has another name now, write that name into the policy",
             >= HttpStatusCode.MultipleChoices and < HttpStatusCode.BadRequest =>
                 $"the Hub API answered {(int)answer.Status} for {what}: a redirect is not followed; if {organization} has another name now, write that name into the policy",
             var status => $"the Hub API answered {(int)status} for {what}",
@@ -117,18 +129,57 @@ internal sealed class HubSettingsSource(HubApi hub, IOptions<FollowOptions> opti
         return cause;
     }
 
-    private static HubSwitches SwitchesOf(JsonElement settings, string organization)
+    private static void DemandAbout(JsonElement settings, string organization, string what)
+    {
+        if (settings.ValueKind == JsonValueKind.Object
+            && Names.Any(name => settings.TryGetProperty(name, out var named) && named.ValueKind == JsonValueKind.String && !organization.Equals(named.GetString(), StringComparison.OrdinalIgnoreCase)))
+            throw new FollowException($"the Hub API's answer for {what} is about another organization");
+    }
+
+    private static HubSwitches SwitchesOf(JsonElement settings, string what)
     {
         if (settings.ValueKind != JsonValueKind.Object || !settings.TryGetProperty("restricted_images", out var images) || images.ValueKind != JsonValueKind.Object)
-            throw new FollowException($"the Hub API's answer for the settings of {organization} has no restricted_images");
-        if (Names.Any(name => settings.TryGetProperty(name, out var named) && named.ValueKind == JsonValueKind.String && !organization.Equals(named.GetString(), StringComparison.OrdinalIgnoreCase)))
-            throw new FollowException($"the Hub API's answer for the settings of {organization} is about another organization");
+            throw new FollowException($"the Hub API's answer for {what} has no restricted_images");
         return new HubSwitches(Flag("enabled"), Flag("allow_official_images"), Flag("allow_verified_publishers"));
 
-        bool Flag(string name) => images.TryGetProperty(name, out var flag) && flag.ValueKind is JsonValueKind.True or JsonValueKind.False
-            ? flag.ValueKind == JsonValueKind.True
-            : throw new FollowException($"the Hub API's answer for the settings of {organization} does not say restricted_images.{name} as true or false");
+        bool Flag(string name) => FlagOf(images, name, $"restricted_images.{name}", what);
     }
+
+    /// <exception cref="FollowException">Docker Hub itself is refused, which restricted_images is for, or something is no registry: what it would open or close nobody knows.</exception>
+    private static RegistriesDocument RegistriesOf(JsonElement settings, string what)
+    {
+        if (settings.ValueKind != JsonValueKind.Object)
+            throw new FollowException($"the Hub API's answer for {what} is not an object");
+        var isEnabled = FlagOf(settings, "enabled", "enabled", what);
+        var standard = ListOf(settings, "standard_registries", what);
+        if (isEnabled && standard.Any(one => one.TryGetProperty("id", out var id) && id.ValueEquals("DockerHub") && !FlagOf(one, "allowed", "allowed of DockerHub", what)))
+            throw new FollowException($"the Hub API's answer for {what} refuses Docker Hub itself, which cannot be followed: switch its images off in restricted_images");
+        return new RegistriesDocument { Enabled = isEnabled, Custom = [.. ListOf(settings, "custom_registries", what).Select(one => RegistryOf(one, what))] };
+    }
+
+    private static RegistryDocument RegistryOf(JsonElement registry, string what)
+    {
+        var address = registry.TryGetProperty("address", out var written) && written.ValueKind == JsonValueKind.String ? written.GetString()! : "";
+        if (!RegistryPattern.TryParse(address, out _))
+            throw new FollowException($"the Hub API's answer for {what} names '{PrintableText.Of(address)}', which is not a registry, as ghcr.io, *.example.com or registry.example.com:5000");
+        var name = registry.TryGetProperty("friendly_name", out var friendly) && friendly.ValueKind == JsonValueKind.String ? friendly.GetString() : null;
+        return new RegistryDocument(
+            address, name is not null && PrintableText.FaultOf(name, RegistryDocument.MaximumName) is null ? name : null, FlagOf(registry, "allowed", $"allowed of {address}", what));
+    }
+
+    private static List<JsonElement> ListOf(JsonElement settings, string name, string what)
+    {
+        if (!settings.TryGetProperty(name, out var list) || list.ValueKind != JsonValueKind.Array || list.EnumerateArray().Any(one => one.ValueKind != JsonValueKind.Object))
+            throw new FollowException($"the Hub API's answer for {what} has no {name}, a list of objects");
+        if (list.GetArrayLength() > RegistriesDocument.Maximum)
+            throw new FollowException(string.Create(CultureInfo.InvariantCulture, $"the Hub API's answer for {what} has {list.GetArrayLength()} {name}, and may have {RegistriesDocument.Maximum}"));
+        return [.. list.EnumerateArray()];
+    }
+
+    private static bool FlagOf(JsonElement element, string member, string name, string what) =>
+        element.TryGetProperty(member, out var flag) && flag.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? flag.ValueKind == JsonValueKind.True
+            : throw new FollowException($"the Hub API's answer for {what} does not say {name} as true or false");
 
     private sealed record Session(string Secret, DateTimeOffset Since, string Token);
 

@@ -101,6 +101,7 @@ internal sealed record PolicyPlan(Policy After, ReadOnlyMemory<byte> Document)
             .. earlier.Enabled == later.Enabled ? (string[])[] : ["enabled"],
             .. earlier.AllowOfficial == later.AllowOfficial ? (string[])[] : ["allow.official"],
             .. earlier.AllowVerifiedPublisher == later.AllowVerifiedPublisher ? (string[])[] : ["allow.verifiedPublisher"],
+            .. earlier.Registries == later.Registries ? (string[])[] : ["registries"],
         ];
         if (changed.Length > 0)
         {

@@ -40,6 +40,7 @@ public sealed class FollowedChangeTests : IAsyncLifetime, IDisposable
     [InlineData("\"official\": true", "\"official\": false", "allow.official")] // what closes too: it would be believed and close nothing
     [InlineData("\"official\": true", "\"official\": true, \"verifiedPublisher\": true", "allow.verifiedPublisher")]
     [InlineData("\"enabled\": true, \"allow\": { \"official\": true,", "\"allow\": { \"verifiedPublisher\": true,", "enabled, allow.official, allow.verifiedPublisher")]
+    [InlineData("\"allow\": {", "\"registries\": { \"enabled\": true }, \"allow\": {", "registries")]
     public async Task Switches_that_are_followed_cannot_be_changed_here(string before, string after, string changed)
     {
         await _room.ImportAsync(Followed);
@@ -121,9 +122,10 @@ public sealed class FollowedChangeTests : IAsyncLifetime, IDisposable
         await _room.ImportAsync(Followed);
         if (copy is not null)
             await File.WriteAllTextAsync(Path.Combine(_room.Data, "followed.json"), copy);
-        Assert.Equal(
-            copy is null ? "organization beta: no longer follows Docker Hub's own switches, which are not known here" : "organization beta: official images allowed",
-            Assert.Single((await _room.ApplyAsync("zoe", Document)).Waiting!.Opens));
+        string[] opened = copy is null
+            ? ["organization beta: no longer follows Docker Hub's own switches, which are not known here"]
+            : ["organization beta: registries are no longer limited", "organization beta: official images allowed"];
+        Assert.Equal(opened, (await _room.ApplyAsync("zoe", Document)).Waiting!.Opens);
     }
 
     private void Know(bool enabled, bool official, bool verified) => File.WriteAllText(

@@ -76,7 +76,7 @@ public sealed class FollowReadingTests : IAsyncLifetime
             { "truncated", "the Hub API gave no whole answer (HOST: the answer broke off; look at Upstream:Hub) for the settings of acme" },
             { "301", "the Hub API answered 301 for the settings of acme: a redirect is not followed; if acme has another name now, write that name into the policy" },
             { "500", "the Hub API answered 500 for the settings of acme" },
-            { "404", "Docker Hub has no organization acme (404); if it has another name now, write that name into the policy" },
+            { "404", "Docker Hub does not know the settings of acme (404); if acme has another name now, write that name into the policy" },
             { "403", Forbidden },
         };
     }
@@ -308,7 +308,7 @@ public sealed class FollowReadingTests : IAsyncLifetime
         await _room.ReadAsync();
         _room.Hub.Namespaces.Remove("acme");
         await _room.ReadAsync();
-        Assert.Equal((Read, "Docker Hub has no organization acme (404); if it has another name now, write that name into the policy"), (_room.Holds, _room.Followed.States[0].Trouble));
+        Assert.Equal((Read, "Docker Hub does not know the settings of acme (404); if acme has another name now, write that name into the policy"), (_room.Holds, _room.Followed.States[0].Trouble));
 
         await _room.WriteAsync(FollowRoom.Document.Replace("acme", "beta", StringComparison.Ordinal));
         Assert.Equal((Own, ".-"), (_room.Holds, _room.Mark));
@@ -325,6 +325,104 @@ public sealed class FollowReadingTests : IAsyncLifetime
         await room.ReadAsync();
         Assert.Equal(".-3", room.Mark);
         Assert.Equal(["acme: " + Forbidden, "beta: "], room.Followed.States.Select(one => $"{one.Name}: {one.Trouble}"));
+    }
+
+    [Fact]
+    public async Task Registries_are_limited_as_they_were_read()
+    {
+        await _room.WriteAsync(FollowRoom.Document.Replace("\"enabled\": true,", "\"enabled\": true, \"registries\": { \"enabled\": true, \"custom\": [ { \"address\": \"own.example.com\", \"allowed\": true } ] },", StringComparison.Ordinal));
+        string[] hosts = ["own.example.com", "ghcr.io", "a.b.example.org", "bad.example.org"];
+        Assert.Equal("yes no no no", _room.Reaches(hosts)); // the document's own, until others are read
+        await _room.ReadAsync();
+        Assert.Equal((".6", "any any any any"), (_room.Mark, _room.Reaches(hosts)));
+
+        _room.LimitRegistries(true, ("ghcr.io", true), ("*.example.org", true), ("bad.example.org", false));
+        await _room.ReadAsync();
+        var limited = _room.Mark;
+        Assert.Equal("no yes yes no", _room.Reaches(hosts));
+        Assert.Matches("^\\.6\\.[0-9a-f]{8}$", limited);
+        Assert.Contains("Docker Hub's own switches of acme are read: " + Read + ", registries limited to Docker Hub and 2 others", _room.Logs.At(LogLevel.Information));
+
+        _room.LimitRegistries(true, ("ghcr.io", true), ("*.example.org", true), ("bad.example.org", true));
+        _room.Told();
+        await _room.ReadAsync();
+        Assert.Equal("no yes yes yes", _room.Reaches(hosts));
+        Assert.NotEqual(limited, _room.Mark);
+        Assert.Equal(
+            $$"""{"event":"follow","organization":"acme","policyVersion":"V{{_room.Mark}}","previousVersion":"V{{limited}}","switches":"{{Read}}, registries limited to Docker Hub and 3 others","opens":["organization acme: registry bad.example.org allowed"],"closes":[]}""",
+            Assert.Single(_room.Told()));
+
+        _room.Restart();
+        Assert.Equal("no yes yes yes", _room.Reaches(hosts));
+        Assert.Equal("our ghcr.io", _room.Store.Current.Document.Organizations[0].Registries.Custom[0].Name);
+    }
+
+    /// <summary>What answers wrongly about registries, and what is said of it.</summary>
+    public static TheoryData<string, string> RegistryFaults()
+    {
+        const string Answer = "the Hub API's answer for the registries of acme ";
+        const string Standard = "\"standard_registries\":[{\"id\":\"DockerHub\",\"allowed\":true}]";
+        return new TheoryData<string, string>
+        {
+            { "html", "the Hub API's answer is not JSON (200 for the registries of acme)" },
+            { "endless", "the Hub API's answer is larger than 64 KiB for the registries of acme" },
+            { "301", "the Hub API answered 301 for the registries of acme: a redirect is not followed; if acme has another name now, write that name into the policy" },
+            { "403", Forbidden.Replace("settings", "registries", StringComparison.Ordinal) },
+            { "[]", Answer + "is not an object" },
+            { "{}", Answer + "does not say enabled as true or false" },
+            { """{"orgname":"globex","enabled":false}""", Answer + "is about another organization" },
+            { """{"enabled":false}""", Answer + "has no standard_registries, a list of objects" },
+            { $$"""{"enabled":false,{{Standard}}}""", Answer + "has no custom_registries, a list of objects" },
+            { $$"""{"enabled":false,{{Standard}},"custom_registries":["ghcr.io"]}""", Answer + "has no custom_registries, a list of objects" },
+            { $$"""{"enabled":false,{{Standard}},"custom_registries":[{"friendly_name":"a","allowed":true}]}""", Answer + "names '', which is not a registry, as ghcr.io, *.example.com or registry.example.com:5000" },
+            { $$"""{"enabled":false,{{Standard}},"custom_registries":[{"address":"https://ghcr.io/a","allowed":false}]}""", Answer + "names 'https://ghcr.io/a', which is not a registry, as ghcr.io, *.example.com or registry.example.com:5000" },
+            { $$"""{"enabled":false,{{Standard}},"custom_registries":[{"address":"ghcr.io\u202e","allowed":true}]}""", Answer + "names 'ghcr.io?', which is not a registry, as ghcr.io, *.example.com or registry.example.com:5000" },
+            { $$"""{"enabled":false,{{Standard}},"custom_registries":[{"address":"ghcr.io","allowed":"true"}]}""", Answer + "does not say allowed of ghcr.io as true or false" },
+            { $$"""{"enabled":false,{{Standard}},"custom_registries":[{{string.Join(',', Enumerable.Repeat("{}", 101))}}]}""", Answer + "has 101 custom_registries, and may have 100" },
+            {
+                """{"enabled":true,"standard_registries":[{"id":"DockerHub","allowed":false}],"custom_registries":[]}""",
+                Answer + "refuses Docker Hub itself, which cannot be followed: switch its images off in restricted_images"
+            },
+        };
+    }
+
+    [Theory]
+    [MemberData(nameof(RegistryFaults))]
+    public async Task Whatever_is_wrong_about_registries_leaves_those_that_were_known_and_the_switches_are_followed(string fault, string cause)
+    {
+        _room.LimitRegistries(true, ("ghcr.io", true));
+        await _room.ReadAsync();
+        _room.LimitRegistries(false);
+        _room.Switches = (true, true, true);
+        _room.Time.Advance(TimeSpan.FromMinutes(7));
+        _room.Logs.Clear();
+        using (_room.Hub.Faults.Add(Face.Hub, FollowRoom.Registries, FaultOf(fault)))
+        {
+            await _room.ReadAsync();
+            await _room.ReadAsync();
+            Assert.Equal("yes no", _room.Reaches("ghcr.io", "quay.io"));
+            Assert.StartsWith(".7.", _room.Mark, StringComparison.Ordinal);
+            Assert.Equal(cause, _room.Followed.States[0].Trouble);
+            Assert.Contains($": {cause}; those of 2026-06-01 12:00:00Z stay in force (", Assert.Single(_room.Logs.At(LogLevel.Warning)), StringComparison.Ordinal);
+            _room.Restart();
+            Assert.Equal("yes no", _room.Reaches("ghcr.io", "quay.io"));
+        }
+
+        await _room.ReadAsync();
+        Assert.Equal((".7", "any"), (_room.Mark, _room.Reaches("quay.io")));
+        Assert.Null(await _room.ConcernAsync());
+    }
+
+    [Fact]
+    public async Task As_long_as_registries_were_never_read_the_documents_own_count()
+    {
+        using var fault = _room.Hub.Faults.Add(Face.Hub, FollowRoom.Registries, Fault.Status(404));
+        await _room.WriteAsync(FollowRoom.Document.Replace("\"enabled\": true,", "\"enabled\": true, \"registries\": { \"enabled\": true, \"custom\": [ { \"address\": \"own.example.com\", \"allowed\": true } ] },", StringComparison.Ordinal));
+        await _room.ReadAsync();
+        Assert.Equal("yes no", _room.Reaches("own.example.com", "ghcr.io"));
+        Assert.Matches("^\\.6\\.[0-9a-f]{8}$", _room.Mark);
+        Assert.StartsWith(
+            "Docker Hub's own switches of acme were read 0 seconds ago and not since: Docker Hub does not know the registries of acme (404)", await _room.ConcernAsync(), StringComparison.Ordinal);
     }
 
     /// <summary>The program's own clock is behind Docker Hub's, or goes back.</summary>

@@ -1,5 +1,7 @@
 using System.Runtime.Versioning;
 using System.Text;
+using System.Text.Json;
+using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Policies;
 using ImageAccess.FakeHubs;
 using ImageAccess.Proxy.Foundation.Audit;
@@ -22,6 +24,7 @@ internal sealed class FollowRoom : IAsyncDisposable
     public const string Password = "the-password-of-an-owner";
     public const string AccessToken = "dckr_pat_of-an-owner";
     public const string Settings = "/v2/orgs/acme/settings";
+    public const string Registries = "/v2/orgs/acme/settings/registry-access-management";
     public const string SignIn = "/v2/auth/token";
 
     /// <summary>The document's own switches, which hold until others are read: on, and verified publisher images alone.</summary>
@@ -57,6 +60,18 @@ internal sealed class FollowRoom : IAsyncDisposable
     {
         set => Acme.RestrictedImages = new FakeRestrictedImages(value.Enabled, value.Official, value.Verified);
     }
+
+    /// <summary>What Docker's Admin Console says of other registries.</summary>
+    public void LimitRegistries(bool enabled, params (string Address, bool Allowed)[] custom) => Acme.RegistryAccess = JsonSerializer.Serialize(new
+    {
+        enabled,
+        standard_registries = new[] { new { id = "DockerHub", allowed = true } },
+        custom_registries = custom.Select(one => new { address = one.Address, friendly_name = $"our {one.Address}", allowed = one.Allowed }),
+    });
+
+    /// <summary>Whether registries may be reached by https, as the policy in force has it: <c>yes</c>, <c>no</c>, or <c>any</c> where none are limited.</summary>
+    public string Reaches(params string[] hosts) => string.Join(' ', hosts.Select(host =>
+        Store.Current.AllowsRegistry(HostName.TryParse(host, out var name) ? name : throw new FormatException(host), HostAndPort.Https) switch { null => "any", true => "yes", false => "no" }));
 
     /// <summary>What holds, as the policy in force has it.</summary>
     public string Holds
@@ -113,7 +128,7 @@ internal sealed class FollowRoom : IAsyncDisposable
     }
 
     /// <summary>The requests to a call of the Hub API.</summary>
-    public IReadOnlyList<RecordedRequest> Asked(string part) => [.. Hub.Requests.Of(Face.Hub).Where(request => request.RawTarget.Contains(part, StringComparison.Ordinal))];
+    public IReadOnlyList<RecordedRequest> Asked(string part) => [.. Hub.Requests.Of(Face.Hub).Where(request => request.RawTarget == part)];
 
     /// <summary>The events that the trail was told since the last question, as they are written; without id and time.</summary>
     public List<string> Told()

@@ -49,6 +49,9 @@ public sealed class FollowedStoreTests : IAsyncLifetime
     [InlineData("""{ "organizations": [ null ] }""")]
     [InlineData("""{ "organizations": [ { "organization": "acme", "switches": { "enabled": false } } ] }""")]
     [InlineData("""{ "organizations": [ { "organization": "acme", "switches": null } ] }""")]
+    [InlineData("""{ "organizations": [ { "organization": "acme", "switches": { "enabled": true, "allowOfficial": true, "allowVerifiedPublisher": true, "registries": { "enabled": true, "custom": [ { "address": "a/b", "name": "", "allowed": true } ] } } } ] }""")]
+    [InlineData("""{ "organizations": [ { "organization": "acme", "switches": { "enabled": true, "allowOfficial": true, "allowVerifiedPublisher": true, "registries": { "enabled": true, "custom": [ null ] } } } ] }""")]
+    [InlineData("""{ "organizations": [ { "organization": "acme", "switches": { "enabled": true, "allowOfficial": true, "allowVerifiedPublisher": true, "registries": { "enabled": true, "custom": null } } } ] }""")]
     [InlineData("""{ "organizations": [ { "organization": "../acme", "switches": { "enabled": true, "allowOfficial": true, "allowVerifiedPublisher": true } } ] }""")]
     [InlineData("""{ "organizations": [ { "organization": "acme", "switches": { "enabled": "no", "allowOfficial": true, "allowVerifiedPublisher": true } } ] }""")]
     public async Task Where_what_was_read_is_damaged_nothing_is_allowed_that_it_could_allow(string content)
@@ -58,10 +61,10 @@ public sealed class FollowedStoreTests : IAsyncLifetime
         _room.Logs.Clear();
         _room.Restart();
 
-        Assert.Equal((Closed, ".4"), (_room.Holds, _room.Mark));
+        Assert.Equal((Closed, ".4.77a16f2a", "no"), (_room.Holds, _room.Mark, _room.Reaches("ghcr.io")));
         Assert.StartsWith($"The copy of Docker Hub's own switches cannot be used: {_room.Copy} is refused: it is not what was written; until they are read,", Assert.Single(_room.Logs.At(LogLevel.Error)), StringComparison.Ordinal);
         Assert.Equal(
-            "Docker Hub's own switches of acme have not been read yet; what was read before is lost: until they are read, official and verified publisher images are denied", await _room.ConcernAsync());
+            "Docker Hub's own switches of acme have not been read yet; what was read before is lost: until they are read, official and verified publisher images are denied, and other registries", await _room.ConcernAsync());
 
         await _room.ReadAsync();
         Assert.Equal(Read, _room.Holds);
@@ -81,7 +84,7 @@ public sealed class FollowedStoreTests : IAsyncLifetime
         room.Restart();
         await room.ReadAsync();
         room.Restart();
-        Assert.Equal((Closed, ".43"), (room.Holds, room.Mark));
+        Assert.Equal((Closed, ".43.77a16f2a"), (room.Holds, room.Mark));
     }
 
     [Fact]
