@@ -39,6 +39,9 @@ public static class PolicyRule
     public const string VerifiedPublisher = "verified-publisher";
     public const string Community = "community";
     public const string Unknown = "unknown";
+
+    public static IReadOnlyList<string> All { get; } =
+        [Block, Off, SignIn, OrganizationToken, Outsider, Owner, Allowlist, Exception, BreakGlass, Organization, Official, VerifiedPublisher, Community, Unknown];
 }
 
 /// <summary>The engine's answer. An allow carries a permit; a denial carries its message.</summary>

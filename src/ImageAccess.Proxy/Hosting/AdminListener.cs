@@ -12,6 +12,7 @@ internal static class AdminListener
         services.AddHealthChecks().AddCheck("disk", new DiskHealth(configuration["Data:Directory"]!)).AddCheck<TrustReport>("trust");
         services.AddHostedService<UpstreamProbe>();
         services.AddSingleton<Readiness>();
+        services.AddSingleton<HealthMetrics>();
         services.AddSingleton<CheckEndpoint>();
         services.AddSingleton<CacheEndpoint>();
         services.AddSingleton<EgressReport>();
@@ -30,10 +31,12 @@ internal static class AdminListener
         _ => WriteNotFoundAsync(http),
     });
 
-    private static Task WriteMetricsAsync(HttpContext http)
+    private static async Task WriteMetricsAsync(HttpContext http)
     {
+        var health = await http.RequestServices.GetRequiredService<HealthCheckService>().CheckHealthAsync(http.RequestAborted);
+        http.RequestServices.GetRequiredService<HealthMetrics>().Found(health);
         http.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        return http.Response.WriteAsync(http.RequestServices.GetRequiredService<PrometheusExporter>().Read());
+        await http.Response.WriteAsync(http.RequestServices.GetRequiredService<PrometheusExporter>().Read());
     }
 
     private static Task WriteNotFoundAsync(HttpContext http)

@@ -13,7 +13,7 @@ namespace ImageAccess.Proxy.Hosting;
 /// status: a proxy must not drop out of service because Docker Hub is down. The log has each change of a part once, however often it is asked.
 /// </summary>
 internal sealed class Readiness(
-    HealthCheckService health, IPolicyStore policies, FollowedStore followed, EgressReport egress, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Readiness> logger)
+    HealthCheckService health, IPolicyStore policies, FollowedStore followed, EgressReport egress, HealthMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Readiness> logger)
 {
     private const int MaximumExpiring = 20;
 
@@ -24,6 +24,7 @@ internal sealed class Readiness(
     {
         var report = await health.CheckHealthAsync(http.RequestAborted);
         var isStopping = lifetime.ApplicationStopping.IsCancellationRequested;
+        metrics.Found(report);
         TellChanges(report);
 
         var isReady = report.Status != HealthStatus.Unhealthy && !isStopping;

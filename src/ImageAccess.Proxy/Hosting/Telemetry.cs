@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 
@@ -30,7 +31,12 @@ internal static class Telemetry
                 meters.AddOtlpExporter();
         });
         if (sends)
+        {
+            services.AddSingleton<IHealthCheckPublisher>(provider => provider.GetRequiredService<HealthMetrics>()); // where nobody asks for /metrics
             telemetry.WithTracing(traces => traces.AddAspNetCoreInstrumentation().AddHttpClientInstrumentation().AddOtlpExporter());
+        }
+
+        services.AddHostedService<FirstCounts>(); // behind the SDK's own, which begins to listen
         return services;
     }
 

@@ -15,7 +15,20 @@ internal sealed class NotificationMetrics
         _lost = meter.CreateCounter<long>("imageaccess.notifications.lost", "{notification}", "Notifications that found no room in the outbox.");
     }
 
-    public void Tried(string receiver, string outcome) => _tried.Add(1, new KeyValuePair<string, object?>("receiver", receiver), new("outcome", outcome));
+    public void StartAtZero(IEnumerable<IReceiver> receivers)
+    {
+        _lost.Add(0);
+        foreach (var receiver in receivers)
+        {
+            foreach (var outcome in new[] { "sent", "failed", "given-up" })
+                Tried(receiver.Name, outcome, 0);
+        }
+    }
+
+    public void Tried(string receiver, string outcome) => Tried(receiver, outcome, 1);
 
     public void Lost(int count) => _lost.Add(count);
+
+    private void Tried(string receiver, string outcome, int tries) =>
+        _tried.Add(tries, new KeyValuePair<string, object?>("receiver", receiver), new("outcome", outcome));
 }

@@ -27,6 +27,13 @@ internal sealed class UsageMetrics
         set => Interlocked.Exchange(ref _waiting, value);
     }
 
+    public void StartAtZero()
+    {
+        Array.ForEach([_written, _missed, _failures], counter => counter.Add(0));
+        foreach (var reason in new[] { "malformed", "old", "future" })
+            Skipped(reason, 0);
+    }
+
     public void Written(UsageBatch batch, UsageAdded added)
     {
         _written.Add(added.New);
@@ -39,9 +46,5 @@ internal sealed class UsageMetrics
 
     public void Failed() => _failures.Add(1);
 
-    private void Skipped(string reason, int lines)
-    {
-        if (lines > 0)
-            _skipped.Add(lines, new KeyValuePair<string, object?>("reason", reason));
-    }
+    private void Skipped(string reason, int lines) => _skipped.Add(lines, new KeyValuePair<string, object?>("reason", reason));
 }

@@ -21,20 +21,27 @@ public sealed class IdentityMetrics
         _keyFetches = meter.CreateCounter<long>(KeyFetches, "{fetch}", "Attempts to learn the token service's verification key, by result.");
     }
 
-    public void Verified() => _verifications.Add(1, new KeyValuePair<string, object?>(Result, "verified"));
+    public void StartAtZero()
+    {
+        foreach (var result in new[] { "verified", "remembered", "unavailable" })
+            Judged(result, 0);
+        foreach (var flaw in Enum.GetValues<TokenFlaw>().Where(flaw => flaw != TokenFlaw.None))
+            Refused(flaw, 0);
+        foreach (var result in new[] { "fetched", "failed" })
+            KeyFetched(result, 0);
+    }
 
-    public void Remembered() => _verifications.Add(1, new KeyValuePair<string, object?>(Result, "remembered"));
+    public void Verified() => Judged("verified", 1);
 
-    public void Unavailable() => _verifications.Add(1, new KeyValuePair<string, object?>(Result, "unavailable"));
+    public void Remembered() => Judged("remembered", 1);
 
-    public void Refused(TokenFlaw flaw) => _verifications.Add(
-        1,
-        new KeyValuePair<string, object?>(Result, "refused"),
-        new KeyValuePair<string, object?>(Reason, NameOf(flaw)));
+    public void Unavailable() => Judged("unavailable", 1);
 
-    public void KeyFetched() => _keyFetches.Add(1, new KeyValuePair<string, object?>(Result, "fetched"));
+    public void Refused(TokenFlaw flaw) => Refused(flaw, 1);
 
-    public void KeyNotFetched() => _keyFetches.Add(1, new KeyValuePair<string, object?>(Result, "failed"));
+    public void KeyFetched() => KeyFetched("fetched", 1);
+
+    public void KeyNotFetched() => KeyFetched("failed", 1);
 
     public static string NameOf(TokenFlaw flaw) => flaw switch
     {
@@ -50,4 +57,13 @@ public sealed class IdentityMetrics
         TokenFlaw.TooManyOrganizations => "too_many_organizations",
         _ => throw new ArgumentOutOfRangeException(nameof(flaw), flaw, "no name on the wire"),
     };
+
+    private void Judged(string result, int tokens) => _verifications.Add(tokens, new KeyValuePair<string, object?>(Result, result));
+
+    private void Refused(TokenFlaw flaw, int tokens) => _verifications.Add(
+        tokens,
+        new KeyValuePair<string, object?>(Result, "refused"),
+        new KeyValuePair<string, object?>(Reason, NameOf(flaw)));
+
+    private void KeyFetched(string result, int fetches) => _keyFetches.Add(fetches, new KeyValuePair<string, object?>(Result, result));
 }

@@ -22,7 +22,15 @@ internal sealed class MembershipMetrics
             "How old the member list of an organization is.");
     }
 
-    public void Read() => _reads.Add(1, new KeyValuePair<string, object?>("result", "read"));
+    public void StartAtZero()
+    {
+        foreach (var result in new[] { "read", "failed" })
+            Read(result, 0);
+    }
 
-    public void NotRead() => _reads.Add(1, new KeyValuePair<string, object?>("result", "failed"));
+    public void Read() => Read("read", 1);
+
+    public void NotRead() => Read("failed", 1);
+
+    private void Read(string result, int lists) => _reads.Add(lists, new KeyValuePair<string, object?>("result", result));
 }

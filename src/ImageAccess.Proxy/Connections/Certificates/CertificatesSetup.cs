@@ -17,6 +17,8 @@ public static class CertificatesSetup
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<ServerCertificates>();
         services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<ServerCertificates>());
+        services.AddMetrics();
+        services.AddSingleton<CertificateMetrics>();
         services.AddHostedService<CertificateUpkeep>();
         services.AddHealthChecks().AddCheck<CertificatesHealth>("certificates");
         return services;

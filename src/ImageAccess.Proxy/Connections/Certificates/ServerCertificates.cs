@@ -59,6 +59,19 @@ public sealed class ServerCertificates : IReloadable
     /// <summary>The certificate of the CA alone, in PEM; null while there is none.</summary>
     public string? AuthorityPem => _authorityPem;
 
+    /// <summary>When the CA and what the listeners serve end.</summary>
+    internal IReadOnlyList<(string Name, DateTimeOffset At)> Ends
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var served = _served.Values.Select(one => (one.Leaf.Name, one.Watched.Current!.Certificate.Ends()));
+                return [.. _authority.Current is { } authority ? served.Prepend(("authority", authority.Certificate.Ends())) : served];
+            }
+        }
+    }
+
     /// <summary>What is wrong or will be soon; null when all is well.</summary>
     public string? Concern => _concern;
 

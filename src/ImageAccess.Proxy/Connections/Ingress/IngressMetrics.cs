@@ -19,9 +19,21 @@ public sealed class IngressMetrics
 
     public void TunnelClosed() => _open.Add(-1);
 
+    public void StartAtZero()
+    {
+        _open.Add(0);
+        foreach (var wayIn in new[] { WayIn.Gateway, WayIn.ForwardProxy })
+        {
+            foreach (var reason in RefusalReason.All)
+                Refused(wayIn, reason, 0);
+        }
+    }
+
     /// <summary>Counts it. The label <c>face</c> is the former name of <c>way_in</c>.</summary>
-    public void Refused(string wayIn, string reason) => _refusals.Add(
-        1,
+    public void Refused(string wayIn, string reason) => Refused(wayIn, reason, 1);
+
+    private void Refused(string wayIn, string reason, int connections) => _refusals.Add(
+        connections,
         new KeyValuePair<string, object?>("face", wayIn),
         new KeyValuePair<string, object?>("reason", reason),
         new KeyValuePair<string, object?>("way_in", wayIn));

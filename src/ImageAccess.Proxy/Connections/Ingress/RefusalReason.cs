@@ -53,4 +53,10 @@ internal static class RefusalReason
 
     /// <summary>The connection is this program's own.</summary>
     public const string Loop = "loop";
+
+    public static IReadOnlyList<string> All { get; } =
+    [
+        DockerHub, DockerHubAddress, HubCopy, Denied, NotAllowed, Registry, PrivateAddress, Address, Unreachable, SignIn, SignInLimit, Busy, Malformed, NotTls,
+        NoServerName, OtherServerName, EncryptedClientHello, Late, TooMany, Loop,
+    ];
 }

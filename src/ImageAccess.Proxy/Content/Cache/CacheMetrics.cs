@@ -17,6 +17,8 @@ public sealed class CacheMetrics
         _full = _meter.CreateCounter<long>("imageaccess.cache.full", "{item}", "Contents that were not kept because there was no room, or the disk failed.");
     }
 
+    public void StartAtZero() => Array.ForEach([_evicted, _corrupt, _full], counter => counter.Add(0));
+
     public void Evicted(int items) => _evicted.Add(items);
 
     public void Corrupt() => _corrupt.Add(1);

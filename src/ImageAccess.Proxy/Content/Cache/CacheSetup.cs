@@ -8,6 +8,8 @@ public static class CacheSetup
 {
     public static IServiceCollection AddCache(this IServiceCollection services, IConfiguration configuration)
     {
+        services.AddMetrics();
+        services.AddSingleton<CacheMetrics>();
         if (!configuration.GetValue("Cache:Enabled", defaultValue: true))
         {
             services.AddSingleton<NoStore>();
@@ -22,8 +24,6 @@ public static class CacheSetup
         services.AddSingleton<IValidateOptions<CacheOptions>, CacheDirectoryValidation>();
 
         services.TryAddSingleton(TimeProvider.System);
-        services.AddMetrics();
-        services.AddSingleton<CacheMetrics>();
         services.AddSingleton<DirectoryStore>();
         services.AddSingleton<IContentStore>(provider => provider.GetRequiredService<DirectoryStore>());
         services.AddSingleton<ILinkStore>(provider => provider.GetRequiredService<DirectoryStore>().Links);

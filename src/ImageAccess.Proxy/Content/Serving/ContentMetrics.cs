@@ -31,10 +31,26 @@ public sealed class ContentMetrics
         _ => "upstream",
     };
 
-    internal void Served(string kind, ContentSource source) =>
-        _served.Add(1, new KeyValuePair<string, object?>("kind", kind), new KeyValuePair<string, object?>("source", WireName(source)));
+    public void StartAtZero()
+    {
+        foreach (var source in Enum.GetValues<ContentSource>())
+        {
+            Served(ManifestServer.Kind, source, 0);
+            Served(BlobServer.Kind, source, 0);
+        }
 
-    internal void Filled(FillState state) => _fills.Add(1, new KeyValuePair<string, object?>("result", state switch
+        foreach (var state in Enum.GetValues<FillState>())
+            Filled(state, 0);
+    }
+
+    internal void Served(string kind, ContentSource source) => Served(kind, source, 1);
+
+    internal void Filled(FillState state) => Filled(state, 1);
+
+    private void Served(string kind, ContentSource source, int answers) =>
+        _served.Add(answers, new KeyValuePair<string, object?>("kind", kind), new KeyValuePair<string, object?>("source", WireName(source)));
+
+    private void Filled(FillState state, int downloads) => _fills.Add(downloads, new KeyValuePair<string, object?>("result", state switch
     {
         FillState.Done => "done",
         FillState.Unkept => "unkept",

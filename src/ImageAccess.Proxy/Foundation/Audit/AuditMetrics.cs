@@ -26,6 +26,8 @@ public sealed class AuditMetrics
 
     public long DroppedInAll => Interlocked.Read(ref _droppedInAll);
 
+    public void StartAtZero() => Array.ForEach([_written, _dropped, _merged, _lost, _failures, _removed], counter => counter.Add(0));
+
     public void Written(int events) => _written.Add(events);
 
     public void Dropped()

@@ -38,6 +38,19 @@ public sealed class CatalogMetrics
         _requests = _meter.CreateCounter<long>("imageaccess.catalog.requests", "{request}", "Requests to the Hub API for a publisher, by status.");
     }
 
+    /// <remarks>Of the statuses those that the Hub API is known to give.</remarks>
+    public void StartAtZero()
+    {
+        foreach (var source in new[] { "file", "hub", null })
+        {
+            foreach (var result in Enum.GetValues<LookupResult>().Where(result => result != LookupResult.None && Gives(source, result)))
+                LookedUp(source, result, 0);
+        }
+
+        foreach (var status in new int?[] { 200, 308, 404, 429, 500, 502, 503, 504, null })
+            Requested(status, 0);
+    }
+
     public static string NameOf(LookupResult result) => result switch
     {
         LookupResult.Known => "known",
@@ -50,12 +63,10 @@ public sealed class CatalogMetrics
 
     /// <param name="source">The source of the record; null where there is none.</param>
     /// <param name="result">How it ended.</param>
-    public void LookedUp(string? source, LookupResult result) => _lookups.Add(
-        1, new KeyValuePair<string, object?>("source", source ?? "none"), new KeyValuePair<string, object?>("result", NameOf(result)));
+    public void LookedUp(string? source, LookupResult result) => LookedUp(source, result, 1);
 
     /// <param name="status">The HTTP status, or null when there was no answer.</param>
-    public void Requested(int? status) =>
-        _requests.Add(1, new KeyValuePair<string, object?>("status", status?.ToString(CultureInfo.InvariantCulture) ?? "none"));
+    public void Requested(int? status) => Requested(status, 1);
 
     public void Watch(NamespaceMemory memory) => _meter.CreateObservableGauge(
         "imageaccess.catalog.namespaces",
@@ -66,4 +77,13 @@ public sealed class CatalogMetrics
         },
         "{namespace}",
         "Namespaces that are remembered.");
+
+    private static bool Gives(string? source, LookupResult result) =>
+        source is null == result is LookupResult.Unavailable or LookupResult.Refused;
+
+    private void LookedUp(string? source, LookupResult result, int lookups) => _lookups.Add(
+        lookups, new KeyValuePair<string, object?>("source", source ?? "none"), new KeyValuePair<string, object?>("result", NameOf(result)));
+
+    private void Requested(int? status, int requests) =>
+        _requests.Add(requests, new KeyValuePair<string, object?>("status", status?.ToString(CultureInfo.InvariantCulture) ?? "none"));
 }

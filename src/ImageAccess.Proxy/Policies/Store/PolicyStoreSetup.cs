@@ -35,6 +35,8 @@ public static class PolicyStoreSetup
             provider.GetRequiredService<ILogger<PolicyStore>>()));
         services.AddSingleton<IPolicyStore>(provider => provider.GetRequiredService<PolicyStore>());
         services.AddSingleton<IReloadable>(provider => provider.GetRequiredService<PolicyStore>());
+        services.AddMetrics();
+        services.AddSingleton<PolicyMetrics>();
         services.AddSingleton<PolicyHistory>();
         services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<PolicyHistory>());
         services.AddSingleton(provider => new PolicyEdits(
