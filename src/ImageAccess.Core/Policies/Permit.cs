@@ -11,12 +11,16 @@ public sealed class Permit
     private readonly Blocks _blocks;
     private HashSet<Digest>? _shown;
 
-    internal Permit(RepositoryName repository, Blocks blocks, IReadOnlyList<PermitLimit> limits) => (Repository, _blocks, Limits) = (repository, blocks, limits);
+    internal Permit(RepositoryName repository, Blocks blocks, IReadOnlyList<PermitLimit> limits, IReadOnlyList<string> organizations) =>
+        (Repository, _blocks, Limits, Organizations) = (repository, blocks, limits, organizations);
 
     public RepositoryName Repository { get; }
 
     /// <summary>One for each organization that allows only some images of the repository; none where all of it is allowed. Content must be within each.</summary>
     public IReadOnlyList<PermitLimit> Limits { get; }
+
+    /// <summary>The organizations that the caller was judged under.</summary>
+    public IReadOnlyList<string> Organizations { get; }
 
     public bool IsLimited => Limits.Count > 0;
 

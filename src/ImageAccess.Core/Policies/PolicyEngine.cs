@@ -242,7 +242,7 @@ public static class PolicyEngine
             verdict.Rule,
             verdict.Message,
             verdict.Classification,
-            outcome == AccessOutcome.Deny ? null : new Permit(repository, policy.Blocks, granted?.Limits ?? []))
+            outcome == AccessOutcome.Deny ? null : new Permit(repository, policy.Blocks, granted?.Limits ?? [], organizations))
         {
             Exceptions = verdict.Rule == PolicyRule.Exception ? granted?.Exceptions ?? [] : [],
             Help = verdict.Organization?.Help,

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
@@ -13,9 +14,10 @@ namespace ImageAccess.Proxy.Hosting;
 /// status: a proxy must not drop out of service because Docker Hub is down. The log has each change of a part once, however often it is asked.
 /// </summary>
 internal sealed class Readiness(
-    HealthCheckService health, IPolicyStore policies, FollowedStore followed, EgressReport egress, HealthMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Readiness> logger)
+    HealthCheckService health, IPolicyStore policies, FollowedStore followed, EgressReport egress, PullBudget budget, HealthMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Readiness> logger)
 {
     private const int MaximumExpiring = 20;
+    private const int MaximumAccounts = 20;
 
     private readonly Lock _telling = new();
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
@@ -53,6 +55,7 @@ internal sealed class Readiness(
         if (egress.Concern is { } concern)
             json.WriteString("egress", concern);
         WriteFollowed(json, followed.States);
+        WriteBudget(json);
         WriteExpiring(json, ExpiringEntries.Find(policy, today));
         json.WriteStartObject("degraded");
         foreach (var (name, entry) in Concerns(report))
@@ -77,6 +80,35 @@ internal sealed class Readiness(
                 json.WriteNumber("ageSeconds", (long)(time.GetUtcNow() - readAt).TotalSeconds);
             }
 
+            json.WriteEndObject();
+        }
+
+        json.WriteEndObject();
+    }
+
+    /// <summary>What Docker Hub still allows; the accounts with the least.</summary>
+    private void WriteBudget(Utf8JsonWriter json)
+    {
+        var accounts = budget.Accounts;
+        if (accounts.Count == 0)
+            return;
+        json.WriteStartObject("pullBudget");
+        WriteBudget(json, "accounts", accounts.Take(MaximumAccounts));
+        WriteBudget(json, "organizations", budget.Organizations.Take(MaximumAccounts));
+        json.WriteEndObject();
+    }
+
+    private static void WriteBudget(Utf8JsonWriter json, string name, IEnumerable<PullsLeft> all)
+    {
+        json.WriteStartObject(name);
+        foreach (var left in all)
+        {
+            json.WriteStartObject(left.Name);
+            json.WriteNumber("limit", left.Limit);
+            json.WriteNumber("remaining", left.Remaining);
+            json.WriteNumber("windowSeconds", (long)left.Window.TotalSeconds);
+            json.WriteString("readAt", left.ReadAt.UtcDateTime);
+            json.WriteBoolean("low", left.IsLow);
             json.WriteEndObject();
         }
 

@@ -2,6 +2,7 @@ using ImageAccess.Core.Oci;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Callers.Members;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
@@ -13,7 +14,7 @@ namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>status</c>, <c>members</c> and <c>images</c>: how things are, who belongs where, and what an image's verdict is.</summary>
 internal sealed class StatusOperations(
-    IPolicyStore policies, FollowedStore followed, MembershipDirectory directory, AbsenceWarnings absences, Checks checks, HealthCheckService health, TimeProvider time) : IOperations
+    IPolicyStore policies, FollowedStore followed, MembershipDirectory directory, AbsenceWarnings absences, Checks checks, HealthCheckService health, PullBudget budget, TimeProvider time) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -36,6 +37,9 @@ internal sealed class StatusOperations(
             report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).ToDictionary(entry => entry.Key, entry => Told(entry.Value.Description, visitor)))
         {
             Followed = followed.States.Where(one => visitor.Sees(one.Name)).ToDictionary(one => one.Name, one => FollowedFacts.Of(one, now)),
+            PullBudget = new BudgetFacts(
+                [.. (visitor.Organization is null ? budget.Accounts : []).Select(LeftFacts.Of)],
+                [.. budget.Organizations.Where(left => visitor.Sees(left.Name)).Select(LeftFacts.Of)]),
             LostRoles = [.. absences.Roles.Where(role => role.Organization is null ? visitor.Organization is null : visitor.Sees(role.Organization)).Select(LostRole.Of)],
         });
     }
@@ -102,6 +106,9 @@ internal sealed record StatusFacts(
     /// <summary>The organizations that follow Docker Hub's own switches.</summary>
     public IReadOnlyDictionary<string, FollowedFacts> Followed { get; init; } = new Dictionary<string, FollowedFacts>();
 
+    /// <summary>What Docker Hub still allows.</summary>
+    public BudgetFacts PullBudget { get; init; } = new([], []);
+
     /// <summary>Roles that the policy gives by name, and that nobody of these has.</summary>
     public IReadOnlyList<LostRole> LostRoles { get; init; } = [];
 }
@@ -127,6 +134,18 @@ internal sealed record FollowedFacts
         AgeSeconds = one.Known?.ReadAt is { } readAt ? (long)(now - readAt).TotalSeconds : null,
         Trouble = one.Trouble,
     };
+}
+
+/// <summary>Pulls from Docker Hub that are left, where it limits them; the least first.</summary>
+/// <param name="Accounts">By whom Docker Hub counts: accounts, and addresses of those who do not sign in. None for a token of one organization.</param>
+/// <param name="Organizations">Of each the account with the least left.</param>
+internal sealed record BudgetFacts(IReadOnlyList<LeftFacts> Accounts, IReadOnlyList<LeftFacts> Organizations);
+
+/// <summary>Pulls that are left of a limit.</summary>
+/// <param name="Low">A fifth or less was left, and less than three tenths are.</param>
+internal sealed record LeftFacts(string Name, long Limit, long Remaining, long WindowSeconds, DateTime ReadAt, bool Low)
+{
+    public static LeftFacts Of(PullsLeft left) => new(left.Name, left.Limit, left.Remaining, (long)left.Window.TotalSeconds, left.ReadAt.UtcDateTime, left.IsLow);
 }
 
 /// <summary>A role that names of the policy do not have, because no member list names their account.</summary>

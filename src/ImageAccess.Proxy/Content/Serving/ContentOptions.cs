@@ -24,7 +24,7 @@ public sealed class ContentOptions
     public bool IsFresh(ContentLink link, DateTimeOffset now) => now - link.SeenAt < LinkFreshness;
 
     /// <summary>What is no longer fresh is served for as long as a tag is, while upstream cannot answer.</summary>
-    public bool MayBeStale(ContentLink link, DateTimeOffset now) => now - link.SeenAt < LinkFreshness + StaleFor;
+    public DateTimeOffset StaleUntil(ContentLink link) => link.SeenAt + LinkFreshness + StaleFor;
 }
 
 internal sealed class ContentOptionsValidator : IValidateOptions<ContentOptions>

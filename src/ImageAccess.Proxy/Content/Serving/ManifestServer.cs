@@ -1,6 +1,7 @@
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Content.Cache;
 using ImageAccess.Proxy.Content.Upstream;
+using ImageAccess.Proxy.Foundation.DockerHub;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Content.Serving;
@@ -19,6 +20,7 @@ internal sealed class ManifestServer(
     UpstreamWrites writes,
     AcceptForms accepts,
     ContentMetrics metrics,
+    UpstreamMetrics pulls,
     IOptions<ContentOptions> options,
     TimeProvider time)
 {
@@ -75,13 +77,13 @@ internal sealed class ManifestServer(
             return await SendAsync(client, content, ContentSource.Cache);
         }
 
-        var (question, mayBeStale) = (new TagQuestion(tag, accept, known.Digest), age < options.Value.StaleFor);
-        var answer = await revalidation.RunAsync(client, request, question, link!, mayBeStale);
+        var (question, staleUntil) = (new TagQuestion(tag, accept, known.Digest), known.SeenAt + options.Value.StaleFor);
+        var answer = await revalidation.RunAsync(client, request, question, link!, hasStale: now < staleUntil);
         await approved.DemandTagAsync(client, request, tag, answer.Digest ?? known.Digest);
         if (answer.Digest is { } digest)
             return digest.Equals(known.Digest) ? await SendAsync(client, content, ContentSource.Cache, 200) : await ServeMovedAsync(client, request, question, digest);
         client.Permit.Demand(known.Digest); // before anything is said of what is stale
-        return await revalidation.AnswerWithoutAsync(client, request, answer, mayBeStale, Sending(client, content));
+        return await revalidation.AnswerWithoutAsync(client, request, answer, staleUntil, Sending(client, content));
     }
 
     private async ValueTask<ContentAnswer> ServeMovedAsync(ClientRequest client, ManifestRequest request, TagQuestion question, Digest digest)
@@ -106,6 +108,7 @@ internal sealed class ManifestServer(
         if (client.Permit.HasBlockedDigests)
             client.Permit.DemandNamed((content.Bytes ?? await ManifestAnswer.ReadAsync(content, client.Aborted)).Span);
         metrics.Served(Kind, source);
+        pulls.Pulled(PulledBy.Cache);
         await ManifestAnswer.WriteAsync(client, content);
         return ContentAnswer.Kept(source, upstreamStatus);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ImageAccess.Core.Oci;
 using ImageAccess.Proxy.Content.Cache;
 using ImageAccess.Proxy.Content.Upstream;
@@ -55,22 +56,23 @@ internal sealed class Revalidation(
     public async Task<ContentAnswer> AnswerAsync(
         ClientRequest client, RepositoryRequest request, ContentLink link, Func<ContentSource, int?, ValueTask<ContentAnswer>> send)
     {
-        var mayBeStale = options.Value.MayBeStale(link, time.GetUtcNow());
-        var word = await RunAsync(client, request, question: null, link, mayBeStale);
-        return word.Digest is null ? await AnswerWithoutAsync(client, request, word, mayBeStale, send) : await send(ContentSource.Cache, word.Status);
+        var staleUntil = options.Value.StaleUntil(link);
+        var word = await RunAsync(client, request, question: null, link, hasStale: time.GetUtcNow() < staleUntil);
+        return word.Digest is null ? await AnswerWithoutAsync(client, request, word, staleUntil, send) : await send(ContentSource.Cache, word.Status);
     }
 
     /// <summary>Upstream does not confirm what is kept: it is served all the same where upstream cannot answer, else upstream's answer is passed on.</summary>
     public async Task<ContentAnswer> AnswerWithoutAsync(
-        ClientRequest client, RepositoryRequest request, UpstreamWord word, bool mayBeStale, Func<ContentSource, int?, ValueTask<ContentAnswer>> send)
+        ClientRequest client, RepositoryRequest request, UpstreamWord word, DateTimeOffset staleUntil, Func<ContentSource, int?, ValueTask<ContentAnswer>> send)
     {
-        if (!word.MayBeStale || !mayBeStale)
+        if (!word.MayBeStale || time.GetUtcNow() >= staleUntil)
             return word.Failure is { } failure ? ContentAnswer.Failed(failure) : await passing.ReadAsync(client, request);
+        var until = word.Status == 429 ? string.Create(CultureInfo.InvariantCulture, $"; {request.Repository} {request.Subject} can be until {staleUntil:u}") : "";
         if (request is ManifestRequest { Reference.IsTag: true })
-            logger.ServedStale(request.Repository.Value, request.Subject, word.Cause);
+            logger.ServedStale(request.Repository.Value, request.Subject, word.Cause + until);
         else
-            logger.ServedOld(request.Repository.Value, request.Subject, word.Cause);
-        health.Failed(Stale, $"tags are served from what is kept, because Docker Hub cannot answer: {word.Cause}");
+            logger.ServedOld(request.Repository.Value, request.Subject, word.Cause + until);
+        health.Failed(Stale, $"tags are served from what is kept, because Docker Hub cannot answer: {word.Cause}{until}");
         client.Http.Response.Headers.Warning = "110 - \"Response is Stale\"";
         return await send(ContentSource.Stale, word.Status);
     }

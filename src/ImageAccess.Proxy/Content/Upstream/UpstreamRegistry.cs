@@ -18,6 +18,7 @@ internal sealed class UpstreamRegistry : IDisposable
     private readonly RedirectTargets _redirects;
     private readonly UpstreamMetrics _metrics;
     private readonly UpstreamHealth _health;
+    private readonly PullBudget _budget;
     private readonly IdleLimits _limits;
     private readonly AcceptForms _accepts;
     private readonly ILogger<UpstreamRegistry> _logger;
@@ -29,11 +30,12 @@ internal sealed class UpstreamRegistry : IDisposable
         IOptions<UpstreamOptions> options,
         UpstreamMetrics metrics,
         UpstreamHealth health,
+        PullBudget budget,
         IdleLimits limits,
         AcceptForms accepts,
         ILogger<UpstreamRegistry> logger)
     {
-        (_connections, _redirects, _metrics, _health, _limits, _accepts, _logger) = (connections, redirects, metrics, health, limits, accepts, logger);
+        (_connections, _redirects, _metrics, _health, _budget, _limits, _accepts, _logger) = (connections, redirects, metrics, health, budget, limits, accepts, logger);
         Origin = options.Value.Registry.GetLeftPart(UriPartial.Authority);
         _connection = new HttpMessageInvoker(new RedirectFollower(connections.ToDockerHub(Kind, Key), redirects));
     }
@@ -120,6 +122,13 @@ internal sealed class UpstreamRegistry : IDisposable
 
     public void Dispose() => _connection.Dispose();
 
+    private void ReadBudget(HttpResponseMessage answer, HttpMethod method, Permit permit)
+    {
+        _budget.Read(answer, permit.Organizations);
+        if (answer.StatusCode == HttpStatusCode.OK)
+            _metrics.Pulled(method == HttpMethod.Head ? PulledBy.Head : PulledBy.Get);
+    }
+
     private async Task<HttpResponseMessage> SendAsync(
         RepositoryRequest request, HttpMethod method, Permit permit, IHeaderDictionary client, IEnumerable<string> names, RangeHeaderValue? range, CancellationToken cancellationToken)
     {
@@ -143,6 +152,8 @@ internal sealed class UpstreamRegistry : IDisposable
             var answer = await _connection.SendAsync(ask, limit.Token);
             DemandRegistry(answer);
             status = (int)answer.StatusCode;
+            if (request is ManifestRequest)
+                ReadBudget(answer, method, permit);
             return answer;
         }
         catch (Exception exception) when (exception is HttpRequestException or UpstreamException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))

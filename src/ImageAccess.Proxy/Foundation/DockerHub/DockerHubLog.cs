@@ -20,6 +20,12 @@ internal static partial class DockerHubLog
     [LoggerMessage(6, LogLevel.Information, "The service {Kind} of Docker Hub answers as it should again")]
     public static partial void UpstreamAnswers(this ILogger logger, string kind);
 
+    [LoggerMessage(8, LogLevel.Warning, "Docker Hub allows {Account} {Remaining} more of {Limit} pulls in {Hours} hours: sign in with an account that has more, or pull less; what is kept is served without them")]
+    public static partial void FewPullsLeft(this ILogger logger, string account, long remaining, long limit, double hours);
+
+    [LoggerMessage(9, LogLevel.Information, "Docker Hub allows {Account} {Remaining} more of {Limit} pulls: enough again")]
+    public static partial void PullsLeftAgain(this ILogger logger, string account, long remaining, long limit);
+
     [LoggerMessage(4, LogLevel.Information, "This machine's clock agrees with Docker Hub's again")]
     public static partial void ClockIsRight(this ILogger logger);
 }

@@ -17,7 +17,8 @@ public static class DockerHubSetup
         services.AddMetrics();
         services.AddSingleton<UpstreamMetrics>();
         services.AddSingleton<UpstreamHealth>();
-        services.AddHealthChecks().AddCheck<UpstreamHealth>("upstream").AddCheck<UpstreamClock>("clock");
+        services.AddSingleton<PullBudget>();
+        services.AddHealthChecks().AddCheck<UpstreamHealth>("upstream").AddCheck<UpstreamClock>("clock").AddCheck<PullBudget>("pull-budget");
         services.AddSingleton<UpstreamTokens>();
         services.AddSingleton<UpstreamSearch>();
         services.AddSingleton<HubApi>();
