@@ -35,8 +35,19 @@ internal static class AdminListener
     {
         var health = await http.RequestServices.GetRequiredService<HealthCheckService>().CheckHealthAsync(http.RequestAborted);
         http.RequestServices.GetRequiredService<HealthMetrics>().Found(health);
-        http.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        await http.Response.WriteAsync(http.RequestServices.GetRequiredService<PrometheusExporter>().Read());
+        var isOpenMetrics = PrefersOpenMetrics(http.Request);
+        http.Response.ContentType = isOpenMetrics ? $"{PrometheusExporter.OpenMetrics}; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8";
+        await http.Response.WriteAsync(http.RequestServices.GetRequiredService<PrometheusExporter>().Read(isOpenMetrics));
+    }
+
+    /// <summary>Whoever does not ask for it gets Prometheus' own format.</summary>
+    private static bool PrefersOpenMetrics(HttpRequest request)
+    {
+        var accepted = request.GetTypedHeaders().Accept;
+        var wanted = QualityOf(PrometheusExporter.OpenMetrics);
+        return wanted > 0 && wanted >= QualityOf("text/plain");
+
+        double QualityOf(string mediaType) => accepted.Where(one => one.MediaType.Equals(mediaType, StringComparison.OrdinalIgnoreCase)).Select(one => one.Quality ?? 1).DefaultIfEmpty().Max();
     }
 
     private static Task WriteNotFoundAsync(HttpContext http)

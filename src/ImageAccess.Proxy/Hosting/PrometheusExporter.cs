@@ -5,23 +5,31 @@ using OpenTelemetry.Metrics;
 
 namespace ImageAccess.Proxy.Hosting;
 
-/// <summary>Writes what a reader of the SDK collects in the Prometheus text exposition format, version 0.0.4.</summary>
+/// <summary>
+/// Writes what a reader of the SDK collects in the Prometheus text exposition format, version 0.0.4, or in OpenMetrics 1.0.0, which has exemplars: of
+/// each bucket of a histogram one request that was traced. Names, labels and values are the same in both.
+/// </summary>
 [ExportModes(ExportModes.Pull)]
 internal sealed class PrometheusExporter : BaseExporter<Metric>, IPullMetricExporter
 {
     /// <summary>Milliseconds that a collection may take.</summary>
     private const int CollectTimeout = 5000;
 
+    public const string OpenMetrics = "application/openmetrics-text";
+
     private readonly Lock _collecting = new();
+    private bool _isOpenMetrics;
     private string _text = "";
 
     public Func<int, bool>? Collect { get; set; }
 
     /// <summary>Everything measured up to now; nothing where it could not be collected in time.</summary>
-    public string Read()
+    /// <param name="isOpenMetrics">In that format; else in Prometheus' own.</param>
+    public string Read(bool isOpenMetrics)
     {
         lock (_collecting)
         {
+            _isOpenMetrics = isOpenMetrics;
             return Collect?.Invoke(CollectTimeout) == true ? _text : "";
         }
     }
@@ -30,30 +38,34 @@ internal sealed class PrometheusExporter : BaseExporter<Metric>, IPullMetricExpo
     {
         var text = new StringBuilder();
         foreach (var metric in batch)
-            Write(text, metric);
+            Write(text, metric, _isOpenMetrics);
+        if (_isOpenMetrics)
+            text.Append("# EOF\n");
         _text = text.ToString();
         return ExportResult.Success;
     }
 
-    private static void Write(StringBuilder text, Metric metric)
+    private static void Write(StringBuilder text, Metric metric, bool isOpenMetrics)
     {
         var (type, suffix) = metric.MetricType switch
         {
             MetricType.LongSum or MetricType.DoubleSum => ("counter", "_total"),
             MetricType.Histogram => ("histogram", ""),
             MetricType.LongGauge or MetricType.DoubleGauge or MetricType.LongSumNonMonotonic or MetricType.DoubleSumNonMonotonic => ("gauge", ""),
-            _ => ("untyped", ""),
+            _ => (isOpenMetrics ? "unknown" : "untyped", ""),
         };
-        var name = Name(metric) + suffix;
-        text.Append("# HELP ").Append(name).Append(' ').Append(metric.Description.Replace("\\", @"\\").Replace("\n", @"\n")).Append('\n');
-        text.Append("# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+        var family = Name(metric);
+        var name = family + suffix;
+        var described = isOpenMetrics ? family : name;
+        text.Append("# HELP ").Append(described).Append(' ').Append(metric.Description.Replace("\\", @"\\").Replace("\n", @"\n")).Append('\n');
+        text.Append("# TYPE ").Append(described).Append(' ').Append(type).Append('\n');
         foreach (ref readonly var point in metric.GetMetricPoints())
         {
             var labels = Labels(point.Tags);
             switch (metric.MetricType)
             {
                 case MetricType.Histogram:
-                    WriteHistogram(text, name, labels, point);
+                    WriteHistogram(text, name, labels, point, isOpenMetrics);
                     break;
                 case MetricType.LongSum or MetricType.LongSumNonMonotonic:
                     WriteSample(text, name, labels, point.GetSumLong());
@@ -71,26 +83,43 @@ internal sealed class PrometheusExporter : BaseExporter<Metric>, IPullMetricExpo
         }
     }
 
-    private static void WriteHistogram(StringBuilder text, string name, string labels, in MetricPoint point)
+    private static void WriteHistogram(StringBuilder text, string name, string labels, in MetricPoint point, bool isOpenMetrics)
     {
         var cumulative = 0L;
+        var above = double.NegativeInfinity;
+        ReadOnlyExemplarCollection? exemplars = isOpenMetrics && point.TryGetExemplars(out var found) ? found : null;
         foreach (var bucket in point.GetHistogramBuckets())
         {
             cumulative += bucket.BucketCount;
             var bound = double.IsPositiveInfinity(bucket.ExplicitBound) ? "+Inf" : bucket.ExplicitBound.ToString("R", CultureInfo.InvariantCulture);
-            WriteSample(text, name + "_bucket", labels.Length == 0 ? $"le=\"{bound}\"" : $"{labels},le=\"{bound}\"", cumulative);
+            WriteSample(text, name + "_bucket", labels.Length == 0 ? $"le=\"{bound}\"" : $"{labels},le=\"{bound}\"", cumulative, ExemplarOf(exemplars, above, bucket.ExplicitBound));
+            above = bucket.ExplicitBound;
         }
 
         WriteSample(text, name + "_sum", labels, point.GetHistogramSum());
         WriteSample(text, name + "_count", labels, point.GetHistogramCount());
     }
 
-    private static void WriteSample(StringBuilder text, string name, string labels, double value)
+    /// <summary>What follows the sample of a bucket: a measurement in it, and its trace; nothing where none was traced.</summary>
+    private static string ExemplarOf(ReadOnlyExemplarCollection? exemplars, double above, double upTo)
+    {
+        if (exemplars is not { } all)
+            return "";
+        foreach (ref readonly var exemplar in all)
+        {
+            if (exemplar.TraceId != default && exemplar.DoubleValue > above && exemplar.DoubleValue <= upTo)
+                return string.Create(CultureInfo.InvariantCulture, $" # {{trace_id=\"{exemplar.TraceId}\",span_id=\"{exemplar.SpanId}\"}} {exemplar.DoubleValue:R} {exemplar.Timestamp.ToUnixTimeMilliseconds() / 1000.0:R}");
+        }
+
+        return "";
+    }
+
+    private static void WriteSample(StringBuilder text, string name, string labels, double value, string exemplar = "")
     {
         text.Append(name);
         if (labels.Length > 0)
             text.Append('{').Append(labels).Append('}');
-        text.Append(' ').Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+        text.Append(' ').Append(value.ToString("R", CultureInfo.InvariantCulture)).Append(exemplar).Append('\n');
     }
 
     /// <summary>Dots become underscores; a unit that is a word is spelt out (OpenTelemetry, "Prometheus compatibility").</summary>

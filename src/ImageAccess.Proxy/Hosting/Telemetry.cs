@@ -1,5 +1,7 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using OpenTelemetry;
+using OpenTelemetry.Context.Propagation;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 
@@ -20,6 +22,7 @@ internal static class Telemetry
         var sends = configuration.GetChildren().Any(variable =>
             variable.Key.StartsWith("OTEL_EXPORTER_OTLP_", StringComparison.Ordinal) && variable.Key.EndsWith("ENDPOINT", StringComparison.Ordinal));
 
+        Sdk.SetDefaultTextMapPropagator(new TraceContextPropagator()); // else the instrumentation itself would write headers into what is asked of Docker Hub
         services.AddSingleton<PrometheusExporter>();
         services.ConfigureOpenTelemetryMeterProvider((provider, meters) => meters
             .AddView(OfThisHost(provider.GetRequiredService<IMeterFactory>()))
@@ -28,7 +31,7 @@ internal static class Telemetry
         {
             meters.AddMeter(MeterName).AddAspNetCoreInstrumentation().AddHttpClientInstrumentation().AddRuntimeInstrumentation();
             if (sends)
-                meters.AddOtlpExporter();
+                meters.SetExemplarFilter(ExemplarFilterType.TraceBased).AddOtlpExporter();
         });
         if (sends)
         {

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using ImageAccess.Proxy.Tests.HouseRules;
@@ -70,6 +72,38 @@ public sealed partial class MonitoringTests
         Assert.Empty(asked.Except(known));
     }
 
+    [Fact]
+    public async Task Prometheus_scrapes_it_with_exemplars()
+    {
+        await using var receiver = await OtlpReceiver.StartAsync();
+        await using var here = await Surroundings.StartAsync(settings: [("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.Address), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]);
+        await here.AskAsync("GET", "/v2/library/nginx/manifests/latest", await here.PullTokenAsync("bob", "library/nginx"));
+        using var directory = new TemporaryDirectory();
+        await File.WriteAllTextAsync(directory["prometheus.yml"], $$"""
+            rule_files: [ {{RepositoryRoot.Find(Rules)}} ]
+            scrape_configs: [ { job_name: imageaccess, scrape_interval: 1s, static_configs: [ { targets: [ "{{here.Admin.Authority}}" ] } ] } ]
+            """);
+        var address = new Uri($"http://127.0.0.1:{FreePort()}");
+        using var prometheus = Process.Start(new ProcessStartInfo("prometheus",
+        [
+            $"--config.file={directory["prometheus.yml"]}", $"--storage.tsdb.path={directory["data"]}", $"--web.listen-address={address.Authority}", "--enable-feature=exemplar-storage",
+        ])
+        { RedirectStandardError = true, UseShellExecute = false })!;
+        var log = prometheus.StandardError.ReadToEndAsync();
+        try
+        {
+            using var client = Surroundings.NewClient(address);
+            await Eventually.TrueAsync(async () => (await AskAsync(client, "query?query=imageaccess_decisions_total>0")).Contains("\"rule\":\"official\"", StringComparison.Ordinal));
+            Assert.Contains("\"trace_id\":", await AskAsync(client, "query_exemplars?query=imageaccess_decision_duration_seconds_bucket&start=0&end=99999999999"), StringComparison.Ordinal);
+        }
+        finally
+        {
+            prometheus.Kill();
+            await prometheus.WaitForExitAsync();
+            await log;
+        }
+    }
+
     [Theory]
     [InlineData("sum by (le, a_b) (rate(x_y_bucket{z_z=~\"a_a|b\"}[5m])) > 4 * min(c_d offset 30m) and time() - e < 90 * 86400", "x_y_bucket c_d e")]
     public void Metrics_are_found_in_a_question(string question, string metrics) => Assert.Equal(metrics.Split(' '), MetricsOf(question));
@@ -96,11 +130,31 @@ public sealed partial class MonitoringTests
         ];
     }
 
+    /// <summary>What Prometheus answers; nothing before it listens.</summary>
+    private static async Task<string> AskAsync(HttpClient prometheus, string question)
+    {
+        try
+        {
+            return await prometheus.GetStringAsync("/api/v1/" + question);
+        }
+        catch (HttpRequestException)
+        {
+            return "";
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
     /// <summary>What a program prints, all of it; it must succeed.</summary>
     private static async Task<string> RunAsync(string program, params string[] arguments)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
         var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
         await process.WaitForExitAsync(limit.Token);
         Assert.True(process.ExitCode == 0, await output + await error);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
@@ -67,6 +68,7 @@ public sealed class UpstreamConnections
     {
         var handler = Create((context, cancel) => ConnectToReceiverAsync(context, isPrivate, cancel));
         handler.PooledConnectionLifetime = TimeSpan.Zero;
+        handler.ActivityHeadersPropagator = null; // no span: the path of a webhook's address is often its secret
         if (isPrivate)
             (handler.UseProxy, handler.Proxy) = (false, null);
         return handler;
@@ -110,7 +112,7 @@ public sealed class UpstreamConnections
     {
         var handler = new SocketsHttpHandler
         {
-            ActivityHeadersPropagator = null,
+            ActivityHeadersPropagator = DistributedContextPropagator.CreateNoOutputPropagator(), // spans, and no headers of them
             AllowAutoRedirect = false,
             AutomaticDecompression = DecompressionMethods.None,
             ConnectCallback = connect,

@@ -37,7 +37,10 @@ public sealed class DecisionMetrics
         if (decision.NeedsPublisher)
             return;
 
-        Activity.Current?.SetTag("imageaccess.outcome", decision.Outcome.ToWireName()).SetTag("imageaccess.rule", decision.Rule);
+        Activity.Current?.SetTag("imageaccess.outcome", decision.Outcome.ToWireName())
+            .SetTag("imageaccess.rule", decision.Rule)
+            .SetTag("imageaccess.category", decision.Classification.Category.ToWireName())
+            .SetTag("imageaccess.organizations", decision.Organizations.ToArray());
         Decided(decision.Outcome, decision.Classification.Category, decision.Rule, 1);
         _duration.Record(duration.TotalSeconds, new KeyValuePair<string, object?>("outcome", decision.Outcome.ToWireName()));
     }
