@@ -60,7 +60,10 @@ internal static class CommandTree
             return app.Failure() is { } failure ? throw failure : Verb.Yes; // told to stop before it had started
         }
 
-        await Console.Out.WriteLineAsync(StartupReport.Write(app.Services));
+        if (ProxyHost.IsJson(app.Configuration))
+            StartupReport.Log(app.Services);
+        else
+            await Console.Out.WriteLineAsync(StartupReport.Write(app.Services));
         await app.WaitForShutdownAsync();
         return app.Failure() is null ? Verb.Yes : Verb.No;
     }

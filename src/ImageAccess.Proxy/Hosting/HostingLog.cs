@@ -19,6 +19,9 @@ internal static partial class HostingLog
     [LoggerMessage(5, LogLevel.Information, "{Part} works again")]
     public static partial void WellAgain(this ILogger logger, string part);
 
+    [LoggerMessage(7, LogLevel.Information, "{Line}")]
+    public static partial void Started(this ILogger logger, string line);
+
     [LoggerMessage(6, LogLevel.Error, "SIGHUP: {Room} could not read its file again ({Failure}); what it read last stays")]
     public static partial void NotReadAgain(this ILogger logger, string room, string failure);
 }

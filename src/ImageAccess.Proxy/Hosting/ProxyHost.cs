@@ -26,6 +26,7 @@ using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 using ImageAccess.Proxy.Registry;
 using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Hosting;
 
@@ -39,7 +40,7 @@ public static class ProxyHost
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Configuration.AddConfiguration(configuration);
         var hasStarted = false;
-        AddLogging(builder.Logging, () => hasStarted);
+        AddLogging(builder.Logging, builder.Configuration, () => hasStarted);
         builder.Services.AddSingleton(TimeProvider.System);
         GracefulStop.Add(builder.Services, builder.Configuration);
         builder.AddListeners();
@@ -91,9 +92,14 @@ public static class ProxyHost
     public static Exception? Failure(this WebApplication app) =>
         app.Services.GetServices<IHostedService>().OfType<BackgroundService>().Select(part => part.ExecuteTask?.Exception).FirstOrDefault(failure => failure is not null);
 
+    /// <summary>Whether the log is JSON.</summary>
+    public static bool IsJson(IConfiguration configuration) => configuration.GetSection(LogOptions.Section)[nameof(LogOptions.Format)] == LogOptions.Json;
+
     /// <remarks>Why a start failed is told in a line for each fault; the framework would tell it first, with its own stack.</remarks>
-    private static void AddLogging(ILoggingBuilder logging, Func<bool> hasStarted)
+    private static void AddLogging(ILoggingBuilder logging, ConfigurationManager configuration, Func<bool> hasStarted)
     {
+        logging.Services.AddOptions<LogOptions>().Bind(configuration.GetSection(LogOptions.Section)).ValidateOnStart();
+        logging.Services.AddSingleton<IValidateOptions<LogOptions>, LogOptionsValidator>();
         logging.AddSimpleConsole(console =>
         {
             console.SingleLine = true;
@@ -101,6 +107,9 @@ public static class ProxyHost
             console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
             console.ColorBehavior = LoggerColorBehavior.Disabled;
         });
+        logging.AddConsoleFormatter<JsonLines, ConsoleFormatterOptions>();
+        if (IsJson(configuration))
+            logging.AddConsole(console => console.FormatterName = JsonLines.FormatterName);
         logging.ClearProviders(); // the console writes what is left of a kind of line
         logging.Services.AddSingleton<ConsoleLoggerProvider>();
         logging.Services.AddSingleton<ILoggerProvider, RepeatedLines>();

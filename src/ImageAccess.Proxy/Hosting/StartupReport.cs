@@ -17,7 +17,17 @@ internal static class StartupReport
     /// <summary>How many organizations are named.</summary>
     private const int MaximumNamed = 10;
 
-    public static string Write(IServiceProvider services)
+    public static string Write(IServiceProvider services) => string.Join('\n', Lines(services));
+
+    /// <summary>The same as lines of the log, where that is read by programs alone.</summary>
+    public static void Log(IServiceProvider services)
+    {
+        var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(StartupReport).FullName!);
+        foreach (var line in Lines(services))
+            logger.Started(line);
+    }
+
+    private static List<string> Lines(IServiceProvider services)
     {
         var addresses = services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.ToList();
         var upstream = services.GetRequiredService<IOptions<UpstreamOptions>>().Value;
@@ -44,7 +54,7 @@ internal static class StartupReport
         lines.AddRange(services.GetRequiredService<TrustReport>().Concerns().Select(concern => $"warning  {concern}"));
         if (services.GetRequiredService<EgressReport>().Concern is { } concern)
             lines.Add($"warning  {concern}");
-        return string.Join('\n', lines);
+        return lines;
     }
 
     private static string LimitsOf(LimitOptions limits) => string.Create(

@@ -129,6 +129,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Audit:File", ConfigurationKind.Path),
         new("Audit:Keep", ConfigurationKind.Duration),
         new("Audit:MaximumSize", ConfigurationKind.Size),
+        new("Log:Format"),
         new("Usage:Keep", ConfigurationKind.Duration),
         new("Usage:KeepCounts", ConfigurationKind.Duration),
         new("Audit:KeyFile", ConfigurationKind.Path),
