@@ -4,7 +4,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>An exception for one image, with real clients by mirror: that image comes, and nothing else of its repository, with Docker Hub reachable beside the proxy.</summary>
-[Collection(nameof(Surroundings))]
+[Collection(nameof(SurroundingsOfDecisions))]
 public sealed class ExceptionTests(Surroundings world)
 {
     private const string Community = "image access denied: community images not allowed (ask in #platform)";

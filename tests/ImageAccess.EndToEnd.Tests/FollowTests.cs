@@ -3,7 +3,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>A switch in Docker's Admin Console, and a real pull beside it.</summary>
-[Collection(nameof(SurroundingsOfFaults))]
+[Collection(nameof(SurroundingsOfDecisions))]
 public sealed class FollowTests(Surroundings world)
 {
     private const string Denied = "image access denied: verified publisher images not allowed (ask in #platform)";

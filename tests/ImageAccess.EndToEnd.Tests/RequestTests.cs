@@ -5,7 +5,7 @@ using ImageAccess.FakeHubs;
 namespace ImageAccess.EndToEnd.Tests;
 
 /// <summary>Access is asked for with real clients: denied, asked for by the denial's id over the API, approved by each organization that denies, pulled, expired, and denied again.</summary>
-[Collection(nameof(Surroundings))]
+[Collection(nameof(SurroundingsOfDecisions))]
 [SupportedOSPlatform("linux")]
 public sealed class RequestTests(Surroundings world)
 {

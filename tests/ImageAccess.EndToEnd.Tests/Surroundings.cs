@@ -270,6 +270,10 @@ public sealed class SurroundingsOfAll : ICollectionFixture<Surroundings>;
 [CollectionDefinition(nameof(SurroundingsOfFaults))]
 public sealed class SurroundingsOfFaults : ICollectionFixture<Surroundings>;
 
+/// <summary>And once more for what people decide while others pull: these tests wait too, for times to be over.</summary>
+[CollectionDefinition(nameof(SurroundingsOfDecisions))]
+public sealed class SurroundingsOfDecisions : ICollectionFixture<Surroundings>;
+
 /// <summary>Secrets that must be found nowhere after they were used.</summary>
 internal static class Canaries
 {
