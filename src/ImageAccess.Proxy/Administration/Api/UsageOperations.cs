@@ -46,7 +46,7 @@ internal sealed class UsageOperations(
         var question = new UsageQuestion().Between(Timestamp.Read(words.From, "from"), Timestamp.Read(words.To, "to"), time.GetUtcNow()).About(words.ToFilter(outcome));
         Demand(question);
         var paging = Paging.Of(limit, cursor: null);
-        var filter = question.Filter with { Scope = ScopeOf(visitor, words.Organization) };
+        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
         var cursors = new DecisionCursors(protection, question.Filter);
         var before = cursor is null ? (UsageKey?)null : cursors.Read(cursor.Length > MaximumCursor ? "" : cursor);
         await RecordAsync(visitor, "decisions", filter, http.RequestAborted);
@@ -74,7 +74,7 @@ internal sealed class UsageOperations(
             question.Between(Timestamp.Read(words.From, "from"), Timestamp.Read(words.To, "to"), now);
         var kind = question.About(words.ToFilter(IsDenied(denied) ? "deny" : outcome)).By(by);
         Demand(question);
-        var filter = question.Filter with { Scope = ScopeOf(visitor, words.Organization) };
+        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
         if (kind == UsageBy.Caller || filter.Caller is not null)
             await RecordAsync(visitor, "usage", filter, http.RequestAborted);
         try
@@ -105,19 +105,6 @@ internal sealed class UsageOperations(
     {
         if (question.Faults.Count > 0)
             throw ProblemException.Bad([.. question.Faults.Select(fault => new Mistake(fault.Member, fault.Fault))]);
-    }
-
-    private UsageScope ScopeOf(Visitor visitor, string? organization)
-    {
-        if (visitor.MayEverywhere(Operation.ReadDecisions))
-            return UsageScope.Everything;
-        var own = visitor.Organization is { } only ? [only] : policies.Current.Organizations.Select(one => one.Name).Where(name => organization is null || name == organization).ToList();
-        return new UsageScope
-        {
-            Whole = own.FindAll(name => visitor.May(Operation.ReadDecisions, name)),
-            AsMember = own.FindAll(name => visitor.May(Operation.ReadOwnDecisions, name)),
-            Person = visitor.Actor.User,
-        };
     }
 
     /// <summary>Nobody is recorded who sees the own pulls alone.</summary>

@@ -138,6 +138,13 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
         return [.. counts.Values];
     }
 
+    protected override async Task VisitAsync(UsageFilter filter, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        if (await ExistsAsync(connection, null, cancellationToken))
+            await ask(connection, Search);
+    }
+
     public override string Explain(Exception exception) => database.Explain(exception);
 
     private static async Task PrepareAsync(DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)

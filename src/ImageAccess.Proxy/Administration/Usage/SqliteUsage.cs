@@ -142,6 +142,17 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         return [.. counts.Values];
     }
 
+    protected override async Task VisitAsync(UsageFilter filter, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken)
+    {
+        await using var main = await OpenMainAsync(cancellationToken);
+        foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => IsIn(month, filter)))
+        {
+            await using var connection = await OpenMonthAsync(main, month, cancellationToken);
+            await using var end = Interrupt(connection, cancellationToken);
+            await ask(connection, Search);
+        }
+    }
+
     public override string Explain(Exception exception) => IsDamage(exception)
         ? "has a damaged file: move the folder away; decisions are taken from the audit files again, as far as they reach"
         : database.Explain(exception);

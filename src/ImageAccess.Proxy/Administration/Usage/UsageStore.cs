@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Administration.Usage;
 /// The tables are made here by plain SQL, and are no entities of EF: its model and its migrations know neither partitions of a table nor a file for each
 /// month. <see cref="Version"/> is kept beside them.
 /// </remarks>
-internal abstract class UsageStore
+internal abstract partial class UsageStore
 {
     /// <summary>Of the tables: a later program that needs others brings these up to date, and an earlier one leaves them alone.</summary>
     public const int Version = 1;
@@ -51,6 +51,9 @@ internal abstract class UsageStore
 
     /// <summary>Decisions and pulls, together for each value of what they are asked by.</summary>
     public abstract Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken);
+
+    /// <summary>Asks each part of the store that has decisions of this time, with the name of its function that finds a text in another.</summary>
+    protected abstract Task VisitAsync(UsageFilter filter, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken);
 
     /// <summary>Why something failed, as what follows <see cref="Name"/> in a sentence.</summary>
     public abstract string Explain(Exception exception);

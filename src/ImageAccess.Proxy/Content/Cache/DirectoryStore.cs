@@ -118,6 +118,8 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
 
     public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => new(Holds(digest));
 
+    public ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken) => new(Find(digest)?.Length);
+
     public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken)
     {
         var reserved = length is null ? 0 : DiskSpace.Of(length.Value);

@@ -15,6 +15,9 @@ public interface IContentStore
     /// <summary>Whether finished content of this digest is there, whoever may see it.</summary>
     ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken);
 
+    /// <summary>The length of finished content, whoever may see it; null where there is none.</summary>
+    ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken);
+
     /// <summary>A place for content that is about to come; null where there is no room for it, or the store fails.</summary>
     /// <param name="length">In bytes; null where it is not known.</param>
     ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken);

@@ -34,10 +34,22 @@ public interface ILinkStore
     /// <summary>Everything that is known of a repository.</summary>
     /// <returns>How many links and how many tags there were.</returns>
     ValueTask<(int Links, int Tags)> ForgetRepositoryAsync(RepositoryName repository);
+
+    /// <summary>What repositories have, whoever may see it: to look, or to forget it, and never to serve by.</summary>
+    ValueTask<IReadOnlyList<SeenLink>> ListAsync(Func<RepositoryName, Digest, bool> wanted);
+
+    /// <summary>What the tags of a repository last pointed to, for whichever accepted media types.</summary>
+    ValueTask<IReadOnlyList<SeenTag>> ListTagsAsync(RepositoryName repository);
 }
 
 /// <summary>What a tag pointed to, and when upstream last said so.</summary>
 public sealed record KnownTag(Digest Digest, DateTimeOffset SeenAt);
+
+/// <summary>A repository has content of this digest: as a manifest, or as a blob.</summary>
+public readonly record struct SeenLink(RepositoryName Repository, Digest Digest, bool IsManifest);
+
+/// <summary>A tag pointed to this digest.</summary>
+public readonly record struct SeenTag(string Tag, Digest Digest);
 
 /// <summary>The proof that upstream itself has answered for this digest in a repository. Only a link store makes one to serve by, for a permit of that repository.</summary>
 public sealed class ContentLink

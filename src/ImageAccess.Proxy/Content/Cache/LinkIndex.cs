@@ -103,6 +103,16 @@ internal sealed class LinkIndex(Func<Digest, bool> holds) : ILinkStore
         }
     }
 
+    public ValueTask<IReadOnlyList<SeenLink>> ListAsync(Func<RepositoryName, Digest, bool> wanted) => new(
+    [
+        .. _links.Where(pair => wanted(pair.Key.Repository, pair.Key.Digest)).Select(pair => new SeenLink(pair.Key.Repository, pair.Key.Digest, pair.Value.MediaType is not null)),
+    ]);
+
+    public ValueTask<IReadOnlyList<SeenTag>> ListTagsAsync(RepositoryName repository) => new(
+    [
+        .. _tags.Where(pair => pair.Key.Repository.Equals(repository)).SelectMany(pair => pair.Value.Select(form => new SeenTag(pair.Key.Tag, form.Known.Digest))).Distinct(),
+    ]);
+
     /// <summary>Whether something of a repository was forgotten before there was a journal to tell. An older journal does not know that.</summary>
     public bool WasForgottenUntold(RepositoryName repository)
     {

@@ -10,6 +10,8 @@ internal sealed class NoStore : IContentStore, ILinkStore
 
     public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => default;
 
+    public ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken) => default;
+
     public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) => default;
 
     public ValueTask<ContentLink?> FindAsync(Permit permit, Digest digest, CancellationToken cancellationToken) => default;
@@ -25,4 +27,8 @@ internal sealed class NoStore : IContentStore, ILinkStore
     public ValueTask<IReadOnlyList<Digest>> ForgetTagAsync(RepositoryName repository, Tag tag) => new([]);
 
     public ValueTask<(int Links, int Tags)> ForgetRepositoryAsync(RepositoryName repository) => default;
+
+    public ValueTask<IReadOnlyList<SeenLink>> ListAsync(Func<RepositoryName, Digest, bool> wanted) => new([]);
+
+    public ValueTask<IReadOnlyList<SeenTag>> ListTagsAsync(RepositoryName repository) => new([]);
 }

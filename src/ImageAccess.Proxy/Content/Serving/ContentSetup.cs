@@ -19,6 +19,7 @@ public static class ContentSetup
         services.AddSingleton<ContentRelay>();
         services.AddSingleton<ContentLinks>();
         services.AddSingleton<ManifestLinks>();
+        services.AddSingleton<KeptImages>();
         services.AddSingleton<Forgetting>();
         services.AddSingleton<ManifestDownload>();
         services.AddSingleton<ImageParts>();

@@ -7,7 +7,7 @@ namespace ImageAccess.Proxy.Content.Serving;
 /// Forgets what a repository has here, because it was taken down: it is served from here again only after upstream has answered for it again.
 /// The bytes stay, for other repositories and until they are evicted.
 /// </summary>
-internal sealed class Forgetting(ILinkStore links, IContentStore contents, ContentLinks learnt)
+internal sealed class Forgetting(ILinkStore links, IContentStore contents, ContentLinks learnt, KeptImages images)
 {
     /// <summary>
     /// All of a repository; or one tag or digest of it, with everything that its manifest names, also where the repository has the manifest
@@ -39,42 +39,17 @@ internal sealed class Forgetting(ILinkStore links, IContentStore contents, Conte
             var isManifest = next.IsManifest || link?.MediaType is not null;
             if (!isManifest && !next.Digest.Equals(digest))
                 continue;
-            var named = await NamedAsync(next.Digest);
+            var named = await images.ReadAsync(next.Digest, CancellationToken.None);
             unread += isManifest && named is null ? 1 : 0;
-            foreach (var further in named ?? [])
-                pending.Enqueue(further);
+            foreach (var image in named?.Manifests ?? [])
+                pending.Enqueue((image, true));
+            foreach (var part in named?.Parts ?? [])
+                pending.Enqueue((part, false));
         }
 
         return forgotten + tags > 0 || (digest is not null && await contents.HoldsAsync(digest, CancellationToken.None))
             ? new Forgotten(forgotten, tags, unread)
             : null;
-    }
-
-    /// <summary>What a manifest names: the images of an index, the configuration and the layers of an image. Null where it cannot be read.</summary>
-    private async Task<IReadOnlyList<(Digest Digest, bool IsManifest)>?> NamedAsync(Digest digest)
-    {
-        try
-        {
-            // Nobody is served by this link: it opens what is kept, so that as much as possible is forgotten.
-            using var content = await contents.OpenAsync(new ContentLink(digest, mediaType: null, DateTimeOffset.UnixEpoch), CancellationToken.None);
-            if (content is null || content.Length > ManifestRequest.MaximumSize)
-                return null;
-            var bytes = new byte[content.Length];
-            for (var read = 0; read < bytes.Length;)
-            {
-                if (await content.ReadAsync(bytes.AsMemory(read), read, CancellationToken.None) is not (> 0 and var more))
-                    return null;
-                read += more;
-            }
-
-            return ManifestNames.Read(bytes) is { } names
-                ? [.. names.Manifests.Select(image => (image, true)), .. names.Parts.Select(part => (part, false))]
-                : null;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
     }
 }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
@@ -97,7 +98,7 @@ internal static class UsageCommands
             await output.WriteLineAsync($"this is kept since {day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: Usage:Keep and Usage:KeepCounts");
     }
 
-    private static (SqlDatabase Database, UsageOptions Options) Open(string? file)
+    public static (SqlDatabase Database, UsageOptions Options) Open(string? file)
     {
         var (database, options) = (DatabaseCommands.Open(file), UsageOptions.Of(Verb.Configuration(file)));
         if (options.Faults().ToList() is { Count: > 0 } faults)

@@ -47,6 +47,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /denials/{id}"] = "404 200 200 200 200 200 200 404",
         ["GET /decisions"] = "200 200 200 200 200 200 200 200",
         ["GET /usage"] = "200 200 200 200 200 200 200 200",
+        ["POST /incidents/pulls"] = "403 200 403 200 200 403 200 200",
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
         ["GET /members"] = "403 200 200 200 200 200 200 200",
         ["GET /people"] = "403 200 200 200 200 200 200 200",
@@ -206,6 +207,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /organizations/{organization}/policy/versions/{version}/revert" => await room.SendAsync(
                 method, $"/api/v1/organizations/acme/policy/versions/{await HistoryAsync(version)}/revert", token, Because),
             "POST /exceptions" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "image": "more/t{{number}}", "reason": "because", "until": "{{DateTime.UtcNow.AddDays(3):yyyy-MM-dd}}T00:00:00Z" }"""),
+            "POST /incidents/pulls" => await room.SendAsync(method, path, token, """{ "images": [ "nginx" ] }"""),
             "POST /blocks" => await room.SendAsync(method, path, token, $$"""{ "image": "bad/t{{number}}", "reason": "because" }"""),
             "POST /blocks/{id:long}/lift" => await room.SendAsync(method, $"/api/v1/blocks/{(_blocks.TryDequeue(out var block) ? block : 1)}/lift", token, Because),
             "POST /break-glass" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "repository": "more/e{{number}}", "minutes": 60, "reason": "because" }"""),

@@ -170,10 +170,10 @@ public sealed class ApiRoom : IAsyncLifetime
         await Eventually.TrueAsync(() => Service<IPolicyStore>().Current.Version == version);
     }
 
-    public Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json") =>
-        SendBytesAsync(method, target, token, body is null ? null : Encoding.UTF8.GetBytes(body), ifMatch, contentType);
+    public Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json", string? accept = null) =>
+        SendBytesAsync(method, target, token, body is null ? null : Encoding.UTF8.GetBytes(body), ifMatch, contentType, accept);
 
-    public async Task<ApiAnswer> SendBytesAsync(string method, string target, string? token, byte[]? body, string? ifMatch = null, string contentType = "application/json")
+    public async Task<ApiAnswer> SendBytesAsync(string method, string target, string? token, byte[]? body, string? ifMatch = null, string contentType = "application/json", string? accept = null)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), target);
         var number = Next();
@@ -181,6 +181,8 @@ public sealed class ApiRoom : IAsyncLifetime
         request.Headers.Add("X-Forwarded-Proto", "https");
         if (token is not null)
             request.Headers.Add("Authorization", $"Bearer {token}");
+        if (accept is not null)
+            request.Headers.TryAddWithoutValidation("Accept", accept);
         if (ifMatch is not null)
             request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
         if (body is not null)

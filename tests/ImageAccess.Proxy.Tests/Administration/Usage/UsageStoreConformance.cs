@@ -266,6 +266,9 @@ public abstract class UsageStoreConformance : IAsyncLifetime
             store.CountAsync(filter, by, cancellationToken);
 
         public override string Explain(Exception exception) => store.Explain(exception);
+
+        protected override Task VisitAsync(UsageFilter filter, Func<System.Data.Common.DbConnection, string, Task> ask, CancellationToken cancellationToken) =>
+            throw new NotSupportedException("It is asked nothing.");
     }
 }
 

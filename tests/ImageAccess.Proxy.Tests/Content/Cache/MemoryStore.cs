@@ -32,6 +32,8 @@ internal sealed class MemoryStore : IContentStore
 
     public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => new(Contents.TryFind(digest, out _));
 
+    public ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken) => new(Contents.TryFind(digest, out var content) ? content.Length : null);
+
     public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) =>
         new(TryReserve(length ?? 0) ? new Writer(this, digest, length ?? 0) : null);
 

@@ -1,4 +1,4 @@
-namespace ImageAccess.Proxy.Tools.Verbs;
+namespace ImageAccess.Proxy.Foundation.Files;
 
 /// <summary>Rows of text as RFC 4180 has them. A cell that a spreadsheet would run as a formula begins with an apostrophe.</summary>
 internal static class Csv
