@@ -10,4 +10,7 @@ public sealed record Block(long Id, ImagePattern Pattern, string Reason, string 
 {
     /// <summary>The ticket that it was asked for by.</summary>
     public string? Ticket { get; init; }
+
+    /// <summary>Whether what is kept of it is to be forgotten, wherever something is.</summary>
+    public bool Forgets { get; init; }
 }

@@ -3,6 +3,7 @@ using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.DockerApi;
+using ImageAccess.Proxy.Administration.Incidents;
 using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
@@ -72,6 +73,7 @@ public static class ProxyHost
             .AddRequests()
             .AddUsage(builder.Configuration)
             .AddActivity()
+            .AddIncidents()
             .AddApi()
             .AddDockerApi();
         adjust?.Invoke(builder);

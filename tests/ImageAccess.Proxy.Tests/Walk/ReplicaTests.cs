@@ -45,6 +45,20 @@ public sealed class ReplicaTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task What_one_blocks_and_forgets_is_gone_from_the_disk_of_the_other()
+    {
+        var connection = await server.CreateDatabaseAsync();
+        await using var one = await BeginAsync(connection);
+        await using var two = await BeginAsync(connection);
+        Assert.Equal(200, await PullAsync(two));
+        Assert.NotEmpty(KeptBy(two));
+        await Eventually.TrueAsync(() => IsIdle(one) && IsIdle(two));
+        Assert.Equal(0, await RunAsync(one, "incident", "block", "nginx", "--reason", "CVE-1"));
+        await Eventually.TrueAsync(() => KeptBy(two).Count == 0);
+        Assert.Equal(403, await PullAsync(two));
+    }
+
+    [Fact]
     public async Task A_denial_of_one_is_found_on_the_other_by_its_id()
     {
         var connection = await server.CreateDatabaseAsync();
@@ -64,6 +78,8 @@ public sealed class ReplicaTests(PostgresServer server)
         await Eventually.TrueAsync(() => here.Proxy.Services.GetRequiredService<DatabaseState>().Ready.IsCompleted);
         return here;
     }
+
+    private static List<string> KeptBy(Surroundings here) => [.. Directory.EnumerateFiles(Path.Combine(here.DataDirectory, "cache", "content"), "*", SearchOption.AllDirectories)];
 
     private static bool IsIdle(Surroundings here) => here.Proxy.Services.GetServices<IDatabaseWriter>().All(writer => !writer.IsWaiting);
 

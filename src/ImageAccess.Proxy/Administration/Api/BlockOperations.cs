@@ -58,5 +58,9 @@ internal sealed record BlockFacts(long Id, string Image, string Reason, string B
 {
     public string? Ticket { get; init; }
 
-    public static BlockFacts Of(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At.UtcDateTime) { Ticket = block.Ticket };
+    /// <summary>True where every proxy forgets what it keeps of it.</summary>
+    public bool? Forgets { get; init; }
+
+    public static BlockFacts Of(Block block) =>
+        new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At.UtcDateTime) { Ticket = block.Ticket, Forgets = block.Forgets ? true : null };
 }

@@ -11,9 +11,9 @@ using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
-/// <summary><c>incidents</c>: who pulled images that turn out to be bad.</summary>
+/// <summary><c>incidents</c>: who pulled images that turn out to be bad, and that nobody has them any more.</summary>
 internal sealed class IncidentOperations(
-    UsageStore store, KeptImages kept, LookRecorder looks, IPolicyStore policies, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
+    UsageStore store, KeptImages kept, IncidentDesk desk, LookRecorder looks, IPolicyStore policies, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
 {
     private const int NamedInLook = 10;
 
@@ -22,7 +22,11 @@ internal sealed class IncidentOperations(
     /// <summary>One question is answered at once: it may read millions of rows.</summary>
     private readonly SemaphoreSlim _place = new(1);
 
-    public void Map(IEndpointRouteBuilder api) => api.Post<Wanted>("/incidents/pulls", Operation.ReadDecisions, FindAsync);
+    public void Map(IEndpointRouteBuilder api)
+    {
+        api.Post<Wanted>("/incidents/pulls", Operation.ReadDecisions, FindAsync);
+        api.Post<Blocking>("/incidents/block", Operation.Block, BlockAsync);
+    }
 
     public void Dispose() => _place.Dispose();
 
@@ -52,6 +56,16 @@ internal sealed class IncidentOperations(
         var limit = isTable ? PullGroups.Maximum : wanted.Limit ?? IncidentAnswer.DefaultLimit;
         var answer = await AskAsync(images, filter, limit, now, http.RequestAborted);
         return isTable ? new CsvAnswer<IncidentAnswer>(answer, answer.ToRows()) : Answer.Of(answer);
+    }
+
+    private async Task<Answer<IncidentBlocked>> BlockAsync(HttpContext http)
+    {
+        var (visitor, wanted) = (http.Visitor(), await JsonBody.ReadAsync<Blocking>(http));
+        var images = IncidentQuestion.Read(wanted.Images, out var faults);
+        if (faults.Count > 0)
+            throw ProblemException.Bad([.. faults.Select(fault => new Mistake(fault.Member, fault.Fault))]);
+        var request = visitor.Request(wanted.Reason, wanted.Ticket);
+        return Answer.Of(await desk.BlockAsync(images, request, DecisionScopes.OfOthers(visitor, policies, organization: null), wanted.Tell, http.RequestAborted));
     }
 
     private async Task<IncidentAnswer> AskAsync(IReadOnlyList<ImagePattern> images, UsageFilter filter, int limit, DateTimeOffset now, CancellationToken cancellationToken)
@@ -88,5 +102,14 @@ internal sealed class IncidentOperations(
         public string? To { get; init; }
 
         public int? Limit { get; init; }
+    }
+
+    /// <summary>What <c>POST incidents/block</c> takes.</summary>
+    internal sealed record Blocking(IReadOnlyList<string?> Images, string Reason)
+    {
+        public string? Ticket { get; init; }
+
+        /// <summary>Whether those who pulled are told.</summary>
+        public bool Tell { get; init; }
     }
 }

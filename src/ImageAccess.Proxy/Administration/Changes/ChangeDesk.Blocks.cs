@@ -19,7 +19,15 @@ internal sealed partial class ChangeDesk
     /// <exception cref="FaultyChangeException">Something of it is wrong.</exception>
     /// <exception cref="ForbiddenChangeException">The actor may not.</exception>
     /// <exception cref="RefusedChangeException">There are too many.</exception>
-    public async Task<Block> BlockAsync(ImagePattern pattern, ChangeRequest request, CancellationToken cancellationToken)
+    public async Task<Block> BlockAsync(ImagePattern pattern, ChangeRequest request, CancellationToken cancellationToken) =>
+        (await BlockAsync([pattern], forgets: false, request, cancellationToken))[0];
+
+    /// <summary>The same of several: all of them or none.</summary>
+    /// <param name="patterns">Each once.</param>
+    /// <param name="forgets">Whether every process forgets what it keeps of them; so it does where they are blocked already without that.</param>
+    /// <param name="request">Who, and why.</param>
+    /// <param name="cancellationToken">Nobody waits any longer.</param>
+    public async Task<IReadOnlyList<Block>> BlockAsync(IReadOnlyList<ImagePattern> patterns, bool forgets, ChangeRequest request, CancellationToken cancellationToken)
     {
         if (request.Actor.IsServer || !policy().Organizations.Any(organization => Rights.Allow(RolesOf(request.Actor, organization.Name), Operation.Block)))
             Demand(request.Actor, organization: null, Operation.Block);
@@ -27,19 +35,22 @@ internal sealed partial class ChangeDesk
         var after = await _blocks.ChangeAsync(
             before =>
             {
-                if (before.ToBlocks().Find(pattern) is not null)
-                    return before;
-                if (before.Blocks.Count >= Blocks.Maximum)
+                var missing = patterns.Where(pattern => Find(before, pattern, forgets) is null).ToList();
+                if (missing.Count > 0 && before.Blocks.Count + missing.Count > Blocks.Maximum)
                 {
+                    var more = before.Blocks.Count == Blocks.Maximum ? "no more" : string.Create(CultureInfo.InvariantCulture, $"no more than {Blocks.Maximum:N0}");
                     throw new RefusedChangeException(string.Create(
-                        CultureInfo.InvariantCulture, $"{Blocks.Maximum:N0} blocks are in force, and there can be no more: block a namespace, or lift some"));
+                        CultureInfo.InvariantCulture, $"{before.Blocks.Count:N0} blocks are in force, and there can be {more}: block a namespace, or lift some"));
                 }
 
-                return before.Add(pattern, request.Reason, request.Actor.Name, time.GetUtcNow(), request.Ticket);
+                return missing.Aggregate(before, (document, pattern) => document.Add(pattern, request.Reason, request.Actor.Name, time.GetUtcNow(), request.Ticket, forgets));
             },
             cancellationToken);
-        return after.ToBlocks().Find(pattern)!;
+        return [.. patterns.Select(pattern => Find(after, pattern, forgets)!)];
     }
+
+    private static Block? Find(BlockDocument document, ImagePattern pattern, bool forgets) =>
+        document.Blocks.Where(block => (block.Forgets || !forgets) && block.Pattern.ToString() == pattern.ToString()).MinBy(block => block.At);
 
     /// <summary>Lifts a block. It opens: where a second person is demanded it needs the database, and else it does not.</summary>
     /// <exception cref="FaultyChangeException">Something of it is wrong.</exception>

@@ -155,6 +155,8 @@ internal sealed class Facts(JsonElement json)
 {
     private const int MaximumText = 300;
 
+    public static Facts Of(object facts) => new(JsonSerializer.SerializeToElement(facts, JsonSerializerOptions.Web));
+
     /// <summary>A text or a number; null where there is none.</summary>
     public string? this[string name] => json.TryGetProperty(name, out var value) ? TextOf(value) : null;
 

@@ -3,7 +3,7 @@ namespace ImageAccess.Proxy.Administration.Notifications;
 /// <summary>What is told: each kind with its text, and where there is more. The audit trail's events keep their names.</summary>
 internal static class NoticeKinds
 {
-    public const string Expires = "exception-expires", Unused = "exception-unused", ObserveEnds = "observe-ends", Degraded = "degraded", Recovered = "recovered";
+    public const string Expires = "exception-expires", Unused = "exception-unused", ObserveEnds = "observe-ends", Degraded = "degraded", Recovered = "recovered", Incident = "incident";
 
     private const string Approved = "request-approved", Declined = "request-declined", Ended = "request-ended";
 
@@ -46,6 +46,7 @@ internal static class NoticeKinds
         ["token-revoked"] = facts => $"{Who(facts)} revoked the token {facts["token"]} of the API, {facts.List("closes")}.",
         [ObserveEnds] = facts =>
             $"{facts["organization"]} observes until the end of {facts["until"]} (UTC), {(facts["days"] == "1" ? "1 day" : $"{facts["days"]} days")} from now; after it denials are in force. {Observed(facts)}",
+        [Incident] = facts => $"{Who(facts)} blocked {facts.List("closes")} for everybody, and every proxy forgets what it keeps of it. {Pullers(facts)}",
         [Degraded] = facts => $"{facts["part"]} of the proxy on {facts["host"]} is degraded since {Moment(facts, "since")}: {facts["cause"]}.",
         [Recovered] = facts => $"{facts["part"]} of the proxy on {facts["host"]} works again; it was degraded since {Moment(facts, "since")}.",
     };
@@ -95,6 +96,11 @@ internal static class NoticeKinds
         _ => $"The exception of {facts["organization"]} for {facts["image"]}, which you asked for, ends {Moment(facts, "until")}. If you need the image longer, ask again: "
             + $"imageaccess requests create {facts["image"]} --reason TEXT --days DAYS.",
     };
+
+    /// <summary>To one who pulled what is blocked now.</summary>
+    public static string TextToPuller(Facts facts) =>
+        $"{Who(facts)} blocked {facts.List("closes")} for everybody. Reason: {facts["reason"]}. You pulled {facts.List("pulled")}. "
+        + "Remove it from your machines, build anew what was built with it, and use another version.";
 
     /// <summary>
     /// Where there is more, below the console's address, for everybody who gets the link: null where there is no such page. The API is none; a browser
@@ -148,6 +154,10 @@ internal static class NoticeKinds
 
     private static string Uses(Facts facts) =>
         facts.Time("lastUsed") is { } last ? $"It was used {facts["uses"]} times, last {Facts.Minute(last)}." : "It was never used.";
+
+    private static string Pullers(Facts facts) => facts["callers"] is null or "0"
+        ? $"Nobody is known to have pulled it since {Moment(facts, "since")}."
+        : $"It was pulled since {Moment(facts, "since")} by {facts.List("names")} (callers: {facts["callers"]}).";
 
     private static string Observed(Facts facts) => facts["observedCallers"] is null or "0"
         ? $"This proxy has seen nobody who would have been denied since {Moment(facts, "observedSince")}."

@@ -67,10 +67,13 @@ internal sealed class NoticeQueue : IDatabaseWriter
 
     private bool IsUntidy => _tidied is not { } tidied || _time.GetUtcNow() is var now && (now - tidied >= Upkeep || now < tidied);
 
+    /// <summary>Whether somebody is told it.</summary>
+    public bool IsWanted(Notice notice) => _receivers.All.Any(receiver => receiver.Wants(notice));
+
     /// <summary>It never throws, and waits for nothing but the file: what is recorded is recorded.</summary>
     public void Add(Notice notice)
     {
-        if (!_receivers.All.Any(receiver => receiver.Wants(notice)))
+        if (!IsWanted(notice))
             return;
         lock (_gate)
         {

@@ -120,6 +120,24 @@ internal sealed class DirectoryStore : IContentStore, IDisposable
 
     public ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken) => new(Find(digest)?.Length);
 
+    public ValueTask<long?> RemoveAsync(Digest digest)
+    {
+        if (Find(digest) is not { } content)
+            return default;
+        lock (_publishing)
+        {
+            if (_open is not { } open || !(Contents.TryFind(digest, out var present) && present == content))
+                return default;
+            if (File.Exists(open.Directory.PathOf(digest)))
+                File.Delete(open.Directory.PathOf(digest));
+            Contents.Remove(content);
+            CacheDirectory.RemoveIfEmpty(open.Directory.FolderOf(digest));
+        }
+
+        _small.Remove(content);
+        return new(content.Length);
+    }
+
     public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken)
     {
         var reserved = length is null ? 0 : DiskSpace.Of(length.Value);

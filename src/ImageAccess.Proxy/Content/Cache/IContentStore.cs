@@ -15,8 +15,17 @@ public interface IContentStore
     /// <summary>Whether finished content of this digest is there, whoever may see it.</summary>
     ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken);
 
+    /// <summary>Whether it can be said what is there.</summary>
+    bool IsOpen { get; }
+
     /// <summary>The length of finished content, whoever may see it; null where there is none.</summary>
     ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken);
+
+    /// <summary>Removes finished content, whoever may see it. Those who are reading it may finish.</summary>
+    /// <returns>How long it was; null where there was none.</returns>
+    /// <exception cref="IOException">It cannot be removed.</exception>
+    /// <exception cref="UnauthorizedAccessException">It cannot be removed.</exception>
+    ValueTask<long?> RemoveAsync(Digest digest);
 
     /// <summary>A place for content that is about to come; null where there is no room for it, or the store fails.</summary>
     /// <param name="length">In bytes; null where it is not known.</param>

@@ -10,6 +10,10 @@ internal sealed class NoStore : IContentStore, ILinkStore
 
     public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => default;
 
+    public bool IsOpen => true;
+
+    public ValueTask<long?> RemoveAsync(Digest digest) => default;
+
     public ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken) => default;
 
     public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) => default;

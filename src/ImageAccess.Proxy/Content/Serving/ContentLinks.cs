@@ -29,5 +29,12 @@ internal sealed class ContentLinks(ILinkStore links, TimeProvider time)
     /// <summary>From now on no answer counts that was asked for before. To be called before anything is forgotten.</summary>
     public void DisbelieveEarlierAnswers(RepositoryName repository) => Interlocked.Increment(ref _forgets[Place(repository)]);
 
+    /// <summary>The same, of whichever repository.</summary>
+    public void DisbelieveEarlierAnswers()
+    {
+        for (var place = 0; place < _forgets.Length; place++)
+            Interlocked.Increment(ref _forgets[place]);
+    }
+
     private int Place(RepositoryName repository) => (int)((uint)repository.GetHashCode() % (uint)_forgets.Length);
 }

@@ -21,6 +21,8 @@ public static class ContentSetup
         services.AddSingleton<ManifestLinks>();
         services.AddSingleton<KeptImages>();
         services.AddSingleton<Forgetting>();
+        services.AddSingleton<BlockedContent>();
+        services.AddHostedService(provider => provider.GetRequiredService<BlockedContent>());
         services.AddSingleton<ManifestDownload>();
         services.AddSingleton<ImageParts>();
         services.AddSingleton<FollowedTags>();

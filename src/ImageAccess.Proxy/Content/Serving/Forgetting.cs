@@ -1,11 +1,12 @@
 using ImageAccess.Core.Oci;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Content.Cache;
 
 namespace ImageAccess.Proxy.Content.Serving;
 
 /// <summary>
 /// Forgets what a repository has here, because it was taken down: it is served from here again only after upstream has answered for it again.
-/// The bytes stay, for other repositories and until they are evicted.
+/// The bytes stay, for other repositories and until they are evicted; those of what is blocked go, where nobody else needs them.
 /// </summary>
 internal sealed class Forgetting(ILinkStore links, IContentStore contents, ContentLinks learnt, KeptImages images)
 {
@@ -51,6 +52,58 @@ internal sealed class Forgetting(ILinkStore links, IContentStore contents, Conte
             ? new Forgotten(forgotten, tags, unread)
             : null;
     }
+
+    /// <summary>
+    /// What is kept of a blocked image: its links, and the content that no repository has a link to any more. What another image needs that is not named by
+    /// the block stays as it is. It cannot be broken off, and doing it again does no harm.
+    /// </summary>
+    /// <exception cref="IOException">Content cannot be removed.</exception>
+    /// <exception cref="UnauthorizedAccessException">Content cannot be removed.</exception>
+    public async Task<Purged> PurgeAsync(ImagePattern image)
+    {
+        learnt.DisbelieveEarlierAnswers();
+        var found = await images.FindAsync(image, CancellationToken.None);
+        var (unlinked, tags) = (0, 0);
+        if (image.Asked is { Tag: { } tag } tagged)
+            tags += (await links.ForgetTagAsync(tagged.Repository, tag)).Count > 0 ? 1 : 0;
+        if (image.Namespace is not null || image.Asked is { Tag: null, Digest: null })
+        {
+            foreach (var repository in found.Own.Select(link => link.Repository).Distinct())
+            {
+                var all = await links.ForgetRepositoryAsync(repository);
+                (unlinked, tags) = (unlinked + all.Links, tags + all.Tags);
+            }
+        }
+        else
+        {
+            foreach (var link in found.Own)
+                unlinked += await links.UnlinkAsync(link.Repository, link.Digest) is null ? 0 : 1;
+        }
+
+        var candidates = found.Own.Select(link => link.Digest).Concat(found.Roots).ToHashSet();
+        var needed = (await links.ListAsync((_, digest) => candidates.Contains(digest))).Select(link => link.Digest).ToHashSet();
+        var (count, bytes) = (0, 0L);
+        foreach (var digest in candidates.Where(digest => !needed.Contains(digest)))
+        {
+            if (await contents.RemoveAsync(digest) is { } length)
+                (count, bytes) = (count + 1, bytes + length);
+        }
+
+        return new Purged(unlinked, tags, count, bytes, found.Unread);
+    }
+}
+
+/// <summary>What was forgotten of a blocked image.</summary>
+/// <param name="Links">How many digests of how many repositories.</param>
+/// <param name="Tags">How many tags.</param>
+/// <param name="Contents">Of how many digests the content was removed.</param>
+/// <param name="Bytes">How long it was together.</param>
+/// <param name="Unread">Manifests that could not be read: what they name is not known, and was not forgotten.</param>
+internal sealed record Purged(int Links, int Tags, int Contents, long Bytes, int Unread)
+{
+    public static Purged Nothing { get; } = new(0, 0, 0, 0, 0);
+
+    public bool IsNothing => Links + Tags + Contents == 0;
 }
 
 /// <summary>What was forgotten, and what could not be.</summary>

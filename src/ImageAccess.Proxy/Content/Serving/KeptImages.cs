@@ -16,8 +16,8 @@ internal sealed class KeptImages(ILinkStore links, IContentStore contents)
         if (image.Asked is { } asked)
             return await FindAsync(asked.Repository, asked.Tag, asked.Digest, cancellationToken);
 
-        Digest.TryParse(image.ToString(), out var digest);
-        var all = KeptImage.None with { Roots = [digest!] };
+        var digest = Digest.TryParse(image.ToString(), out var named) ? named : throw new InvalidOperationException("A pattern names a digest, a namespace or an image.");
+        var all = KeptImage.None with { Roots = [digest] };
         foreach (var link in await links.ListAsync((_, linked) => linked.Equals(digest)))
             all = all.With(await FindAsync(link.Repository, tag: null, digest, cancellationToken));
         return all;

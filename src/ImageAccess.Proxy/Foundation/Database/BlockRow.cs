@@ -19,6 +19,9 @@ internal sealed record BlockRow
 
     public string? Ticket { get; init; }
 
+    /// <summary>Whether what is kept of it is to be forgotten.</summary>
+    public bool Forgets { get; init; }
+
     /// <summary>The change with which it came.</summary>
     public long Version { get; init; }
 

@@ -44,9 +44,9 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
     public static string KeyOf(Block block) => Convert.ToHexStringLower(
         SHA256.HashData(Encoding.UTF8.GetBytes($"{block.Pattern}\n{block.At.UtcTicks}\n{block.By}\n{block.Reason}")).AsSpan(0, 16));
 
-    public BlockDocument Add(ImagePattern pattern, string reason, string by, DateTimeOffset at, string? ticket = null)
+    public BlockDocument Add(ImagePattern pattern, string reason, string by, DateTimeOffset at, string? ticket = null, bool forgets = false)
     {
-        var block = new Block(LastId + 1, pattern, reason, by, at) { Ticket = ticket };
+        var block = new Block(LastId + 1, pattern, reason, by, at) { Ticket = ticket, Forgets = forgets };
         var known = Keys();
         while (known.Contains(KeyOf(block)))
             block = block with { At = block.At.AddTicks(1) }; // the same again within one tick of the clock
@@ -149,7 +149,7 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
             if (!ImagePattern.TryParse(entry.Image, out var pattern, out var problem))
                 found.Add($"{path}.image: '{entry.Image}' {problem}");
             Check(entry.Reason, entry.By, path);
-            return new Block(entry.Id, pattern!, entry.Reason, entry.By, entry.At) { Ticket = entry.Ticket };
+            return new Block(entry.Id, pattern!, entry.Reason, entry.By, entry.At) { Ticket = entry.Ticket, Forgets = entry.Forget };
         }
 
         void Check(string reason, string by, string path)
@@ -161,13 +161,16 @@ internal sealed record BlockDocument(IReadOnlyList<Block> Blocks, IReadOnlyList<
         }
     }
 
-    private static Entry EntryOf(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At) { Ticket = block.Ticket };
+    private static Entry EntryOf(Block block) => new(block.Id, block.Pattern.ToString(), block.Reason, block.By, block.At) { Ticket = block.Ticket, Forget = block.Forgets };
 
     private sealed record Written(IReadOnlyList<Entry?> Blocks, IReadOnlyList<Entry?> Lifted);
 
     private sealed record Entry(long Id, string Image, string Reason, string By, DateTimeOffset At)
     {
         public string? Ticket { get; init; }
+
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+        public bool Forget { get; init; }
 
         public Lifting? Lifted { get; init; }
     }

@@ -64,6 +64,7 @@ internal sealed class BlockTable(DatabaseContext context)
         By = block.By,
         AtTicks = block.At.UtcTicks,
         Ticket = block.Ticket,
+        Forgets = block.Forgets,
         Version = version,
     };
 }
@@ -129,7 +130,7 @@ internal sealed class BlockReading
     private static bool TryParse(BlockRow row, [NotNullWhen(true)] out Block? block)
     {
         block = ImagePattern.TryParse(row.Image, out var pattern, out _) && IsTime(row.AtTicks) && IsText(row.Reason, row.By)
-            ? new Block(0, pattern, row.Reason, row.By, new DateTimeOffset(row.AtTicks, TimeSpan.Zero)) { Ticket = row.Ticket }
+            ? new Block(0, pattern, row.Reason, row.By, new DateTimeOffset(row.AtTicks, TimeSpan.Zero)) { Ticket = row.Ticket, Forgets = row.Forgets }
             : null;
         return block is not null && BlockDocument.KeyOf(block) == row.Key;
     }

@@ -2,9 +2,11 @@ using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Api;
+using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Incidents;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Content.Serving;
+using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Store;
 
@@ -33,7 +35,7 @@ internal static class IncidentCommands
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
         var command = new Command("incident", "Tells who pulled images that turn out to be bad, from which machine and when, and what is kept of them here.")
         {
-            images, since, organization, top, csv, json, file,
+            images, since, organization, top, csv, json, file, Block(),
         };
         var server = new ServerOptions();
         server.AddTo(command);
@@ -61,6 +63,67 @@ internal static class IncidentCommands
             return Verb.Yes;
         });
         return command;
+    }
+
+    private static Command Block()
+    {
+        var (images, file, json, by, ticket) = (Images(), Verb.ConfigurationFile(), Verb.Json(), ChangeCommands.By(), ChangeCommands.Ticket());
+        var reason = new Option<string>("--reason") { Description = "Why; whoever is denied reads it.", HelpName = "TEXT", Required = true };
+        var tell = new Option<bool>("--tell") { Description = "With --server: tell those who pulled it in the last 30 days, by mail where a member list has their address." };
+        var command = new Command("block", "Denies images to everybody, all of them or none, and makes every proxy forget what it keeps of them.") { images, reason, ticket, tell, by, json, file };
+        var server = new ServerOptions();
+        server.AddTo(command);
+        Verb.SetAction(command, async (parsed, cancellationToken) =>
+        {
+            using var api = server.Find(parsed, by, file);
+            if (api is null && parsed.GetValue(tell))
+                throw new MisuseException("--tell goes with --server: the running proxy knows whom to tell");
+            var output = parsed.InvocationConfiguration.Output;
+            if (api is not null)
+            {
+                var wanted = new IncidentOperations.Blocking(parsed.GetValue(images)!, parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket), Tell = parsed.GetValue(tell) };
+                var blocked = await api.PostAsync<IncidentBlocked>("incidents/block", wanted, cancellationToken);
+                await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, blocked) : WriteAsync(output, blocked, api.Source));
+                return Verb.Yes;
+            }
+
+            var configuration = Verb.Configuration(parsed.GetValue(file));
+            Verb.DemandDataDirectory(configuration["Data:Directory"]!);
+            var read = Read(parsed.GetValue(images)!);
+            var request = new ChangeRequest(ChangeCommands.Server(parsed.GetValue(by)), parsed.GetValue(reason)!) { Ticket = parsed.GetValue(ticket) };
+            var desk = ChangeCommands.Desk(configuration, SqlDatabase.Of(DatabaseOptions.Of(configuration)));
+            var blocks = await ChangeCommands.ChangeAsync(() => desk.BlockAsync(read, forgets: true, request, cancellationToken));
+            if (parsed.GetValue(json))
+            {
+                await Verb.WriteJsonAsync(output, new { Blocked = blocks.Select(BlockFacts.Of) });
+                return Verb.Yes;
+            }
+
+            var path = Verb.Shown(PolicyStoreOptions.Of(configuration).BlocksPath);
+            foreach (var block in blocks)
+                await output.WriteLineAsync(TextTable.Plain($"{block.Pattern} is blocked (block {block.Id} in {path}): a running proxy enforces it within a second, and forgets what it keeps"));
+            return Verb.Yes;
+        });
+        return command;
+    }
+
+    private static async Task WriteAsync(TextWriter output, IncidentBlocked blocked, string source)
+    {
+        foreach (var image in blocked.Images)
+        {
+            var (callers, machines) = (TextTable.Count(image.Callers ?? 0, "caller"), TextTable.Count(image.Machines ?? 0, "machine"));
+            var pulled = image.Pulls is null ? "" : $"; {TextTable.Count(image.Pulls.Value, "pull")} in {IncidentDesk.Days} days, by {callers} from {machines}";
+            await output.WriteLineAsync(TextTable.Plain($"{image.Image} is blocked (block {image.Block} of {source}); {Kept(new KeptSize(image.Contents, image.Bytes))} removed there{pulled}"));
+        }
+
+        if (blocked.Told is { } told)
+        {
+            var receivers = told.Receivers ? "the configured receivers" : "no configured receiver";
+            await output.WriteLineAsync($"told: {receivers}, {TextTable.Count(told.Pullers, "caller")} by mail; {TextTable.Count(told.NotTold, "caller")} not");
+        }
+
+        foreach (var problem in blocked.Problems)
+            await output.WriteLineAsync(TextTable.Plain(problem));
     }
 
     private static Argument<string[]> Images() => new("IMAGE")

@@ -30,6 +30,10 @@ internal sealed class KeptOnDisk(CacheDirectory directory) : IContentStore
         return new(new DirectoryContent(content, link.MediaType, File.ReadAllBytes(directory.PathOf(link.Digest))));
     }
 
+    public bool IsOpen => true;
+
+    public ValueTask<long?> RemoveAsync(Digest digest) => throw new NotSupportedException("It is read alone.");
+
     public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => new(_contents.ContainsKey(digest));
 
     public ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken) => new(_contents.GetValueOrDefault(digest)?.Length);

@@ -48,6 +48,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /decisions"] = "200 200 200 200 200 200 200 200",
         ["GET /usage"] = "200 200 200 200 200 200 200 200",
         ["POST /incidents/pulls"] = "403 200 403 200 200 403 200 200",
+        ["POST /incidents/block"] = "403 403 403 200 200 403 200 200",
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
         ["GET /members"] = "403 200 200 200 200 200 200 200",
         ["GET /people"] = "403 200 200 200 200 200 200 200",
@@ -116,7 +117,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         made += _changes["POST /tokens"] + 8; // one was made for each that was to be revoked
         await RecordedAsync("exception", _changes["POST /exceptions"] + 8 + 8);
         await RecordedAsync("exception-ended", _changes["POST /exceptions/{id:long}/end"]);
-        await RecordedAsync("block", _changes["POST /blocks"] + 8);
+        await RecordedAsync("block", _changes["POST /blocks"] + _changes["POST /incidents/block"] + 8);
         await RecordedAsync("unblock", _changes["POST /blocks/{id:long}/lift"]);
         await RecordedAsync("break-glass", _changes["POST /break-glass"] + room.Emergencies);
         await RecordedAsync("break-glass-ended", _changes["POST /break-glass/{id:long}/end"]);
@@ -208,6 +209,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
                 method, $"/api/v1/organizations/acme/policy/versions/{await HistoryAsync(version)}/revert", token, Because),
             "POST /exceptions" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "image": "more/t{{number}}", "reason": "because", "until": "{{DateTime.UtcNow.AddDays(3):yyyy-MM-dd}}T00:00:00Z" }"""),
             "POST /incidents/pulls" => await room.SendAsync(method, path, token, """{ "images": [ "nginx" ] }"""),
+            "POST /incidents/block" => await room.SendAsync(method, path, token, $$"""{ "images": [ "worse/t{{number}}" ], "reason": "because" }"""),
             "POST /blocks" => await room.SendAsync(method, path, token, $$"""{ "image": "bad/t{{number}}", "reason": "because" }"""),
             "POST /blocks/{id:long}/lift" => await room.SendAsync(method, $"/api/v1/blocks/{(_blocks.TryDequeue(out var block) ? block : 1)}/lift", token, Because),
             "POST /break-glass" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "repository": "more/e{{number}}", "minutes": 60, "reason": "because" }"""),

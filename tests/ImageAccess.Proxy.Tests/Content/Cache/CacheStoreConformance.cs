@@ -116,6 +116,28 @@ public abstract class CacheStoreConformance
     }
 
     [Theory]
+    [InlineData(1000)]
+    [InlineData(200_000)]
+    public async Task What_is_removed_is_gone_who_reads_it_may_finish_and_it_may_come_again(int length)
+    {
+        var bytes = Bytes(length);
+        var digest = await Store.KeepAsync(Nginx, bytes);
+        using (var content = (await Store.OpenAsync(Permit(Nginx), digest))!)
+        {
+            Assert.Equal(length, await Store.MeasureAsync(digest));
+            Assert.Equal(length, await Store.RemoveAsync(digest));
+            Assert.Equal(bytes, await content.ReadToEndAsync());
+        }
+
+        Assert.False(await Store.HoldsAsync(digest));
+        Assert.Null(await Store.OpenAsync(Permit(Nginx), digest));
+        Assert.Equal((null, null), (await Store.MeasureAsync(digest), await Store.RemoveAsync(digest)));
+        Assert.Equal((0, 0L), Measured);
+        await Store.KeepAsync(Nginx, bytes);
+        Assert.Equal(bytes, await Store.ReadAsync(Nginx, digest));
+    }
+
+    [Theory]
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(100_000)]

@@ -34,6 +34,10 @@ internal sealed class KeptContents(IContentStore contents, ILinkStore links)
 
     public ValueTask<bool> HoldsAsync(Digest digest) => contents.HoldsAsync(digest, default);
 
+    public ValueTask<long?> MeasureAsync(Digest digest) => contents.MeasureAsync(digest, default);
+
+    public ValueTask<long?> RemoveAsync(Digest digest) => contents.RemoveAsync(digest);
+
     public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length) => contents.BeginAsync(digest, length, default);
 
     public async Task<bool> IsLinkedAsync(RepositoryName repository, Digest digest) =>

@@ -32,6 +32,20 @@ internal sealed class MemoryStore : IContentStore
 
     public ValueTask<bool> HoldsAsync(Digest digest, CancellationToken cancellationToken) => new(Contents.TryFind(digest, out _));
 
+    public bool IsOpen => true;
+
+    public ValueTask<long?> RemoveAsync(Digest digest)
+    {
+        lock (_changing)
+        {
+            if (!Contents.TryFind(digest, out var content) || !Contents.Remove(content))
+                return default;
+            if (content.TryRetire())
+                _bytes.Remove(content); // else whoever holds it does
+            return new(content.Length);
+        }
+    }
+
     public ValueTask<long?> MeasureAsync(Digest digest, CancellationToken cancellationToken) => new(Contents.TryFind(digest, out var content) ? content.Length : null);
 
     public ValueTask<CacheWriter?> BeginAsync(Digest digest, long? length, CancellationToken cancellationToken) =>

@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Tests.Foundation.Database;
 /// <summary>What holds for both databases.</summary>
 public abstract class SqlDatabaseTests : IAsyncLifetime
 {
-    internal static readonly string[] Migrations = ["20261130000000_PolicyHistory", "20261130120000_Exceptions", "20261130180000_Administration", "20261130220000_Asking", "20261201000000_TokenParents", SqlDatabase.NewestMigration];
+    internal static readonly string[] Migrations = ["20261130000000_PolicyHistory", "20261130120000_Exceptions", "20261130180000_Administration", "20261130220000_Asking", "20261201000000_TokenParents", "20261201010000_Activity", SqlDatabase.NewestMigration];
 
     /// <summary>Its connection string, or its path.</summary>
     protected abstract string Address { get; }

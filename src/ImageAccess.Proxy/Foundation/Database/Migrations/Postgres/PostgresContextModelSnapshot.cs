@@ -189,6 +189,9 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                     .IsRequired()
                     .HasColumnType("text");
 
+                b.Property<bool>("Forgets")
+                    .HasColumnType("boolean");
+
                 b.Property<string>("Image")
                     .IsRequired()
                     .HasColumnType("text");

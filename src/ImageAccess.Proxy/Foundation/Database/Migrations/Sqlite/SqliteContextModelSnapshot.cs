@@ -177,6 +177,9 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                     .IsRequired()
                     .HasColumnType("TEXT");
 
+                b.Property<bool>("Forgets")
+                    .HasColumnType("INTEGER");
+
                 b.Property<string>("Image")
                     .IsRequired()
                     .HasColumnType("TEXT");
