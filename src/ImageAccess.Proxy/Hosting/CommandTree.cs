@@ -43,6 +43,7 @@ internal static class CommandTree
         root.Subcommands.Add(DatabaseCommands.Build());
         root.Subcommands.Add(UsageCommands.Build());
         root.Subcommands.Add(IncidentCommands.Build());
+        root.Subcommands.Add(ReportCommands.Build());
         root.Subcommands.Add(AuditCommands.Build());
         root.Subcommands.Add(ClientsCommand.Build());
         root.Subcommands.Add(DoctorCommand.Build());

@@ -5,6 +5,7 @@ using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.DockerApi;
 using ImageAccess.Proxy.Administration.Incidents;
 using ImageAccess.Proxy.Administration.Notifications;
+using ImageAccess.Proxy.Administration.Reports;
 using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
@@ -74,6 +75,7 @@ public static class ProxyHost
             .AddUsage(builder.Configuration)
             .AddActivity()
             .AddIncidents()
+            .AddReports()
             .AddApi()
             .AddDockerApi();
         adjust?.Invoke(builder);

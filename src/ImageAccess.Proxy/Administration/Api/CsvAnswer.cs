@@ -9,6 +9,8 @@ internal sealed class CsvAnswer<T>(T value, IEnumerable<string[]> rows) : Answer
 {
     public override async Task ExecuteAsync(HttpContext httpContext)
     {
+        if (Tag is not null)
+            httpContext.Response.Headers.ETag = $"\"{Tag}\"";
         httpContext.Response.ContentType = $"{CsvAnswer.MediaType}; charset=utf-8";
         await using var writer = new StreamWriter(httpContext.Response.Body, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
         await Csv.WriteAsync(writer, rows);

@@ -6,8 +6,11 @@ internal static class Csv
     public static async Task WriteAsync(TextWriter output, IEnumerable<string[]> rows)
     {
         foreach (var row in rows)
-            await output.WriteAsync(string.Join(',', row.Select(Cell)) + "\r\n");
+            await output.WriteAsync(LineOf(row));
     }
+
+    /// <summary>A row, with its end of line.</summary>
+    public static string LineOf(string[] row) => string.Join(',', row.Select(Cell)) + "\r\n";
 
     private static string Cell(string text)
     {

@@ -47,6 +47,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /denials/{id}"] = "404 200 200 200 200 200 200 404",
         ["GET /decisions"] = "200 200 200 200 200 200 200 200",
         ["GET /usage"] = "200 200 200 200 200 200 200 200",
+        ["GET /organizations/{organization}/report"] = "403 200 403 200 200 403 200 404",
         ["POST /incidents/pulls"] = "403 200 403 200 200 403 200 200",
         ["POST /incidents/block"] = "403 403 403 200 200 403 200 200",
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
@@ -208,6 +209,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /organizations/{organization}/policy/versions/{version}/revert" => await room.SendAsync(
                 method, $"/api/v1/organizations/acme/policy/versions/{await HistoryAsync(version)}/revert", token, Because),
             "POST /exceptions" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "image": "more/t{{number}}", "reason": "because", "until": "{{DateTime.UtcNow.AddDays(3):yyyy-MM-dd}}T00:00:00Z" }"""),
+            "GET /organizations/{organization}/report" => await room.SendAsync(method, "/api/v1/organizations/acme/report?quarter=2026Q4", token),
             "POST /incidents/pulls" => await room.SendAsync(method, path, token, """{ "images": [ "nginx" ] }"""),
             "POST /incidents/block" => await room.SendAsync(method, path, token, $$"""{ "images": [ "worse/t{{number}}" ], "reason": "because" }"""),
             "POST /blocks" => await room.SendAsync(method, path, token, $$"""{ "image": "bad/t{{number}}", "reason": "because" }"""),
