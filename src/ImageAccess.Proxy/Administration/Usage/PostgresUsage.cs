@@ -37,6 +37,11 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
         INSERT INTO "UsageState" VALUES ('version', 1);
         """;
 
+    private const string SecondVersion = $"""
+        {Indexes}
+        UPDATE "UsageState" SET "Value" = 2 WHERE "Name" = 'version';
+        """;
+
     private const string TakeOver = $"""
         WITH added AS (
           INSERT INTO "UsageEvents" ({Columns}) SELECT {Columns} FROM "UsageStaging" ON CONFLICT DO NOTHING
@@ -55,7 +60,7 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
     {
         var positions = new Dictionary<string, long>();
         await using var connection = await OpenAsync(cancellationToken);
-        if (!await ExistsAsync(connection, null, cancellationToken))
+        if (await VersionAsync(connection, null, cancellationToken) is null)
             return positions;
         await using var command = Command(connection, null, """SELECT "File", "Place" FROM "UsagePositions" WHERE "File" = ANY(@files);""", [("@files", files.ToArray())]);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
@@ -126,14 +131,14 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
     public override async Task<IReadOnlyList<UsageEvent>> ListAsync(UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken)
     {
         await using var connection = await OpenAsync(cancellationToken);
-        return await ExistsAsync(connection, null, cancellationToken) ? await ListAsync(connection, Search, filter, before, count, cancellationToken) : [];
+        return await VersionAsync(connection, null, cancellationToken) is not null ? await ListAsync(connection, Search, filter, before, count, cancellationToken) : [];
     }
 
     public override async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
     {
         var counts = new Dictionary<string, UsageCount>();
         await using var connection = await OpenAsync(cancellationToken);
-        if (await ExistsAsync(connection, null, cancellationToken))
+        if (await VersionAsync(connection, null, cancellationToken) is not null)
             await CountAsync(connection, Search, filter, by, counts, cancellationToken);
         return [.. counts.Values];
     }
@@ -150,19 +155,32 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
     private static async Task PrepareAsync(DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)
     {
         await ExecuteAsync(connection, transaction, $"SELECT pg_advisory_xact_lock({WriterLock});", cancellationToken);
-        if (!await ExistsAsync(connection, transaction, cancellationToken))
+        var version = await VersionAsync(connection, transaction, cancellationToken);
+        if (version is null)
             await ExecuteAsync(connection, transaction, Tables, cancellationToken);
+        if (version is null or 1)
+            await BringUpAsync(connection, transaction, cancellationToken);
     }
 
+    /// <summary>It takes as long as it takes: about a minute for ten million decisions. Who reads meanwhile waits for nothing.</summary>
+    private static async Task BringUpAsync(DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)
+    {
+        await using var command = Command(connection, transaction, SecondVersion);
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <returns>Null where there are no tables.</returns>
     /// <exception cref="DatabaseException">A newer program has made the tables.</exception>
-    private static async Task<bool> ExistsAsync(DbConnection connection, DbTransaction? transaction, CancellationToken cancellationToken)
+    private static async Task<long?> VersionAsync(DbConnection connection, DbTransaction? transaction, CancellationToken cancellationToken)
     {
         // to_regclass would remember that there was none, also when another has made it while the lock was waited for.
         if (await NumberAsync(
                 connection, transaction, "SELECT COUNT(*) FROM pg_class WHERE relname = 'UsageState' AND relnamespace = current_schema()::regnamespace;", cancellationToken) == 0)
-            return false;
-        DemandVersion(await NumberAsync(connection, transaction, """SELECT "Value" FROM "UsageState" WHERE "Name" = 'version';""", cancellationToken) ?? 0);
-        return true;
+            return null;
+        var version = await NumberAsync(connection, transaction, """SELECT "Value" FROM "UsageState" WHERE "Name" = 'version';""", cancellationToken) ?? 0;
+        DemandVersion(version);
+        return version;
     }
 
     private static string NameOf(int day) => Partition + UsageDays.DateOf(day).ToString("yyyyMMdd", CultureInfo.InvariantCulture);

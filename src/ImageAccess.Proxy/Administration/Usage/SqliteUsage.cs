@@ -34,6 +34,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
           "Index" TEXT, "Type" TEXT NOT NULL, "Rule" TEXT NOT NULL, "Outcome" TEXT NOT NULL, "PolicyVersion" TEXT, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
           PRIMARY KEY ("Time", "Id", "IsClosing")) WITHOUT ROWID;
         {CountsTable}
+        {Indexes}
         """;
 
     private const string MainTables = $"""
@@ -102,7 +103,10 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
     public override async Task<bool> PruneAsync(UsageDays days, CancellationToken cancellationToken)
     {
         await using var main = await OpenMainAsync(cancellationToken);
-        var ended = (await MonthsAsync(main, cancellationToken)).Where(month => EndOf(month) <= days.First).ToList();
+        var months = await MonthsAsync(main, cancellationToken);
+        foreach (var month in months.Where(month => File.Exists(PathOf(month))))
+            await (await OpenMonthAsync(main, month, cancellationToken)).DisposeAsync(); // so that no question has to bring it up to date
+        var ended = months.Where(month => EndOf(month) <= days.First).ToList();
         if (ended.Count > 0)
             await DropAsync(main, ended[0], cancellationToken);
         await ExecuteAsync(main, null, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
@@ -321,7 +325,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         return await OpenAsync(PathOf(month), MonthTables, cancellationToken);
     }
 
-    /// <summary>Opens a file, which is its owner's alone, and makes its tables where it has none.</summary>
+    /// <summary>Opens a file, which is its owner's alone, makes its tables where it has none, and brings those of an earlier version up to date.</summary>
     private async Task<SqliteConnection> OpenAsync(string path, string tables, CancellationToken cancellationToken)
     {
         CreateFile(path);
@@ -337,8 +341,8 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
             await connection.OpenAsync(cancellationToken);
             var version = await NumberAsync(connection, null, "PRAGMA user_version;", cancellationToken) ?? 0;
             DemandVersion(version);
-            if (version == 0)
-                await MakeAsync(connection, tables, cancellationToken);
+            if (version < Version)
+                await MakeAsync(connection, tables, path == MainPath ? "" : Indexes, cancellationToken);
             return connection;
         }
         catch (Exception exception)
@@ -363,12 +367,20 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         }
     }
 
-    private static async Task MakeAsync(SqliteConnection connection, string tables, CancellationToken cancellationToken)
+    /// <param name="tables">For a file that has none.</param>
+    /// <param name="step">For one of the version before this.</param>
+    private static async Task MakeAsync(SqliteConnection connection, string tables, string step, CancellationToken cancellationToken)
     {
         await ExecuteAsync(connection, null, "PRAGMA journal_mode = WAL;", cancellationToken);
         await using var transaction = connection.BeginTransaction();
-        if (await NumberAsync(connection, transaction, "PRAGMA user_version;", cancellationToken) == 0)
-            await ExecuteAsync(connection, transaction, string.Create(CultureInfo.InvariantCulture, $"{tables} PRAGMA user_version = {Version};"), cancellationToken);
+        var version = await NumberAsync(connection, transaction, "PRAGMA user_version;", cancellationToken);
+        if (version < Version)
+        {
+            await using var command = Command(connection, transaction, string.Create(CultureInfo.InvariantCulture, $"{(version == 0 ? tables : step)} PRAGMA user_version = {Version};"));
+            command.CommandTimeout = 0; // a month may have ten millions
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+
         await transaction.CommitAsync(cancellationToken);
     }
 }

@@ -14,7 +14,7 @@ namespace ImageAccess.Proxy.Administration.Usage;
 internal abstract partial class UsageStore
 {
     /// <summary>Of the tables: a later program that needs others brings these up to date, and an earlier one leaves them alone.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>How many different values a question may have: they are counted in memory.</summary>
     public const int MaximumValues = 250_000;
@@ -24,6 +24,17 @@ internal abstract partial class UsageStore
 
     protected const string Columns =
         """ "Time", "Id", "IsClosing", "Organizations", "Caller", "Client", "WayIn", "Family", "Method", "Repository", "Reference", "Digest", "Index", "Type", "Rule", "Outcome", "PolicyVersion", "Decisions", "Pulls" """;
+
+    /// <summary>
+    /// What questions look decisions up by; a list of them comes with the newest first. Each costs the writer: there is none for a word that has few values,
+    /// because one page of the list of them is near in any case.
+    /// </summary>
+    protected const string Indexes = """
+        CREATE INDEX IF NOT EXISTS "UsageEvents_Caller" ON "UsageEvents" ("Caller", "Time");
+        CREATE INDEX IF NOT EXISTS "UsageEvents_Repository" ON "UsageEvents" ("Repository", "Time");
+        CREATE INDEX IF NOT EXISTS "UsageEvents_Digest" ON "UsageEvents" ("Digest", "Time") WHERE "Digest" IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS "UsageEvents_Index" ON "UsageEvents" ("Index", "Time") WHERE "Index" IS NOT NULL;
+        """;
 
     /// <summary>What it is called in a sentence.</summary>
     public abstract string Name { get; }

@@ -11,6 +11,10 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 {
     private static readonly DateTimeOffset Noon = new(2026, 6, 1, 12, 0, 0, TimeSpan.Zero);
 
+    protected const string Drop = """
+        DROP INDEX IF EXISTS "UsageEvents_Caller"; DROP INDEX IF EXISTS "UsageEvents_Repository"; DROP INDEX IF EXISTS "UsageEvents_Digest"; DROP INDEX IF EXISTS "UsageEvents_Index";
+        """;
+
     internal UsageRoom Room { get; private set; } = null!;
 
     public async Task InitializeAsync() => Room = new UsageRoom(await OpenAsync());
@@ -25,6 +29,12 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 
     /// <summary>Sets the version of the tables.</summary>
     internal abstract Task SetVersionAsync(int version);
+
+    /// <summary>Makes the tables again as the first version of this program had them.</summary>
+    internal abstract Task MakeFirstVersionAsync();
+
+    /// <summary>What decisions are looked up by, in each of their tables.</summary>
+    internal abstract Task<IReadOnlyList<string>> IndexesAsync();
 
     /// <summary>Everything is gone, as with another database in the place of this one.</summary>
     internal abstract Task EmptyAsync();
@@ -116,12 +126,33 @@ public abstract class UsageStoreConformance : IAsyncLifetime
     public async Task Tables_of_a_newer_program_are_left_alone()
     {
         await AddAsync(Event(1));
-        await SetVersionAsync(2);
+        await SetVersionAsync(3);
         var failure = await Assert.ThrowsAsync<DatabaseException>(() => AddAsync(Event(2)));
-        Assert.Equal("has decisions in tables of a newer version of imageaccess (2, this one knows 1): start that version", failure.Message);
+        Assert.Equal("has decisions in tables of a newer version of imageaccess (3, this one knows 2): start that version", failure.Message);
         await Assert.ThrowsAsync<DatabaseException>(() => Room.Store.PruneAsync(Room.Days, default));
-        await SetVersionAsync(1);
+        await SetVersionAsync(2);
         Assert.Equal([UsageRoom.Id(1)], await Room.KeptAsync());
+    }
+
+    [Fact]
+    public async Task Tables_of_the_first_version_are_brought_up_to_date_with_what_is_in_them()
+    {
+        var events = Enumerable.Range(1, 300).Select(number => Event(number, Noon.AddDays(-number % 60))).ToArray();
+        await AddAsync(events);
+        var (listed, counted) = (await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 1000, default), await Room.Store.CountAsync(new UsageFilter(), UsageBy.Day, default));
+        await MakeFirstVersionAsync();
+        Assert.Empty(await IndexesAsync());
+
+        await Room.Store.PruneAsync(Room.Days, default); // as a program does that begins
+        Assert.Equal(["UsageEvents_Caller", "UsageEvents_Digest", "UsageEvents_Index", "UsageEvents_Repository"], await IndexesAsync());
+        Assert.Equal(listed, await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 1000, default));
+        Assert.Equal(counted.OrderBy(count => count.Value), (await Room.Store.CountAsync(new UsageFilter(), UsageBy.Day, default)).OrderBy(count => count.Value));
+        Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync([Event(301), .. events])); // what was there is known
+
+        await MakeFirstVersionAsync();
+        await Room.Store.ListAsync(new UsageFilter(), null, 1, default); // a question alone harms nothing
+        Assert.Equal(301, await Room.CountedAsync());
+        Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync(Event(302)));
     }
 
     [Fact]
@@ -283,6 +314,22 @@ public sealed class SqliteUsageTests : UsageStoreConformance
             await ExecuteAsync(file, $"PRAGMA user_version = {version};");
     }
 
+    internal override async Task MakeFirstVersionAsync()
+    {
+        foreach (var file in Directory.EnumerateFiles(Room["usage"], "*.db"))
+            await ExecuteAsync(file, $"{Drop} PRAGMA user_version = 1;");
+    }
+
+    internal override async Task<IReadOnlyList<string>> IndexesAsync()
+    {
+        var indexes = new List<string[]>();
+        foreach (var file in Directory.EnumerateFiles(Room["usage"], "????-??.db"))
+            indexes.Add((await ReadAsync(file, "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name);")).Split(',', StringSplitOptions.RemoveEmptyEntries));
+        Assert.NotEmpty(indexes);
+        Assert.All(indexes, one => Assert.Equal(indexes[0], one));
+        return indexes[0];
+    }
+
     internal override Task EmptyAsync()
     {
         Directory.Delete(Room["usage"], recursive: true);
@@ -329,6 +376,15 @@ public sealed class SqliteUsageTests : UsageStoreConformance
         command.CommandText = sql;
         await command.ExecuteNonQueryAsync();
     }
+
+    private static async Task<string> ReadAsync(string file, string sql)
+    {
+        await using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return await command.ExecuteScalarAsync() as string ?? "";
+    }
 }
 
 [Collection(PostgresRoom.Name)]
@@ -344,6 +400,21 @@ public sealed class PostgresUsageTests(PostgresServer server) : UsageStoreConfor
     }
 
     internal override Task SetVersionAsync(int version) => server.ExecuteAsync(_database, $"""UPDATE "UsageState" SET "Value" = {version} WHERE "Name" = 'version'""");
+
+    internal override Task MakeFirstVersionAsync() => server.ExecuteAsync(_database, $"""{Drop} UPDATE "UsageState" SET "Value" = 1 WHERE "Name" = 'version';""");
+
+    internal override async Task<IReadOnlyList<string>> IndexesAsync()
+    {
+        await using var connection = new Npgsql.NpgsqlConnection(server.ConnectionString(_database));
+        await connection.OpenAsync();
+        await using var command = new Npgsql.NpgsqlCommand(
+            """
+            SELECT coalesce(array_agg(i.relname::text ORDER BY i.relname), '{}') FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+            WHERE x.indrelid = '"UsageEvents"'::regclass AND NOT x.indisprimary AND x.indisvalid
+            """,
+            connection);
+        return (string[])(await command.ExecuteScalarAsync())!;
+    }
 
     internal override Task EmptyAsync() => server.ExecuteAsync(_database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
 
