@@ -1,6 +1,8 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Decisions;
@@ -11,7 +13,7 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>policy/drafts</c>: what another document or section would open and take back, and change in the pulls of the last days. Nothing is changed.</summary>
-internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, TimeProvider time) : IOperations
+internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, UsagePulls pulls, TimeProvider time) : IOperations
 {
     private const int DefaultDays = 30;
 
@@ -21,6 +23,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Tim
     {
         api.Post<JsonElement>("/policy/drafts", Operation.TryPolicy, TryAsync);
         api.Post<JsonElement>("/organizations/{organization}/policy/drafts", Operation.TryPolicy, TrySectionAsync);
+        api.Get("/organizations/{organization}/policy/switch", Operation.TryPolicy, SwitchAsync);
     }
 
     private async Task<Answer<DraftFacts>> TryAsync(HttpContext http, int? days)
@@ -33,6 +36,40 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Tim
         var content = await JsonBody.ReadBytesAsync(http);
         var plan = Plan("document", () => PolicyPlan.OfDocument(store.Current, content, Today));
         return await AnswerAsync(http, plan, days ?? DefaultDays, organization: null, concerns: null, visitor.MayEverywhere(Operation.ReadDenials));
+    }
+
+    /// <summary>What would happen if an image type were allowed or not: a draft that nobody has to write.</summary>
+    private async Task<Answer<SwitchFacts>> SwitchAsync(HttpContext http, string organization, string? type, string? allowed, int? days)
+    {
+        var (visitor, what) = (http.Visitor(), $"organization {PrintableText.Of(organization)}");
+        visitor.Demand(Operation.TryPolicy, organization, what);
+        DemandDays(days);
+        if (type is null || !SwitchFacts.Members.TryGetValue(type, out var member))
+            throw ProblemException.Bad([new Mistake("type", $"is '{PrintableText.Of(type ?? "")}': choose {string.Join(", ", SwitchFacts.Members.Keys)}")]);
+        if (allowed is not ("true" or "false"))
+            throw ProblemException.Bad([new Mistake("allowed", $"is '{PrintableText.Of(allowed ?? "")}': write true or false")]);
+        var (policy, document) = (store.Current, store.Document);
+        var before = policy.Organizations.FirstOrDefault(one => one.Name == organization) ?? throw ProblemException.NotFound(what);
+        var isAllowed = type switch { "official" => before.AllowsOfficial, "community" => before.AllowsCommunity, _ => before.AllowsVerifiedPublisher };
+        var section = PolicySections.Edit(document, organization, section =>
+        {
+            if (section["allow"] is not JsonObject switches)
+                section["allow"] = switches = [];
+            switches[member] = allowed == "true";
+        })!;
+        var plan = Plan("section", () => PolicyPlan.OfSection(policy, document, organization, section, Today));
+        var draft = plan.After.With(policy.Blocks).With(policy.Exceptions);
+        DraftEffect effect;
+        try
+        {
+            effect = await JudgeAsync(http, draft, days ?? DefaultDays, caller => PolicyEngine.OrganizationsOf(policy, caller).Contains(organization));
+        }
+        catch (NoVerdictException exception)
+        {
+            throw new ProblemException(new Problem(409, exception.Message));
+        }
+
+        return Answer.Of(SwitchFacts.Of(effect, organization, type, allowed == "true", isAllowed == (allowed == "true"), trials.Since(days ?? DefaultDays)));
     }
 
     /// <summary>Of the pulls it judges those of callers whom the organization judges as things are: who is added by the draft is none of its own yet.</summary>
@@ -79,16 +116,24 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Tim
         };
         try
         {
-            var effect = await trials.JudgeAsync(draft, days, concerns, ClientShare.OfUser(http.Visitor().Actor.Name), http.RequestAborted);
+            var effect = await JudgeAsync(http, draft, days, concerns);
             return Answer.Of(facts with { Effect = EffectFacts.Of(effect, trials.Since(days), isWhole: concerns is null, names) });
-        }
-        catch (NoVerdictException exception) when (exception.IsTemporary)
-        {
-            throw new ProblemException(new Problem(503, exception.Message)) { RetryAfter = DraftTrials.LongestWait };
         }
         catch (NoVerdictException exception)
         {
             return Answer.Of(facts with { NoEffect = exception.Message });
+        }
+    }
+
+    private async Task<DraftEffect> JudgeAsync(HttpContext http, Policy draft, int days, Func<Caller, bool>? concerns)
+    {
+        try
+        {
+            return await trials.JudgeAsync(draft, days, concerns, ClientShare.OfUser(http.Visitor().Actor.Name), http.RequestAborted, pulls.ReadAsync);
+        }
+        catch (NoVerdictException exception) when (exception.IsTemporary)
+        {
+            throw new ProblemException(new Problem(503, exception.Message)) { RetryAfter = DraftTrials.LongestWait };
         }
     }
 }
@@ -125,16 +170,22 @@ internal sealed record EffectFacts(DateTime Since, long Requests, long Changed, 
 
     public DateTime? Last { get; init; }
 
+    /// <summary>Where the pulls were read: <c>database</c> or <c>audit files</c>.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>Why the database was not read; null where it was.</summary>
+    public string? NotInDatabase { get; init; }
+
     /// <summary>Not all changes are listed.</summary>
     public bool? Cut { get; init; }
 
     /// <summary>Requests that were not judged, because there are too many kinds of them; null where all were.</summary>
     public long? NotJudged { get; init; }
 
-    /// <summary>Denials beyond a client's share of the trail, which names no repository of them; null where one organization alone is looked at.</summary>
+    /// <summary>Denials beyond a client's share of the trail, which names no repository of them; null where one organization alone is looked at, or the database.</summary>
     public long? Unnamed { get; init; }
 
-    /// <summary>Lines of the trail that could not be read; null where one organization alone is looked at.</summary>
+    /// <summary>Lines of the trail that could not be read; null where one organization alone is looked at, or the database.</summary>
     public long? Malformed { get; init; }
 
     /// <param name="isWhole">All pulls were judged, and not one organization's alone.</param>
@@ -153,8 +204,10 @@ internal sealed record EffectFacts(DateTime Since, long Requests, long Changed, 
             Last = effect.Pulls.Last?.UtcDateTime,
             Cut = rows.Count > MaximumRows ? true : null,
             NotJudged = effect.Pulls.Beyond > 0 ? effect.Pulls.Beyond : null,
-            Unnamed = isWhole ? effect.Pulls.Unnamed : null,
-            Malformed = isWhole ? effect.Pulls.Malformed : null,
+            Source = effect.Pulls.Source.ToWireName(),
+            NotInDatabase = effect.Pulls.NotInDatabase,
+            Unnamed = isWhole && effect.Pulls.Source == PullSource.AuditFiles ? effect.Pulls.Unnamed : null,
+            Malformed = isWhole && effect.Pulls.Source == PullSource.AuditFiles ? effect.Pulls.Malformed : null,
         };
     }
 }

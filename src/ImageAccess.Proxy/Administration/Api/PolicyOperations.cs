@@ -20,6 +20,7 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         api.Get("/organizations/{organization}/policy", Operation.ReadPolicy, Section);
         api.Get("/organizations/{organization}/image-access", Operation.ReadPolicy, ImageAccess);
         api.Put<JsonElement>("/organizations/{organization}/policy", Operation.ChangePolicy, ApplySectionAsync);
+        api.Post<AllowlistAdditions>("/organizations/{organization}/policy/allowlist", Operation.ChangePolicy, AllowAsync);
         api.Get("/policy/versions", Operation.ReadPolicy, VersionsAsync);
         api.Get("/policy/versions/{version}", Operation.ReadPolicy, VersionAsync);
         api.Post<Because>("/policy/versions/{version}/revert", Operation.ChangeCompany, RevertAsync);
@@ -72,6 +73,18 @@ internal sealed class PolicyOperations(SqlDatabase database, ChangeDesk desk, Po
         var request = http.Visitor().Request(reason, ticket);
         var tag = IfMatch(http.Request) ?? throw NoIfMatch();
         return await ChangeAsync(http, new PolicyEdit { Content = await JsonBody.ReadBytesAsync(http), Organization = organization, IfUnchanged = tag }, request);
+    }
+
+    /// <summary>Adds repositories to the allowlist, and leaves all else of the section as it is.</summary>
+    private async Task<Answer<ChangedPolicy>> AllowAsync(HttpContext http, string organization)
+    {
+        Demand(http, Operation.ChangePolicy, organization);
+        var additions = await JsonBody.ReadAsync<AllowlistAdditions>(http);
+        var request = http.Visitor().Request(additions.Reason, additions.Ticket);
+        var names = additions.Named();
+        var document = store.Document;
+        var section = PolicySections.Edit(document, organization, section => additions.AddTo(section, names)) ?? throw ProblemException.NotFound(Named(organization));
+        return await ChangeAsync(http, new PolicyEdit { Content = section, Organization = organization, IfUnchanged = PolicySections.TagOf(document, organization) }, request);
     }
 
     private Task<Answer<Page<VersionFacts>>> VersionsAsync(HttpContext http, int? limit, string? cursor)

@@ -35,6 +35,11 @@ internal sealed class UsageOperations(
     {
         api.Get("/decisions", Operation.ReadOwnDecisions, ListAsync);
         api.Get("/usage", Operation.ReadOwnDecisions, CountAsync);
+        api.Get("/usage/denied-again", Operation.ReadOwnDecisions, DeniedAgainAsync);
+        api.Get("/usage/community", Operation.ReadOwnDecisions, CommunityAsync);
+        api.Get("/usage/new", Operation.ReadOwnDecisions, NewAsync);
+        api.Get("/usage/moved", Operation.ReadOwnDecisions, MovedAsync);
+        api.Get("/usage/anonymous", Operation.ReadOwnDecisions, AnonymousAsync);
     }
 
     public void Dispose() => _places.Dispose();
@@ -88,6 +93,53 @@ internal sealed class UsageOperations(
         }
     }
 
+    private Task<Answer<ReviewAnswer<DeniedAgain>>> DeniedAgainAsync(HttpContext http, string? organization, string? since, int? denials, int? days, int? limit)
+    {
+        DemandBetween("denials", denials, UsageReview.MaximumDenials);
+        DemandBetween("days", days, UsageQuestion.MaximumDays);
+        return ReviewAsync(
+            http, new ReviewWords(organization, since, limit), UsageReviews.DeniedAgain, filter => UsageReview.DeniedAgainAsync(store, filter, denials ?? UsageReview.Denials, days ?? UsageReview.Days, http.RequestAborted));
+    }
+
+    private Task<Answer<ReviewAnswer<UsedRepository>>> CommunityAsync(HttpContext http, string? organization, string? since, int? limit) =>
+        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.Community, filter => UsageReview.CommunityAsync(store, filter, http.RequestAborted));
+
+    private Task<Answer<ReviewAnswer<NewRepository>>> NewAsync(HttpContext http, string? organization, string? since, int? limit) =>
+        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.New, filter => UsageReview.NewAsync(store, filter, http.RequestAborted));
+
+    private Task<Answer<ReviewAnswer<MovedTag>>> MovedAsync(HttpContext http, string? organization, string? since, int? limit) =>
+        ReviewAsync(
+            http, new ReviewWords(organization, since, limit), UsageReviews.Moved, filter => UsageReview.MovedAsync(store, filter, limit ?? UsageAnswer.DefaultLimit, http.RequestAborted));
+
+    private Task<Answer<ReviewAnswer<AnonymousRange>>> AnonymousAsync(HttpContext http, string? organization, string? since, int? limit) =>
+        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.Anonymous, filter => UsageReview.AnonymousAsync(store, filter, http.RequestAborted));
+
+    private async Task<Answer<ReviewAnswer<T>>> ReviewAsync<T>(HttpContext http, ReviewWords words, ReviewKind kind, Func<UsageFilter, Task<ReviewAnswer<T>>> ask)
+    {
+        var (visitor, now, question) = (http.Visitor(), time.GetUtcNow(), new UsageQuestion());
+        DemandOrganization(visitor, new DecisionWords { Organization = words.Organization });
+        DemandBetween("limit", words.Limit, UsageAnswer.MaximumLimit);
+        question.SinceDays(words.Since ?? kind.Since, now).About(new UsageFilter { Organization = words.Organization });
+        Demand(question);
+        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
+        if (kind.Names)
+            await RecordAsync(visitor, $"usage {kind.Name}", filter, http.RequestAborted);
+        try
+        {
+            return Answer.Of((await AskAsync(() => ask(filter), http.RequestAborted)).Shown(kind, filter, words.Limit ?? UsageAnswer.DefaultLimit, UsageDays.At(now, options.Value)));
+        }
+        catch (TooManyValuesException exception)
+        {
+            throw ProblemException.Bad(exception.Message);
+        }
+    }
+
+    private static void DemandBetween(string member, int? number, int maximum)
+    {
+        if (number < 1 || number > maximum)
+            throw ProblemException.Bad([new Mistake(member, string.Create(CultureInfo.InvariantCulture, $"must be 1 to {maximum}"))]);
+    }
+
     private static bool IsDenied(string? denied) => denied switch
     {
         null or "false" => false,
@@ -130,6 +182,9 @@ internal sealed class UsageOperations(
         }
     }
 }
+
+/// <summary>What each question of a review can be about.</summary>
+internal readonly record struct ReviewWords(string? Organization, string? Since, int? Limit);
 
 /// <summary>What both operations can be asked about; each word is taken literally.</summary>
 internal sealed class DecisionWords

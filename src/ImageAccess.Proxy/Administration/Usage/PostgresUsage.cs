@@ -37,12 +37,21 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
         INSERT INTO "UsageState" VALUES ('version', 1);
         """;
 
-    private const string SecondVersion = $"""
+    private const string Later = """ADD COLUMN IF NOT EXISTS "Memberships" text, ADD COLUMN IF NOT EXISTS "Block" bigint""";
+
+    private static readonly string SecondVersion = $"""
+        ALTER TABLE "UsageEvents" {Later};
         {Indexes}
+        {CountIndexes}
+        CREATE TABLE "UsageSums" (
+          "Kind" integer NOT NULL, "Day" integer NOT NULL, "Organizations" text NOT NULL, "Caller" text NOT NULL, "Repository" text NOT NULL, "Type" text NOT NULL,
+          "Rule" text NOT NULL, "Outcome" text NOT NULL, "WayIn" text NOT NULL, "Family" text NOT NULL, "Decisions" bigint NOT NULL, "Pulls" bigint NOT NULL,
+          PRIMARY KEY ("Kind", "Day", {Dimensions}));
+        {Sums} {Summed("\"UsageCounts\"", "\"Day\"")};
         UPDATE "UsageState" SET "Value" = 2 WHERE "Name" = 'version';
         """;
 
-    private const string TakeOver = $"""
+    private static readonly string TakeOver = $"""
         WITH added AS (
           INSERT INTO "UsageEvents" ({Columns}) SELECT {Columns} FROM "UsageStaging" ON CONFLICT DO NOTHING
           RETURNING "Time", {Dimensions}, "Decisions", "Pulls"),
@@ -50,7 +59,11 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
           INSERT INTO "UsageCounts" ("Day", {Dimensions}, "Decisions", "Pulls")
           SELECT "Time" / 86400000, {Dimensions}, SUM("Decisions"), SUM("Pulls") FROM added GROUP BY "Time" / 86400000, {Dimensions}
           ON CONFLICT ("Day", {Dimensions}) DO UPDATE
-          SET "Decisions" = "UsageCounts"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageCounts"."Pulls" + EXCLUDED."Pulls")
+          SET "Decisions" = "UsageCounts"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageCounts"."Pulls" + EXCLUDED."Pulls"),
+        summed AS (
+          {Sums} {Summed("added", "\"Time\" / 86400000")}
+          ON CONFLICT ("Kind", "Day", {Dimensions}) DO UPDATE
+          SET "Decisions" = "UsageSums"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageSums"."Pulls" + EXCLUDED."Pulls")
         SELECT COUNT(*) FROM added;
         """;
 
@@ -122,6 +135,7 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
                 ("@day", dropped[^1] + 1L));
         }
 
+        await ExecuteAsync(connection, transaction, """DELETE FROM "UsageSums" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await transaction.CommitAsync(cancellationToken);
@@ -131,14 +145,14 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
     public override async Task<IReadOnlyList<UsageEvent>> ListAsync(UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken)
     {
         await using var connection = await OpenAsync(cancellationToken);
-        return await VersionAsync(connection, null, cancellationToken) is not null ? await ListAsync(connection, Search, filter, before, count, cancellationToken) : [];
+        return await IsReadableAsync(connection, cancellationToken) ? await ListAsync(connection, Search, filter, before, count, cancellationToken) : [];
     }
 
     public override async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
     {
         var counts = new Dictionary<string, UsageCount>();
         await using var connection = await OpenAsync(cancellationToken);
-        if (await VersionAsync(connection, null, cancellationToken) is not null)
+        if (await IsReadableAsync(connection, cancellationToken))
             await CountAsync(connection, Search, filter, by, counts, cancellationToken);
         return [.. counts.Values];
     }
@@ -146,8 +160,15 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
     protected override async Task VisitAsync(UsageFilter filter, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken)
     {
         await using var connection = await OpenAsync(cancellationToken);
-        if (await ExistsAsync(connection, null, cancellationToken))
+        if (await IsReadableAsync(connection, cancellationToken))
             await ask(connection, Search);
+    }
+
+    public override async Task ReadAsync(UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        if (await IsReadableAsync(connection, cancellationToken))
+            await ReadAsync(connection, Search, query, take, cancellationToken);
     }
 
     public override string Explain(Exception exception) => database.Explain(exception);
@@ -162,12 +183,27 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
             await BringUpAsync(connection, transaction, cancellationToken);
     }
 
-    /// <summary>It takes as long as it takes: about a minute for ten million decisions. Who reads meanwhile waits for nothing.</summary>
+    /// <summary>It takes as long as it takes: about a minute for ten million decisions.</summary>
     private static async Task BringUpAsync(DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)
     {
         await using var command = Command(connection, transaction, SecondVersion);
         command.CommandTimeout = 0;
         await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Whether there are tables; those of an earlier version are brought up to date first.</summary>
+    private static async Task<bool> IsReadableAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        if (await VersionAsync(connection, null, cancellationToken) is not { } version)
+            return false;
+        if (version < Version)
+        {
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            await PrepareAsync(connection, transaction, cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        return true;
     }
 
     /// <returns>Null where there are no tables.</returns>
@@ -214,6 +250,7 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
                 transaction,
                 string.Create(CultureInfo.InvariantCulture, $"""
                     CREATE TABLE IF NOT EXISTS "{NameOf(day)}" (LIKE "UsageEvents" INCLUDING ALL);
+                    ALTER TABLE "{NameOf(day)}" {Later};
                     ALTER TABLE "UsageEvents" ATTACH PARTITION "{NameOf(day)}" FOR VALUES FROM ({from}) TO ({until});
                     """),
                 cancellationToken);
@@ -245,6 +282,11 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
 
             await copy.WriteAsync(decision.Decisions, NpgsqlDbType.Integer, cancellationToken);
             await copy.WriteAsync(decision.Pulls, NpgsqlDbType.Integer, cancellationToken);
+            await copy.WriteAsync(decision.Memberships ?? "", NpgsqlDbType.Text, cancellationToken);
+            if (decision.Block is { } block)
+                await copy.WriteAsync(block, NpgsqlDbType.Bigint, cancellationToken);
+            else
+                await copy.WriteNullAsync(cancellationToken);
         }
 
         await copy.CompleteAsync(cancellationToken);

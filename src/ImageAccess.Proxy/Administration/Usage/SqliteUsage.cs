@@ -27,30 +27,54 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
           PRIMARY KEY ("Day", {Dimensions})) WITHOUT ROWID;
         """;
 
-    private const string MonthTables = $"""
+    /// <summary>Of every file.</summary>
+    private static readonly string SecondVersion = $"""
+        {CountIndexes}
+        CREATE TABLE "UsageSums" (
+          "Kind" INTEGER NOT NULL, "Day" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Caller" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Type" TEXT NOT NULL,
+          "Rule" TEXT NOT NULL, "Outcome" TEXT NOT NULL, "WayIn" TEXT NOT NULL, "Family" TEXT NOT NULL, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
+          PRIMARY KEY ("Kind", "Day", {Dimensions})) WITHOUT ROWID;
+        {Sums} {Summed("\"UsageCounts\"", "\"Day\"")};
+        """;
+
+    /// <summary>Of a month's file beside it.</summary>
+    private static readonly string SecondVersionOfMonth = $"""
+        ALTER TABLE "UsageEvents" ADD COLUMN "Memberships" TEXT;
+        ALTER TABLE "UsageEvents" ADD COLUMN "Block" INTEGER;
+        {Indexes}
+        {SecondVersion}
+        """;
+
+    private static readonly string MonthTables = $"""
         CREATE TABLE "UsageEvents" (
           "Time" INTEGER NOT NULL, "Id" TEXT NOT NULL, "IsClosing" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Caller" TEXT NOT NULL, "Client" TEXT,
           "WayIn" TEXT NOT NULL, "Family" TEXT NOT NULL, "Method" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Reference" TEXT, "Digest" TEXT,
           "Index" TEXT, "Type" TEXT NOT NULL, "Rule" TEXT NOT NULL, "Outcome" TEXT NOT NULL, "PolicyVersion" TEXT, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
           PRIMARY KEY ("Time", "Id", "IsClosing")) WITHOUT ROWID;
         {CountsTable}
-        {Indexes}
+        {SecondVersionOfMonth}
         """;
 
-    private const string MainTables = $"""
+    private static readonly string MainTables = $"""
         CREATE TABLE "UsageState" ("Name" TEXT PRIMARY KEY, "Value" INTEGER NOT NULL);
         CREATE TABLE "UsageMonths" ("Month" TEXT PRIMARY KEY);
         CREATE TABLE "UsagePositions" ("File" TEXT PRIMARY KEY, "Place" INTEGER NOT NULL, "Day" INTEGER NOT NULL);
         {CountsTable}
+        {SecondVersion}
         """;
 
     private const string Insert = $"""
         INSERT OR IGNORE INTO "UsageEvents" ({Columns})
-        VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15, @p16, @p17, @p18);
+        VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15, @p16, @p17, @p18, @p19, @p20);
         """;
 
     private const string Count = $"""
         INSERT INTO "UsageCounts" ("Day", {Dimensions}, "Decisions", "Pulls") VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10)
+        ON CONFLICT DO UPDATE SET "Decisions" = "Decisions" + excluded."Decisions", "Pulls" = "Pulls" + excluded."Pulls";
+        """;
+
+    private const string Sum = $"""
+        {Sums} VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11)
         ON CONFLICT DO UPDATE SET "Decisions" = "Decisions" + excluded."Decisions", "Pulls" = "Pulls" + excluded."Pulls";
         """;
 
@@ -109,6 +133,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         var ended = months.Where(month => EndOf(month) <= days.First).ToList();
         if (ended.Count > 0)
             await DropAsync(main, ended[0], cancellationToken);
+        await ExecuteAsync(main, null, """DELETE FROM "UsageSums" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(main, null, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(main, null, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         return ended.Count > 1;
@@ -154,6 +179,19 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
             await using var connection = await OpenMonthAsync(main, month, cancellationToken);
             await using var end = Interrupt(connection, cancellationToken);
             await ask(connection, Search);
+        }
+    }
+
+    public override async Task ReadAsync(UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
+    {
+        await using var main = await OpenMainAsync(cancellationToken);
+        if (query.OfCounts)
+            await ReadAsync(main, Search, query, take, cancellationToken);
+        foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => IsIn(month, query.Filter)))
+        {
+            await using var connection = await OpenMonthAsync(main, month, cancellationToken);
+            await using var end = Interrupt(connection, cancellationToken);
+            await ReadAsync(connection, Search, query, take, cancellationToken);
         }
     }
 
@@ -237,21 +275,47 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
     private static async Task<int> AddAsync(SqliteConnection connection, IEnumerable<UsageEvent> decisions, CancellationToken cancellationToken)
     {
         await using var transaction = connection.BeginTransaction();
-        await using var insert = Prepared(connection, transaction, Insert, 19);
+        await using var insert = Prepared(connection, transaction, Insert, 21);
         await using var count = Prepared(connection, transaction, Count, 11);
-        var added = 0;
+        await using var sum = Prepared(connection, transaction, Sum, 12);
+        var (added, sums) = (0, new Dictionary<(SumKind Kind, int Day, UsageEvent Of), (long Decisions, long Pulls)>());
         foreach (var one in decisions)
         {
             if (Execute(
                     insert, one.Time, one.Id, one.IsClosing ? 1 : 0, one.Organizations, one.Caller, one.Client, one.WayIn, one.Family, one.Method, one.Repository,
-                    one.Reference, one.Digest, one.Index, one.Type, one.Rule, one.Outcome, one.PolicyVersion, one.Decisions, one.Pulls) == 0)
+                    one.Reference, one.Digest, one.Index, one.Type, one.Rule, one.Outcome, one.PolicyVersion, one.Decisions, one.Pulls, one.Memberships ?? "", one.Block) == 0)
                 continue;
             Execute(count, one.Day, one.Organizations, one.Caller, one.Repository, one.Type, one.Rule, one.Outcome, one.WayIn, one.Family, one.Decisions, one.Pulls);
             added++;
+            foreach (var kind in Enum.GetValues<SumKind>())
+            {
+                var key = (kind, one.Day, Summed(one, kind));
+                var before = sums.GetValueOrDefault(key);
+                sums[key] = (before.Decisions + one.Decisions, before.Pulls + one.Pulls);
+            }
         }
 
+        foreach (var ((kind, day, of), (requests, pulls)) in sums)
+            Execute(sum, (int)kind, day, of.Organizations, of.Caller, of.Repository, of.Type, of.Rule, of.Outcome, of.WayIn, of.Family, requests, pulls);
         await transaction.CommitAsync(cancellationToken);
         return added;
+    }
+
+    /// <summary>What of a decision it is counted by.</summary>
+    private static UsageEvent Summed(UsageEvent one, SumKind kind)
+    {
+        var dropped = kind.Dropped();
+        return new UsageEvent(0, "", false)
+        {
+            Organizations = one.Organizations,
+            Caller = dropped.Contains("Caller") ? "" : one.Caller,
+            Repository = dropped.Contains("Repository") ? "" : one.Repository,
+            Type = one.Type,
+            Rule = one.Rule,
+            Outcome = one.Outcome,
+            WayIn = dropped.Contains("WayIn") ? "" : one.WayIn,
+            Family = dropped.Contains("Family") ? "" : one.Family,
+        };
     }
 
     /// <summary>Its counts stay: they are copied in the transaction that forgets it.</summary>
@@ -264,12 +328,13 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         }
         else
         {
-            await ExecuteAsync(main, null, """ATTACH ':memory:' AS month; CREATE TABLE month."UsageCounts" AS SELECT * FROM main."UsageCounts" LIMIT 0;""", cancellationToken);
+            await ExecuteAsync(main, null, """ATTACH ':memory:' AS month; CREATE TABLE month."UsageCounts" AS SELECT * FROM main."UsageCounts" LIMIT 0; CREATE TABLE month."UsageSums" AS SELECT * FROM main."UsageSums" LIMIT 0;""", cancellationToken);
         }
 
         await using (var transaction = main.BeginTransaction())
         {
             await ExecuteAsync(main, transaction, """INSERT OR REPLACE INTO main."UsageCounts" SELECT * FROM month."UsageCounts";""", cancellationToken);
+            await ExecuteAsync(main, transaction, """INSERT OR REPLACE INTO main."UsageSums" SELECT * FROM month."UsageSums";""", cancellationToken);
             await ExecuteAsync(
                 main,
                 transaction,
@@ -342,7 +407,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
             var version = await NumberAsync(connection, null, "PRAGMA user_version;", cancellationToken) ?? 0;
             DemandVersion(version);
             if (version < Version)
-                await MakeAsync(connection, tables, path == MainPath ? "" : Indexes, cancellationToken);
+                await MakeAsync(connection, tables, path == MainPath ? SecondVersion : SecondVersionOfMonth, cancellationToken);
             return connection;
         }
         catch (Exception exception)

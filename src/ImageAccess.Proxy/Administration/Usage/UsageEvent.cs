@@ -60,6 +60,12 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
     /// <summary>How many pulls began with them.</summary>
     public int Pulls { get; init; }
 
+    /// <summary>What a token or a directory said of the caller, as <see cref="Pull"/> has it; null where an earlier version of the tables has not kept it.</summary>
+    public string? Memberships { get; init; } = "";
+
+    /// <summary>The number of the block that denied it.</summary>
+    public long? Block { get; init; }
+
     public int Day => UsageDays.Of(Time);
 
     /// <summary>Reads a line of the trail.</summary>
@@ -116,6 +122,8 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
             Outcome = outcome,
             PolicyVersion = TextOrNull(audit, "policyVersion"),
             Decisions = count,
+            Memberships = Pull.MembershipsOf(audit),
+            Block = audit.TryGetProperty("block", out var block) ? block.GetInt64() : null,
             Pulls = method is "GET" or "HEAD" || reference is null ? pulls : 0, // else something is pushed or deleted
         };
     }

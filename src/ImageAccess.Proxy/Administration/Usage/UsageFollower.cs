@@ -36,11 +36,16 @@ internal sealed class UsageFollower(
     private long? _looked;
     private long? _pruned;
     private volatile string? _failure;
+    private volatile bool _hasRead;
+    private TaskCompletionSource<bool> _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Why decisions wait, and how much of the trail waits; null while all is well.</summary>
     public string? Concern => _failure is { } failure
         ? string.Create(CultureInfo.InvariantCulture, $"{failure}. Decisions wait in the audit files ({metrics.Waiting} bytes) and come later; none is lost as long as the files are kept")
         : null;
+
+    /// <summary>Whether all that the trail has at this moment is in the database: it tells when the next look is over.</summary>
+    public Task<bool> HasTakenInAsync() => _hasRead ? Volatile.Read(ref _next).Task : Task.FromResult(false);
 
     private string Trail => audit.Value.FilePath;
 
@@ -71,9 +76,12 @@ internal sealed class UsageFollower(
         await state.Ready.WaitAsync(stoppingToken);
         while (true)
         {
+            var look = Interlocked.Exchange(ref _next, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
             try
             {
                 await LookAsync(stoppingToken);
+                _hasRead = true;
+                look.SetResult(_unreadable.Count == 0);
             }
             catch (Exception) when (stoppingToken.IsCancellationRequested)
             {
@@ -82,6 +90,7 @@ internal sealed class UsageFollower(
             catch (Exception exception)
             {
                 Fail(exception);
+                look.SetResult(false);
             }
 
             await Task.Delay(Pause, time, stoppingToken);

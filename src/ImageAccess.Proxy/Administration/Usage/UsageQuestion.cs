@@ -13,7 +13,7 @@ internal sealed class UsageQuestion
     public const string DefaultSince = "30d";
 
     /// <summary>How long a time it may be about.</summary>
-    private const int MaximumDays = 3660;
+    public const int MaximumDays = 3660;
 
     private static readonly string[] Outcomes = ["allow", "observe", "deny"], WaysIn = ["mirror", "gateway", "forward-proxy"];
 
@@ -73,6 +73,15 @@ internal sealed class UsageQuestion
             _faults.Add(("since", $"is '{PrintableText.Of(text)}': choose a time as 12h or 30d"));
         }
 
+        return this;
+    }
+
+    /// <summary>Of so many days, as <c>30d</c>.</summary>
+    public UsageQuestion SinceDays(string text, DateTimeOffset now)
+    {
+        if (text.EndsWith('d'))
+            return Since(text, now);
+        _faults.Add(("since", $"is '{PrintableText.Of(text)}': choose days, as 30d"));
         return this;
     }
 

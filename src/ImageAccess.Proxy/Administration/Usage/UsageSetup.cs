@@ -14,6 +14,7 @@ internal static class UsageSetup
         services.AddSingleton(provider => UsageStore.Of(provider.GetRequiredService<SqlDatabase>()));
         services.AddSingleton<UsageFollower>();
         services.AddHostedService(provider => provider.GetRequiredService<UsageFollower>());
+        services.AddSingleton<UsagePulls>();
         services.AddHealthChecks().AddCheck<UsageHealth>("usage");
         return services;
     }

@@ -78,8 +78,6 @@ internal abstract partial class UsageStore
     }
 
     private static string? TextOrNull(DbDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
-
-    private static long Number(DbDataReader row, int column) => Convert.ToInt64(row.GetValue(column), CultureInfo.InvariantCulture);
 }
 
 /// <summary>Requests that are alike: for one image, by one caller, from one machine.</summary>

@@ -23,7 +23,7 @@ internal abstract partial class UsageStore
     protected const string Dimensions = """ "Organizations", "Caller", "Repository", "Type", "Rule", "Outcome", "WayIn", "Family" """;
 
     protected const string Columns =
-        """ "Time", "Id", "IsClosing", "Organizations", "Caller", "Client", "WayIn", "Family", "Method", "Repository", "Reference", "Digest", "Index", "Type", "Rule", "Outcome", "PolicyVersion", "Decisions", "Pulls" """;
+        """ "Time", "Id", "IsClosing", "Organizations", "Caller", "Client", "WayIn", "Family", "Method", "Repository", "Reference", "Digest", "Index", "Type", "Rule", "Outcome", "PolicyVersion", "Decisions", "Pulls", "Memberships", "Block" """;
 
     /// <summary>
     /// What questions look decisions up by; a list of them comes with the newest first. Each costs the writer: there is none for a word that has few values,
@@ -35,6 +35,15 @@ internal abstract partial class UsageStore
         CREATE INDEX IF NOT EXISTS "UsageEvents_Digest" ON "UsageEvents" ("Digest", "Time") WHERE "Digest" IS NOT NULL;
         CREATE INDEX IF NOT EXISTS "UsageEvents_Index" ON "UsageEvents" ("Index", "Time") WHERE "Index" IS NOT NULL;
         """;
+
+    /// <summary>The same of counts: a caller or a repository is few of the rows of a day.</summary>
+    protected const string CountIndexes = """
+        CREATE INDEX IF NOT EXISTS "UsageCounts_Caller" ON "UsageCounts" ("Caller", "Day");
+        CREATE INDEX IF NOT EXISTS "UsageCounts_Repository" ON "UsageCounts" ("Repository", "Day");
+        """;
+
+    /// <summary>What stands before the counts that are added to others.</summary>
+    protected const string Sums = $"""INSERT INTO "UsageSums" ("Kind", "Day", {Dimensions}, "Decisions", "Pulls")""";
 
     /// <summary>What it is called in a sentence.</summary>
     public abstract string Name { get; }
@@ -66,6 +75,9 @@ internal abstract partial class UsageStore
     /// <summary>Asks each part of the store that has decisions of this time, with the name of its function that finds a text in another.</summary>
     protected abstract Task VisitAsync(UsageFilter filter, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken);
 
+    /// <summary>Takes the rows of a query over each table that has decisions, or counts of them, of the time.</summary>
+    public abstract Task ReadAsync(UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken);
+
     /// <summary>Why something failed, as what follows <see cref="Name"/> in a sentence.</summary>
     public abstract string Explain(Exception exception);
 
@@ -79,12 +91,25 @@ internal abstract partial class UsageStore
         return [.. decisions.Where(decision => decision.Day >= first && decision.Day <= days.Last)];
     }
 
+    /// <summary>The counts of days once more, without callers or repositories: what is asked about all of them then reads few rows.</summary>
+    /// <param name="source">What is counted.</param>
+    /// <param name="day">The day, in SQL.</param>
+    protected static string Summed(string source, string day) => string.Join(" UNION ALL ", Enum.GetValues<SumKind>().Select(kind =>
+    {
+        var dropped = kind.Dropped().Select(name => $"\"{name}\"").ToList();
+        var dimensions = Dimensions.Split(',', StringSplitOptions.TrimEntries);
+        var (shown, kept) = (string.Join(", ", dimensions.Select(name => dropped.Contains(name) ? "''" : name)), string.Join(", ", dimensions.Except(dropped)));
+        return string.Create(CultureInfo.InvariantCulture, $"""SELECT {(int)kind}, {day}, {shown}, SUM("Decisions"), SUM("Pulls") FROM {source} GROUP BY {day}, {kept}""");
+    }));
+
     protected static void DemandVersion(long version)
     {
         if (version > Version)
             throw new DatabaseException(string.Create(
                 CultureInfo.InvariantCulture, $"has decisions in tables of a newer version of imageaccess ({version}, this one knows {Version}): start that version"));
     }
+
+    public static long Number(DbDataReader row, int column) => Convert.ToInt64(row.GetValue(column), CultureInfo.InvariantCulture);
 
     protected static DbCommand Command(DbConnection connection, DbTransaction? transaction, string text, params ReadOnlySpan<(string Name, object? Value)> parameters)
     {
@@ -147,10 +172,7 @@ internal abstract partial class UsageStore
             where += """ AND "Digest" IS NOT NULL""";
         var column = by.Column(ofCounts);
         await using var command = Command(
-            connection,
-            null,
-            $"""SELECT {column}, SUM("Decisions"), SUM("Pulls") FROM {(ofCounts ? "\"UsageCounts\"" : "\"UsageEvents\"")} WHERE {where} GROUP BY {column};""",
-            [.. parameters]);
+            connection, null, $"""SELECT {column}, SUM("Decisions"), SUM("Pulls") FROM {Table(filter, ofCounts, by)} {where} GROUP BY {column};""", [.. parameters]);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
@@ -164,6 +186,22 @@ internal abstract partial class UsageStore
             counts[value] = new UsageCount(value, decisions + (before?.Decisions ?? 0), pulls + (before?.Pulls ?? 0));
         }
     }
+
+    protected static async Task ReadAsync(DbConnection connection, string search, UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
+    {
+        var (where, parameters) = query.Filter.ToSql(search, query.OfCounts);
+        await using var command = Command(
+            connection, null, $"SELECT {query.Columns} FROM {Table(query.Filter, query.OfCounts, query.By)} {where} {query.Rest};", [.. parameters]);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            take(reader);
+    }
+
+    /// <summary>The smallest table that has the answer, and how its conditions begin.</summary>
+    private static string Table(UsageFilter filter, bool ofCounts, UsageBy? by) =>
+        !ofCounts ? "\"UsageEvents\" WHERE"
+        : by is { } what && SumKinds.Of(filter, what) is { } kind ? string.Create(CultureInfo.InvariantCulture, $"\"UsageSums\" WHERE \"Kind\" = {(int)kind} AND")
+        : "\"UsageCounts\" WHERE";
 
     private static UsageEvent Read(DbDataReader row) => new(row.GetInt64(0), row.GetString(1), row.GetInt32(2) != 0)
     {
@@ -183,5 +221,55 @@ internal abstract partial class UsageStore
         PolicyVersion = row.IsDBNull(16) ? null : row.GetString(16),
         Decisions = row.GetInt32(17),
         Pulls = row.GetInt32(18),
+        Memberships = row.IsDBNull(19) ? null : row.GetString(19),
+        Block = row.IsDBNull(20) ? null : row.GetInt64(20),
     };
+}
+
+/// <summary>What is read of decisions.</summary>
+/// <param name="OfCounts">Of the counts of days, which the filter must allow; else of single decisions.</param>
+/// <param name="Columns">In SQL.</param>
+/// <param name="Rest">Further conditions, and how the rows are grouped, in SQL.</param>
+internal sealed record UsageQuery(UsageFilter Filter, bool OfCounts, string Columns, string Rest)
+{
+    /// <summary>The only word of counts that it has, beside those of the filter; null where it has several.</summary>
+    public UsageBy? By { get; init; }
+}
+
+/// <summary>What the counts of a day are summed by.</summary>
+internal enum SumKind
+{
+    /// <summary>By neither caller nor repository.</summary>
+    All,
+
+    /// <summary>By caller, without repository.</summary>
+    Callers,
+
+    /// <summary>By repository, without caller, way in and client.</summary>
+    Repositories,
+}
+
+internal static class SumKinds
+{
+    public static string[] Dropped(this SumKind kind) => kind switch
+    {
+        SumKind.Callers => ["Repository"],
+        SumKind.Repositories => ["Caller", "WayIn", "Family"],
+        _ => ["Caller", "Repository"],
+    };
+
+    /// <returns>Null where only the counts themselves have all that is asked about.</returns>
+    public static SumKind? Of(UsageFilter filter, UsageBy by)
+    {
+        var isOfCaller = by == UsageBy.Caller || filter.Caller is not null || filter.Scope is { IsEverything: false, Person: not null };
+        var isOfRepository = by == UsageBy.Repository || filter.Repository is not null;
+        var isOfClient = by == UsageBy.Client || filter.WayIn is not null || filter.Family is not null;
+        return (isOfCaller, isOfRepository) switch
+        {
+            (false, false) => SumKind.All,
+            (true, false) => SumKind.Callers,
+            (false, true) when !isOfClient => SumKind.Repositories,
+            _ => null,
+        };
+    }
 }

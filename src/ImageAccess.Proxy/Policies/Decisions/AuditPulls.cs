@@ -29,6 +29,17 @@ internal sealed record Pull(string Caller, string Memberships, string Repository
         _ => throw new FormatException($"'{text}' is none of: member of X, owner of X, absent from X"),
     };
 
+    /// <summary>Of a line of the trail.</summary>
+    /// <exception cref="FormatException">One of them is none.</exception>
+    public static string MembershipsOf(JsonElement audit)
+    {
+        if (!audit.TryGetProperty("memberships", out var list))
+            return "";
+        // What is no organization's name is in no policy.
+        var memberships = list.EnumerateArray().Select(membership => membership.GetString() ?? "").ToList();
+        return string.Join(", ", memberships.Where(text => RepositoryName.IsComponent(MembershipOf(text).Organization)).Order(StringComparer.Ordinal));
+    }
+
     public Caller ToCaller() => Caller == "anonymous"
         ? Core.Policies.Caller.Anonymous
         : Core.Policies.Caller.SignedIn(
@@ -39,7 +50,7 @@ internal sealed record Pull(string Caller, string Memberships, string Repository
 }
 
 /// <summary>
-/// The pulls of an audit trail and of its rotated predecessors, each kind once with its count. Lines that are no events are counted; the
+/// The pulls of an audit trail and of its rotated predecessors, or of a database that has taken them in, each kind once with its count. Lines that are no events are counted; the
 /// last line may be incomplete, because the proxy may be writing it.
 /// </summary>
 internal sealed class AuditPulls
@@ -56,7 +67,15 @@ internal sealed class AuditPulls
     private readonly DateTimeOffset? _since;
     private readonly int _maximum;
 
-    private AuditPulls(DateTimeOffset? since, int maximum) => (_since, _maximum) = (since, maximum);
+    /// <param name="since">Earlier events do not count; null for all.</param>
+    /// <param name="maximum">How many kinds of pulls are kept in memory.</param>
+    public AuditPulls(DateTimeOffset? since, int maximum) => (_since, _maximum) = (since, maximum);
+
+    /// <summary>Where they were read.</summary>
+    public PullSource Source { get; init; } = PullSource.AuditFiles;
+
+    /// <summary>Why they were not read in the database, where that was tried; else null.</summary>
+    public string? NotInDatabase { get; set; }
 
     public IReadOnlyDictionary<Pull, long> Requests => _requests;
 
@@ -241,16 +260,30 @@ internal sealed class AuditPulls
 
         var pull = new Pull(
             audit.GetProperty("caller").GetString() is { Length: > 0 } caller ? caller : "anonymous",
-            MembershipsOf(audit),
+            Pull.MembershipsOf(audit),
             repository.Value,
             outcome,
             audit.TryGetProperty("block", out var block) ? block.GetInt64() : null,
             audit.TryGetProperty("rule", out var rule) && rule.ValueEquals(PolicyRule.Exception));
-        if (!Add(pull, BegunBy(audit, count)))
-            return;
-        First = First is { } first && first < time ? first : time;
-        Last = Last is { } last && last > time ? last : time;
-        switch (audit.GetProperty("category").GetString())
+        if (Add(pull, BegunBy(audit, count), time, time))
+            SetType(repository, audit.GetProperty("category").GetString());
+    }
+
+    /// <summary>Pulls of one kind.</summary>
+    /// <returns>Whether it is kept.</returns>
+    public bool Add(Pull pull, long begun, DateTimeOffset first, DateTimeOffset last)
+    {
+        if (!Add(pull, begun))
+            return false;
+        First = First is { } earlier && earlier < first ? earlier : first;
+        Last = Last is { } later && later > last ? later : last;
+        return true;
+    }
+
+    /// <summary>What the last event of a namespace says of its publisher, in the trail's word.</summary>
+    public void SetType(RepositoryName repository, string? type)
+    {
+        switch (type)
         {
             case "verified-publisher":
                 _badges[Shared(repository.Namespace)] = NamespaceBadge.VerifiedPublisher;
@@ -261,8 +294,7 @@ internal sealed class AuditPulls
         }
     }
 
-    /// <returns>Whether it is kept.</returns>
-    private bool Add(Pull pull, int begun)
+    private bool Add(Pull pull, long begun)
     {
         if (_requests.TryGetValue(pull, out var requests))
         {
@@ -293,16 +325,6 @@ internal sealed class AuditPulls
         return !audit.TryGetProperty("pull", out var pull) || pull.GetString() == audit.GetProperty("id").GetString() ? 1 : 0;
     }
 
-    private static string MembershipsOf(JsonElement audit)
-    {
-        if (!audit.TryGetProperty("memberships", out var list))
-            return "";
-        // What is no organization's name is in no policy.
-        var memberships = list.EnumerateArray().Select(membership => membership.GetString() ?? "").ToList();
-        return string.Join(
-            ", ", memberships.Where(text => RepositoryName.IsComponent(Pull.MembershipOf(text).Organization)).Order(StringComparer.Ordinal));
-    }
-
     /// <summary>The same text once, however many events have it.</summary>
     private string Shared(string text)
     {
@@ -311,4 +333,16 @@ internal sealed class AuditPulls
         _texts.Add(text, text);
         return text;
     }
+}
+
+/// <summary>Where pulls were read.</summary>
+internal enum PullSource
+{
+    AuditFiles,
+    Database,
+}
+
+internal static class PullSources
+{
+    public static string ToWireName(this PullSource source) => source == PullSource.Database ? "database" : "audit files";
 }

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Options;
 namespace ImageAccess.Proxy.Policies.Decisions;
 
 /// <summary>
-/// Judges the pulls of this proxy's own trail by a draft of the policy, as <c>policy replay</c> does. It reads all of the trail in that time: so there is one at
+/// Judges pulls by a draft of the policy, as <c>policy replay</c> does: those that the database has, or else of this proxy's own trail. It reads all of that time: so there is one at
 /// a time, a few wait a moment for their turn, and none goes on for ever.
 /// </summary>
 internal sealed class DraftTrials(IOptions<AuditOptions> audit, TimeProvider time)
@@ -34,8 +34,15 @@ internal sealed class DraftTrials(IOptions<AuditOptions> audit, TimeProvider tim
     /// <param name="days">The pulls of the last days.</param>
     /// <param name="concerns">Of these callers alone; null for all.</param>
     /// <param name="asker">Whose turn it is.</param>
+    /// <param name="kept">Reads them in the database, or says why not; without it, and where it does not, the trail's files are read.</param>
     /// <exception cref="NoVerdictException">Others are before it, it takes too long, or the trail cannot be read.</exception>
-    public async Task<DraftEffect> JudgeAsync(Policy draft, int days, Func<Caller, bool>? concerns, ClientShare asker, CancellationToken cancellationToken)
+    public async Task<DraftEffect> JudgeAsync(
+        Policy draft,
+        int days,
+        Func<Caller, bool>? concerns,
+        ClientShare asker,
+        CancellationToken cancellationToken,
+        Func<DateTimeOffset, CancellationToken, Task<(AuditPulls? Pulls, string? Why)>>? kept = null)
     {
         using var turn = await Turns.TryEnterAsync(asker, LongestWait, time, cancellationToken)
             ?? throw new NoVerdictException("other drafts are being judged, try again", isTemporary: true);
@@ -43,7 +50,9 @@ internal sealed class DraftTrials(IOptions<AuditOptions> audit, TimeProvider tim
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var pulls = await AuditPulls.ReadAsync(audit.Value.FilePath, Since(days), TextWriter.Null, either.Token, MaximumKinds);
+            var (pulls, why) = kept is null ? default : await kept(Since(days), either.Token);
+            pulls ??= await AuditPulls.ReadAsync(audit.Value.FilePath, Since(days), TextWriter.Null, either.Token, MaximumKinds);
+            pulls.NotInDatabase = why;
             return new DraftEffect(draft, pulls, DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime), concerns, either.Token);
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)

@@ -44,6 +44,15 @@ internal static class PolicySections
         }
     }
 
+    /// <summary>The section with a change; null where the document has none.</summary>
+    public static byte[]? Edit(ReadOnlyMemory<byte> document, string organization, Action<JsonObject> change)
+    {
+        if (Find(Parse(document), organization) is not { } section)
+            return null;
+        change(section);
+        return ToBytes(section, ReadableJson.Indented);
+    }
+
     /// <summary>The document with another section in the place of what it has, and all else as it was.</summary>
     /// <exception cref="RefusedChangeException">The section is none of this organization.</exception>
     public static byte[] Replace(ReadOnlyMemory<byte> document, string organization, ReadOnlyMemory<byte> section)

@@ -7,7 +7,7 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Tests.Administration.Api;
 
 /// <summary>What a draft of the policy would open, take back, and change in the pulls of the last days. It changes nothing.</summary>
-public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
+public sealed class DraftApiTests(DraftApiTests.FilesRoom files) : IClassFixture<DraftApiTests.FilesRoom>
 {
     private const string Whole = "/api/v1/policy/drafts";
 
@@ -19,26 +19,29 @@ public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     private static readonly string WholeDraft = ApiRoom.Policy.Replace(
         "\"members\": [ \"bob\" ], \"enabled\": true, \"allow\": { \"official\": true }", "\"members\": [ \"bob\" ], \"enabled\": true, \"allow\": { \"official\": false }", StringComparison.Ordinal);
 
+    private readonly ApiRoom _room = files.Room;
+
     [Fact]
     public async Task A_document_is_judged_by_the_pulls_of_all_and_nothing_is_changed()
     {
-        var version = room.Service<IPolicyStore>().Current.Version;
+        var version = _room.Service<IPolicyStore>().Current.Version;
         Trail(
             Event("bob", "library/nginx", "official", "allow"), Event("bob", "library/nginx", "official", "allow"), Event("eve", "library/nginx", "official", "allow", memberships: "member of acme"),
             Event("hank", "library/nginx", "official", "allow"), Event("bob", "library/redis", "official", "allow", days: 40));
-        var answer = await DraftAsync(Whole, WholeDraft, await room.TokenAsync("company-owner", null));
+        var answer = await DraftAsync(Whole, WholeDraft, await _room.TokenAsync("company-owner", null));
         Assert.Equal((false, false, 0), (Flag(answer, "same"), Flag(answer, "waits"), answer.GetProperty("opens").GetArrayLength()));
         Assert.Equal(["organization acme: official images allowed"], Texts(answer, "takesBack"));
         var effect = answer.GetProperty("effect");
         Assert.Equal((4, 3, 1, 0), (Number(effect, "requests"), Number(effect, "changed"), Number(effect, "rows"), Number(effect, "malformed")));
         Assert.Equal(["allow deny official library/nginx 3 2 bob,eve"], Rows(answer));
-        Assert.Equal(2, Number((await DraftAsync($"{Whole}?days=60", WholeDraft, await room.TokenAsync("company-owner", null))).GetProperty("effect"), "rows"));
-        Assert.Equal(version, room.Service<IPolicyStore>().Current.Version);
-        Assert.Equal(ApiRoom.Policy, await File.ReadAllTextAsync(room.Here.PolicyFile));
+        Assert.Equal(("audit files", "it keeps fewer days (Usage:Keep)"), (effect.GetProperty("source").GetString(), effect.GetProperty("notInDatabase").GetString()));
+        Assert.Equal(2, Number((await DraftAsync($"{Whole}?days=60", WholeDraft, await _room.TokenAsync("company-owner", null))).GetProperty("effect"), "rows"));
+        Assert.Equal(version, _room.Service<IPolicyStore>().Current.Version);
+        Assert.Equal(ApiRoom.Policy, await File.ReadAllTextAsync(_room.Here.PolicyFile));
 
-        var same = await DraftAsync(Whole, ApiRoom.Policy, await room.TokenAsync("company-owner", null));
+        var same = await DraftAsync(Whole, ApiRoom.Policy, await _room.TokenAsync("company-owner", null));
         Assert.Equal((true, version, 0), (Flag(same, "same"), same.GetProperty("version").GetString(), Number(same.GetProperty("effect"), "rows")));
-        Assert.Equal(200, (await room.SendAsync("POST", Whole, await room.TokenAsync("auditor", null), ApiRoom.Policy)).Status); // a pipeline need not be able to change anything
+        Assert.Equal(200, (await _room.SendAsync("POST", Whole, await _room.TokenAsync("auditor", null), ApiRoom.Policy)).Status); // a pipeline need not be able to change anything
     }
 
     /// <summary>Whoever writes another's member into a draft would else read what that member pulls.</summary>
@@ -50,7 +53,7 @@ public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
             Event("ida", "someuser/third", "community", "deny", memberships: "member of globex"), "no event");
         foreach (var members in new[] { "\"bob\"", "\"bob\", \"hank\", \"ida\"" })
         {
-            var answer = await DraftAsync(Section, Draft.Replace("\"bob\"", members, StringComparison.Ordinal), await room.TokenAsync("administrator"));
+            var answer = await DraftAsync(Section, Draft.Replace("\"bob\"", members, StringComparison.Ordinal), await _room.TokenAsync("administrator"));
             Assert.Contains("organization acme: community images allowed", Texts(answer, "opens"));
             Assert.Equal(["deny allow community someuser/tool 1 1 bob"], Rows(answer));
             Assert.Equal(1, Number(answer.GetProperty("effect"), "requests"));
@@ -63,7 +66,7 @@ public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     public async Task More_rows_than_one_answer_has_are_counted()
     {
         Trail([.. Enumerable.Range(0, 1005).Select(i => Event("bob", $"someuser/tool{i}", "community", "deny"))]);
-        var effect = (await DraftAsync(Section, Draft, await room.TokenAsync("administrator"))).GetProperty("effect");
+        var effect = (await DraftAsync(Section, Draft, await _room.TokenAsync("administrator"))).GetProperty("effect");
         Assert.Equal((1005, 1005, 1000, true), (Number(effect, "rows"), Number(effect, "changed"), effect.GetProperty("changes").GetArrayLength(), Flag(effect, "cut")));
     }
 
@@ -81,7 +84,7 @@ public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     [InlineData(Whole, "{ }", 403, "the token is for acme alone")]
     public async Task What_is_wrong_with_a_draft_is_said_in_words(string target, string body, int status, string detail)
     {
-        var answer = await room.SendAsync("POST", target, await room.TokenAsync("administrator"), body);
+        var answer = await _room.SendAsync("POST", target, await _room.TokenAsync("administrator"), body);
         Assert.True(answer.Status == status, answer.Text);
         Assert.StartsWith(detail, answer.Detail, StringComparison.Ordinal);
     }
@@ -89,31 +92,31 @@ public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     [Fact]
     public async Task Each_problem_of_a_document_is_named_and_one_that_is_too_large_is_not_read()
     {
-        var token = await room.TokenAsync("company-owner", null);
-        var faulty = await room.SendAsync("POST", Whole, token, """{ "organizations": [ { "name": "acme", "enabled": "yes" }, { "name": "BIG NAME" } ], "extra": 1 }""");
+        var token = await _room.TokenAsync("company-owner", null);
+        var faulty = await _room.SendAsync("POST", Whole, token, """{ "organizations": [ { "name": "acme", "enabled": "yes" }, { "name": "BIG NAME" } ], "extra": 1 }""");
         Assert.Equal(400, faulty.Status);
         Assert.All(faulty.Json.GetProperty("errors").EnumerateArray(), error => Assert.Equal("document", error.GetProperty("member").GetString()));
         Assert.NotEqual(0, faulty.Json.GetProperty("errors").GetArrayLength());
 
         var large = $$"""{ "organizations": [ ], "help": "{{new string('x', 10_000_000)}}" }""";
-        Assert.Equal(413, (await room.SendAsync("POST", Whole, token, large)).Status);
-        var refused = await room.SendAsync("POST", Whole, token, large.Replace(new string('x', 9_000_000), "", StringComparison.Ordinal) + new string(' ', 100_000));
+        Assert.Equal(413, (await _room.SendAsync("POST", Whole, token, large)).Status);
+        var refused = await _room.SendAsync("POST", Whole, token, large.Replace(new string('x', 9_000_000), "", StringComparison.Ordinal) + new string(' ', 100_000));
         Assert.Equal((400, true), (refused.Status, refused.Detail!.StartsWith("the document is refused: the document is larger than", StringComparison.Ordinal)));
-        Assert.Equal(415, (await room.SendAsync("POST", Whole, token, ApiRoom.Policy, contentType: "text/plain")).Status);
+        Assert.Equal(415, (await _room.SendAsync("POST", Whole, token, ApiRoom.Policy, contentType: "text/plain")).Status);
     }
 
     [Fact]
     public async Task Without_a_trail_it_says_what_is_opened_and_why_there_is_no_effect()
     {
-        var token = await room.TokenAsync("administrator");
+        var token = await _room.TokenAsync("administrator");
         JsonElement answer = default;
         await Eventually.TrueAsync(async () =>
         {
-            File.Delete(room.Here.AuditFile); // the proxy makes it again with the next event
+            File.Delete(_room.Here.AuditFile); // the proxy makes it again with the next event
             answer = await DraftAsync(Section, Draft, token);
             return answer.TryGetProperty("noEffect", out _);
         });
-        await File.AppendAllTextAsync(room.Here.AuditFile, "");
+        await File.AppendAllTextAsync(_room.Here.AuditFile, "");
         Assert.Equal("the audit trail is not there", answer.GetProperty("noEffect").GetString());
         Assert.False(answer.TryGetProperty("effect", out _));
         Assert.Contains("organization acme: community images allowed", Texts(answer, "opens"));
@@ -122,26 +125,36 @@ public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     [Fact]
     public async Task While_others_are_judged_and_enough_wait_it_is_refused_for_a_moment()
     {
-        var turns = room.Service<DraftTrials>().Turns;
-        var token = await room.TokenAsync("administrator");
+        var turns = _room.Service<DraftTrials>().Turns;
+        var token = await _room.TokenAsync("administrator");
         using (await turns.EnterAsync(ClientShare.OfUser("first"), default))
         {
             using var gone = new CancellationTokenSource();
             var waiting = Enumerable.Range(0, DraftTrials.MaximumWaiting).Select(i => turns.EnterAsync(ClientShare.OfUser($"next{i}"), gone.Token)).ToList();
-            var answer = await room.SendAsync("POST", Section, token, Draft);
+            var answer = await _room.SendAsync("POST", Section, token, Draft);
             Assert.Equal((503, "other drafts are being judged, try again", "5"), (answer.Status, answer.Detail, answer.RetryAfter));
             await gone.CancelAsync();
             await Task.WhenAll(waiting.Select(one => Assert.ThrowsAnyAsync<OperationCanceledException>(() => one)));
         }
 
-        Assert.Equal(200, (await room.SendAsync("POST", Section, token, Draft)).Status);
+        Assert.Equal(200, (await _room.SendAsync("POST", Section, token, Draft)).Status);
     }
 
     private static string Event(string caller, string repository, string category, string outcome, string? memberships = null, int days = 1) =>
         $$"""{"id":"0","time":"{{TimeProvider.System.GetUtcNow().AddDays(-days).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture)}}","caller":"{{caller}}","organizations":["acme"],{{(memberships is null ? "" : $"\"memberships\":[\"{memberships}\"],")}}"client":null,"userAgent":null,"method":"GET","repository":"{{repository}}","reference":"latest","category":"{{category}}","categorySource":null,"categoryAgeSeconds":null,"rule":"{{category}}","outcome":"{{outcome}}","policyVersion":"0","upstreamStatus":200,"durationMs":1}""";
 
     /// <summary>Beside the trail that the proxy is writing.</summary>
-    private void Trail(params string[] lines) => File.WriteAllLines(room.Here.AuditFile + ".1", lines);
+    private void Trail(params string[] lines) => File.WriteAllLines(_room.Here.AuditFile + ".1", lines);
+
+    /// <summary>The database keeps a day: so the pulls of 30 days are read in the files of the trail.</summary>
+    public sealed class FilesRoom : IAsyncLifetime
+    {
+        public ApiRoom Room { get; } = new();
+
+        public Task InitializeAsync() => Room.StartAsync(("Usage:Keep", "1.00:00:00"));
+
+        public Task DisposeAsync() => Room.DisposeAsync();
+    }
 
     private static bool Flag(JsonElement one, string member) => one.GetProperty(member).GetBoolean();
 
@@ -154,7 +167,7 @@ public sealed class DraftApiTests(ApiRoom room) : IClassFixture<ApiRoom>
 
     private async Task<JsonElement> DraftAsync(string target, string body, string token)
     {
-        var answer = await room.SendAsync("POST", target, token, body);
+        var answer = await _room.SendAsync("POST", target, token, body);
         Assert.True(answer.Status == 200, answer.Text);
         return answer.Json;
     }

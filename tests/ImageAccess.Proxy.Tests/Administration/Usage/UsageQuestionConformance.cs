@@ -153,6 +153,17 @@ public abstract class UsageQuestionConformance : IAsyncLifetime
     [InlineData("usage?denied=perhaps", "denied is 'perhaps': write true or false")]
     [InlineData("usage?denied&outcome=allow", "denied does not go with outcome")]
     [InlineData("usage?to=2026-01-01", "to '2026-01-01' is no time, as 2027-01-31T12:00:00Z")]
+    [InlineData("usage/new?since=12h", "since is '12h': choose days, as 30d")]
+    [InlineData("usage/moved?since=36500d", "since must be at most 3660d")]
+    [InlineData("usage/community?limit=0", "limit must be 1 to 1000")]
+    [InlineData("usage/community?limit=1001", "limit must be 1 to 1000")]
+    [InlineData("usage/denied-again?denials=0", "denials must be 1 to 1000000")]
+    [InlineData("usage/denied-again?days=3661", "days must be 1 to 3660")]
+    [InlineData("usage/denied-again?caller=bob", "unknown parameter caller; known are: organization, since, denials, days, limit")]
+    [InlineData("organizations/acme/policy/switch?type=organization&allowed=true", "type is 'organization': choose official, verified-publisher, community")]
+    [InlineData("organizations/acme/policy/switch?allowed=true", "type is '': choose official, verified-publisher, community")]
+    [InlineData("organizations/acme/policy/switch?type=official&allowed=yes", "allowed is 'yes': write true or false")]
+    [InlineData("organizations/acme/policy/switch?type=official&allowed=true&days=91", "days must be 1 to 90")]
     [InlineData("decisions?limit=201", "limit must be 1 to 200")]
     [InlineData("decisions?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", "to must be after from")]
     [InlineData("decisions?from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "to must be after from")]
@@ -220,6 +231,88 @@ public abstract class UsageQuestionConformance : IAsyncLifetime
             await JsonAsync($"/api/v1/decisions?caller=c{i}", auditor);
         Assert.InRange((await JsonAsync("/v2/auditlogs/acme?action=decisions.read&page_size=100", owner)).GetProperty("logs").GetArrayLength(), 3, LookRecorder.MaximumQuestions + 1);
         await Eventually.TrueAsync(async () => (await _room.Here.AuditAsync(1)).Any(line => line.TryGetProperty("question", out var question) && question.GetString() == "many questions"));
+    }
+
+    [Fact]
+    public async Task Findings_of_a_review_are_told_to_each_as_far_as_they_are_theirs_and_looking_at_people_is_recorded()
+    {
+        await ImportAsync(Enumerable.Range(1, 12).Select(number => UsageRoom.Line(
+            $"r{number}", Now.AddDays(-number % 3), caller: number % 2 == 0 ? "bob" : "dora", repository: number > 8 ? "someone/new" : "someone/tool", outcome: number % 4 == 3 ? "allow" : "deny", type: "community", rule: "community",
+            organizations: ["acme"], digest: number % 4 == 3 ? Digests[number % 3] : null)).Append(UsageRoom.Line("r99", Now.AddDays(-1), caller: "hank", organizations: ["globex"], outcome: "deny")));
+        var (auditor, member, globex) = (await _room.TokenAsync("auditor", person: "alice"), await _room.TokenAsync("member", person: "bob"), await _room.TokenAsync("auditor", "globex"));
+        Assert.Equal(["bob someone/tool 4 3", "dora someone/tool 2 2"], await AgainAsync(auditor));
+        Assert.Equal(["bob someone/tool 4 3"], await AgainAsync(member));
+        Assert.Equal([], await AgainAsync(globex));
+        var community = await JsonAsync("/api/v1/usage/community", auditor);
+        Assert.Equal(["someone/tool 1 2", "someone/new 1 1"], community.GetProperty("items").EnumerateArray().Select(one => $"{one.GetProperty("repository")} {one.GetProperty("people")} {one.GetProperty("decisions")}"));
+        Assert.Equal(1, (await JsonAsync("/api/v1/usage/community?limit=1", auditor)).GetProperty("items").GetArrayLength());
+        Assert.Equal(2, (await JsonAsync("/api/v1/usage/new", auditor)).GetProperty("found").GetInt32());
+        await JsonAsync("/api/v1/usage/moved", auditor);
+        await JsonAsync("/api/v1/usage/anonymous", auditor);
+        Assert.Equal(404, (await _room.SendAsync("GET", "/api/v1/usage/new?organization=globex", auditor)).Status);
+
+        string[] expected = ["usage anonymous", "usage denied-again"];
+        await Eventually.TrueAsync(() => _room.Here.AuditAsync(1).GetAwaiter().GetResult()
+            .Where(line => line.TryGetProperty("event", out var kind) && kind.GetString() == "decisions-read" && line.GetProperty("organization").GetString() == "acme")
+            .Select(line => line.GetProperty("operation").GetString()!).Order(StringComparer.Ordinal).SequenceEqual(expected));
+
+        async Task<IEnumerable<string>> AgainAsync(string token) => (await JsonAsync("/api/v1/usage/denied-again?denials=2&days=2&organization=" + (token == globex ? "globex" : "acme"), token))
+            .GetProperty("items").EnumerateArray().Select(one => $"{one.GetProperty("caller")} {one.GetProperty("repository")} {one.GetProperty("denials")} {one.GetProperty("days")}").Where(one => !one.EndsWith(" 1", StringComparison.Ordinal) && one.Contains("tool", StringComparison.Ordinal));
+    }
+
+    /// <summary>The database is read where it has taken the trail in, and the answer says so.</summary>
+    [Fact]
+    public async Task A_switch_of_an_image_type_is_judged_by_the_database()
+    {
+        await ImportAsync(
+        [
+            UsageRoom.Line("s1", Now.AddDays(-2), caller: "bob", repository: "library/nginx"), UsageRoom.Line("s2", Now.AddDays(-3), caller: "bob", repository: "library/nginx"),
+            UsageRoom.Line("s3", Now.AddDays(-3), caller: "eve", repository: "library/redis", memberships: ["member of acme"]), UsageRoom.Line("s4", Now.AddDays(-4), caller: "bob", repository: "someone/tool", outcome: "deny", type: "community", rule: "community"),
+            UsageRoom.Line("s5", Now.AddDays(-4), caller: "hank", repository: "library/nginx", organizations: ["globex"]),
+        ]);
+        var token = await _room.TokenAsync("auditor");
+        JsonElement closed = default;
+        await Eventually.TrueAsync(() => (closed = JsonAsync("/api/v1/organizations/acme/policy/switch?type=official&allowed=false", token).GetAwaiter().GetResult()).GetProperty("source").GetString() == "database");
+        Assert.Equal((false, 4), (closed.GetProperty("same").GetBoolean(), closed.GetProperty("pulls").GetInt64()));
+        Assert.Equal("""{"repositories":2,"people":2,"pulls":3,"items":[{"repository":"library/nginx","people":1,"pulls":2},{"repository":"library/redis","people":1,"pulls":1}]}""", closed.GetProperty("newlyDenied").GetRawText());
+        Assert.Equal("""{"repositories":0,"people":0,"pulls":0,"items":[]}""", closed.GetProperty("newlyAllowed").GetRawText());
+        var opened = await JsonAsync("/api/v1/organizations/acme/policy/switch?type=community&allowed=true", token);
+        Assert.Equal("""{"repositories":1,"people":1,"pulls":1,"items":[{"repository":"someone/tool","people":1,"pulls":1}]}""", opened.GetProperty("newlyAllowed").GetRawText());
+        Assert.True((await JsonAsync("/api/v1/organizations/acme/policy/switch?type=community&allowed=false", token)).GetProperty("same").GetBoolean());
+    }
+
+    [Fact]
+    public async Task Chosen_repositories_come_into_the_allowlist_with_a_reason_and_wait_where_two_must_approve()
+    {
+        const string Allow = "/api/v1/organizations/acme/policy/allowlist";
+        await _room.ImportAsync(ApiRoom.Policy);
+        var alice = await _room.TokenAsync("owner", person: "alice");
+        foreach (var (body, detail) in new[]
+                 {
+                     ("""{ "repositories": [ "bitnami/redis", "%" ], "reason": "because" }""", "repositories has '%': name each in full, as bitnami/redis"),
+                     ("""{ "repositories": [ ], "reason": "because" }""", "repositories must have 1 to 200 names"),
+                     ($$"""{ "repositories": [ {{string.Join(", ", Enumerable.Range(0, 201).Select(number => $"\"a/b{number}\""))}} ], "reason": "because" }""", "repositories must have 1 to 200 names"),
+                     ("""{ "repositories": [ "bitnami/redis" ], "reason": "" }""", "reason must have 1 to 1000 characters"),
+                 })
+        {
+            var refused = await _room.SendAsync("POST", Allow, alice, body);
+            Assert.Equal((400, detail), (refused.Status, refused.Detail));
+        }
+
+        var done = await _room.SendAsync("POST", Allow, alice, """{ "repositories": [ "bitnami/redis", "someone/tool", "bitnami/redis" ], "reason": "used by many" }""");
+        Assert.True(done.Status == 200, done.Text);
+        Assert.Equal(
+            ["organization acme: bitnami/redis approved", "organization acme: someone/tool approved"], done.Json.GetProperty("done").GetProperty("opens").EnumerateArray().Select(one => one.GetString()!.Split(',')[0]));
+        Assert.True((await _room.SendAsync("POST", Allow, alice, """{ "repositories": [ "someone/tool" ], "reason": "again" }""")).Json.TryGetProperty("unchanged", out _));
+        Assert.Equal(404, (await _room.SendAsync("POST", "/api/v1/organizations/globex/policy/allowlist", alice, """{ "repositories": [ "a/b" ], "reason": "because" }""")).Status);
+
+        var (carol, whole) = (await _room.TokenAsync("company-owner", null, "carol"), await _room.SendAsync("GET", "/api/v1/policy", await _room.TokenAsync("company-owner", null, "carol")));
+        var two = whole.Text.Replace("\"companyOwners\": [", "\"changes\": { \"approvals\": 2 }, \"companyOwners\": [ \"cyd\",", StringComparison.Ordinal)
+            .Replace("\"alice\"", "\"alice\", \"ann\"", StringComparison.Ordinal).Replace("\"gail\"", "\"gail\", \"gil\"", StringComparison.Ordinal);
+        var applied = await _room.SendAsync("PUT", "/api/v1/policy?reason=because", carol, two, whole.Tag);
+        Assert.True(applied.Status == 200, applied.Text);
+        var waiting = await _room.SendAsync("POST", Allow, alice, """{ "repositories": [ "a/b" ], "reason": "because" }""");
+        Assert.True(waiting.Status == 202, waiting.Text);
     }
 
     private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);

@@ -63,7 +63,11 @@ internal sealed class UsageRoom : IDisposable
         string? digest = null,
         string? index = null,
         string wayIn = "mirror",
-        string userAgent = "docker/29.0")
+        string userAgent = "docker/29.0",
+        string[]? memberships = null,
+        long? block = null,
+        string client = "192.0.2.7",
+        string method = "GET")
     {
         var line = new Dictionary<string, object?>
         {
@@ -71,10 +75,10 @@ internal sealed class UsageRoom : IDisposable
             ["time"] = time,
             ["caller"] = caller,
             ["organizations"] = organizations ?? ["acme"],
-            ["client"] = "192.0.2.7",
+            ["client"] = client,
             ["wayIn"] = wayIn,
             ["userAgent"] = userAgent,
-            ["method"] = "GET",
+            ["method"] = method,
             ["repository"] = repository,
             ["reference"] = reference,
             ["category"] = type,
@@ -82,6 +86,10 @@ internal sealed class UsageRoom : IDisposable
             ["outcome"] = outcome,
             ["policyVersion"] = "0123456789ab",
         };
+        if (memberships is not null)
+            line["memberships"] = memberships;
+        if (block is not null)
+            line["block"] = block;
         if (pull is not null)
             line["pull"] = pull;
         if (count is not null)

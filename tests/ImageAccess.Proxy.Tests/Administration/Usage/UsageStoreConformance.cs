@@ -2,6 +2,7 @@ using System.Runtime.Versioning;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Tests.Foundation.Database;
+using ImageAccess.Proxy.Tests.Policies.Store;
 using Microsoft.Data.Sqlite;
 
 namespace ImageAccess.Proxy.Tests.Administration.Usage;
@@ -11,8 +12,14 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 {
     private static readonly DateTimeOffset Noon = new(2026, 6, 1, 12, 0, 0, TimeSpan.Zero);
 
-    protected const string Drop = """
+    protected const string DropSums = """
+        DROP TABLE "UsageSums"; DROP INDEX "UsageCounts_Caller"; DROP INDEX "UsageCounts_Repository";
+        """;
+
+    protected const string Drop = $"""
+        {DropSums}
         DROP INDEX IF EXISTS "UsageEvents_Caller"; DROP INDEX IF EXISTS "UsageEvents_Repository"; DROP INDEX IF EXISTS "UsageEvents_Digest"; DROP INDEX IF EXISTS "UsageEvents_Index";
+        ALTER TABLE "UsageEvents" DROP COLUMN "Memberships"; ALTER TABLE "UsageEvents" DROP COLUMN "Block";
         """;
 
     internal UsageRoom Room { get; private set; } = null!;
@@ -145,7 +152,8 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 
         await Room.Store.PruneAsync(Room.Days, default); // as a program does that begins
         Assert.Equal(["UsageEvents_Caller", "UsageEvents_Digest", "UsageEvents_Index", "UsageEvents_Repository"], await IndexesAsync());
-        Assert.Equal(listed, await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 1000, default));
+        Assert.Equal(listed.Select(one => one with { Memberships = null }), await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 1000, default));
+        Assert.Null(await UsagePulls.ReadAsync(Room.Store, Noon.AddDays(-61), Room.Time.GetUtcNow(), 1000, default)); // what tokens said is not known
         Assert.Equal(counted.OrderBy(count => count.Value), (await Room.Store.CountAsync(new UsageFilter(), UsageBy.Day, default)).OrderBy(count => count.Value));
         Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync([Event(301), .. events])); // what was there is known
 
@@ -252,6 +260,140 @@ public abstract class UsageStoreConformance : IAsyncLifetime
         }
     }
 
+    /// <summary>Each question of a review is answered as somebody answers it who reads line by line.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Each_finding_of_a_review_is_that_of_a_plain_reading_of_the_trail(int seed)
+    {
+        var random = new Random(seed);
+        string Of(params string[] words) => words[random.Next(words.Length)];
+        var lines = Enumerable.Range(1, 2500).Select(number => UsageRoom.Line(
+            UsageRoom.Id(number),
+            Noon.AddSeconds(-random.Next(70 * 86_400)),
+            Of("alice", "bob", "名前", "o'hara", "%", "anonymous"),
+            number % 50 == 0 ? $"new/image{random.Next(40)}" : Of("library/nginx", "someone/tool", "bitnami/kafka", "x/y"),
+            Of("allow", "deny", "deny", "observe"),
+            random.Next(4) switch { 0 => [], 1 => ["acme"], 2 => ["beta", "acme"], _ => ["acme_2"] },
+            Of("official", "community"),
+            "community",
+            random.Next(2) == 0 ? "1" : null,
+            random.Next(9) == 0 ? random.Next(1, 50) : null,
+            Of("latest", "1.27", $"sha256:{new string('a', 64)}"),
+            random.Next(5) == 0 ? null : $"sha256:{new string(Of("a", "b")[0], 64)}",
+            random.Next(6) == 0 ? $"sha256:{new string('c', 64)}" : null,
+            client: Of("192.0.2.7", "192.0.2.200", "192.0.3.1", "::ffff:192.0.3.9", "2001:db8::1", "2001:db8::2:3", "2001:db8:0:1::1", "no address"))).ToList();
+        await Room.WriteAsync([.. lines]);
+        await Room.LookAsync();
+        var all = lines.ConvertAll(UsageRoom.Read);
+        foreach (var (name, person) in new[] { ((string?)null, (string?)null), ("acme", null), ("acme", "bob"), ("nobody", null) })
+        {
+            var scope = person is null ? UsageScope.Everything : new UsageScope { AsMember = [name!], Person = person };
+            var filter = new UsageFilter(DayOf(Noon.AddDays(-40)), DayOf(Noon.AddDays(-3))) { Organization = name, Scope = scope };
+            var seen = all.FindAll(one => (name is null || one.Organizations.Contains($" {name} ", StringComparison.Ordinal)) && (person is null || one.Caller == person));
+            var within = seen.FindAll(one => one.Time >= filter.From && one.Time < filter.Until).OrderBy(one => one.Time).ThenBy(one => one.Id, StringComparer.Ordinal).ToList();
+
+            Assert.Equal(
+                within.Where(one => one.Outcome == "deny").GroupBy(one => (one.Caller, one.Repository))
+                    .Select(group => (group.Key.Caller, group.Key.Repository, group.Sum(one => (long)one.Decisions), group.Select(one => one.Day).Distinct().Count(), UsageDays.DateOf(group.Min(one => one.Day)), UsageDays.DateOf(group.Max(one => one.Day))))
+                    .Where(one => one.Item3 >= 20 && one.Item4 >= 3).Order(),
+                (await UsageReview.DeniedAgainAsync(Room.Store, filter, 20, 3, default)).Items.Select(one => (one.Caller, one.Repository, one.Denials, one.Days, one.First, one.Last)).Order());
+            Assert.Equal(
+                within.Where(one => one.Type == "community" && one.Outcome != "deny").GroupBy(one => one.Repository)
+                    .Select(group => (group.Key, group.Select(one => one.Caller).Where(one => one != "anonymous").Distinct().Count(), group.Sum(one => (long)one.Decisions), group.Sum(one => (long)one.Pulls), UsageDays.DateOf(group.Max(one => one.Day)))).Order(),
+                (await UsageReview.CommunityAsync(Room.Store, filter, default)).Items.Select(one => (one.Repository, one.People, one.Decisions, one.Pulls, one.Last)).Order());
+            Assert.Equal(
+                within.GroupBy(one => one.Repository).Where(group => !seen.Exists(one => one.Repository == group.Key && one.Time < filter.From))
+                    .Select(group => (group.Key, UsageDays.DateOf(group.Min(one => one.Day)), group.Sum(one => (long)one.Decisions), group.Sum(one => (long)one.Pulls))).Order(),
+                (await UsageReview.NewAsync(Room.Store, filter, default)).Items.Select(one => (one.Repository, one.First, one.Decisions, one.Pulls)).Order());
+            Assert.Equal(
+                within.Select(one => (Range: RangeOf(one.Client!), one)).GroupBy(one => one.Range, one => one.one)
+                    .Select(group => (group.Key, group.Sum(one => (long)one.Decisions), group.Where(one => one.Caller == "anonymous").Sum(one => (long)one.Decisions))).Where(one => one.Item3 > 0).Order(),
+                (await UsageReview.AnonymousAsync(Room.Store, filter, default)).Items.Select(one => (one.Range, one.Decisions, one.Anonymous)).Order());
+
+            var moves = new List<string>();
+            foreach (var tag in within.Where(one => one.Outcome != "deny" && one.Digest is not null && !one.Reference!.Contains(':', StringComparison.Ordinal)).GroupBy(one => (one.Repository, one.Reference)))
+            {
+                var digests = tag.Select(one => (one.Time, Digest: one.Index ?? one.Digest!)).ToList();
+                var changes = Enumerable.Range(1, digests.Count - 1).Where(at => digests[at].Digest != digests[at - 1].Digest).Reverse().ToList();
+                if (changes.Count > 0)
+                    moves.Add($"{tag.Key} {changes.Count}: {string.Join(", ", changes.Take(UsageReview.MaximumMoves).Select(at => $"{digests[at].Time} {digests[at - 1].Digest[7]}{digests[at].Digest[7]}"))}");
+            }
+
+            var moved = await UsageReview.MovedAsync(Room.Store, filter, 1000, default);
+            Assert.Equal(moves.Order(StringComparer.Ordinal), moved.Items.Select(tag =>
+                $"{(tag.Repository, tag.Tag)} {tag.Found}: {string.Join(", ", tag.Moves.Select(move => $"{(long)(move.When - DateTime.UnixEpoch).TotalMilliseconds} {move.From[7]}{move.To[7]}"))}").Order(StringComparer.Ordinal));
+            Assert.Equal(moves.Count, moved.Found);
+        }
+
+        static string RangeOf(string client) => client switch
+        {
+            "192.0.2.7" or "192.0.2.200" => "192.0.2.0/24",
+            "192.0.3.1" or "::ffff:192.0.3.9" => "192.0.3.0/24",
+            "2001:db8::1" or "2001:db8::2:3" => "2001:db8::/64",
+            "2001:db8:0:1::1" => "2001:db8:0:1::/64",
+            _ => client,
+        };
+    }
+
+    /// <summary>What is grouped in the database and judged once for each kind comes to what judging each line by itself comes to.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task A_draft_is_judged_by_the_database_as_by_each_line(int seed)
+    {
+        var random = new Random(seed);
+        T Of<T>(params T[] values) => values[random.Next(values.Length)];
+        var type = new Dictionary<string, string> { ["library/nginx"] = "official", ["someone/tool"] = "community", ["someone/other"] = "community", ["bitnami/kafka"] = "verified-publisher", ["un/known"] = "unknown", ["acme/app"] = "organization" };
+        var lines = Enumerable.Range(1, 500).Select(number =>
+        {
+            var repository = Of([.. type.Keys]);
+            var rule = Of("community", "official", "exception", "block");
+            return UsageRoom.Line(
+                UsageRoom.Id(number), Noon.AddSeconds(-random.Next(35 * 86_400)), Of("alice", "bob", "eve", "anonymous"), repository, Of("allow", "deny", "observe"), ["acme"], type[repository], rule,
+                random.Next(3) == 0 ? UsageRoom.Id(0) : null, random.Next(9) == 0 ? random.Next(1, 50) : null, Of("latest", null),
+                memberships: Of<string[]?>(null, null, ["member of acme"], ["owner of beta", "absent from acme"]), block: rule == "block" ? random.Next(3) : null, method: Of("GET", "HEAD", "PUT"));
+        }).ToList();
+        await Room.WriteAsync([.. lines]);
+        await Room.LookAsync();
+        var (since, now) = (Noon.AddDays(-30), Room.Time.GetUtcNow());
+        var files = await Proxy.Policies.Decisions.AuditPulls.ReadAsync(Room.Trail, since, TextWriter.Null, default);
+        var kept = (await UsagePulls.ReadAsync(Room.Store, since, now, int.MaxValue, default))!;
+        Assert.Equal(files.Requests.OrderBy(one => one.ToString(), StringComparer.Ordinal), kept.Requests.OrderBy(one => one.ToString(), StringComparer.Ordinal));
+        Assert.Equal((files.First, files.Last, 0), (kept.First, kept.Last, kept.Beyond));
+
+        foreach (var draft in new[]
+                 {
+                     """{ "organizations": [ { "name": "acme", "members": [ "bob" ], "enabled": true, "allow": { "official": true } } ] }""",
+                     """{ "callers": { "anonymous": "member" }, "organizations": [ { "name": "acme", "owners": [ "alice" ], "enabled": true, "allow": { "community": true } }, { "name": "beta", "enabled": true, "mode": "observe" } ] }""",
+                 })
+        {
+            var policy = PolicyFixture.Compile(draft);
+            var today = DateOnly.FromDateTime(now.UtcDateTime);
+            var effect = new Proxy.Policies.Decisions.DraftEffect(policy, kept, today);
+            var plain = new Dictionary<string, long>();
+            var number = 0;
+            foreach (var line in lines.Where(line => UsageRoom.Read(line).Time >= since.ToUnixTimeMilliseconds()))
+            {
+                // The file has this line, and one by which its publisher is known; that one is no pull.
+                var read = UsageRoom.Read(line);
+                await File.WriteAllLinesAsync(Room["one.jsonl"], [line, UsageRoom.Line("badge", now, repository: read.Repository, type: type[read.Repository], pull: "another")]);
+                var single = await Proxy.Policies.Decisions.AuditPulls.ReadAsync(Room["one.jsonl"], null, TextWriter.Null, default);
+                foreach (var change in new Proxy.Policies.Decisions.DraftEffect(policy, single, today).Changes)
+                    plain[$"{change with { Requests = 0 }}"] = plain.GetValueOrDefault($"{change with { Requests = 0 }}") + change.Requests;
+                number += (int)single.Requests.Values.Sum();
+            }
+
+            Assert.Equal(number, effect.Requests);
+            Assert.NotEmpty(plain);
+            Assert.Equal(
+                plain.OrderBy(one => one.Key, StringComparer.Ordinal),
+                effect.Changes.GroupBy(change => $"{change with { Requests = 0 }}").Select(group => KeyValuePair.Create(group.Key, group.Sum(change => change.Requests))).OrderBy(one => one.Key, StringComparer.Ordinal));
+        }
+    }
+
     private static string ValueOf(UsageEvent one, UsageBy by) => by switch
     {
         UsageBy.Repository => one.Repository,
@@ -296,6 +438,8 @@ public abstract class UsageStoreConformance : IAsyncLifetime
         public override Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken) =>
             store.CountAsync(filter, by, cancellationToken);
 
+        public override Task ReadAsync(UsageQuery query, Action<System.Data.Common.DbDataReader> take, CancellationToken cancellationToken) => store.ReadAsync(query, take, cancellationToken);
+
         public override string Explain(Exception exception) => store.Explain(exception);
 
         protected override Task VisitAsync(UsageFilter filter, Func<System.Data.Common.DbConnection, string, Task> ask, CancellationToken cancellationToken) =>
@@ -317,14 +461,14 @@ public sealed class SqliteUsageTests : UsageStoreConformance
     internal override async Task MakeFirstVersionAsync()
     {
         foreach (var file in Directory.EnumerateFiles(Room["usage"], "*.db"))
-            await ExecuteAsync(file, $"{Drop} PRAGMA user_version = 1;");
+            await ExecuteAsync(file, $"{(Path.GetFileName(file) == "counts.db" ? DropSums : Drop)} PRAGMA user_version = 1;");
     }
 
     internal override async Task<IReadOnlyList<string>> IndexesAsync()
     {
         var indexes = new List<string[]>();
         foreach (var file in Directory.EnumerateFiles(Room["usage"], "????-??.db"))
-            indexes.Add((await ReadAsync(file, "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name);")).Split(',', StringSplitOptions.RemoveEmptyEntries));
+            indexes.Add((await ReadAsync(file, "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'UsageEvents' AND sql IS NOT NULL ORDER BY name);")).Split(',', StringSplitOptions.RemoveEmptyEntries));
         Assert.NotEmpty(indexes);
         Assert.All(indexes, one => Assert.Equal(indexes[0], one));
         return indexes[0];

@@ -124,6 +124,34 @@ public sealed class UsageCommandTests(PostgresServer server) : IDisposable
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_review_is_answered_on_the_server(bool inPostgres)
+    {
+        var connection = inPostgres ? await server.CreateDatabaseAsync() : null;
+        var (yesterday, today) = (Now.AddDays(-1), Now.ToString("yyyy-MM-dd", null));
+        string Digest(char digit) => $"sha256:{new string(digit, 64)}";
+        await File.WriteAllLinesAsync(
+            Trail,
+            [
+                UsageRoom.Line("c1", yesterday, caller: "=1+1", repository: "evil/tool", outcome: "deny"), UsageRoom.Line("c2", Now, caller: "=1+1", repository: "evil/tool", outcome: "deny", count: 7),
+                UsageRoom.Line("c3", Now, caller: "bob", repository: "evil/tool", outcome: "deny", count: 9), UsageRoom.Line("c4", Now, caller: "anonymous", repository: "good/tool", type: "community", digest: Digest('a')),
+                UsageRoom.Line("c5", Now.AddSeconds(1), caller: "bob", repository: "good/tool", type: "community", digest: Digest('b')), UsageRoom.Line("c6", Now.AddDays(-30), repository: "library/nginx"), UsageRoom.Line("c7", Now, repository: "library/nginx"),
+            ]);
+        Assert.Equal(0, (await RunAsync(connection, "usage", "import", Trail)).ExitCode);
+        Assert.Equal($"caller,repository,denials,days,first,last\r\n'=1+1,evil/tool,8,2,{yesterday:yyyy-MM-dd},{today}\r\n", await CsvAsync("denied-again"));
+        Assert.Equal($"repository,people,decisions,pulls,last\r\ngood/tool,1,2,2,{today}\r\n", await CsvAsync("community"));
+        Assert.Equal($"repository,first,decisions,pulls\r\ngood/tool,{today},2,2\r\nevil/tool,{yesterday:yyyy-MM-dd},17,17\r\n", await CsvAsync("new"));
+        Assert.Equal($"repository,tag,when,from,to\r\ngood/tool,latest,{Now.AddSeconds(1):yyyy-MM-dd'T'HH:mm:ss'Z'},{Digest('a')},{Digest('b')}\r\n", await CsvAsync("moved"));
+        Assert.Equal("range,decisions,anonymous,share\r\n192.0.2.0/24,20,1,0.05\r\n", await CsvAsync("anonymous"));
+        Assert.Equal((0, "nothing of that time is found\n", ""), Said(await RunAsync(connection, "usage", "review", "moved", "--organization", "nobody")));
+        Assert.Equal(1, (await RunAsync(connection, "usage", "review", "denied-again", "--json")).Json.GetProperty("found").GetInt32());
+
+        async Task<string> CsvAsync(string question) => (await RunAsync(connection, "usage", "review", question, "--csv")).Output;
+    }
+
+    [Theory]
+    [InlineData("review new --since 12h", "--since is '12h': choose days, as 30d")]
     [InlineData("--by owner", "--by is 'owner': choose repository, digest, caller, type, rule, client, day, outcome")]
     [InlineData("--since yesterday", "--since is 'yesterday': choose a time as 12h or 30d")]
     [InlineData("--since 36500d", "--since must be at most 3660d")]
@@ -131,6 +159,17 @@ public sealed class UsageCommandTests(PostgresServer server) : IDisposable
     [InlineData("--token-file x", "--token-file goes with --server")]
     public async Task A_question_that_cannot_be_answered_is_refused(string arguments, string problem) =>
         Assert.Equal((2, "", $"imageaccess: {problem}\n"), Said(await RunAsync(null, ["usage", .. arguments.Split(' ')])));
+
+    [Theory]
+    [InlineData("new --top 0", "--top: choose a number from 1 to 1000")]
+    [InlineData("denied-again --days 3661", "--days: choose a number from 1 to 3660")]
+    [InlineData("owners", "QUESTION: choose denied-again, community, new, moved, anonymous")]
+    public async Task A_review_that_is_none_is_refused(string arguments, string problem)
+    {
+        var run = await RunAsync(null, ["usage", "review", .. arguments.Split(' ')]);
+        Assert.Equal(problem, run.Error.Trim());
+        Assert.NotEqual(0, run.ExitCode);
+    }
 
     private static string Line(int number) => UsageRoom.Line(UsageRoom.Id(number), Now.AddSeconds(-number));
 
