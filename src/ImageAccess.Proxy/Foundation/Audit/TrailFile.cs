@@ -168,6 +168,9 @@ internal sealed class TrailLines(Stream content, long place)
     /// <summary>Bytes that are no whole line yet.</summary>
     public long Rest => _left + _end - _start;
 
+    /// <summary>What follows the last whole line, where all is read.</summary>
+    public TrailLine Tail => new(_left == 0 ? _buffer.AsMemory(_start, _end - _start) : default, _left > 0);
+
     /// <summary>The next line; null where there is no other whole one for now.</summary>
     public async ValueTask<TrailLine?> ReadAsync(CancellationToken cancellationToken)
     {

@@ -13,7 +13,7 @@ namespace ImageAccess.Proxy.Policies.Catalog;
 internal sealed class NamespaceFile(IOptions<CatalogOptions> options, TimeProvider time, ILogger<NamespaceFile> logger)
 {
     /// <summary>What the file may measure, in bytes; it is far smaller when written here.</summary>
-    private const long MaximumSize = 64 * 1024 * 1024;
+    public const long MaximumSize = 64 * 1024 * 1024;
 
     /// <summary>Lines that no longer count, for each that does, before the file is written anew; and some for nothing.</summary>
     private const int Surplus = 1000;

@@ -53,7 +53,7 @@ internal sealed record Pull(string Caller, string Memberships, string Repository
 /// The pulls of an audit trail and of its rotated predecessors, or of a database that has taken them in, each kind once with its count. Lines that are no events are counted; the
 /// last line may be incomplete, because the proxy may be writing it.
 /// </summary>
-internal sealed class AuditPulls
+internal sealed class AuditPulls : IPulls
 {
     /// <summary>The largest line in bytes; an event has a tenth of it.</summary>
     private const int MaximumLine = 64 * 1024;
@@ -74,7 +74,6 @@ internal sealed class AuditPulls
     /// <summary>Where they were read.</summary>
     public PullSource Source { get; init; } = PullSource.AuditFiles;
 
-    /// <summary>Why they were not read in the database, where that was tried; else null.</summary>
     public string? NotInDatabase { get; set; }
 
     public IReadOnlyDictionary<Pull, long> Requests => _requests;
@@ -340,9 +339,17 @@ internal enum PullSource
 {
     AuditFiles,
     Database,
+
+    /// <summary>Docker Hub's own.</summary>
+    UsageReport,
 }
 
 internal static class PullSources
 {
-    public static string ToWireName(this PullSource source) => source == PullSource.Database ? "database" : "audit files";
+    public static string ToWireName(this PullSource source) => source switch
+    {
+        PullSource.Database => "database",
+        PullSource.UsageReport => "usage report",
+        _ => "audit files",
+    };
 }

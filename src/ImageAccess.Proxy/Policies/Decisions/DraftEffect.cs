@@ -4,7 +4,7 @@ using ImageAccess.Core.Policies;
 
 namespace ImageAccess.Proxy.Policies.Decisions;
 
-/// <summary>What a draft of the policy would have changed in the pulls of an audit trail: each is judged by it, and the outcomes are compared.</summary>
+/// <summary>What a draft of the policy would have changed in pulls that happened: each is judged by it, and the outcomes are compared.</summary>
 internal sealed class DraftEffect
 {
     private readonly List<ChangedPulls> _changes = [];
@@ -15,7 +15,7 @@ internal sealed class DraftEffect
     /// <param name="pulls">The pulls.</param>
     /// <param name="today">The day in UTC.</param>
     /// <param name="concerns">Of these callers alone; null for all.</param>
-    public DraftEffect(Policy policy, AuditPulls pulls, DateOnly today, Func<Caller, bool>? concerns = null, CancellationToken cancellationToken = default)
+    public DraftEffect(Policy policy, IPulls pulls, DateOnly today, Func<Caller, bool>? concerns = null, CancellationToken cancellationToken = default)
     {
         (Policy, Pulls, _today) = (policy, pulls, today);
         var known = new Dictionary<(string Caller, string Memberships), bool>();
@@ -45,7 +45,7 @@ internal sealed class DraftEffect
 
     public Policy Policy { get; }
 
-    public AuditPulls Pulls { get; }
+    public IPulls Pulls { get; }
 
     /// <summary>All that were judged.</summary>
     public long Requests { get; }

@@ -5,6 +5,7 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Callers.Members;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Catalog;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Following;
@@ -38,6 +39,27 @@ internal static class PolicyCommands
     {
         var document = PolicyOnDisk.Parse(FileReading.Found(Read(path)));
         return document.Value ?? throw new MisuseException([.. document.Problems.Select(problem => $"{path}: {problem}")]);
+    }
+
+    /// <exception cref="MisuseException">It is none.</exception>
+    public static TimeSpan Duration(string text)
+    {
+        if (text.Length is > 1 and < 8
+            && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number > 0)
+        {
+            switch (text[^1])
+            {
+                case 'm':
+                    return TimeSpan.FromMinutes(number);
+                case 'h':
+                    return TimeSpan.FromHours(number);
+                case 'd' when number <= 36_500:
+                    return TimeSpan.FromDays(number);
+            }
+        }
+
+        throw new MisuseException($"--since: '{text}' is not a duration, as 12h or 30d");
     }
 
     private static Command Validate()
@@ -138,16 +160,41 @@ internal static class PolicyCommands
             Description = "The audit trail; the configuration's own by default. Its rotated predecessors are read too.",
             HelpName = "FILE",
         };
+        var report = new Option<string?>("--docker-usage")
+        {
+            Description = "In place of the trail, Docker Hub's own usage report: CSV, also packed with gzip. No machine has to use the proxy for it.",
+            HelpName = "FILE",
+        };
+        var organization = new Option<string?>("--organization")
+        {
+            Description = "With --docker-usage: whose members the report's users are; the policy's only organization by default.",
+            HelpName = "ORG",
+        };
         var json = Verb.Json();
         var file = Verb.ConfigurationFile();
-        var command = new Command("replay", "Judges the audit trail's pulls by a draft of a policy and tells what would change.")
+        var command = new Command("replay", "Judges pulls by a draft of a policy and tells what would change: those of the audit trail, or of Docker Hub's usage report.")
         {
-            draft, since, audit, json, file,
+            draft, since, audit, report, organization, json, file,
         };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(report) is not null && result.GetValue(audit) is not null)
+                result.AddError("Choose --audit or --docker-usage.");
+            else if (result.GetValue(organization) is not null && result.GetValue(report) is null)
+                result.AddError("--organization goes with --docker-usage; an audit trail names memberships itself.");
+        });
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var policy = Compile(parsed.GetValue(draft)!);
             var from = parsed.GetValue(since) is { } duration ? TimeProvider.System.GetUtcNow() - Duration(duration) : (DateTimeOffset?)null;
+            if (parsed.GetValue(report) is { } usage)
+            {
+                var (draftBeside, reported) = await ReadReportAsync(parsed, Verb.Configuration(parsed.GetValue(file)), policy, (usage, parsed.GetValue(organization), from), cancellationToken);
+                await new PolicyReplay(new DraftEffect(draftBeside, reported, Today(), cancellationToken: cancellationToken)).WriteAsync(
+                    parsed.InvocationConfiguration.Output, parsed.GetValue(draft)!, Verb.Shown(usage), parsed.GetValue(json));
+                return Verb.Yes;
+            }
+
             var (trail, beside) = parsed.GetValue(audit) is { } another ? (another, policy) : Own(Verb.Configuration(parsed.GetValue(file)), policy);
             await TellFollowedAsync(parsed, beside);
             var pulls = await ReadPullsAsync(trail, from, parsed.InvocationConfiguration.Error, cancellationToken);
@@ -189,6 +236,26 @@ internal static class PolicyCommands
         }
     }
 
+    /// <summary>A report does not tell who belongs to the organization that it is of.</summary>
+    /// <exception cref="MisuseException">The report cannot be read, or the policy has no such organization.</exception>
+    private static async Task<(Policy Draft, DockerUsagePulls Pulls)> ReadReportAsync(
+        ParseResult parsed, IConfiguration configuration, Policy policy, (string File, string? Organization, DateTimeOffset? Since) asked, CancellationToken cancellationToken)
+    {
+        var organizations = policy.Organizations.Select(one => one.Name).ToList();
+        if (asked.Organization is { } name && !organizations.Contains(name))
+            throw new MisuseException($"--organization: the policy has no organization '{name}', but {string.Join(", ", organizations)}");
+        var organization = asked.Organization ?? (organizations.Count == 1 ? organizations[0] : null);
+        var (_, beside) = Own(configuration, policy);
+        await TellFollowedAsync(parsed, beside);
+        await parsed.InvocationConfiguration.Error.WriteLineAsync(organization is null
+            ? "imageaccess: note: users of the report are judged by the lists of the policy's document alone; --organization ORG judges all of them as its members"
+            : $"imageaccess: note: users of the report are judged as members of {organization}, unless the policy's document says more of them");
+        var catalog = new CatalogOptions { File = configuration["Catalog:File"], DataDirectory = configuration["Data:Directory"]! };
+        var pulls = new DockerUsagePulls(new RecordsOnDisk(catalog), organization, asked.Since);
+        await pulls.ReadAsync(asked.File, new ProgressLine(TimeProvider.System, parsed.InvocationConfiguration.Error), cancellationToken);
+        return (beside, pulls);
+    }
+
     /// <summary>The document alone does not tell which switches hold where an organization follows Docker Hub's own.</summary>
     public static async Task TellFollowedAsync(ParseResult parsed, params Policy[] policies)
     {
@@ -224,25 +291,5 @@ internal static class PolicyCommands
         {
             throw new MisuseException(File.Exists(path) ? $"{path} cannot be read: {exception.Message}" : $"{path} does not exist");
         }
-    }
-
-    private static TimeSpan Duration(string text)
-    {
-        if (text.Length is > 1 and < 8
-            && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            && number > 0)
-        {
-            switch (text[^1])
-            {
-                case 'm':
-                    return TimeSpan.FromMinutes(number);
-                case 'h':
-                    return TimeSpan.FromHours(number);
-                case 'd' when number <= 36_500:
-                    return TimeSpan.FromDays(number);
-            }
-        }
-
-        throw new MisuseException($"--since: '{text}' is not a duration, as 12h or 30d");
     }
 }

@@ -3,15 +3,20 @@ using ImageAccess.Proxy.Policies.Decisions;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
 
-/// <summary><c>policy replay</c>: writes what a draft would have changed in the pulls of an audit trail.</summary>
+/// <summary><c>policy replay</c>: writes what a draft would have changed in the pulls of an audit trail, or of Docker Hub's usage report.</summary>
 internal sealed class PolicyReplay(DraftEffect effect)
 {
     /// <summary>The largest number of rows in a table; the JSON has all of them.</summary>
     public const int MaximumRows = 50;
 
-    private readonly AuditPulls _pulls = effect.Pulls;
+    private const int MaximumNamespaces = 20;
+
+    private readonly IPulls _pulls = effect.Pulls;
     private readonly IReadOnlyList<ChangedPulls> _changes = effect.Changes;
     private readonly long _requests = effect.Requests;
+
+    /// <summary>Null where the pulls are those of a trail.</summary>
+    private readonly DockerUsagePulls? _report = effect.Pulls as DockerUsagePulls;
 
     public async Task WriteAsync(TextWriter output, string file, string trail, bool json)
     {
@@ -20,12 +25,17 @@ internal sealed class PolicyReplay(DraftEffect effect)
             await Verb.WriteJsonAsync(output, new
             {
                 PolicyVersion = effect.Policy.Version,
-                Audit = trail,
+                Audit = _report is null ? trail : null,
+                DockerUsage = _report is null ? null : trail,
+                _report?.Organization,
                 _pulls.First,
                 _pulls.Last,
                 Requests = _requests,
                 _pulls.Malformed,
+                _report?.Flawed,
                 _pulls.Unnamed,
+                Beyond = _report?.Beyond,
+                UnknownNamespaces = _report is null ? null : UnknownNamespaces(),
                 Changes = _changes.OrderByDescending(change => change.Requests)
                     .ThenBy(change => change.Repository, StringComparer.Ordinal)
                     .ThenBy(change => change.Caller, StringComparer.Ordinal),
@@ -36,7 +46,9 @@ internal sealed class PolicyReplay(DraftEffect effect)
         await output.WriteLineAsync(TextTable.Plain($"{file} (policy {effect.Policy.Version}) over {trail}"));
         await output.WriteLineAsync(Extent());
         if (_pulls.Malformed > 0)
-            await output.WriteLineAsync($"{TextTable.Count(_pulls.Malformed, "line")} could not be read");
+            await output.WriteLineAsync($"{TextTable.Count(_pulls.Malformed, "line")} could not be read{(_report is null ? "" : $": {string.Join("; ", _report.Flawed)}")}");
+        if (_pulls.Beyond > 0)
+            await output.WriteLineAsync($"{TextTable.Count(_pulls.Beyond, "request")} of further callers and repositories {(_pulls.Beyond == 1 ? "is" : "are")} not judged: more are not kept in memory");
         if (_pulls.Unnamed > 0)
             await output.WriteLineAsync($"{TextTable.Count(_pulls.Unnamed, "denial")} beyond a client's share of the trail {(_pulls.Unnamed == 1 ? "has" : "have")} no repository there");
         await WriteAsync(
@@ -55,10 +67,7 @@ internal sealed class PolicyReplay(DraftEffect effect)
         await output.WriteLineAsync();
         await TextTable.WriteWrappedAsync(output, Conclusion(), "");
         if (_changes.Any(change => change.To == Answer.Depends))
-        {
-            await TextTable.WriteWrappedAsync(
-                output, "unknown: the answer depends on who publishes the repository, and the trail does not tell; imageaccess check does", "");
-        }
+            await TextTable.WriteWrappedAsync(output, $"unknown: the answer depends on who publishes the repository, and {Unknown()}", "");
     }
 
     public static string Words(string from, string to) => $"{from} -> {to}";
@@ -78,6 +87,25 @@ internal sealed class PolicyReplay(DraftEffect effect)
     }
 
     private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+
+    private string Unknown()
+    {
+        if (_report is null)
+            return "the trail does not tell; imageaccess check does";
+        var names = UnknownNamespaces();
+        return $"nothing is kept here of {TextTable.Count(names.Count, "namespace")}: {string.Join(", ", names.Take(MaximumNamespaces))}{(names.Count > MaximumNamespaces ? ", …" : "")}. "
+            + "Pin them in catalog.json, or ask a proxy that runs with imageaccess check";
+    }
+
+    /// <summary>Those whose publisher would have to be known, with the most requests first.</summary>
+    private List<string> UnknownNamespaces() =>
+    [
+        .. _changes.Where(change => change.To == Answer.Depends)
+            .GroupBy(change => change.Repository[..change.Repository.IndexOf('/', StringComparison.Ordinal)])
+            .OrderByDescending(group => group.Sum(change => change.Requests))
+            .ThenBy(group => group.Key, StringComparer.Ordinal)
+            .Select(group => group.Key),
+    ];
 
     private string Extent()
     {
