@@ -28,7 +28,7 @@ internal static class UsageCommands
         });
         var csv = new Option<bool>("--csv") { Description = "Print CSV (RFC 4180) that a spreadsheet runs nothing of." };
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("usage", "Counts what was pulled and denied, from the database of decisions; brings audit files into it.") { by, denied, since, organization, top, csv, json, file, Import(), UsageReviewCommand.Build() };
+        var command = new Command("usage", "Counts what was pulled and denied, from the database of decisions; brings audit files into it.") { by, denied, since, organization, top, csv, json, file, Import(), UsageReviewCommand.Build(), UsageCoverage.Build() };
         var server = new ServerOptions();
         server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>

@@ -6,7 +6,7 @@ using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tests.Tools.Verbs;
 
-/// <summary><c>policy replay --docker-usage</c>: what Docker Hub itself has counted, without one machine behind the proxy.</summary>
+/// <summary><c>policy replay --docker-usage</c> and <c>usage coverage</c>: what Docker Hub itself has counted, without one machine behind the proxy.</summary>
 public sealed class DockerUsageTests : IDisposable
 {
     private const string Draft = """
@@ -122,7 +122,60 @@ public sealed class DockerUsageTests : IDisposable
         Assert.Equal(2, pulls.Beyond);
     }
 
+    [Fact]
+    public async Task Coverage_tells_who_goes_round_the_proxy()
+    {
+        var report = Write("report.csv", Mailed + string.Concat(
+            Line("2026/11/01/01", "bob", "library/nginx", 6, "203.0.113.7"), Line("2026/11/01/02", "bob", "library/nginx", 2, "\"203.0.113.9, ::ffff:203.0.113.7\""),
+            Line("2026/11/01/03", "carol", "someuser/x", 3, "198.51.100.4"), Line("2026/11/05/04", "carol", "someuser/y", 4, "198.51.100.4"),
+            Line("2026/11/02/00", "", "library/nginx", 1, "\"[203.0.113.7 2001:db8::5]\""), Line("2026/11/02/00", "dora", "library/nginx", 9, "unknown")));
+
+        var coverage = await CommandLine.RunAsync("usage", "coverage", report, "--proxy", "203.0.113.7", "203.0.113.8/31", "--json");
+
+        Assert.Equal(1, coverage.ExitCode);
+        Assert.Equal(
+            (8, 7, 1, 9, 50.0),
+            (Number(coverage.Json, "through"), Number(coverage.Json, "around"), Number(coverage.Json, "mixed"), Number(coverage.Json, "withoutAddress"), coverage.Json.GetProperty("throughPercent").GetDouble()));
+        Assert.Equal(
+            ["198.51.100.4 carol 7 2026-11-05T04:00:00+00:00", "2001:db8::5 anonymous 1 2026-11-02T00:00:00+00:00"],
+            coverage.Json.GetProperty("items").EnumerateArray().Select(item => string.Join(' ', new[] { "address", "user", "pulls", "last" }.Select(name => item.GetProperty(name).ToString()))));
+        var table = await CommandLine.RunAsync("usage", "coverage", report, "--proxy=203.0.113.0/28", "--ranges");
+        Assert.Contains("report.csv: 50.0 % of 16 pulls came through the proxy, 7 went round it\n", table.Output, StringComparison.Ordinal);
+        Assert.Contains("    7  2026-11-05 04:00Z  198.51.100.0/24  carol\n    1  2026-11-02 00:00Z  2001:db8::/64    anonymous\n", table.Output, StringComparison.Ordinal);
+        var all = await CommandLine.RunAsync("usage", "coverage", report, "--proxy", "0.0.0.0/0", "--proxy", "::/0");
+        Assert.Equal((0, "100.0 % of 16 pulls came through the proxy, 0 went round it\n"), (all.ExitCode, all.Output.Split(": ", 2)[1].Split("9 pulls")[0]));
+    }
+
+    [Fact]
+    public async Task Coverage_as_csv_runs_nothing_in_a_spreadsheet()
+    {
+        var report = Write("report.csv", Mailed + Line("2026/11/01/03", "_=1+1", "someuser/x", 3, "198.51.100.4") + Line("2026/11/01/03", "carol", "someuser/x", 3, "=1+1;198.51.100.4"));
+        var coverage = await CommandLine.RunAsync("usage", "coverage", report, "--proxy", "203.0.113.7", "--csv");
+        Assert.Equal("address,user,pulls,last\r\n198.51.100.4,carol,3,2026-11-01T03:00:00Z\r\n", coverage.Output);
+        Assert.Contains("note: 1 line could not be read: line 2 has no user name of Docker Hub", coverage.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("203.0.113.7/33", "--proxy: '203.0.113.7/33' is neither an address nor a network")]
+    [InlineData("proxy.example.com", "--proxy: 'proxy.example.com' is neither an address nor a network")]
+    public async Task A_proxy_that_is_none_is_refused(string proxy, string error)
+    {
+        var coverage = await CommandLine.RunAsync("usage", "coverage", Write("report.csv", Mailed), "--proxy", proxy);
+        Assert.Equal(2, coverage.ExitCode);
+        Assert.Contains(error, coverage.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Coverage_needs_addresses()
+    {
+        var coverage = await CommandLine.RunAsync("usage", "coverage", Write("report.csv", "day,user,repo,pulls\n"), "--proxy", "203.0.113.7");
+        Assert.Equal(2, coverage.ExitCode);
+        Assert.Contains("report.csv has no column ips (or ip, ", coverage.Error, StringComparison.Ordinal);
+    }
+
     public void Dispose() => _directory.Dispose();
+
+    private static long Number(JsonElement json, string name) => json.GetProperty(name).GetInt64();
 
     private static string Line(string time, string user, string repository, int pulls, string ips = "10.0.0.1", int checks = 0) =>
         $"{time},{user},{repository},ci,{ips},public,latest,sha256:0,{checks},{pulls}\n";
