@@ -47,6 +47,7 @@ internal sealed class AuditLogOperations(SettingsDesk desk, ActivityLog log) : I
             new("token.create", "Token made", "made a token of the API"),
             new("token.revoke", "Token revoked", "revoked a token of the API")]),
         ["decisions"] = new("Pulls", [new(LookRecorder.Action, "Pulls looked at", "looked at named pulls of others")]),
+        ["caller"] = new("Callers", [new(CallerForgetting.Action, "Caller forgotten", "took a caller's name out of the decisions")]),
         ["account"] = new("Accounts", [new("account.confirm", "Account confirmed", "confirmed the account of a user name")]),
     };
 

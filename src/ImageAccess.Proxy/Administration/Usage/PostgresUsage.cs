@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Globalization;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -10,7 +11,7 @@ namespace ImageAccess.Proxy.Administration.Usage;
 /// A table of single decisions with a partition for each day, and one of counts. A batch is copied aside, and what of it is new is taken over and counted
 /// in the same transaction.
 /// </summary>
-internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
+internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : UsageStore
 {
     /// <summary>How many days are removed in one transaction: a clock that is wrong for a moment does not cost everything.</summary>
     public const int MaximumDropped = 7;
@@ -48,6 +49,7 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
           "Rule" text NOT NULL, "Outcome" text NOT NULL, "WayIn" text NOT NULL, "Family" text NOT NULL, "Decisions" bigint NOT NULL, "Pulls" bigint NOT NULL,
           PRIMARY KEY ("Kind", "Day", {Dimensions}));
         {Sums} {Summed("\"UsageCounts\"", "\"Day\"")};
+        CREATE TABLE "UsageForgotten" ("Hash" text PRIMARY KEY, "Until" bigint NOT NULL);
         UPDATE "UsageState" SET "Value" = 2 WHERE "Name" = 'version';
         """;
 
@@ -94,7 +96,8 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
         if (kept.Count > 0)
         {
             await MakePartitionsAsync(connection, transaction, kept, cancellationToken);
-            await CopyAsync(connection, transaction, kept, cancellationToken);
+            var forgotten = await ReadForgottenAsync(connection, transaction, key, cancellationToken);
+            await CopyAsync(connection, transaction, kept.ConvertAll(forgotten.Of), cancellationToken);
             added = await NumberAsync(connection, transaction, TakeOver, cancellationToken) ?? 0;
         }
 
@@ -112,6 +115,29 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
 
         await transaction.CommitAsync(cancellationToken);
         return new UsageAdded((int)added, old, future);
+    }
+
+    public override async Task<UsageForgotten> ForgetAsync(string caller, DateTimeOffset now, Action<UsageForgotten> progress, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        await using (var noting = await connection.BeginTransactionAsync(cancellationToken))
+        {
+            await PrepareAsync(connection, noting, cancellationToken);
+            await NoteForgottenAsync(connection, noting, ForgottenCallers.Hash(key, caller), now, cancellationToken);
+            await noting.CommitAsync(cancellationToken);
+        }
+
+        var forgotten = new UsageForgotten(0, 0);
+        foreach (var day in await DaysOfAsync(connection, null, caller, cancellationToken))
+        {
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            await PrepareAsync(connection, transaction, cancellationToken);
+            forgotten = new UsageForgotten(forgotten.Decisions + await ForgetDayAsync(connection, transaction, day, caller, hasDecisions: true, cancellationToken), forgotten.Days + 1);
+            await transaction.CommitAsync(cancellationToken);
+            progress(forgotten);
+        }
+
+        return forgotten;
     }
 
     public override async Task<bool> PruneAsync(UsageDays days, CancellationToken cancellationToken)
@@ -138,6 +164,7 @@ internal sealed class PostgresUsage(PostgresDatabase database) : UsageStore
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageSums" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
+        await PruneForgottenAsync(connection, transaction, days, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return ended.Count > dropped.Count;
     }

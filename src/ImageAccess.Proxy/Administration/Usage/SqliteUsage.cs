@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Globalization;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Foundation.Files;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
@@ -16,7 +17,7 @@ namespace ImageAccess.Proxy.Administration.Usage;
 /// last: who is killed between the two brings the same decisions again, and they are known by their ids. A month whose file is lost or damaged is read from
 /// the trail again, as far as that reaches.
 /// </remarks>
-internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
+internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageStore
 {
     private const string Search = "instr";
 
@@ -45,6 +46,12 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         {SecondVersion}
         """;
 
+    /// <summary>Of the file that is for all months.</summary>
+    private static readonly string SecondVersionOfMain = $"""
+        CREATE TABLE "UsageForgotten" ("Hash" TEXT PRIMARY KEY, "Until" INTEGER NOT NULL);
+        {SecondVersion}
+        """;
+
     private static readonly string MonthTables = $"""
         CREATE TABLE "UsageEvents" (
           "Time" INTEGER NOT NULL, "Id" TEXT NOT NULL, "IsClosing" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Caller" TEXT NOT NULL, "Client" TEXT,
@@ -60,7 +67,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         CREATE TABLE "UsageMonths" ("Month" TEXT PRIMARY KEY);
         CREATE TABLE "UsagePositions" ("File" TEXT PRIMARY KEY, "Place" INTEGER NOT NULL, "Day" INTEGER NOT NULL);
         {CountsTable}
-        {SecondVersion}
+        {SecondVersionOfMain}
         """;
 
     private const string Insert = $"""
@@ -124,6 +131,20 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         return new UsageAdded(added, old, future);
     }
 
+    public override async Task<UsageForgotten> ForgetAsync(string caller, DateTimeOffset now, Action<UsageForgotten> progress, CancellationToken cancellationToken)
+    {
+        await using var main = await OpenMainAsync(cancellationToken);
+        await NoteForgottenAsync(main, null, ForgottenCallers.Hash(key, caller), now, cancellationToken);
+        var forgotten = new UsageForgotten(0, 0);
+        foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => File.Exists(PathOf(month))))
+        {
+            await using var connection = await OpenMonthAsync(main, month, cancellationToken);
+            forgotten = await ForgetAsync(connection, caller, hasDecisions: true, forgotten, progress, cancellationToken);
+        }
+
+        return await ForgetAsync(main, caller, hasDecisions: false, forgotten, progress, cancellationToken);
+    }
+
     public override async Task<bool> PruneAsync(UsageDays days, CancellationToken cancellationToken)
     {
         await using var main = await OpenMainAsync(cancellationToken);
@@ -136,6 +157,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         await ExecuteAsync(main, null, """DELETE FROM "UsageSums" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(main, null, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(main, null, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
+        await PruneForgottenAsync(main, null, days, cancellationToken);
         return ended.Count > 1;
     }
 
@@ -257,6 +279,20 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         return command.ExecuteNonQuery();
     }
 
+    private static async Task<UsageForgotten> ForgetAsync(
+        SqliteConnection connection, string caller, bool hasDecisions, UsageForgotten forgotten, Action<UsageForgotten> progress, CancellationToken cancellationToken)
+    {
+        foreach (var day in await DaysOfAsync(connection, null, caller, cancellationToken))
+        {
+            await using var transaction = connection.BeginTransaction();
+            forgotten = new UsageForgotten(forgotten.Decisions + await ForgetDayAsync(connection, transaction, day, caller, hasDecisions, cancellationToken), forgotten.Days + 1);
+            await transaction.CommitAsync(cancellationToken);
+            progress(forgotten);
+        }
+
+        return forgotten;
+    }
+
     private string PathOf(string month) => Path.Combine(Folder, $"{month}.db");
 
     private async Task<int> AddAsync(DbConnection main, string month, IEnumerable<UsageEvent> decisions, CancellationToken cancellationToken)
@@ -264,7 +300,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         await using var connection = await OpenMonthAsync(main, month, cancellationToken);
         try
         {
-            return await AddAsync(connection, decisions, cancellationToken);
+            return await AddAsync(main, connection, decisions, cancellationToken);
         }
         catch (SqliteException exception) when (IsDamage(exception))
         {
@@ -272,14 +308,16 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
         }
     }
 
-    private static async Task<int> AddAsync(SqliteConnection connection, IEnumerable<UsageEvent> decisions, CancellationToken cancellationToken)
+    /// <summary>Who is forgotten is read under the lock of the month: whoever forgets notes it first, and looks through the month once that is free.</summary>
+    private async Task<int> AddAsync(DbConnection main, SqliteConnection connection, IEnumerable<UsageEvent> decisions, CancellationToken cancellationToken)
     {
         await using var transaction = connection.BeginTransaction();
+        var forgotten = await ReadForgottenAsync(main, null, key, cancellationToken);
         await using var insert = Prepared(connection, transaction, Insert, 21);
         await using var count = Prepared(connection, transaction, Count, 11);
         await using var sum = Prepared(connection, transaction, Sum, 12);
         var (added, sums) = (0, new Dictionary<(SumKind Kind, int Day, UsageEvent Of), (long Decisions, long Pulls)>());
-        foreach (var one in decisions)
+        foreach (var one in decisions.Select(forgotten.Of))
         {
             if (Execute(
                     insert, one.Time, one.Id, one.IsClosing ? 1 : 0, one.Organizations, one.Caller, one.Client, one.WayIn, one.Family, one.Method, one.Repository,
@@ -289,9 +327,9 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
             added++;
             foreach (var kind in Enum.GetValues<SumKind>())
             {
-                var key = (kind, one.Day, Summed(one, kind));
-                var before = sums.GetValueOrDefault(key);
-                sums[key] = (before.Decisions + one.Decisions, before.Pulls + one.Pulls);
+                var summed = (kind, one.Day, Summed(one, kind));
+                var before = sums.GetValueOrDefault(summed);
+                sums[summed] = (before.Decisions + one.Decisions, before.Pulls + one.Pulls);
             }
         }
 
@@ -407,7 +445,7 @@ internal sealed class SqliteUsage(SqliteDatabase database) : UsageStore
             var version = await NumberAsync(connection, null, "PRAGMA user_version;", cancellationToken) ?? 0;
             DemandVersion(version);
             if (version < Version)
-                await MakeAsync(connection, tables, path == MainPath ? SecondVersion : SecondVersionOfMonth, cancellationToken);
+                await MakeAsync(connection, tables, path == MainPath ? SecondVersionOfMain : SecondVersionOfMonth, cancellationToken);
             return connection;
         }
         catch (Exception exception)

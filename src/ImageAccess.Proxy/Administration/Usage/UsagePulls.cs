@@ -68,8 +68,8 @@ internal sealed class UsagePulls(UsageStore store, UsageFollower follower, IOpti
         {
             if (row.IsDBNull(1))
                 isWhole = false;
-            if (!isWhole || !RepositoryName.TryParse(row.GetString(2), out var repository))
-                return;
+            if (!isWhole || row.GetString(0) == ForgottenCallers.Replacement || !RepositoryName.TryParse(row.GetString(2), out var repository))
+                return; // what somebody may who was forgotten nobody can say
             var pull = new Pull(Shared(row.GetString(0)), Shared(row.GetString(1)), Shared(repository.Value), Shared(row.GetString(3)), row.IsDBNull(4) ? null : row.GetInt64(4), row.GetInt32(5) == 1);
             var (type, last) = (row.GetString(6), row.GetInt64(9));
             if (!pulls.Add(pull, UsageStore.Number(row, 7), DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(8)), DateTimeOffset.FromUnixTimeMilliseconds(last)))

@@ -1,4 +1,5 @@
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using Microsoft.Extensions.Options;
 
 namespace ImageAccess.Proxy.Administration.Usage;
@@ -11,7 +12,7 @@ internal static class UsageSetup
         services.AddSingleton<IValidateOptions<UsageOptions>, UsageOptionsValidation>();
         services.AddMetrics();
         services.AddSingleton<UsageMetrics>();
-        services.AddSingleton(provider => UsageStore.Of(provider.GetRequiredService<SqlDatabase>()));
+        services.AddSingleton(provider => UsageStore.Of(provider.GetRequiredService<SqlDatabase>(), provider.GetRequiredService<KeyFile>()));
         services.AddSingleton<UsageFollower>();
         services.AddHostedService(provider => provider.GetRequiredService<UsageFollower>());
         services.AddSingleton<UsagePulls>();

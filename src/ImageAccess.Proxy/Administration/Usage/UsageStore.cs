@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Globalization;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 
 namespace ImageAccess.Proxy.Administration.Usage;
 
@@ -48,10 +49,11 @@ internal abstract partial class UsageStore
     /// <summary>What it is called in a sentence.</summary>
     public abstract string Name { get; }
 
-    public static UsageStore Of(SqlDatabase database) => database switch
+    /// <param name="key">Tells forgotten callers; it is read once there is one.</param>
+    public static UsageStore Of(SqlDatabase database, KeyFile key) => database switch
     {
-        PostgresDatabase postgres => new PostgresUsage(postgres),
-        SqliteDatabase sqlite => new SqliteUsage(sqlite),
+        PostgresDatabase postgres => new PostgresUsage(postgres, key),
+        SqliteDatabase sqlite => new SqliteUsage(sqlite, key),
         _ => throw new NotSupportedException(database.GetType().Name),
     };
 
@@ -61,6 +63,12 @@ internal abstract partial class UsageStore
     /// <summary>Adds decisions, their counts, and how far the file is read with them: all of it or nothing, and again without harm.</summary>
     public abstract Task<UsageAdded> AddAsync(
         IReadOnlyList<UsageEvent> decisions, TrailPosition? position, UsageDays days, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Replaces a caller's name and addresses in what there is up to now, and in what comes of that time later, as from audit files. A day is one
+    /// transaction; who is stopped in between begins again.
+    /// </summary>
+    public abstract Task<UsageForgotten> ForgetAsync(string caller, DateTimeOffset now, Action<UsageForgotten> progress, CancellationToken cancellationToken);
 
     /// <summary>Removes what is kept no longer.</summary>
     /// <returns>Whether there is more to remove.</returns>
@@ -101,6 +109,74 @@ internal abstract partial class UsageStore
         var (shown, kept) = (string.Join(", ", dimensions.Select(name => dropped.Contains(name) ? "''" : name)), string.Join(", ", dimensions.Except(dropped)));
         return string.Create(CultureInfo.InvariantCulture, $"""SELECT {(int)kind}, {day}, {shown}, SUM("Decisions"), SUM("Pulls") FROM {source} GROUP BY {day}, {kept}""");
     }));
+
+    /// <summary>Notes that somebody is forgotten, before anything else: what is added from then on knows it.</summary>
+    protected static Task NoteForgottenAsync(DbConnection connection, DbTransaction? transaction, string hash, DateTimeOffset now, CancellationToken cancellationToken) => ExecuteAsync(
+        connection,
+        transaction,
+        """INSERT INTO "UsageForgotten" VALUES (@hash, @until) ON CONFLICT ("Hash") DO UPDATE SET "Until" = excluded."Until" WHERE excluded."Until" > "UsageForgotten"."Until";""",
+        cancellationToken,
+        ("@hash", hash),
+        ("@until", now.ToUnixTimeMilliseconds()));
+
+    protected static async Task<ForgottenCallers> ReadForgottenAsync(DbConnection connection, DbTransaction? transaction, KeyFile key, CancellationToken cancellationToken)
+    {
+        var until = new Dictionary<string, long>(StringComparer.Ordinal);
+        await using var command = Command(connection, transaction, """SELECT "Hash", "Until" FROM "UsageForgotten";""");
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            until[reader.GetString(0)] = reader.GetInt64(1);
+        return new ForgottenCallers(key, until);
+    }
+
+    /// <summary>What is kept no longer can come back no more, whoever was forgotten.</summary>
+    protected static Task PruneForgottenAsync(DbConnection connection, DbTransaction? transaction, UsageDays days, CancellationToken cancellationToken) => ExecuteAsync(
+        connection, transaction, """DELETE FROM "UsageForgotten" WHERE "Until" < @first;""", cancellationToken, ("@first", days.First * UsageDays.Milliseconds));
+
+    /// <summary>The days that have counts with the name; those with single decisions are among them.</summary>
+    protected static async Task<List<int>> DaysOfAsync(DbConnection connection, DbTransaction? transaction, string caller, CancellationToken cancellationToken)
+    {
+        var days = new List<int>();
+        await using var command = Command(connection, transaction, """SELECT DISTINCT "Day" FROM "UsageCounts" WHERE "Caller" = @caller ORDER BY "Day";""", [("@caller", caller)]);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            days.Add(reader.GetInt32(0));
+        return days;
+    }
+
+    /// <summary>Counts with the name are added to those without one.</summary>
+    /// <returns>How many single decisions had it.</returns>
+    protected static async Task<int> ForgetDayAsync(
+        DbConnection connection, DbTransaction transaction, int day, string caller, bool hasDecisions, CancellationToken cancellationToken)
+    {
+        var names = new (string, object?)[] { ("@caller", caller), ("@replacement", ForgottenCallers.Replacement) };
+        var decisions = !hasDecisions ? 0 : await ExecuteAsync(
+            connection,
+            transaction,
+            """UPDATE "UsageEvents" SET "Caller" = @replacement, "Client" = NULL WHERE "Time" >= @from AND "Time" < @until AND "Caller" = @caller;""",
+            cancellationToken,
+            [.. names, ("@from", day * UsageDays.Milliseconds), ("@until", (day + 1) * UsageDays.Milliseconds)]);
+        await MergeAsync("UsageCounts", kind: "");
+        await MergeAsync("UsageSums", kind: "\"Kind\", ");
+        return decisions;
+
+        async Task MergeAsync(string table, string kind)
+        {
+            await ExecuteAsync(
+                connection,
+                transaction,
+                $"""
+                INSERT INTO "{table}" ({kind}"Day", {Dimensions}, "Decisions", "Pulls")
+                SELECT {kind}"Day", "Organizations", @replacement, "Repository", "Type", "Rule", "Outcome", "WayIn", "Family", "Decisions", "Pulls"
+                FROM "{table}" WHERE "Day" = @day AND "Caller" = @caller
+                ON CONFLICT ({kind}"Day", {Dimensions}) DO UPDATE
+                SET "Decisions" = "{table}"."Decisions" + excluded."Decisions", "Pulls" = "{table}"."Pulls" + excluded."Pulls";
+                """,
+                cancellationToken,
+                [.. names, ("@day", day)]);
+            await ExecuteAsync(connection, transaction, $"""DELETE FROM "{table}" WHERE "Day" = @day AND "Caller" = @caller;""", cancellationToken, ("@day", day), ("@caller", caller));
+        }
+    }
 
     protected static void DemandVersion(long version)
     {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Tools.Verbs;
@@ -28,7 +29,7 @@ internal static class UsageCommands
         });
         var csv = new Option<bool>("--csv") { Description = "Print CSV (RFC 4180) that a spreadsheet runs nothing of." };
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("usage", "Counts what was pulled and denied, from the database of decisions; brings audit files into it.") { by, denied, since, organization, top, csv, json, file, Import(), UsageReviewCommand.Build(), UsageCoverage.Build() };
+        var command = new Command("usage", "Counts what was pulled and denied, from the database of decisions; brings audit files into it.") { by, denied, since, organization, top, csv, json, file, Import(), UsageReviewCommand.Build(), UsageCoverage.Build(), UsageForgetting.Build() };
         var server = new ServerOptions();
         server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
@@ -63,7 +64,7 @@ internal static class UsageCommands
         if (question.Faults.Count > 0)
             throw new MisuseException([.. question.Faults.Select(fault => $"--{fault.Member} {fault.Fault}")]);
         var (database, options) = Open(file);
-        var store = UsageStore.Of(database);
+        var store = UsageStore.Of(database, Key(Verb.Configuration(file)));
         try
         {
             return await UsageAnswer.AskAsync(store, question.Filter, kind, limit, UsageDays.At(now, options), cancellationToken);
@@ -98,6 +99,8 @@ internal static class UsageCommands
             await output.WriteLineAsync($"this is kept since {day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: Usage:Keep and Usage:KeepCounts");
     }
 
+    public static KeyFile Key(IConfiguration configuration) => new(configuration[KeyFile.Setting], configuration["Data:Directory"] ?? "");
+
     public static (SqlDatabase Database, UsageOptions Options) Open(string? file)
     {
         var (database, options) = (DatabaseCommands.Open(file), UsageOptions.Of(Verb.Configuration(file)));
@@ -123,6 +126,7 @@ internal static class UsageCommands
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var (database, options) = Open(parsed.GetValue(file));
+            var key = Key(Verb.Configuration(parsed.GetValue(file)));
             var paths = parsed.GetValue(files)!.Select(Path.GetFullPath).ToList();
             if (paths.Find(path => !File.Exists(path)) is { } missing)
                 throw new MisuseException($"{Verb.Shown(missing)} does not exist");
@@ -130,7 +134,7 @@ internal static class UsageCommands
             var output = parsed.InvocationConfiguration.Output;
             foreach (var path in paths)
             {
-                var result = await ImportAsync(path, database, options, line, cancellationToken);
+                var result = await ImportAsync(path, database, UsageStore.Of(database, key), options, line, cancellationToken);
                 imported.Add(result);
                 if (!parsed.GetValue(json))
                     await output.WriteLineAsync(TextTable.Plain($"{Verb.Shown(path)}: {Words(result)}"));
@@ -143,9 +147,9 @@ internal static class UsageCommands
         return command;
     }
 
-    private static async Task<ImportedFile> ImportAsync(string path, SqlDatabase database, UsageOptions options, ProgressLine line, CancellationToken cancellationToken)
+    private static async Task<ImportedFile> ImportAsync(
+        string path, SqlDatabase database, UsageStore store, UsageOptions options, ProgressLine line, CancellationToken cancellationToken)
     {
-        var store = UsageStore.Of(database);
         try
         {
             return await UsageImport.ReadAsync(

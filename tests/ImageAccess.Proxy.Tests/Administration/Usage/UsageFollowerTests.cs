@@ -3,6 +3,7 @@ using System.Text;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using Microsoft.Data.Sqlite;
 
 namespace ImageAccess.Proxy.Tests.Administration.Usage;
@@ -125,7 +126,7 @@ public sealed class UsageFollowerTests : IDisposable
         await File.WriteAllTextAsync(_room["no"], "a file where a folder should be");
         await _room.WriteAsync(_room.Line(1));
         var length = new FileInfo(_room.Trail).Length;
-        _room.Follow(UsageStore.Of(database));
+        _room.Follow(UsageStore.Of(database, new KeyFile(null, Path.GetDirectoryName(_room.Trail)!)));
         await Assert.ThrowsAsync<DatabaseException>(_room.LookAsync);
         File.Delete(_room.Trail);
         await _room.WriteAsync(_room.Line(2));

@@ -1,5 +1,6 @@
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Tests.Walk;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -34,7 +35,7 @@ public sealed class UsageProgramTests
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Configuration.AddInMemoryCollection([new("Usage:Keep", "01:00:00"), new("Usage:KeepCounts", "00:30:00"), new("Data:Directory", "data")]);
         builder.Services.AddLogging().AddUsage(builder.Configuration).AddSingleton<DatabaseState>().AddSingleton(SqlDatabase.Of(new DatabaseOptions { DataDirectory = "data" }))
-            .AddSingleton(TimeProvider.System);
+            .AddSingleton(new KeyFile(null, "data")).AddSingleton(TimeProvider.System);
         using var host = builder.Build();
         var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
         Assert.Equal(["Usage:Keep: choose 1d or more, as 180d", "Usage:KeepCounts: choose as much as Usage:Keep or more, as 1095d"], failure.Failures);

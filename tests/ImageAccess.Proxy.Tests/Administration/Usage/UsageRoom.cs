@@ -4,6 +4,7 @@ using System.Text.Json;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Tests.Foundation.Audit;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -19,7 +20,7 @@ internal sealed class UsageRoom : IDisposable
     {
         var meters = _services.GetRequiredService<IMeterFactory>();
         Database = database ?? SqlDatabase.Of(new DatabaseOptions { DataDirectory = _directory.Path });
-        Store = UsageStore.Of(Database);
+        Store = UsageStore.Of(Database, new KeyFile(null, _directory.Path));
         Metrics = new UsageMetrics(meters);
         Counts = new MeterReadings(meters);
         Follower = Follow(Store);

@@ -1,6 +1,7 @@
 using System.Runtime.Versioning;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Tests.Foundation.Database;
 using ImageAccess.Proxy.Tests.Policies.Store;
 using Microsoft.Data.Sqlite;
@@ -13,7 +14,7 @@ public abstract class UsageStoreConformance : IAsyncLifetime
     private static readonly DateTimeOffset Noon = new(2026, 6, 1, 12, 0, 0, TimeSpan.Zero);
 
     protected const string DropSums = """
-        DROP TABLE "UsageSums"; DROP INDEX "UsageCounts_Caller"; DROP INDEX "UsageCounts_Repository";
+        DROP TABLE "UsageSums"; DROP INDEX "UsageCounts_Caller"; DROP INDEX "UsageCounts_Repository"; DROP TABLE IF EXISTS "UsageForgotten";
         """;
 
     protected const string Drop = $"""
@@ -406,6 +407,77 @@ public abstract class UsageStoreConformance : IAsyncLifetime
         _ => DateTimeOffset.FromUnixTimeMilliseconds(one.Time).ToString("yyyy-MM-dd", null),
     };
 
+    [Fact]
+    public async Task Who_is_forgotten_has_no_name_and_the_counts_of_all_such_are_together()
+    {
+        await AddAsync(
+            Event(1), Event(2), Event(3, Noon.AddDays(-1)), Event(4) with { Caller = "carol" }, Event(5) with { Caller = "bobby" }, Event(6) with { Caller = "carol", Repository = "library/alpine" });
+        var sofar = new List<UsageForgotten>();
+        Assert.Equal(new UsageForgotten(3, 2), await Room.Store.ForgetAsync("bob", Noon.AddHours(1), sofar.Add, default));
+        Assert.Equal(2, sofar.Count);
+        Assert.Equal(new UsageForgotten(2, 1), await Room.Store.ForgetAsync("carol", Noon.AddHours(1), _ => { }, default));
+        Assert.Equal(new UsageForgotten(0, 0), await Room.Store.ForgetAsync("bob", Noon.AddHours(1), _ => { }, default));
+
+        Assert.Equal(
+            [new UsageCount("(forgotten)", 5, 5), new UsageCount("bobby", 1, 1)],
+            (await Room.Store.CountAsync(new UsageFilter(), UsageBy.Caller, default)).OrderBy(count => count.Value, StringComparer.Ordinal));
+        Assert.Equal(
+            [new UsageCount("library/alpine", 1, 1), new UsageCount("library/nginx", 5, 5)],
+            (await Room.Store.CountAsync(new UsageFilter(), UsageBy.Repository, default)).OrderBy(count => count.Value, StringComparer.Ordinal));
+        var kept = await Room.Store.ListAsync(new UsageFilter(), null, 10, default);
+        Assert.Equal(["(forgotten)|", "bobby|192.0.2.7"], kept.Select(one => $"{one.Caller}|{one.Client}").Distinct().Order(StringComparer.Ordinal));
+        Assert.Empty(await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 10, default));
+    }
+
+    [Fact]
+    public async Task A_trail_that_is_read_again_does_not_bring_a_forgotten_name_back()
+    {
+        var first = Room.Line(1);
+        await Room.WriteAsync(first, Room.Line(2));
+        await Room.LookAsync();
+        await Room.Store.ForgetAsync("bob", Room.Time.GetUtcNow().AddSeconds(10), _ => { }, default);
+        await Room.WriteAsync(Room.Line(3), Room.Line(100));
+        await Room.LookAsync();
+        await File.WriteAllLinesAsync(Room["former.jsonl"], [first, Room.Line(4), UsageRoom.Line(UsageRoom.Id(5), Room.Time.GetUtcNow(), caller: "carol")]);
+        var imported = await UsageImport.ReadAsync(Room["former.jsonl"], Room.Store, () => Room.Days, (_, _, _) => { }, default);
+
+        Assert.Equal((2L, 1L), (imported.Added, imported.Known));
+        Assert.Equal(
+            [new UsageCount("(forgotten)", 4, 4), new UsageCount("bob", 1, 1), new UsageCount("carol", 1, 1)],
+            (await Room.Store.CountAsync(new UsageFilter(), UsageBy.Caller, default)).OrderBy(count => count.Value, StringComparer.Ordinal));
+        Assert.Equal([UsageRoom.Id(100)], (await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 10, default)).Select(one => one.Id));
+    }
+
+    [Fact]
+    public async Task With_another_key_nothing_is_added_that_might_bring_a_name_back()
+    {
+        await Room.Store.ForgetAsync("bob", Noon.AddHours(1), _ => { }, default);
+        await File.WriteAllTextAsync(Room["other.key"], Convert.ToBase64String(new byte[KeyFile.Size]));
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(Room["other.key"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        var other = UsageStore.Of(Room.Database, new KeyFile(Room["other.key"], ""));
+
+        var failure = await Assert.ThrowsAsync<DatabaseException>(() => other.AddAsync([Event(1)], null, Room.Days, default));
+
+        Assert.Equal($"has callers that were forgotten under another key than {Room["other.key"]}: put that key back, or name it with Data:KeyFile", failure.Message);
+        Assert.Empty(await Room.KeptAsync());
+        await AddAsync(Event(1));
+        Assert.Equal("(forgotten)", Assert.Single(await Room.Store.ListAsync(new UsageFilter(), null, 10, default)).Caller);
+    }
+
+    [Fact]
+    public async Task Once_nothing_of_the_time_is_kept_the_hash_goes_too()
+    {
+        Room.Options.Keep = TimeSpan.FromDays(2);
+        await Room.Store.ForgetAsync("bob", Room.Time.GetUtcNow(), _ => { }, default);
+        Room.Time.Advance(TimeSpan.FromDays(4));
+        await Room.Store.PruneAsync(Room.Days, default);
+        await AddAsync(Event(1, Room.Time.GetUtcNow()));
+        var other = UsageStore.Of(Room.Database, new KeyFile(Room["missing.key"], ""));
+        await other.AddAsync([Event(2, Room.Time.GetUtcNow())], null, Room.Days, default); // no key is needed, as nobody is forgotten
+        Assert.Equal(2, (await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 10, default)).Count);
+    }
+
     private static long DayOf(DateTimeOffset time) => UsageDays.Of(time.ToUnixTimeMilliseconds()) * UsageDays.Milliseconds;
 
     private static UsageEvent Event(int number, DateTimeOffset? time = null) =>
@@ -429,6 +501,9 @@ public abstract class UsageStoreConformance : IAsyncLifetime
             var added = await store.AddAsync(decisions, random.Next(3) == 0 ? null : position, days, cancellationToken); // SQLite: killed between the two
             return random.Next(3) == 0 ? throw new DatabaseException("failed after") : added;
         }
+
+        public override Task<UsageForgotten> ForgetAsync(string caller, DateTimeOffset now, Action<UsageForgotten> progress, CancellationToken cancellationToken) =>
+            store.ForgetAsync(caller, now, progress, cancellationToken);
 
         public override Task<bool> PruneAsync(UsageDays days, CancellationToken cancellationToken) => store.PruneAsync(days, cancellationToken);
 

@@ -3,6 +3,7 @@ using System.Runtime.Versioning;
 using System.Text;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Tests.Administration.Usage;
 using ImageAccess.Proxy.Tests.Foundation.Database;
 
@@ -37,7 +38,7 @@ public sealed class UsageCommandTests(PostgresServer server) : IDisposable
         Assert.Equal(
             (0, $"{_directory["packed.gz"]}: 0 decisions added; 1,000 there already\n{Trail}: 0 decisions added; 4,500 there already\n", ""),
             Said(await RunAsync(connection, "usage", "import", _directory["packed.gz"], Trail)));
-        var store = UsageStore.Of(connection is null ? SqlDatabase.Of(new DatabaseOptions { DataDirectory = _directory.Path }) : PostgresServer.Open(connection));
+        var store = UsageStore.Of(connection is null ? SqlDatabase.Of(new DatabaseOptions { DataDirectory = _directory.Path }) : PostgresServer.Open(connection), new KeyFile(null, _directory.Path));
         Assert.Equal([new UsageCount("library/nginx", 4999, 4999)], await store.CountAsync(new UsageFilter(), UsageBy.Repository, default));
     }
 
@@ -174,6 +175,65 @@ public sealed class UsageCommandTests(PostgresServer server) : IDisposable
     private static string Line(int number) => UsageRoom.Line(UsageRoom.Id(number), Now.AddSeconds(-number));
 
     private static (int ExitCode, string Output, string Error) Said(CommandLine run) => (run.ExitCode, run.Output, run.Error);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Who_is_forgotten_is_in_no_table_and_comes_back_by_no_file(bool inPostgres)
+    {
+        var connection = inPostgres ? await server.CreateDatabaseAsync() : null;
+        var database = connection is null ? SqlDatabase.Of(new DatabaseOptions { DataDirectory = _directory.Path }) : PostgresServer.Open(connection);
+        await File.WriteAllLinesAsync(Trail, Enumerable.Range(1, 30).Select(Line));
+        await RunAsync(connection, "usage", "import", Trail);
+        Assert.Equal(1, (await RunAsync(connection, "usage", "forget", "bob", "--reason", "ticket 7")).ExitCode);
+        await database.MigrateAsync(default);
+        await database.WriteAsync(
+            async context =>
+            {
+                context.Denials.AddRange(Enumerable.Range(1, 1200).Select(number => new DenialRow
+                {
+                    Id = UsageRoom.Id(number),
+                    Caller = number <= 1100 ? "bob" : "bobby",
+                    Client = "192.0.2.7",
+                    Repository = "bob/app",
+                    Rule = "outsider",
+                    Message = "image access denied: bob is not a member of acme",
+                }));
+                await context.SaveChangesAsync();
+            },
+            default);
+
+        var forget = await RunAsync(connection, "usage", "forget", "bob", "--reason", "ticket 7", "--by", "alice");
+
+        Assert.Equal((0, ""), (forget.ExitCode, forget.Error));
+        Assert.StartsWith("forgotten: 30 decisions and the counts of ", forget.Output, StringComparison.Ordinal);
+        Assert.Contains(", 1,100 denials\nThe audit files (", forget.Output, StringComparison.Ordinal);
+        Assert.Matches("keep the name until [0-9-]{10} at the latest [(]Audit:Keep[)]", forget.Output.ReplaceLineEndings(" "));
+        Assert.Equal(0, (await RunAsync(connection, "usage", "import", Trail)).ExitCode);
+        await File.WriteAllLinesAsync(Trail, Enumerable.Range(31, 5).Select(Line));
+        await RunAsync(connection, "usage", "import", Trail);
+        Assert.Equal("caller,decisions,pulls\r\n(forgotten),35,35\r\n", (await RunAsync(connection, "usage", "--by", "caller", "--csv", "--since", "30d")).Output);
+        var denials = await database.ReadAsync(context => Task.FromResult(context.Denials.ToList()), default);
+        Assert.Equal(
+            ["(forgotten)||image access denied: (forgotten) is not a member of acme 1100", "bobby|192.0.2.7|image access denied: bob is not a member of acme 100"],
+            denials.GroupBy(row => $"{row.Caller}|{row.Client}|{row.Message}").Select(group => $"{group.Key} {group.Count()}").Order(StringComparer.Ordinal));
+        var entry = Assert.Single(await database.ReadAsync(context => Task.FromResult(context.Activity.ToList()), default));
+        Assert.Equal(("caller.forget", "(forgotten)", """{"reason":"ticket 7"}"""), (entry.Action, entry.Name, entry.Facts));
+        Assert.StartsWith("alice", entry.Actor, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bob", "Bob left us", "--reason has the caller's name in it, and stays in the activity log: say it without the name, as with the number of the ticket")]
+    [InlineData("bob", " ", "--reason is empty")]
+    [InlineData("anonymous", "x", "'anonymous' is nobody to forget")]
+    [InlineData("(forgotten)", "x", "'(forgotten)' is nobody to forget")]
+    [InlineData("", "x", "'' is nobody to forget")]
+    public async Task Nobody_is_forgotten_with_a_reason_that_tells_who(string caller, string reason, string error)
+    {
+        var run = await RunAsync(null, "usage", "forget", caller, "--reason", reason);
+        Assert.Equal((2, "", $"imageaccess: {error}\n"), Said(run));
+        Assert.False(Directory.Exists(_directory["usage"]));
+    }
 
     private async Task<CommandLine> RunAsync(string? connection, params string[] arguments)
     {
