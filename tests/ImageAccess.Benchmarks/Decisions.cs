@@ -1,0 +1,183 @@
+using System.Diagnostics;
+using System.Globalization;
+using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
+using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Store;
+
+namespace ImageAccess.Benchmarks;
+
+/// <summary>
+/// How long questions about decisions take: 30 days of them, brought in as the sink does it, and 20 readers who ask at once, of whom two have their turn at a
+/// time, as in the API; a reader's time has the wait in it. Then a draft is judged by all, and a day (SQLite: a month) is dropped.
+/// </summary>
+internal static class Decisions
+{
+    private const int Days = 30, Repositories = 10_000, Callers = 2000, Readers = 20, AtOnce = 2, Batch = 20_000;
+
+    private static readonly DateTimeOffset Now = new(2026, 11, 30, 12, 0, 0, TimeSpan.Zero);
+
+    /// <param name="arguments">How many decisions, and perhaps the connection string of an empty database of PostgreSQL; without it SQLite is measured.</param>
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        if (arguments is not [var number, .. var rest] || rest.Length > 1 || !int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count) || count < 1000)
+        {
+            await Console.Error.WriteLineAsync("decisions COUNT [CONNECTIONSTRING]");
+            return 2;
+        }
+
+        var folder = Directory.CreateTempSubdirectory("imageaccess-decisions-");
+        try
+        {
+            var database = SqlDatabase.Of(new DatabaseOptions { DataDirectory = folder.FullName, ConnectionString = rest.Length == 0 ? null : rest[0] });
+            var (store, days) = (UsageStore.Of(database, new KeyFile(null, Path.GetTempPath())), UsageDays.At(Now, new UsageOptions()));
+            Print(rest.Length == 0 ? "SQLite" : "PostgreSQL", $"{count:N0} decisions");
+            await FillAsync(store, days, count);
+            foreach (var (name, ask) in Questions(store))
+                await MeasureAsync(name, ask);
+            await JudgeAsync(store);
+            await DropAsync(store, days);
+            return 0;
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static async Task FillAsync(UsageStore store, UsageDays days, int count)
+    {
+        var started = Stopwatch.GetTimestamp();
+        foreach (var batch in new Pulled(count).All().Chunk(Batch))
+            await store.AddAsync(batch, null, days, default);
+        Print("brought in", $"{count / Stopwatch.GetElapsedTime(started).TotalSeconds:N0} decisions/s");
+    }
+
+    private static IEnumerable<(string Name, Func<int, Task> Ask)> Questions(UsageStore store)
+    {
+        var month = new UsageFilter(UsageDays.Of(Now.AddDays(-Days).ToUnixTimeMilliseconds()) * UsageDays.Milliseconds);
+        yield return ("the newest", _ => ListAsync(new UsageFilter()));
+        yield return ("the newest denials", _ => ListAsync(month with { Outcome = "deny" }));
+        yield return ("the newest of a caller", number => ListAsync(month with { Caller = Pulled.Caller(number * 97) }));
+        yield return ("the newest of a repository", number => ListAsync(month with { Repository = Pulled.Repository(number * 487) }));
+        yield return ("the newest of a digest", number => ListAsync(month with { Digest = Pulled.Digest(number * 3, Now.ToUnixTimeMilliseconds()) }));
+        yield return ("the newest of an organization", number => ListAsync(month with { Organization = $"org{number % 5}" }));
+        yield return ("the newest of an organization that has none", _ => ListAsync(month with { Organization = "nobody" }));
+        foreach (var by in Enum.GetValues<UsageBy>())
+            yield return ($"counts by {by}".ToLowerInvariant(), _ => store.CountAsync(month, by, default));
+        yield return ("a caller's counts by repository", number => store.CountAsync(month with { Caller = Pulled.Caller(number * 97) }, UsageBy.Repository, default));
+        yield return ("a repository's counts by caller", number => store.CountAsync(month with { Repository = Pulled.Repository(number) }, UsageBy.Caller, default));
+        yield return ("denials by caller", _ => store.CountAsync(month with { Outcome = "deny" }, UsageBy.Caller, default));
+
+        Task ListAsync(UsageFilter filter) => store.ListAsync(filter, null, 51, default);
+    }
+
+    private static async Task MeasureAsync(string name, Func<int, Task> ask)
+    {
+        using var turns = new SemaphoreSlim(AtOnce);
+        await ask(Readers); // what it loads does not count
+        var times = await Task.WhenAll(Enumerable.Range(0, Readers).Select(number => Task.Run(async () =>
+        {
+            var started = Stopwatch.GetTimestamp();
+            await turns.WaitAsync();
+            try
+            {
+                await ask(number);
+            }
+            finally
+            {
+                turns.Release();
+            }
+
+            return Stopwatch.GetElapsedTime(started).TotalSeconds;
+        })));
+        Array.Sort(times);
+        Print(name, $"median {times[Readers / 2],7:F3} s   worst {times[^1],7:F3} s");
+    }
+
+    private static async Task JudgeAsync(UsageStore store)
+    {
+        var document = $$"""{ "organizations": [ {{string.Join(", ", Enumerable.Range(0, 5).Select(number => $$"""{ "name": "org{{number}}", "members": [ {{string.Join(", ", Enumerable.Range(0, Callers).Where(caller => caller % 5 == number).Select(caller => $"\"{Pulled.Caller(caller)}\""))}} ], "enabled": true, "allow": { "official": true } }"""))}} ] }""";
+        var policy = PolicyOnDisk.Parse(FileReading.Found(System.Text.Encoding.UTF8.GetBytes(document))) is { Value: { } value } ? value : throw new InvalidOperationException();
+        var started = Stopwatch.GetTimestamp();
+        var pulls = (await UsagePulls.ReadAsync(store, Now.AddDays(-Days), Now, DraftTrials.MaximumKinds, default))!;
+        var read = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        var effect = new DraftEffect(policy, pulls, DateOnly.FromDateTime(Now.UtcDateTime));
+        Print("judging a draft", $"{Stopwatch.GetElapsedTime(started).TotalSeconds:F1} s, {read:F1} s of them reading; {pulls.Requests.Count:N0} kinds, {pulls.Beyond:N0} pulls beyond, {effect.Changes.Count:N0} changed");
+    }
+
+    private static async Task DropAsync(UsageStore store, UsageDays days)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var first = store is PostgresUsage ? UsageDays.Of(Now.AddDays(1 - Days).ToUnixTimeMilliseconds()) : days.Today + 1;
+        await store.PruneAsync(days with { First = first }, default);
+        Print("dropping", $"{Stopwatch.GetElapsedTime(started).TotalSeconds:F3} s");
+    }
+
+    private static void Print(string what, FormattableString result) => Console.WriteLine($"{what,-46} {result.ToString(CultureInfo.InvariantCulture)}");
+
+    /// <summary>
+    /// Decisions as they are: few repositories are pulled much, each caller has 40 that it pulls nine times of ten, a tag moves once a week, and what the community
+    /// publishes is mostly denied.
+    /// </summary>
+    private sealed class Pulled
+    {
+        private readonly int _count;
+        private readonly double[] _shares = new double[Repositories];
+        private readonly int[][] _own;
+        private readonly Random _random = new(1);
+
+        public Pulled(int count)
+        {
+            _count = count;
+            for (var rank = 0; rank < Repositories; rank++)
+                _shares[rank] = (rank == 0 ? 0 : _shares[rank - 1]) + (1.0 / (rank + 1));
+            _own = [.. Enumerable.Range(0, Callers).Select(_ => Enumerable.Range(0, 40).Select(_ => Any()).ToArray())];
+        }
+
+        public static string Caller(int number) => string.Create(CultureInfo.InvariantCulture, $"person{number % Callers}");
+
+        public static string Repository(int rank) => string.Create(CultureInfo.InvariantCulture, $"{(rank % 3 == 0 ? "library" : $"publisher{rank % 700}")}/image{rank % Repositories}");
+
+        /// <summary>Another one each week.</summary>
+        public static string Digest(int rank, long time) => string.Create(CultureInfo.InvariantCulture, $"sha256:{rank:x56}{((time / UsageDays.Milliseconds) + rank) / 7:x8}");
+
+        public IEnumerable<UsageEvent> All()
+        {
+            var first = Now.AddDays(-Days).ToUnixTimeMilliseconds();
+            for (var number = 0; number < _count; number++)
+            {
+                var (caller, time) = (_random.Next(Callers), first + (long)((Now.ToUnixTimeMilliseconds() - first) * (number / (double)_count)));
+                var rank = _random.Next(10) == 0 ? Any() : _own[caller][_random.Next(40)];
+                var (type, rule) = (rank % 3) switch { 0 => ("official", "official"), 1 => ("verified-publisher", "verified-publisher"), _ => ("community", rank % 5 == 0 ? "allowlist" : "community") };
+                var isDenied = rule == "community";
+                yield return new UsageEvent(time, string.Create(CultureInfo.InvariantCulture, $"{number:x32}"), false)
+                {
+                    Organizations = string.Create(CultureInfo.InvariantCulture, $" org{caller % 5} "),
+                    Caller = caller % 20 == 0 ? "anonymous" : Caller(caller),
+                    Client = string.Create(CultureInfo.InvariantCulture, $"10.{caller % 8}.{caller / 250}.{caller % 250}"),
+                    WayIn = caller % 4 == 0 ? "gateway" : "mirror",
+                    Family = caller % 3 == 0 ? "containerd" : "docker",
+                    Method = "GET",
+                    Repository = Repository(rank),
+                    Reference = "latest",
+                    Digest = isDenied ? null : Digest(rank, time),
+                    Index = !isDenied && rank % 2 == 0 ? Digest(rank + Repositories, time) : null,
+                    Type = type,
+                    Rule = rule,
+                    Outcome = isDenied ? "deny" : "allow",
+                    PolicyVersion = "0123456789ab",
+                    Pulls = number % 3 == 0 ? 1 : 0,
+                };
+            }
+        }
+
+        private int Any()
+        {
+            var found = Array.BinarySearch(_shares, _random.NextDouble() * _shares[^1]);
+            return Math.Min(found < 0 ? ~found : found, Repositories - 1);
+        }
+    }
+}
