@@ -61,7 +61,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
                 "Probe": {{(setup.Instead is null ? "false" : "true")}}
               },
               "ForwardProxy": { {{(setup.ProxyUsers is null ? "" : "\"Users\": \"proxy-users\"")}} },
-              "Policy": { "File": "policy.json" },
+              "Policy": { {{(setup.ImportsPolicy ? "" : "\"File\": \"policy.json\"")}} },
               "Follow": { {{(setup.Follows is null ? "" : $"\"Username\": \"{setup.Follows}\", \"SecretFile\": \"hub-secret\", \"Interval\": \"1s\"")}} },
               "Cache": { "Enabled": {{(setup.Keeps ? "true" : "false")}} },
               "Data": { "Directory": "data" }
@@ -246,6 +246,9 @@ internal sealed record ProxySetup
 
     /// <summary>Where it has its HTTP API, if anywhere.</summary>
     public Uri? Console { get; init; }
+
+    /// <summary>Whether the policy document may be brought into the database; until then it is the file.</summary>
+    public bool ImportsPolicy { get; init; }
 
     /// <summary>As whom it reads Docker Hub's own switches, each second, with the account's password.</summary>
     public string? Follows { get; init; }
