@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tests.Administration.Api;
@@ -101,6 +102,7 @@ public sealed class PolicyInDatabaseTests : IAsyncLifetime
             });
             _room.Reconnect();
             await _room.Service<Proxy.Foundation.Database.DatabaseState>().Ready;
+            await Eventually.TrueAsync(() => _room.Service<SessionTokens>().AreReady);
             var section = await SectionAsync();
             var version = Store.Current.Version;
 
