@@ -1,6 +1,5 @@
-using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
+using ImageAccess.Core.Hosts;
 
 namespace ImageAccess.Proxy.Administration.Usage;
 
@@ -167,17 +166,7 @@ internal static class UsageReview
     }
 
     /// <summary>What is no address is a range of its own.</summary>
-    internal static string RangeOf(string client)
-    {
-        if (!IPAddress.TryParse(client, out var address))
-            return client;
-        if (address.IsIPv4MappedToIPv6)
-            address = address.MapToIPv4();
-        var bytes = address.GetAddressBytes();
-        var (kept, length) = address.AddressFamily == AddressFamily.InterNetwork ? (3, 24) : (8, 64);
-        bytes.AsSpan(kept).Clear();
-        return string.Create(CultureInfo.InvariantCulture, $"{new IPAddress(bytes)}/{length}");
-    }
+    private static string RangeOf(string client) => IPAddress.TryParse(client, out var address) ? AddressRange.Of(address).ToString() : client;
 
     private static void Demand(int values)
     {

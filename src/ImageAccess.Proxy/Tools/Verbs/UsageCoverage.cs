@@ -115,14 +115,7 @@ internal sealed class UsageCoverage(IReadOnlyList<IPNetwork> proxies, bool byRan
         return address;
     }
 
-    private string Shown(IPAddress address)
-    {
-        if (!byRange)
-            return address.ToString();
-        var (bytes, length) = (address.GetAddressBytes(), address.GetAddressBytes().Length == 4 ? 24 : 64);
-        bytes.AsSpan(length / 8).Clear();
-        return new IPNetwork(new IPAddress(bytes), length).ToString();
-    }
+    private string Shown(IPAddress address) => byRange ? AddressRange.Of(address).ToString() : address.ToString();
 
     private List<Bypass> Rows() => [.. _around.Values.OrderByDescending(row => row.Pulls).ThenBy(row => row.Address, StringComparer.Ordinal).ThenBy(row => row.User, StringComparer.Ordinal)];
 
