@@ -17,10 +17,7 @@ internal sealed class IncidentOperations(
 {
     private const int NamedInLook = 10;
 
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
-
-    /// <summary>One question is answered at once: it may read millions of rows.</summary>
-    private readonly SemaphoreSlim _place = new(1);
+    private readonly QuestionPlaces _places = new(atOnce: 1, "another question about an incident is being answered");
 
     public void Map(IEndpointRouteBuilder api)
     {
@@ -28,7 +25,7 @@ internal sealed class IncidentOperations(
         api.Post<Blocking>("/incidents/block", Operation.Block, BlockAsync);
     }
 
-    public void Dispose() => _place.Dispose();
+    public void Dispose() => _places.Dispose();
 
     private async Task<Answer<IncidentAnswer>> FindAsync(HttpContext http)
     {
@@ -70,20 +67,16 @@ internal sealed class IncidentOperations(
 
     private async Task<IncidentAnswer> AskAsync(IReadOnlyList<ImagePattern> images, UsageFilter filter, int limit, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        if (!await _place.WaitAsync(LongestWait, cancellationToken))
-            throw new ProblemException(new Problem(503, "another question about an incident is being answered, try again")) { RetryAfter = LongestWait };
         try
         {
-            return await IncidentAnswer.AskAsync(
-                store, images, filter, limit, UsageDays.At(now, options.Value), async image => (IsBlocked(image), await kept.MeasureAsync(image, cancellationToken)), cancellationToken);
+            return await _places.AskAsync(
+                () => IncidentAnswer.AskAsync(
+                    store, images, filter, limit, UsageDays.At(now, options.Value), async image => (IsBlocked(image), await kept.MeasureAsync(image, cancellationToken)), cancellationToken),
+                cancellationToken);
         }
         catch (TooManyPullsException exception)
         {
             throw ProblemException.Bad(exception.Message);
-        }
-        finally
-        {
-            _place.Release();
         }
     }
 

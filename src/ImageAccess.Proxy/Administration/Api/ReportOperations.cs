@@ -9,13 +9,11 @@ namespace ImageAccess.Proxy.Administration.Api;
 /// <summary><c>report</c>: what an organization allowed, denied and changed in a quarter.</summary>
 internal sealed class ReportOperations(ReportFacts facts, LookRecorder looks) : IOperations, IDisposable
 {
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
-
-    private readonly SemaphoreSlim _place = new(1);
+    private readonly QuestionPlaces _places = new(atOnce: 1, "another report is being gathered");
 
     public void Map(IEndpointRouteBuilder api) => api.Get("/organizations/{organization}/report", Operation.ReadDecisions, GatherAsync);
 
-    public void Dispose() => _place.Dispose();
+    public void Dispose() => _places.Dispose();
 
     private async Task<Answer<ReportAnswer>> GatherAsync(HttpContext http, string organization, string? quarter, string? from, string? to)
     {
@@ -25,19 +23,10 @@ internal sealed class ReportOperations(ReportFacts facts, LookRecorder looks) : 
         if (fault is { } found)
             throw ProblemException.Bad([new Mistake(found.Member, found.Text)]);
         await looks.RecordAsync(new Look(visitor.Actor.Name, organization, "report", FormattableString.Invariant($"from {first:yyyy-MM-dd}, to {end:yyyy-MM-dd}")), http.RequestAborted);
-        if (!await _place.WaitAsync(LongestWait, http.RequestAborted))
-            throw new ProblemException(new Problem(503, "another report is being gathered, try again")) { RetryAfter = LongestWait };
-        try
-        {
-            var report = await facts.GatherAsync(organization, first, end, http.RequestAborted);
-            return CsvAnswer.IsWanted(http.Request)
-                ? new CsvAnswer<ReportAnswer>(ReportAnswer.Of(report), report.ToRows()) { Tag = report.Digest }
-                : Answer.Of(ReportAnswer.Of(report), report.Digest);
-        }
-        finally
-        {
-            _place.Release();
-        }
+        var report = await _places.AskAsync(() => facts.GatherAsync(organization, first, end, http.RequestAborted), http.RequestAborted);
+        return CsvAnswer.IsWanted(http.Request)
+            ? new CsvAnswer<ReportAnswer>(ReportAnswer.Of(report), report.ToRows()) { Tag = report.Digest }
+            : Answer.Of(ReportAnswer.Of(report), report.Digest);
     }
 }
 

@@ -27,9 +27,7 @@ internal sealed class UsageOperations(
 
     private const int MaximumCursor = 512;
 
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
-
-    private readonly SemaphoreSlim _places = new(AtOnce);
+    private readonly QuestionPlaces _places = new(AtOnce, "other questions about decisions are being answered");
 
     public void Map(IEndpointRouteBuilder api)
     {
@@ -55,7 +53,7 @@ internal sealed class UsageOperations(
         var cursors = new DecisionCursors(protection, question.Filter);
         var before = cursor is null ? (UsageKey?)null : cursors.Read(cursor.Length > MaximumCursor ? "" : cursor);
         await RecordAsync(visitor, "decisions", filter, http.RequestAborted);
-        var found = await AskAsync(() => store.ListAsync(filter, before, paging.Limit + 1, http.RequestAborted), http.RequestAborted);
+        var found = await _places.AskAsync(() => store.ListAsync(filter, before, paging.Limit + 1, http.RequestAborted), http.RequestAborted);
         var shown = found.Take(paging.Limit).ToList();
         return Answer.Of(new Page<DecisionFacts>(shown.ConvertAll(one => DecisionFacts.Of(one, filter.Scope)))
         {
@@ -84,7 +82,7 @@ internal sealed class UsageOperations(
             await RecordAsync(visitor, "usage", filter, http.RequestAborted);
         try
         {
-            return Answer.Of(await AskAsync(
+            return Answer.Of(await _places.AskAsync(
                 () => UsageAnswer.AskAsync(store, filter, kind, limit ?? UsageAnswer.DefaultLimit, UsageDays.At(now, options.Value), http.RequestAborted), http.RequestAborted));
         }
         catch (TooManyValuesException exception)
@@ -126,7 +124,7 @@ internal sealed class UsageOperations(
             await RecordAsync(visitor, $"usage {kind.Name}", filter, http.RequestAborted);
         try
         {
-            return Answer.Of((await AskAsync(() => ask(filter), http.RequestAborted)).Shown(kind, filter, words.Limit ?? UsageAnswer.DefaultLimit, UsageDays.At(now, options.Value)));
+            return Answer.Of((await _places.AskAsync(() => ask(filter), http.RequestAborted)).Shown(kind, filter, words.Limit ?? UsageAnswer.DefaultLimit, UsageDays.At(now, options.Value)));
         }
         catch (TooManyValuesException exception)
         {
@@ -166,20 +164,6 @@ internal sealed class UsageOperations(
             return;
         var words = DecisionCursors.Words(filter with { From = 0, Until = long.MaxValue }).Where(word => word.Value is not null).Select(word => $"{word.Key} {word.Value}");
         await looks.RecordAsync(new Look(visitor.Actor.Name, filter.Organization ?? visitor.Organization, what, string.Join(", ", words.DefaultIfEmpty("all"))), cancellationToken);
-    }
-
-    private async Task<T> AskAsync<T>(Func<Task<T>> ask, CancellationToken cancellationToken)
-    {
-        if (!await _places.WaitAsync(LongestWait, cancellationToken))
-            throw new ProblemException(new Problem(503, "other questions about decisions are being answered, try again")) { RetryAfter = LongestWait };
-        try
-        {
-            return await ask();
-        }
-        finally
-        {
-            _places.Release();
-        }
     }
 }
 
