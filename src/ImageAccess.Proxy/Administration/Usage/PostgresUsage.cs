@@ -175,27 +175,11 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
         return await IsReadableAsync(connection, cancellationToken) ? await ListAsync(connection, Search, filter, before, count, cancellationToken) : [];
     }
 
-    public override async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
-    {
-        var counts = new Dictionary<string, UsageCount>();
-        await using var connection = await OpenAsync(cancellationToken);
-        if (await IsReadableAsync(connection, cancellationToken))
-            await CountAsync(connection, Search, filter, by, counts, cancellationToken);
-        return [.. counts.Values];
-    }
-
-    protected override async Task VisitAsync(UsageFilter filter, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken)
+    protected override async Task VisitAsync(UsageFilter filter, bool ofCounts, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken)
     {
         await using var connection = await OpenAsync(cancellationToken);
         if (await IsReadableAsync(connection, cancellationToken))
             await ask(connection, Search);
-    }
-
-    public override async Task ReadAsync(UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
-    {
-        await using var connection = await OpenAsync(cancellationToken);
-        if (await IsReadableAsync(connection, cancellationToken))
-            await ReadAsync(connection, Search, query, take, cancellationToken);
     }
 
     public override string Explain(Exception exception) => database.Explain(exception);

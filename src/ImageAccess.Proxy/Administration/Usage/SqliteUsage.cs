@@ -177,43 +177,16 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         return found;
     }
 
-    public override async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
-    {
-        var counts = new Dictionary<string, UsageCount>();
-        await using var main = await OpenMainAsync(cancellationToken);
-        if (filter.IsOfCounts && by != UsageBy.Digest)
-            await CountAsync(main, Search, filter, by, counts, cancellationToken);
-        foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => IsIn(month, filter)))
-        {
-            await using var connection = await OpenMonthAsync(main, month, cancellationToken);
-            await using var end = Interrupt(connection, cancellationToken);
-            await CountAsync(connection, Search, filter, by, counts, cancellationToken);
-        }
-
-        return [.. counts.Values];
-    }
-
-    protected override async Task VisitAsync(UsageFilter filter, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken)
+    protected override async Task VisitAsync(UsageFilter filter, bool ofCounts, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken)
     {
         await using var main = await OpenMainAsync(cancellationToken);
+        if (ofCounts)
+            await ask(main, Search);
         foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => IsIn(month, filter)))
         {
             await using var connection = await OpenMonthAsync(main, month, cancellationToken);
             await using var end = Interrupt(connection, cancellationToken);
             await ask(connection, Search);
-        }
-    }
-
-    public override async Task ReadAsync(UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
-    {
-        await using var main = await OpenMainAsync(cancellationToken);
-        if (query.OfCounts)
-            await ReadAsync(main, Search, query, take, cancellationToken);
-        foreach (var month in (await MonthsAsync(main, cancellationToken)).Where(month => IsIn(month, query.Filter)))
-        {
-            await using var connection = await OpenMonthAsync(main, month, cancellationToken);
-            await using var end = Interrupt(connection, cancellationToken);
-            await ReadAsync(connection, Search, query, take, cancellationToken);
         }
     }
 

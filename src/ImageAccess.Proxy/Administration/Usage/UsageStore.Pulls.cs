@@ -16,6 +16,7 @@ internal abstract partial class UsageStore
     /// <exception cref="TooManyPullsException">There are too many groups.</exception>
     public Task GroupPullsAsync(ImagePattern image, UsageFilter filter, PullGroups groups, CancellationToken cancellationToken) => VisitAsync(
         filter,
+        ofCounts: false,
         async (connection, search) =>
         {
             foreach (var condition in ConditionsOf(image))

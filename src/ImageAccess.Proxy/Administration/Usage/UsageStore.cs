@@ -78,13 +78,33 @@ internal abstract partial class UsageStore
     public abstract Task<IReadOnlyList<UsageEvent>> ListAsync(UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken);
 
     /// <summary>Decisions and pulls, together for each value of what they are asked by.</summary>
-    public abstract Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken);
+    public async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
+    {
+        var (counts, ofCounts) = (new Dictionary<string, UsageCount>(), filter.IsOfCounts && by != UsageBy.Digest);
+        var (column, condition) = (by.Column(ofCounts), by == UsageBy.Digest ? """AND "Digest" IS NOT NULL""" : "");
+        await ReadAsync(
+            new UsageQuery(filter, ofCounts, $"""{column}, SUM("Decisions"), SUM("Pulls")""", $"{condition} GROUP BY {column}") { By = by },
+            row =>
+            {
+                var value = row.IsDBNull(0) ? "" : Convert.ToString(row.GetValue(0), CultureInfo.InvariantCulture)!;
+                if (by == UsageBy.Day)
+                    value = UsageDays.DateOf(int.Parse(value, CultureInfo.InvariantCulture)).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+                var before = counts.GetValueOrDefault(value);
+                if (before is null && counts.Count == MaximumValues)
+                    throw new TooManyValuesException();
+                counts[value] = new UsageCount(value, Number(row, 1) + (before?.Decisions ?? 0), Number(row, 2) + (before?.Pulls ?? 0));
+            },
+            cancellationToken);
+        return [.. counts.Values];
+    }
 
     /// <summary>Asks each part of the store that has decisions of this time, with the name of its function that finds a text in another.</summary>
-    protected abstract Task VisitAsync(UsageFilter filter, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken);
+    /// <param name="ofCounts">Also where only their counts are left.</param>
+    protected abstract Task VisitAsync(UsageFilter filter, bool ofCounts, Func<DbConnection, string, Task> ask, CancellationToken cancellationToken);
 
     /// <summary>Takes the rows of a query over each table that has decisions, or counts of them, of the time.</summary>
-    public abstract Task ReadAsync(UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken);
+    public Task ReadAsync(UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken) =>
+        VisitAsync(query.Filter, query.OfCounts, (connection, search) => ReadAsync(connection, search, query, take, cancellationToken), cancellationToken);
 
     /// <summary>Why something failed, as what follows <see cref="Name"/> in a sentence.</summary>
     public abstract string Explain(Exception exception);
@@ -238,32 +258,7 @@ internal abstract partial class UsageStore
         return found;
     }
 
-    /// <summary>Adds to what is counted already.</summary>
-    protected static async Task CountAsync(
-        DbConnection connection, string search, UsageFilter filter, UsageBy by, Dictionary<string, UsageCount> counts, CancellationToken cancellationToken)
-    {
-        var ofCounts = filter.IsOfCounts && by != UsageBy.Digest;
-        var (where, parameters) = filter.ToSql(search, ofCounts);
-        if (by == UsageBy.Digest)
-            where += """ AND "Digest" IS NOT NULL""";
-        var column = by.Column(ofCounts);
-        await using var command = Command(
-            connection, null, $"""SELECT {column}, SUM("Decisions"), SUM("Pulls") FROM {Table(filter, ofCounts, by)} {where} GROUP BY {column};""", [.. parameters]);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            var value = reader.IsDBNull(0) ? "" : Convert.ToString(reader.GetValue(0), CultureInfo.InvariantCulture)!;
-            if (by == UsageBy.Day)
-                value = UsageDays.DateOf(int.Parse(value, CultureInfo.InvariantCulture)).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
-            var (decisions, pulls) = (Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture), Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture));
-            var before = counts.GetValueOrDefault(value);
-            if (before is null && counts.Count == MaximumValues)
-                throw new TooManyValuesException();
-            counts[value] = new UsageCount(value, decisions + (before?.Decisions ?? 0), pulls + (before?.Pulls ?? 0));
-        }
-    }
-
-    protected static async Task ReadAsync(DbConnection connection, string search, UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
+    private static async Task ReadAsync(DbConnection connection, string search, UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
     {
         var (where, parameters) = query.Filter.ToSql(search, query.OfCounts);
         await using var command = Command(

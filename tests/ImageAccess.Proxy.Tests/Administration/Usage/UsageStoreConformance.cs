@@ -510,14 +510,9 @@ public abstract class UsageStoreConformance : IAsyncLifetime
         public override Task<IReadOnlyList<UsageEvent>> ListAsync(UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken) =>
             store.ListAsync(filter, before, count, cancellationToken);
 
-        public override Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken) =>
-            store.CountAsync(filter, by, cancellationToken);
-
-        public override Task ReadAsync(UsageQuery query, Action<System.Data.Common.DbDataReader> take, CancellationToken cancellationToken) => store.ReadAsync(query, take, cancellationToken);
-
         public override string Explain(Exception exception) => store.Explain(exception);
 
-        protected override Task VisitAsync(UsageFilter filter, Func<System.Data.Common.DbConnection, string, Task> ask, CancellationToken cancellationToken) =>
+        protected override Task VisitAsync(UsageFilter filter, bool ofCounts, Func<System.Data.Common.DbConnection, string, Task> ask, CancellationToken cancellationToken) =>
             throw new NotSupportedException("It is asked nothing.");
     }
 }
