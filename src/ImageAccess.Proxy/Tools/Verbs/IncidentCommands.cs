@@ -145,8 +145,8 @@ internal static class IncidentCommands
         question.Since(wanted.Since!, now).About(new UsageFilter { Organization = wanted.Organization });
         if (question.Faults.Count > 0)
             throw new MisuseException([.. question.Faults.Select(fault => $"--{fault.Member} {fault.Fault}")]);
-        var (database, options) = UsageCommands.Open(file);
-        var (store, kept, blocks) = (UsageStore.Of(database, UsageCommands.Key(configuration)), KeptOnDisk.Open(configuration), new BlocksOnDisk(PolicyStoreOptions.Of(configuration)).Find().ToBlocks());
+        var (database, store, options) = UsageCommands.Open(file);
+        var (kept, blocks) = (KeptOnDisk.Open(configuration), new BlocksOnDisk(PolicyStoreOptions.Of(configuration)).Find().ToBlocks());
         try
         {
             return await IncidentAnswer.AskAsync(store, images, question.Filter, wanted.Limit!.Value, UsageDays.At(now, options), LookAsync, cancellationToken);

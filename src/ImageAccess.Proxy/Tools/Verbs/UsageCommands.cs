@@ -63,8 +63,7 @@ internal static class UsageCommands
         var kind = question.About(words).Since(since, now).By(by);
         if (question.Faults.Count > 0)
             throw new MisuseException([.. question.Faults.Select(fault => $"--{fault.Member} {fault.Fault}")]);
-        var (database, options) = Open(file);
-        var store = UsageStore.Of(database, Key(Verb.Configuration(file)));
+        var (database, store, options) = Open(file);
         try
         {
             return await UsageAnswer.AskAsync(store, question.Filter, kind, limit, UsageDays.At(now, options), cancellationToken);
@@ -99,16 +98,16 @@ internal static class UsageCommands
             await output.WriteLineAsync($"this is kept since {day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: Usage:Keep and Usage:KeepCounts");
     }
 
-    public static KeyFile Key(IConfiguration configuration) => new(configuration[KeyFile.Setting], configuration["Data:Directory"] ?? "");
-
-    public static (SqlDatabase Database, UsageOptions Options) Open(string? file)
+    /// <exception cref="MisuseException">The configuration is wrong, or the database is not there.</exception>
+    public static (SqlDatabase Database, UsageStore Store, UsageOptions Options) Open(string? file)
     {
-        var (database, options) = (DatabaseCommands.Open(file), UsageOptions.Of(Verb.Configuration(file)));
+        var (database, configuration) = (DatabaseCommands.Open(file), Verb.Configuration(file));
+        var options = UsageOptions.Of(configuration);
         if (options.Faults().ToList() is { Count: > 0 } faults)
             throw new MisuseException(faults);
         if (database is SqliteDatabase sqlite)
             Verb.DemandDataDirectory(Path.GetDirectoryName(sqlite.Path)!);
-        return (database, options);
+        return (database, UsageStore.Of(database, new KeyFile(configuration[KeyFile.Setting], configuration["Data:Directory"] ?? "")), options);
     }
 
     private static Command Import()
@@ -125,8 +124,7 @@ internal static class UsageCommands
         };
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
-            var (database, options) = Open(parsed.GetValue(file));
-            var key = Key(Verb.Configuration(parsed.GetValue(file)));
+            var (database, store, options) = Open(parsed.GetValue(file));
             var paths = parsed.GetValue(files)!.Select(Path.GetFullPath).ToList();
             if (paths.Find(path => !File.Exists(path)) is { } missing)
                 throw new MisuseException($"{Verb.Shown(missing)} does not exist");
@@ -134,7 +132,7 @@ internal static class UsageCommands
             var output = parsed.InvocationConfiguration.Output;
             foreach (var path in paths)
             {
-                var result = await ImportAsync(path, database, UsageStore.Of(database, key), options, line, cancellationToken);
+                var result = await ImportAsync(path, database, store, options, line, cancellationToken);
                 imported.Add(result);
                 if (!parsed.GetValue(json))
                     await output.WriteLineAsync(TextTable.Plain($"{Verb.Shown(path)}: {Words(result)}"));

@@ -20,8 +20,7 @@ internal static class UsageForgetting
             var name = ForgottenCallers.Name(parsed.GetValue(caller)!);
             var (why, configuration) = (parsed.GetValue(reason)!, Verb.Configuration(parsed.GetValue(file)));
             Demand(name, why);
-            var (database, _) = UsageCommands.Open(parsed.GetValue(file));
-            var store = UsageStore.Of(database, UsageCommands.Key(configuration));
+            var (database, store, _) = UsageCommands.Open(parsed.GetValue(file));
             var line = new ProgressLine(TimeProvider.System, parsed.InvocationConfiguration.Error);
             var now = TimeProvider.System.GetUtcNow();
             var (forgotten, denials) = await DatabaseCommands.UseAsync(

@@ -142,8 +142,7 @@ internal static class UsageReviewCommand
             question.SinceDays(asked.Since, now).About(new UsageFilter { Organization = asked.Organization });
             if (question.Faults.Count > 0)
                 throw new MisuseException([.. question.Faults.Select(fault => $"--{fault.Member} {fault.Fault}")]);
-            var (database, options) = UsageCommands.Open(file);
-            var store = UsageStore.Of(database, UsageCommands.Key(Verb.Configuration(file)));
+            var (database, store, options) = UsageCommands.Open(file);
             try
             {
                 return (await ask(store, question.Filter, asked, cancellationToken)).Shown(Kind, question.Filter, asked.Limit, UsageDays.At(now, options));
