@@ -105,10 +105,9 @@ public sealed class FollowedStore
         {
             if (!_organizations.Contains(organization))
                 return; // it has ceased to follow meanwhile
-            isNew = _known.GetValueOrDefault(organization)?.Switches != switches;
+            isNew = Know(organization, new KnownSwitches(switches, now));
             isNews = isNew || _troubles.ContainsKey(organization);
             _troubles = _troubles.Remove(organization);
-            Know(organization, new KnownSwitches(switches, now));
         }
 
         if (isNews)
@@ -177,12 +176,14 @@ public sealed class FollowedStore
         _whenChanged?.Invoke();
     }
 
-    private void Know(string organization, KnownSwitches known)
+    /// <returns>Whether they are others than before.</returns>
+    private bool Know(string organization, KnownSwitches known)
     {
         var isNew = _known.GetValueOrDefault(organization)?.Switches != known.Switches;
         (_known, _isKept) = (_known.SetItem(organization, known), false);
         if (isNew)
             _current = FollowedCopy.SwitchesOf(_known);
+        return isNew;
     }
 
     private void Replace(ImmutableDictionary<string, KnownSwitches> known) => (_known, _current) = (known, FollowedCopy.SwitchesOf(known));
