@@ -51,14 +51,21 @@ public sealed class ApiRoom : IAsyncLifetime
         Here = await Surroundings.StartWithDatabaseAsync([("Listen:Console", "http://127.0.0.1:0"), ("Listen:TrustedProxies:0", "127.0.0.1"), .. settings]);
         Client = Surroundings.NewClient(Here.Further[^1]);
         await Here.WritePolicyAsync(Policy);
-        await Service<DatabaseState>().Ready;
-        await Eventually.TrueAsync(() => Service<SessionTokens>().AreReady && !Service<PolicyHistory>().IsWaiting); // else a test meets what only the first moment answers
+        await ReadyAsync();
+        await Eventually.TrueAsync(() => !Service<PolicyHistory>().IsWaiting); // else the file's document may come behind the database's
     }
 
     public async Task DisposeAsync()
     {
         Client.Dispose();
         await Here.DisposeAsync();
+    }
+
+    /// <summary>Until then the API answers 503.</summary>
+    public async Task ReadyAsync()
+    {
+        await Service<DatabaseState>().Ready;
+        await Eventually.TrueAsync(() => Service<SessionTokens>().AreReady);
     }
 
     /// <summary>After a restart of the proxy, which listens elsewhere.</summary>

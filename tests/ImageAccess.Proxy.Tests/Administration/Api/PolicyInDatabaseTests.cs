@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Tests.Administration.Api;
@@ -101,8 +100,7 @@ public sealed class PolicyInDatabaseTests : IAsyncLifetime
                 File.CreateSymbolicLink(file, directory["imageaccess.db"]);
             });
             _room.Reconnect();
-            await _room.Service<Proxy.Foundation.Database.DatabaseState>().Ready;
-            await Eventually.TrueAsync(() => _room.Service<SessionTokens>().AreReady);
+            await _room.ReadyAsync();
             var section = await SectionAsync();
             var version = Store.Current.Version;
 

@@ -3,7 +3,6 @@ using System.Text.Json;
 using ImageAccess.Proxy.Administration.Activity;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
-using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Tests.Administration.Api;
 using Microsoft.EntityFrameworkCore;
@@ -123,8 +122,8 @@ public sealed class AuditLogTests : IAsyncLifetime
         await SeesAsync();
         await _room.Here.RestartAsync();
         _room.Reconnect();
-        await _room.Service<DatabaseState>().Ready;
-        await Eventually.TrueAsync(() => _room.Service<SessionTokens>().AreReady && !_room.Service<IEnumerable<IDatabaseWriter>>().OfType<EmergencyRecorder>().Single().IsWaiting);
+        await _room.ReadyAsync();
+        await Eventually.TrueAsync(() => !_room.Service<IEnumerable<IDatabaseWriter>>().OfType<EmergencyRecorder>().Single().IsWaiting);
         await SeesAsync();
 
         async Task SeesAsync()
