@@ -1,6 +1,9 @@
 namespace ImageAccess.Proxy.Tools.Doctor;
 
-/// <summary>How long each step may take: some seconds, so that the whole stays well below a minute.</summary>
+/// <summary>
+/// How long each step may take. A firewall is told by the connection, in some seconds; who has accepted one may be busy, and is waited for longer:
+/// a way that is slow must not look closed.
+/// </summary>
 internal sealed class Timeouts(TimeProvider time)
 {
     public static readonly TimeSpan Lookup = TimeSpan.FromSeconds(5);
@@ -9,10 +12,10 @@ internal sealed class Timeouts(TimeProvider time)
     public static readonly TimeSpan Connection = TimeSpan.FromSeconds(3);
 
     /// <summary>A connection and everything before the answer: TLS, a proxy, the request.</summary>
-    public static readonly TimeSpan Answer = TimeSpan.FromSeconds(6);
+    public static readonly TimeSpan Answer = TimeSpan.FromSeconds(15);
 
     /// <summary>One route from end to end.</summary>
-    public static readonly TimeSpan Route = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Route = TimeSpan.FromSeconds(40);
 
     /// <summary>The answer to a datagram.</summary>
     public static readonly TimeSpan Datagram = TimeSpan.FromSeconds(2);

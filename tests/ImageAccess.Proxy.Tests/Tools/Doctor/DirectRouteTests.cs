@@ -232,7 +232,7 @@ public sealed class DirectRouteTests : IDisposable
 
         var row = (await _machine.ExamineAsync()).Row("direct IPv4", "registry-1.docker.io");
 
-        Assert.Equal("127.0.0.1: registry-1.docker.io: no answer in 6 s", row.Outcome.Detail);
+        Assert.Equal("127.0.0.1: registry-1.docker.io: no answer in 15 s", row.Outcome.Detail);
         Assert.Equal(RouteVerdict.NotReachable, row.Verdict);
     }
 
