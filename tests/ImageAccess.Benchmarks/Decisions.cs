@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Database.Keys;
@@ -70,6 +71,24 @@ internal static class Decisions
         yield return ("a caller's counts by repository", number => store.CountAsync(month with { Caller = Pulled.Caller(number * 97) }, UsageBy.Repository, default));
         yield return ("a repository's counts by caller", number => store.CountAsync(month with { Repository = Pulled.Repository(number) }, UsageBy.Caller, default));
         yield return ("denials by caller", _ => store.CountAsync(month with { Outcome = "deny" }, UsageBy.Caller, default));
+        yield return ("an organization's counts by repository", number => store.CountAsync(month with { Organization = $"org{number % 5}" }, UsageBy.Repository, default));
+        var week = month with { From = month.From + ((Days - 7) * UsageDays.Milliseconds) };
+        yield return ("review: denied again", _ => UsageReview.DeniedAgainAsync(store, month, UsageReview.Denials, UsageReview.Days, default));
+        yield return ("review: community repositories", _ => UsageReview.CommunityAsync(store, month, default));
+        yield return ("review: new", _ => UsageReview.NewAsync(store, week, default));
+        yield return ("review: moved", _ => UsageReview.MovedAsync(store, week, 50, default));
+        yield return ("review: anonymous", _ => UsageReview.AnonymousAsync(store, week, default));
+        yield return ("incident: 50 digests", number => IncidentAsync(number));
+
+        async Task IncidentAsync(int number)
+        {
+            var groups = new PullGroups();
+            foreach (var rank in Enumerable.Range(number * 50, 50))
+            {
+                if (ImagePattern.TryParse(Pulled.Digest(rank * 7, Now.ToUnixTimeMilliseconds()), out var image, out _))
+                    await store.GroupPullsAsync(image, month, groups, default);
+            }
+        }
 
         Task ListAsync(UsageFilter filter) => store.ListAsync(filter, null, 51, default);
     }

@@ -48,24 +48,38 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
           "Kind" integer NOT NULL, "Day" integer NOT NULL, "Organizations" text NOT NULL, "Caller" text NOT NULL, "Repository" text NOT NULL, "Type" text NOT NULL,
           "Rule" text NOT NULL, "Outcome" text NOT NULL, "WayIn" text NOT NULL, "Family" text NOT NULL, "Decisions" bigint NOT NULL, "Pulls" bigint NOT NULL,
           PRIMARY KEY ("Kind", "Day", {Dimensions}));
-        {Sums} {Summed("\"UsageCounts\"", "\"Day\"")};
+        {Sums} {Summed(FirstKinds, "\"UsageCounts\"", "\"Day\"")};
         CREATE TABLE "UsageForgotten" ("Hash" text PRIMARY KEY, "Until" bigint NOT NULL);
         UPDATE "UsageState" SET "Value" = 2 WHERE "Name" = 'version';
+        """;
+
+    private static readonly string ThirdVersion = $"""
+        {OrganizationIndex}
+        {Sums} {Summed([SumKind.CallersOnly], "\"UsageCounts\"", "\"Day\"")};
+        CREATE TABLE "UsageDigests" (
+          "Day" integer NOT NULL, "Organizations" text NOT NULL, "Repository" text NOT NULL, "Digest" text NOT NULL, "Outcome" text NOT NULL,
+          "Decisions" bigint NOT NULL, "Pulls" bigint NOT NULL, PRIMARY KEY ("Day", {DigestDimensions}));
+        {Digests} {OfDigests("\"UsageEvents\"", "\"Time\" / 86400000")};
+        UPDATE "UsageState" SET "Value" = 3 WHERE "Name" = 'version';
         """;
 
     private static readonly string TakeOver = $"""
         WITH added AS (
           INSERT INTO "UsageEvents" ({Columns}) SELECT {Columns} FROM "UsageStaging" ON CONFLICT DO NOTHING
-          RETURNING "Time", {Dimensions}, "Decisions", "Pulls"),
+          RETURNING "Time", {Dimensions}, "Digest", "Decisions", "Pulls"),
         counted AS (
           INSERT INTO "UsageCounts" ("Day", {Dimensions}, "Decisions", "Pulls")
           SELECT "Time" / 86400000, {Dimensions}, SUM("Decisions"), SUM("Pulls") FROM added GROUP BY "Time" / 86400000, {Dimensions}
           ON CONFLICT ("Day", {Dimensions}) DO UPDATE
           SET "Decisions" = "UsageCounts"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageCounts"."Pulls" + EXCLUDED."Pulls"),
         summed AS (
-          {Sums} {Summed("added", "\"Time\" / 86400000")}
+          {Sums} {Summed(Enum.GetValues<SumKind>(), "added", "\"Time\" / 86400000")}
           ON CONFLICT ("Kind", "Day", {Dimensions}) DO UPDATE
-          SET "Decisions" = "UsageSums"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageSums"."Pulls" + EXCLUDED."Pulls")
+          SET "Decisions" = "UsageSums"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageSums"."Pulls" + EXCLUDED."Pulls"),
+        digests AS (
+          {Digests} {OfDigests("added", "\"Time\" / 86400000")}
+          ON CONFLICT ("Day", {DigestDimensions}) DO UPDATE
+          SET "Decisions" = "UsageDigests"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageDigests"."Pulls" + EXCLUDED."Pulls")
         SELECT COUNT(*) FROM added;
         """;
 
@@ -161,6 +175,7 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
                 ("@day", dropped[^1] + 1L));
         }
 
+        await ExecuteAsync(connection, transaction, """DELETE FROM "UsageDigests" WHERE "Day" < @day;""", cancellationToken, ("@day", days.First));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageSums" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
@@ -190,14 +205,14 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
         var version = await VersionAsync(connection, transaction, cancellationToken);
         if (version is null)
             await ExecuteAsync(connection, transaction, Tables, cancellationToken);
-        if (version is null or 1)
-            await BringUpAsync(connection, transaction, cancellationToken);
+        if (version is null or < Version)
+            await BringUpAsync(connection, transaction, version is null or 1 ? SecondVersion + ThirdVersion : ThirdVersion, cancellationToken);
     }
 
     /// <summary>It takes as long as it takes: about a minute for ten million decisions.</summary>
-    private static async Task BringUpAsync(DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)
+    private static async Task BringUpAsync(DbConnection connection, DbTransaction transaction, string steps, CancellationToken cancellationToken)
     {
-        await using var command = Command(connection, transaction, SecondVersion);
+        await using var command = Command(connection, transaction, steps);
         command.CommandTimeout = 0;
         await command.ExecuteNonQueryAsync(cancellationToken);
     }

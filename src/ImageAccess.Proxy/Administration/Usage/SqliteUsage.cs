@@ -35,7 +35,12 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
           "Kind" INTEGER NOT NULL, "Day" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Caller" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Type" TEXT NOT NULL,
           "Rule" TEXT NOT NULL, "Outcome" TEXT NOT NULL, "WayIn" TEXT NOT NULL, "Family" TEXT NOT NULL, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
           PRIMARY KEY ("Kind", "Day", {Dimensions})) WITHOUT ROWID;
-        {Sums} {Summed("\"UsageCounts\"", "\"Day\"")};
+        {Sums} {Summed(FirstKinds, "\"UsageCounts\"", "\"Day\"")};
+        """;
+
+    /// <inheritdoc cref="SecondVersion"/>
+    private static readonly string ThirdVersion = $"""
+        {Sums} {Summed([SumKind.CallersOnly], "\"UsageCounts\"", "\"Day\"")};
         """;
 
     /// <summary>Of a month's file beside it.</summary>
@@ -44,6 +49,16 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         ALTER TABLE "UsageEvents" ADD COLUMN "Block" INTEGER;
         {Indexes}
         {SecondVersion}
+        """;
+
+    /// <inheritdoc cref="SecondVersionOfMonth"/>
+    private static readonly string ThirdVersionOfMonth = $"""
+        {OrganizationIndex}
+        {ThirdVersion}
+        CREATE TABLE "UsageDigests" (
+          "Day" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Digest" TEXT NOT NULL, "Outcome" TEXT NOT NULL,
+          "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL, PRIMARY KEY ("Day", {DigestDimensions})) WITHOUT ROWID;
+        {Digests} {OfDigests("\"UsageEvents\"", "\"Time\" / 86400000")};
         """;
 
     /// <summary>Of the file that is for all months.</summary>
@@ -59,16 +74,20 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
           "Index" TEXT, "Type" TEXT NOT NULL, "Rule" TEXT NOT NULL, "Outcome" TEXT NOT NULL, "PolicyVersion" TEXT, "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL,
           PRIMARY KEY ("Time", "Id", "IsClosing")) WITHOUT ROWID;
         {CountsTable}
-        {SecondVersionOfMonth}
         """;
+
+    /// <summary>What makes a file of each version out of that before it.</summary>
+    private static readonly string[] MonthSteps = [MonthTables, SecondVersionOfMonth, ThirdVersionOfMonth];
 
     private static readonly string MainTables = $"""
         CREATE TABLE "UsageState" ("Name" TEXT PRIMARY KEY, "Value" INTEGER NOT NULL);
         CREATE TABLE "UsageMonths" ("Month" TEXT PRIMARY KEY);
         CREATE TABLE "UsagePositions" ("File" TEXT PRIMARY KEY, "Place" INTEGER NOT NULL, "Day" INTEGER NOT NULL);
         {CountsTable}
-        {SecondVersionOfMain}
         """;
+
+    /// <inheritdoc cref="MonthSteps"/>
+    private static readonly string[] MainSteps = [MainTables, SecondVersionOfMain, ThirdVersion];
 
     private const string Insert = $"""
         INSERT OR IGNORE INTO "UsageEvents" ({Columns})
@@ -82,6 +101,11 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
 
     private const string Sum = $"""
         {Sums} VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11)
+        ON CONFLICT DO UPDATE SET "Decisions" = "Decisions" + excluded."Decisions", "Pulls" = "Pulls" + excluded."Pulls";
+        """;
+
+    private const string CountDigest = $"""
+        {Digests} VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6)
         ON CONFLICT DO UPDATE SET "Decisions" = "Decisions" + excluded."Decisions", "Pulls" = "Pulls" + excluded."Pulls";
         """;
 
@@ -289,6 +313,7 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         await using var insert = Prepared(connection, transaction, Insert, 21);
         await using var count = Prepared(connection, transaction, Count, 11);
         await using var sum = Prepared(connection, transaction, Sum, 12);
+        await using var digest = Prepared(connection, transaction, CountDigest, 7);
         var (added, sums) = (0, new Dictionary<(SumKind Kind, int Day, UsageEvent Of), (long Decisions, long Pulls)>());
         foreach (var one in decisions.Select(forgotten.Of))
         {
@@ -297,6 +322,8 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
                     one.Reference, one.Digest, one.Index, one.Type, one.Rule, one.Outcome, one.PolicyVersion, one.Decisions, one.Pulls, one.Memberships ?? "", one.Block) == 0)
                 continue;
             Execute(count, one.Day, one.Organizations, one.Caller, one.Repository, one.Type, one.Rule, one.Outcome, one.WayIn, one.Family, one.Decisions, one.Pulls);
+            if (one.Digest is not null)
+                Execute(digest, one.Day, one.Organizations, one.Repository, one.Digest, one.Outcome, one.Decisions, one.Pulls);
             added++;
             foreach (var kind in Enum.GetValues<SumKind>())
             {
@@ -321,8 +348,8 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
             Organizations = one.Organizations,
             Caller = dropped.Contains("Caller") ? "" : one.Caller,
             Repository = dropped.Contains("Repository") ? "" : one.Repository,
-            Type = one.Type,
-            Rule = one.Rule,
+            Type = dropped.Contains("Type") ? "" : one.Type,
+            Rule = dropped.Contains("Rule") ? "" : one.Rule,
             Outcome = one.Outcome,
             WayIn = dropped.Contains("WayIn") ? "" : one.WayIn,
             Family = dropped.Contains("Family") ? "" : one.Family,
@@ -374,7 +401,7 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
     /// <summary>Where it is made anew, the months whose files are there come into its list again.</summary>
     private async Task<SqliteConnection> OpenMainAsync(CancellationToken cancellationToken)
     {
-        var main = await OpenAsync(MainPath, MainTables, cancellationToken);
+        var main = await OpenAsync(MainPath, MainSteps, cancellationToken);
         try
         {
             if (await NumberAsync(main, null, """SELECT COUNT(*) FROM "UsageState" WHERE "Name" = 'begun';""", cancellationToken) == 0)
@@ -398,11 +425,11 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
     {
         if (!File.Exists(PathOf(month)))
             await ExecuteAsync(main, null, """INSERT OR IGNORE INTO "UsageMonths" VALUES (@month);""", cancellationToken, ("@month", month));
-        return await OpenAsync(PathOf(month), MonthTables, cancellationToken);
+        return await OpenAsync(PathOf(month), MonthSteps, cancellationToken);
     }
 
     /// <summary>Opens a file, which is its owner's alone, makes its tables where it has none, and brings those of an earlier version up to date.</summary>
-    private async Task<SqliteConnection> OpenAsync(string path, string tables, CancellationToken cancellationToken)
+    private async Task<SqliteConnection> OpenAsync(string path, string[] steps, CancellationToken cancellationToken)
     {
         CreateFile(path);
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
@@ -418,7 +445,7 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
             var version = await NumberAsync(connection, null, "PRAGMA user_version;", cancellationToken) ?? 0;
             DemandVersion(version);
             if (version < Version)
-                await MakeAsync(connection, tables, path == MainPath ? SecondVersionOfMain : SecondVersionOfMonth, cancellationToken);
+                await MakeAsync(connection, steps, cancellationToken);
             return connection;
         }
         catch (Exception exception)
@@ -443,16 +470,15 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         }
     }
 
-    /// <param name="tables">For a file that has none.</param>
-    /// <param name="step">For one of the version before this.</param>
-    private static async Task MakeAsync(SqliteConnection connection, string tables, string step, CancellationToken cancellationToken)
+    private static async Task MakeAsync(SqliteConnection connection, string[] steps, CancellationToken cancellationToken)
     {
         await ExecuteAsync(connection, null, "PRAGMA journal_mode = WAL;", cancellationToken);
         await using var transaction = connection.BeginTransaction();
-        var version = await NumberAsync(connection, transaction, "PRAGMA user_version;", cancellationToken);
+        var version = await NumberAsync(connection, transaction, "PRAGMA user_version;", cancellationToken) ?? 0;
         if (version < Version)
         {
-            await using var command = Command(connection, transaction, string.Create(CultureInfo.InvariantCulture, $"{(version == 0 ? tables : step)} PRAGMA user_version = {Version};"));
+            await using var command = Command(
+                connection, transaction, string.Create(CultureInfo.InvariantCulture, $"{string.Join('\n', steps.Skip((int)version))} PRAGMA user_version = {Version};"));
             command.CommandTimeout = 0; // a month may have ten millions
             await command.ExecuteNonQueryAsync(cancellationToken);
         }

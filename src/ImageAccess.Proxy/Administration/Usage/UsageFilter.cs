@@ -46,6 +46,9 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
 {
     public string? Organization { get; init; }
 
+    /// <summary>All that judged, as a decision has them; in the place of <see cref="Organization"/> and <see cref="Scope"/>.</summary>
+    public string? Organizations { get; init; }
+
     public string? Caller { get; init; }
 
     public string? Repository { get; init; }
@@ -73,14 +76,28 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
     /// <summary>The counts of whole days answer it.</summary>
     public bool IsOfCounts => Reference is null && Digest is null && From % UsageDays.Milliseconds == 0 && (Until == long.MaxValue || Until % UsageDays.Milliseconds == 0);
 
-    /// <param name="search">The function that finds a text in another.</param>
-    /// <param name="ofCounts">Of the table of counts, or of that of single decisions.</param>
-    public (string Where, List<(string Name, object? Value)> Parameters) ToSql(string search, bool ofCounts)
+    /// <summary>The same of the whole days that it touches, as far as their counts know it.</summary>
+    public UsageFilter OfWholeDays => this with
     {
-        var (column, divisor) = ofCounts ? ("\"Day\"", UsageDays.Milliseconds) : ("\"Time\"", 1);
+        From = From - (From % UsageDays.Milliseconds),
+        Until = Until == long.MaxValue ? Until : Until + ((UsageDays.Milliseconds - (Until % UsageDays.Milliseconds)) % UsageDays.Milliseconds),
+        Reference = null,
+    };
+
+    /// <summary>The counts of digests answer it.</summary>
+    public bool IsOfDigests => IsOfCounts && this is { Caller: null, Type: null, Rule: null, WayIn: null, Family: null } && !Scope.IsOfPerson;
+
+    /// <summary>An index of single decisions finds few of them by what it names.</summary>
+    public bool IsNarrow => Caller is not null || Repository is not null || Digest is not null || Scope.IsOfPerson;
+
+    /// <param name="search">The function that finds a text in another.</param>
+    /// <param name="ofDays">Of a table of counts of days, or of that of single decisions.</param>
+    public (string Where, List<(string Name, object? Value)> Parameters) ToSql(string search, bool ofDays)
+    {
+        var (column, divisor) = ofDays ? ("\"Day\"", UsageDays.Milliseconds) : ("\"Time\"", 1);
         var where = $"{column} >= @from AND {column} < @until";
         List<(string, object?)> parameters = [("@from", From / divisor), ("@until", Until / divisor)];
-        if (Organization is not null)
+        if (Organization is not null && Organizations is null)
         {
             where += $" AND {search}(\"Organizations\", @organization) > 0";
             parameters.Add(("@organization", $" {Organization} "));
@@ -88,7 +105,8 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
 
         foreach (var (name, value) in new[]
                  {
-                     ("Caller", Caller), ("Repository", Repository), ("Type", Type), ("Rule", Rule), ("Outcome", Outcome), ("WayIn", WayIn), ("Family", Family), ("Reference", Reference),
+                     ("Organizations", Organizations), ("Caller", Caller), ("Repository", Repository), ("Type", Type), ("Rule", Rule), ("Outcome", Outcome), ("WayIn", WayIn), ("Family", Family),
+                     ("Reference", Reference),
                  })
         {
             if (value is null)
@@ -103,7 +121,7 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
             parameters.Add(("@digest", Digest));
         }
 
-        return (where + Scope.ToSql(search, parameters), parameters);
+        return (Organizations is null ? where + Scope.ToSql(search, parameters) : where, parameters);
     }
 }
 
@@ -123,6 +141,9 @@ internal sealed record UsageScope
 
     /// <summary>Which caller the member is; null for nobody.</summary>
     public string? Person { get; init; }
+
+    /// <summary>What somebody sees depends on the caller.</summary>
+    public bool IsOfPerson => !IsEverything && Person is not null && AsMember.Count > 0;
 
     /// <summary>Those of a decision that may be told: nobody learns of which other organizations it is too.</summary>
     public IReadOnlyList<string> Told(string organizations) =>

@@ -59,7 +59,7 @@ internal abstract partial class UsageStore
     private static async Task GroupAsync(
         DbConnection connection, string search, string condition, ImagePattern image, UsageFilter filter, PullGroups groups, CancellationToken cancellationToken)
     {
-        var (where, parameters) = filter.ToSql(search, ofCounts: false);
+        var (where, parameters) = filter.ToSql(search, ofDays: false);
         await using var command = Command(
             connection,
             null,

@@ -15,7 +15,7 @@ namespace ImageAccess.Proxy.Administration.Usage;
 internal abstract partial class UsageStore
 {
     /// <summary>Of the tables: a later program that needs others brings these up to date, and an earlier one leaves them alone.</summary>
-    public const int Version = 2;
+    public const int Version = 3;
 
     /// <summary>How many different values a question may have: they are counted in memory.</summary>
     public const int MaximumValues = 250_000;
@@ -37,6 +37,12 @@ internal abstract partial class UsageStore
         CREATE INDEX IF NOT EXISTS "UsageEvents_Index" ON "UsageEvents" ("Index", "Time") WHERE "Index" IS NOT NULL;
         """;
 
+    /// <summary>The same by who judged; a list of an organization takes those of each set of organizations that it is in.</summary>
+    protected const string OrganizationIndex = """CREATE INDEX IF NOT EXISTS "UsageEvents_Organizations" ON "UsageEvents" ("Organizations", "Time");""";
+
+    /// <summary>By what decisions of a day are counted for each digest.</summary>
+    protected const string DigestDimensions = """ "Organizations", "Repository", "Digest", "Outcome" """;
+
     /// <summary>The same of counts: a caller or a repository is few of the rows of a day.</summary>
     protected const string CountIndexes = """
         CREATE INDEX IF NOT EXISTS "UsageCounts_Caller" ON "UsageCounts" ("Caller", "Day");
@@ -45,6 +51,15 @@ internal abstract partial class UsageStore
 
     /// <summary>What stands before the counts that are added to others.</summary>
     protected const string Sums = $"""INSERT INTO "UsageSums" ("Kind", "Day", {Dimensions}, "Decisions", "Pulls")""";
+
+    /// <summary>The same of the counts of digests, which are kept as long as the decisions themselves.</summary>
+    protected const string Digests = $"""INSERT INTO "UsageDigests" ("Day", {DigestDimensions}, "Decisions", "Pulls")""";
+
+    /// <summary>What there was when there were sums for the first time.</summary>
+    protected static readonly SumKind[] FirstKinds = [SumKind.All, SumKind.Callers, SumKind.Repositories];
+
+    /// <summary>In how many sets of organizations one is looked for by an index; with more, and in a database that has them, each decision is looked at.</summary>
+    private const int MaximumSets = 100;
 
     /// <summary>What it is called in a sentence.</summary>
     public abstract string Name { get; }
@@ -80,10 +95,11 @@ internal abstract partial class UsageStore
     /// <summary>Decisions and pulls, together for each value of what they are asked by.</summary>
     public async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
     {
-        var (counts, ofCounts) = (new Dictionary<string, UsageCount>(), filter.IsOfCounts && by != UsageBy.Digest);
+        var (counts, ofDigests) = (new Dictionary<string, UsageCount>(), filter.IsOfDigests && by == UsageBy.Digest);
+        var ofCounts = filter.IsOfCounts && by != UsageBy.Digest;
         var (column, condition) = (by.Column(ofCounts), by == UsageBy.Digest ? """AND "Digest" IS NOT NULL""" : "");
         await ReadAsync(
-            new UsageQuery(filter, ofCounts, $"""{column}, SUM("Decisions"), SUM("Pulls")""", $"{condition} GROUP BY {column}") { By = by },
+            new UsageQuery(filter, ofCounts, $"""{column}, SUM("Decisions"), SUM("Pulls")""", $"{condition} GROUP BY {column}") { By = by, OfDigests = ofDigests },
             row =>
             {
                 var value = row.IsDBNull(0) ? "" : Convert.ToString(row.GetValue(0), CultureInfo.InvariantCulture)!;
@@ -120,15 +136,20 @@ internal abstract partial class UsageStore
     }
 
     /// <summary>The counts of days once more, without callers or repositories: what is asked about all of them then reads few rows.</summary>
+    /// <param name="kinds">By what.</param>
     /// <param name="source">What is counted.</param>
     /// <param name="day">The day, in SQL.</param>
-    protected static string Summed(string source, string day) => string.Join(" UNION ALL ", Enum.GetValues<SumKind>().Select(kind =>
+    protected static string Summed(IEnumerable<SumKind> kinds, string source, string day) => string.Join(" UNION ALL ", kinds.Select(kind =>
     {
         var dropped = kind.Dropped().Select(name => $"\"{name}\"").ToList();
         var dimensions = Dimensions.Split(',', StringSplitOptions.TrimEntries);
         var (shown, kept) = (string.Join(", ", dimensions.Select(name => dropped.Contains(name) ? "''" : name)), string.Join(", ", dimensions.Except(dropped)));
         return string.Create(CultureInfo.InvariantCulture, $"""SELECT {(int)kind}, {day}, {shown}, SUM("Decisions"), SUM("Pulls") FROM {source} GROUP BY {day}, {kept}""");
     }));
+
+    /// <inheritdoc cref="Summed"/>
+    protected static string OfDigests(string source, string day) =>
+        $"""SELECT {day}, {DigestDimensions}, SUM("Decisions"), SUM("Pulls") FROM {source} WHERE "Digest" IS NOT NULL GROUP BY {day}, {DigestDimensions}""";
 
     /// <summary>Notes that somebody is forgotten, before anything else: what is added from then on knows it.</summary>
     protected static Task NoteForgottenAsync(DbConnection connection, DbTransaction? transaction, string hash, DateTimeOffset now, CancellationToken cancellationToken) => ExecuteAsync(
@@ -241,7 +262,32 @@ internal abstract partial class UsageStore
     protected static async Task<List<UsageEvent>> ListAsync(
         DbConnection connection, string search, UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken)
     {
-        var (where, parameters) = filter.ToSql(search, ofCounts: false);
+        if (filter.IsNarrow || filter is { Organization: null, Scope.IsEverything: true } || await SetsAsync(connection, search, filter, cancellationToken) is not { } sets)
+            return await ListOneAsync(connection, search, filter, before, count, cancellationToken);
+        var found = new List<UsageEvent>();
+        foreach (var organizations in sets)
+            found.AddRange(await ListOneAsync(connection, search, filter with { Organizations = organizations }, before, count, cancellationToken));
+        return [.. found.OrderByDescending(one => one.Time).ThenByDescending(one => one.Id, StringComparer.Ordinal).ThenByDescending(one => one.IsClosing).Take(count)];
+    }
+
+    /// <summary>The sets of organizations that judged what is asked about together, as the sums of days have them.</summary>
+    /// <returns>Null where there are too many.</returns>
+    private static async Task<List<string>?> SetsAsync(DbConnection connection, string search, UsageFilter filter, CancellationToken cancellationToken)
+    {
+        var sets = new List<string>();
+        await ReadAsync(
+            connection,
+            search,
+            new UsageQuery(filter.OfWholeDays, OfCounts: true, "DISTINCT \"Organizations\"", $"LIMIT {MaximumSets + 1}") { By = UsageBy.Outcome },
+            row => sets.Add(row.GetString(0)),
+            cancellationToken);
+        return sets.Count > MaximumSets ? null : sets;
+    }
+
+    private static async Task<List<UsageEvent>> ListOneAsync(
+        DbConnection connection, string search, UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken)
+    {
+        var (where, parameters) = filter.ToSql(search, ofDays: false);
         if (before is { } key)
         {
             where += """ AND ("Time", "Id", "IsClosing") < (@time, @id, @closing)""";
@@ -260,19 +306,12 @@ internal abstract partial class UsageStore
 
     private static async Task ReadAsync(DbConnection connection, string search, UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
     {
-        var (where, parameters) = query.Filter.ToSql(search, query.OfCounts);
-        await using var command = Command(
-            connection, null, $"SELECT {query.Columns} FROM {Table(query.Filter, query.OfCounts, query.By)} {where} {query.Rest};", [.. parameters]);
+        var (where, parameters) = query.Filter.ToSql(search, query.OfCounts || query.OfDigests);
+        await using var command = Command(connection, null, $"SELECT {query.Columns} FROM {query.Table} {where} {query.Rest};", [.. parameters]);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
             take(reader);
     }
-
-    /// <summary>The smallest table that has the answer, and how its conditions begin.</summary>
-    private static string Table(UsageFilter filter, bool ofCounts, UsageBy? by) =>
-        !ofCounts ? "\"UsageEvents\" WHERE"
-        : by is { } what && SumKinds.Of(filter, what) is { } kind ? string.Create(CultureInfo.InvariantCulture, $"\"UsageSums\" WHERE \"Kind\" = {(int)kind} AND")
-        : "\"UsageCounts\" WHERE";
 
     private static UsageEvent Read(DbDataReader row) => new(row.GetInt64(0), row.GetString(1), row.GetInt32(2) != 0)
     {
@@ -305,6 +344,16 @@ internal sealed record UsageQuery(UsageFilter Filter, bool OfCounts, string Colu
 {
     /// <summary>The only word of counts that it has, beside those of the filter; null where it has several.</summary>
     public UsageBy? By { get; init; }
+
+    /// <summary>Of the counts of digests, which the filter must allow.</summary>
+    public bool OfDigests { get; init; }
+
+    /// <summary>The smallest table that has the answer, and how its conditions begin.</summary>
+    public string Table =>
+        OfDigests ? "\"UsageDigests\" WHERE"
+        : !OfCounts ? "\"UsageEvents\" WHERE"
+        : By is { } what && SumKinds.Of(Filter, what) is { } kind ? string.Create(CultureInfo.InvariantCulture, $"\"UsageSums\" WHERE \"Kind\" = {(int)kind} AND")
+        : "\"UsageCounts\" WHERE";
 }
 
 /// <summary>What the counts of a day are summed by.</summary>
@@ -318,6 +367,9 @@ internal enum SumKind
 
     /// <summary>By repository, without caller, way in and client.</summary>
     Repositories,
+
+    /// <summary>By caller and outcome alone.</summary>
+    CallersOnly,
 }
 
 internal static class SumKinds
@@ -326,19 +378,21 @@ internal static class SumKinds
     {
         SumKind.Callers => ["Repository"],
         SumKind.Repositories => ["Caller", "WayIn", "Family"],
+        SumKind.CallersOnly => ["Repository", "Type", "Rule", "WayIn", "Family"],
         _ => ["Caller", "Repository"],
     };
 
     /// <returns>Null where only the counts themselves have all that is asked about.</returns>
     public static SumKind? Of(UsageFilter filter, UsageBy by)
     {
-        var isOfCaller = by == UsageBy.Caller || filter.Caller is not null || filter.Scope is { IsEverything: false, Person: not null };
+        var isOfCaller = by == UsageBy.Caller || filter.Caller is not null || filter.Scope.IsOfPerson;
         var isOfRepository = by == UsageBy.Repository || filter.Repository is not null;
         var isOfClient = by == UsageBy.Client || filter.WayIn is not null || filter.Family is not null;
+        var isOfRule = by is UsageBy.Type or UsageBy.Rule || filter.Type is not null || filter.Rule is not null;
         return (isOfCaller, isOfRepository) switch
         {
             (false, false) => SumKind.All,
-            (true, false) => SumKind.Callers,
+            (true, false) => isOfClient || isOfRule ? SumKind.Callers : SumKind.CallersOnly,
             (false, true) when !isOfClient => SumKind.Repositories,
             _ => null,
         };

@@ -13,12 +13,17 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 {
     private static readonly DateTimeOffset Noon = new(2026, 6, 1, 12, 0, 0, TimeSpan.Zero);
 
-    protected const string DropSums = """
+    private const string ToSecond = """
+        DELETE FROM "UsageSums" WHERE "Kind" = 3; DROP TABLE IF EXISTS "UsageDigests"; DROP INDEX IF EXISTS "UsageEvents_Organizations";
+        """;
+
+    private const string ToFirst = $"""
+        {ToSecond}
         DROP TABLE "UsageSums"; DROP INDEX "UsageCounts_Caller"; DROP INDEX "UsageCounts_Repository"; DROP TABLE IF EXISTS "UsageForgotten";
         """;
 
-    protected const string Drop = $"""
-        {DropSums}
+    private const string ToFirstOfDecisions = $"""
+        {ToFirst}
         DROP INDEX IF EXISTS "UsageEvents_Caller"; DROP INDEX IF EXISTS "UsageEvents_Repository"; DROP INDEX IF EXISTS "UsageEvents_Digest"; DROP INDEX IF EXISTS "UsageEvents_Index";
         ALTER TABLE "UsageEvents" DROP COLUMN "Memberships"; ALTER TABLE "UsageEvents" DROP COLUMN "Block";
         """;
@@ -35,11 +40,14 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 
     internal abstract Task<SqlDatabase?> OpenAsync();
 
+    /// <summary>What makes of the tables those of an earlier version.</summary>
+    protected static string Undo(int version, bool hasDecisions) => version == 2 ? ToSecond : hasDecisions ? ToFirstOfDecisions : ToFirst;
+
     /// <summary>Sets the version of the tables.</summary>
     internal abstract Task SetVersionAsync(int version);
 
-    /// <summary>Makes the tables again as the first version of this program had them.</summary>
-    internal abstract Task MakeFirstVersionAsync();
+    /// <summary>Makes the tables again as an earlier version of this program had them.</summary>
+    internal abstract Task MakeVersionAsync(int version);
 
     /// <summary>What decisions are looked up by, in each of their tables.</summary>
     internal abstract Task<IReadOnlyList<string>> IndexesAsync();
@@ -134,34 +142,82 @@ public abstract class UsageStoreConformance : IAsyncLifetime
     public async Task Tables_of_a_newer_program_are_left_alone()
     {
         await AddAsync(Event(1));
-        await SetVersionAsync(3);
+        await SetVersionAsync(4);
         var failure = await Assert.ThrowsAsync<DatabaseException>(() => AddAsync(Event(2)));
-        Assert.Equal("has decisions in tables of a newer version of imageaccess (3, this one knows 2): start that version", failure.Message);
+        Assert.Equal("has decisions in tables of a newer version of imageaccess (4, this one knows 3): start that version", failure.Message);
         await Assert.ThrowsAsync<DatabaseException>(() => Room.Store.PruneAsync(Room.Days, default));
-        await SetVersionAsync(2);
+        await SetVersionAsync(3);
         Assert.Equal([UsageRoom.Id(1)], await Room.KeptAsync());
     }
 
-    [Fact]
-    public async Task Tables_of_the_first_version_are_brought_up_to_date_with_what_is_in_them()
+    [Theory]
+    [InlineData(1, new string[0])]
+    [InlineData(2, new[] { "UsageEvents_Caller", "UsageEvents_Digest", "UsageEvents_Index", "UsageEvents_Repository" })]
+    public async Task Tables_of_an_earlier_version_are_brought_up_to_date_with_what_is_in_them(int version, string[] indexes)
     {
         var events = Enumerable.Range(1, 300).Select(number => Event(number, Noon.AddDays(-number % 60))).ToArray();
         await AddAsync(events);
-        var (listed, counted) = (await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 1000, default), await Room.Store.CountAsync(new UsageFilter(), UsageBy.Day, default));
-        await MakeFirstVersionAsync();
-        Assert.Empty(await IndexesAsync());
+        var (listed, counted) = (await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 1000, default), await CountsAsync());
+        await MakeVersionAsync(version);
+        Assert.Equal(indexes, await IndexesAsync());
 
         await Room.Store.PruneAsync(Room.Days, default); // as a program does that begins
-        Assert.Equal(["UsageEvents_Caller", "UsageEvents_Digest", "UsageEvents_Index", "UsageEvents_Repository"], await IndexesAsync());
-        Assert.Equal(listed.Select(one => one with { Memberships = null }), await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 1000, default));
-        Assert.Null(await UsagePulls.ReadAsync(Room.Store, Noon.AddDays(-61), Room.Time.GetUtcNow(), 1000, default)); // what tokens said is not known
-        Assert.Equal(counted.OrderBy(count => count.Value), (await Room.Store.CountAsync(new UsageFilter(), UsageBy.Day, default)).OrderBy(count => count.Value));
+        Assert.Equal(["UsageEvents_Caller", "UsageEvents_Digest", "UsageEvents_Index", "UsageEvents_Organizations", "UsageEvents_Repository"], await IndexesAsync());
+        Assert.Equal(
+            version == 1 ? listed.Select(one => one with { Memberships = null }) : listed, await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 1000, default));
+        Assert.Equal(version == 1, await UsagePulls.ReadAsync(Room.Store, Noon.AddDays(-61), Room.Time.GetUtcNow(), 1000, default) is null); // what tokens said was not kept once
+        Assert.Equal(counted, await CountsAsync());
         Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync([Event(301), .. events])); // what was there is known
 
-        await MakeFirstVersionAsync();
+        await MakeVersionAsync(version);
         await Room.Store.ListAsync(new UsageFilter(), null, 1, default); // a question alone harms nothing
         Assert.Equal(301, await Room.CountedAsync());
         Assert.Equal(new UsageAdded(1, 0, 0), await AddAsync(Event(302)));
+
+        async Task<List<UsageCount>> CountsAsync()
+        {
+            var counts = new List<UsageCount>();
+            foreach (var by in Enum.GetValues<UsageBy>())
+                counts.AddRange((await Room.Store.CountAsync(new UsageFilter(), by, default)).OrderBy(count => count.Value, StringComparer.Ordinal));
+            return counts;
+        }
+    }
+
+    [Fact]
+    public async Task The_newest_of_an_organization_come_in_order_whoever_else_judged_them()
+    {
+        await AddAsync([.. Enumerable.Range(1, 400).Select(number => Event(number, Noon.AddMinutes(-number)) with
+        {
+            Organizations = (number % 4) switch { 0 => " acme ", 1 => " acme beta ", 2 => " acme gamma ", _ => " beta " },
+            Outcome = number % 5 == 0 ? "deny" : "allow",
+        })]);
+        var filter = new UsageFilter { Organization = "acme" };
+        Assert.Equal(Enumerable.Range(1, 400).Where(number => number % 4 != 3).Take(50).Select(UsageRoom.Id), (await Room.Store.ListAsync(filter, null, 50, default)).Select(one => one.Id));
+        Assert.Equal(
+            Enumerable.Range(1, 400).Where(number => number % 4 != 3 && number % 5 == 0).Select(UsageRoom.Id),
+            (await Room.Store.ListAsync(filter with { Outcome = "deny" }, null, 500, default)).Select(one => one.Id));
+        Assert.Empty(await Room.Store.ListAsync(new UsageFilter { Organization = "acm" }, null, 50, default));
+    }
+
+    [Fact]
+    public async Task The_newest_of_an_organization_are_found_among_more_sets_of_organizations_than_are_asked_about_one_by_one()
+    {
+        await AddAsync([.. Enumerable.Range(1, 300).Select(number => Event(number, Noon.AddMinutes(-number)) with { Organizations = $" acme org{number % 150} " })]);
+        Assert.Equal(Enumerable.Range(1, 300).Select(UsageRoom.Id), (await Room.Store.ListAsync(new UsageFilter { Organization = "acme" }, null, 500, default)).Select(one => one.Id));
+    }
+
+    [Fact]
+    public async Task Counts_of_digests_go_with_the_decisions()
+    {
+        await AddAsync([.. Enumerable.Range(0, 40).Select(day => Event(day, Noon.AddDays(-day)) with { Digest = "sha256:" + new string('a', 64) })]);
+        Room.Options.Keep = TimeSpan.FromDays(2);
+        Room.Time.Advance(TimeSpan.FromDays(400));
+        while (await Room.Store.PruneAsync(Room.Days, default))
+        {
+        }
+
+        Assert.Empty(await Room.Store.CountAsync(new UsageFilter(), UsageBy.Digest, default));
+        Assert.NotEmpty(await Room.Store.CountAsync(new UsageFilter(), UsageBy.Repository, default));
     }
 
     [Fact]
@@ -528,10 +584,10 @@ public sealed class SqliteUsageTests : UsageStoreConformance
             await ExecuteAsync(file, $"PRAGMA user_version = {version};");
     }
 
-    internal override async Task MakeFirstVersionAsync()
+    internal override async Task MakeVersionAsync(int version)
     {
         foreach (var file in Directory.EnumerateFiles(Room["usage"], "*.db"))
-            await ExecuteAsync(file, $"{(Path.GetFileName(file) == "counts.db" ? DropSums : Drop)} PRAGMA user_version = 1;");
+            await ExecuteAsync(file, $"{Undo(version, hasDecisions: Path.GetFileName(file) != "counts.db")} PRAGMA user_version = {version};");
     }
 
     internal override async Task<IReadOnlyList<string>> IndexesAsync()
@@ -615,7 +671,8 @@ public sealed class PostgresUsageTests(PostgresServer server) : UsageStoreConfor
 
     internal override Task SetVersionAsync(int version) => server.ExecuteAsync(_database, $"""UPDATE "UsageState" SET "Value" = {version} WHERE "Name" = 'version'""");
 
-    internal override Task MakeFirstVersionAsync() => server.ExecuteAsync(_database, $"""{Drop} UPDATE "UsageState" SET "Value" = 1 WHERE "Name" = 'version';""");
+    internal override Task MakeVersionAsync(int version) =>
+        server.ExecuteAsync(_database, $"""{Undo(version, hasDecisions: true)} UPDATE "UsageState" SET "Value" = {version} WHERE "Name" = 'version';""");
 
     internal override async Task<IReadOnlyList<string>> IndexesAsync()
     {
