@@ -109,6 +109,9 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         ON CONFLICT DO UPDATE SET "Decisions" = "Decisions" + excluded."Decisions", "Pulls" = "Pulls" + excluded."Pulls";
         """;
 
+    /// <summary>Digests lie all over their index: with 2 MB, what SQLite has of itself, a batch reads and writes the same pages again and again. In KiB.</summary>
+    private const string PageCache = "PRAGMA cache_size = -32768;";
+
     private static readonly string[] Companions = ["", "-wal", "-shm"];
 
     public override string Name => Folder;
@@ -311,49 +314,33 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         await using var transaction = connection.BeginTransaction();
         var forgotten = await ReadForgottenAsync(main, null, key, cancellationToken);
         await using var insert = Prepared(connection, transaction, Insert, 21);
-        await using var count = Prepared(connection, transaction, Count, 11);
-        await using var sum = Prepared(connection, transaction, Sum, 12);
-        await using var digest = Prepared(connection, transaction, CountDigest, 7);
-        var (added, sums) = (0, new Dictionary<(SumKind Kind, int Day, UsageEvent Of), (long Decisions, long Pulls)>());
+        var (added, counts) = (0, new BatchCounts());
         foreach (var one in decisions.Select(forgotten.Of))
         {
             if (Execute(
                     insert, one.Time, one.Id, one.IsClosing ? 1 : 0, one.Organizations, one.Caller, one.Client, one.WayIn, one.Family, one.Method, one.Repository,
                     one.Reference, one.Digest, one.Index, one.Type, one.Rule, one.Outcome, one.PolicyVersion, one.Decisions, one.Pulls, one.Memberships ?? "", one.Block) == 0)
                 continue;
-            Execute(count, one.Day, one.Organizations, one.Caller, one.Repository, one.Type, one.Rule, one.Outcome, one.WayIn, one.Family, one.Decisions, one.Pulls);
-            if (one.Digest is not null)
-                Execute(digest, one.Day, one.Organizations, one.Repository, one.Digest, one.Outcome, one.Decisions, one.Pulls);
+            counts.Add(one);
             added++;
-            foreach (var kind in Enum.GetValues<SumKind>())
-            {
-                var summed = (kind, one.Day, Summed(one, kind));
-                var before = sums.GetValueOrDefault(summed);
-                sums[summed] = (before.Decisions + one.Decisions, before.Pulls + one.Pulls);
-            }
         }
 
-        foreach (var ((kind, day, of), (requests, pulls)) in sums)
-            Execute(sum, (int)kind, day, of.Organizations, of.Caller, of.Repository, of.Type, of.Rule, of.Outcome, of.WayIn, of.Family, requests, pulls);
+        await CountAsync(connection, transaction, counts);
         await transaction.CommitAsync(cancellationToken);
         return added;
     }
 
-    /// <summary>What of a decision it is counted by.</summary>
-    private static UsageEvent Summed(UsageEvent one, SumKind kind)
+    private static async Task CountAsync(SqliteConnection connection, SqliteTransaction transaction, BatchCounts counts)
     {
-        var dropped = kind.Dropped();
-        return new UsageEvent(0, "", false)
-        {
-            Organizations = one.Organizations,
-            Caller = dropped.Contains("Caller") ? "" : one.Caller,
-            Repository = dropped.Contains("Repository") ? "" : one.Repository,
-            Type = dropped.Contains("Type") ? "" : one.Type,
-            Rule = dropped.Contains("Rule") ? "" : one.Rule,
-            Outcome = one.Outcome,
-            WayIn = dropped.Contains("WayIn") ? "" : one.WayIn,
-            Family = dropped.Contains("Family") ? "" : one.Family,
-        };
+        await using var count = Prepared(connection, transaction, Count, 11);
+        foreach (var (of, total) in counts.Counts)
+            Execute(count, of.Day, of.Organizations, of.Caller, of.Repository, of.Type, of.Rule, of.Outcome, of.WayIn, of.Family, total.Decisions, total.Pulls);
+        await using var sum = Prepared(connection, transaction, Sum, 12);
+        foreach (var ((kind, of), total) in counts.Sums())
+            Execute(sum, (int)kind, of.Day, of.Organizations, of.Caller, of.Repository, of.Type, of.Rule, of.Outcome, of.WayIn, of.Family, total.Decisions, total.Pulls);
+        await using var digest = Prepared(connection, transaction, CountDigest, 7);
+        foreach (var (of, total) in counts.Digests)
+            Execute(digest, of.Day, of.Organizations, of.Repository, of.Digest, of.Outcome, total.Decisions, total.Pulls);
     }
 
     /// <summary>Its counts stay: they are copied in the transaction that forgets it.</summary>
@@ -442,6 +429,7 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         try
         {
             await connection.OpenAsync(cancellationToken);
+            await ExecuteAsync(connection, null, PageCache, cancellationToken);
             var version = await NumberAsync(connection, null, "PRAGMA user_version;", cancellationToken) ?? 0;
             DemandVersion(version);
             if (version < Version)

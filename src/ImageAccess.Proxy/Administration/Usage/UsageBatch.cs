@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ImageAccess.Proxy.Foundation.Audit;
 
 namespace ImageAccess.Proxy.Administration.Usage;
@@ -64,6 +65,70 @@ internal sealed record UsageBatch(IReadOnlyList<UsageEvent> Decisions, long Plac
         }
     }
 }
+
+/// <summary>Decisions of a batch counted together, so that each row of counts is written once.</summary>
+internal sealed class BatchCounts
+{
+    private readonly Dictionary<CountKey, Total> _counts = [];
+    private readonly Dictionary<DigestKey, Total> _digests = [];
+
+    public IReadOnlyDictionary<CountKey, Total> Counts => _counts;
+
+    public IReadOnlyDictionary<DigestKey, Total> Digests => _digests;
+
+    public void Add(UsageEvent one)
+    {
+        Add(_counts, new CountKey(one.Day, one.Organizations, one.Caller, one.Repository, one.Type, one.Rule, one.Outcome, one.WayIn, one.Family), one.Decisions, one.Pulls);
+        if (one.Digest is not null)
+            Add(_digests, new DigestKey(one.Day, one.Organizations, one.Repository, one.Digest, one.Outcome), one.Decisions, one.Pulls);
+    }
+
+    public IReadOnlyDictionary<(SumKind Kind, CountKey Of), Total> Sums()
+    {
+        var sums = new Dictionary<(SumKind, CountKey), Total>();
+        foreach (var kind in Enum.GetValues<SumKind>())
+        {
+            var dropped = kind.Dropped();
+            foreach (var (of, total) in _counts)
+                Add(sums, (kind, of.Without(dropped)), total.Decisions, total.Pulls);
+        }
+
+        return sums;
+    }
+
+    private static void Add<T>(Dictionary<T, Total> totals, T key, long decisions, long pulls)
+        where T : notnull
+    {
+        ref var total = ref CollectionsMarshal.GetValueRefOrAddDefault(totals, key, out _);
+        total = new Total(total.Decisions + decisions, total.Pulls + pulls);
+    }
+}
+
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct Total(long Decisions, long Pulls);
+
+/// <summary>By what decisions of a day are counted together.</summary>
+internal readonly record struct CountKey(
+    int Day, string Organizations, string Caller, string Repository, string Type, string Rule, string Outcome, string WayIn, string Family)
+{
+    public CountKey Without(string[] dropped)
+    {
+        return this with
+        {
+            Caller = Of(nameof(Caller), Caller),
+            Repository = Of(nameof(Repository), Repository),
+            Type = Of(nameof(Type), Type),
+            Rule = Of(nameof(Rule), Rule),
+            WayIn = Of(nameof(WayIn), WayIn),
+            Family = Of(nameof(Family), Family),
+        };
+
+        string Of(string name, string value) => dropped.Contains(name) ? "" : value;
+    }
+}
+
+/// <summary>By what they are counted together for each digest.</summary>
+internal readonly record struct DigestKey(int Day, string Organizations, string Repository, string Digest, string Outcome);
 
 /// <summary>How far a file of the trail is in the database.</summary>
 /// <param name="File">What it is known by.</param>
