@@ -70,8 +70,8 @@ internal sealed class IncidentOperations(
         try
         {
             return await _places.AskAsync(
-                () => IncidentAnswer.AskAsync(
-                    store, images, filter, limit, UsageDays.At(now, options.Value), async image => (IsBlocked(image), await kept.MeasureAsync(image, cancellationToken)), cancellationToken),
+                token => IncidentAnswer.AskAsync(
+                    store, images, filter, limit, UsageDays.At(now, options.Value), async image => (IsBlocked(image), await kept.MeasureAsync(image, token)), token),
                 cancellationToken);
         }
         catch (TooManyPullsException exception)

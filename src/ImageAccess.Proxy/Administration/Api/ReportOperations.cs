@@ -23,7 +23,7 @@ internal sealed class ReportOperations(ReportFacts facts, LookRecorder looks) : 
         if (fault is { } found)
             throw ProblemException.Bad([new Mistake(found.Member, found.Text)]);
         await looks.RecordAsync(new Look(visitor.Actor.Name, organization, "report", FormattableString.Invariant($"from {first:yyyy-MM-dd}, to {end:yyyy-MM-dd}")), http.RequestAborted);
-        var report = await _places.AskAsync(() => facts.GatherAsync(organization, first, end, http.RequestAborted), http.RequestAborted);
+        var report = await _places.AskAsync(token => facts.GatherAsync(organization, first, end, token), http.RequestAborted);
         return CsvAnswer.IsWanted(http.Request)
             ? new CsvAnswer<ReportAnswer>(ReportAnswer.Of(report), report.ToRows()) { Tag = report.Digest }
             : Answer.Of(ReportAnswer.Of(report), report.Digest);

@@ -53,7 +53,7 @@ internal sealed class UsageOperations(
         var cursors = new DecisionCursors(protection, question.Filter);
         var before = cursor is null ? (UsageKey?)null : cursors.Read(cursor.Length > MaximumCursor ? "" : cursor);
         await RecordAsync(visitor, "decisions", filter, http.RequestAborted);
-        var found = await _places.AskAsync(() => store.ListAsync(filter, before, paging.Limit + 1, http.RequestAborted), http.RequestAborted);
+        var found = await _places.AskAsync(token => store.ListAsync(filter, before, paging.Limit + 1, token), http.RequestAborted);
         var shown = found.Take(paging.Limit).ToList();
         return Answer.Of(new Page<DecisionFacts>(shown.ConvertAll(one => DecisionFacts.Of(one, filter.Scope)))
         {
@@ -82,8 +82,9 @@ internal sealed class UsageOperations(
             await RecordAsync(visitor, "usage", filter, http.RequestAborted);
         try
         {
+            var shown = limit ?? UsageAnswer.DefaultLimit;
             return Answer.Of(await _places.AskAsync(
-                () => UsageAnswer.AskAsync(store, filter, kind, limit ?? UsageAnswer.DefaultLimit, UsageDays.At(now, options.Value), http.RequestAborted), http.RequestAborted));
+                WholeQuestion("usage", filter, (int)kind, shown), token => UsageAnswer.AskAsync(store, filter, kind, shown, UsageDays.At(now, options.Value), token), http.RequestAborted));
         }
         catch (TooManyValuesException exception)
         {
@@ -95,24 +96,25 @@ internal sealed class UsageOperations(
     {
         DemandBetween("denials", denials, UsageReview.MaximumDenials);
         DemandBetween("days", days, UsageQuestion.MaximumDays);
+        var (often, on) = (denials ?? UsageReview.Denials, days ?? UsageReview.Days);
         return ReviewAsync(
-            http, new ReviewWords(organization, since, limit), UsageReviews.DeniedAgain, filter => UsageReview.DeniedAgainAsync(store, filter, denials ?? UsageReview.Denials, days ?? UsageReview.Days, http.RequestAborted));
+            http, new ReviewWords(organization, since, limit), UsageReviews.DeniedAgain, (filter, _, token) => UsageReview.DeniedAgainAsync(store, filter, often, on, token), often, on);
     }
 
     private Task<Answer<ReviewAnswer<UsedRepository>>> CommunityAsync(HttpContext http, string? organization, string? since, int? limit) =>
-        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.Community, filter => UsageReview.CommunityAsync(store, filter, http.RequestAborted));
+        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.Community, (filter, _, token) => UsageReview.CommunityAsync(store, filter, token));
 
     private Task<Answer<ReviewAnswer<NewRepository>>> NewAsync(HttpContext http, string? organization, string? since, int? limit) =>
-        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.New, filter => UsageReview.NewAsync(store, filter, http.RequestAborted));
+        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.New, (filter, _, token) => UsageReview.NewAsync(store, filter, token));
 
     private Task<Answer<ReviewAnswer<MovedTag>>> MovedAsync(HttpContext http, string? organization, string? since, int? limit) =>
-        ReviewAsync(
-            http, new ReviewWords(organization, since, limit), UsageReviews.Moved, filter => UsageReview.MovedAsync(store, filter, limit ?? UsageAnswer.DefaultLimit, http.RequestAborted));
+        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.Moved, (filter, shown, token) => UsageReview.MovedAsync(store, filter, shown, token));
 
     private Task<Answer<ReviewAnswer<AnonymousRange>>> AnonymousAsync(HttpContext http, string? organization, string? since, int? limit) =>
-        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.Anonymous, filter => UsageReview.AnonymousAsync(store, filter, http.RequestAborted));
+        ReviewAsync(http, new ReviewWords(organization, since, limit), UsageReviews.Anonymous, (filter, _, token) => UsageReview.AnonymousAsync(store, filter, token));
 
-    private async Task<Answer<ReviewAnswer<T>>> ReviewAsync<T>(HttpContext http, ReviewWords words, ReviewKind kind, Func<UsageFilter, Task<ReviewAnswer<T>>> ask)
+    private async Task<Answer<ReviewAnswer<T>>> ReviewAsync<T>(
+        HttpContext http, ReviewWords words, ReviewKind kind, Func<UsageFilter, int, CancellationToken, Task<ReviewAnswer<T>>> ask, params IEnumerable<int> numbers)
     {
         var (visitor, now, question) = (http.Visitor(), time.GetUtcNow(), new UsageQuestion());
         DemandOrganization(visitor, new DecisionWords { Organization = words.Organization });
@@ -124,13 +126,21 @@ internal sealed class UsageOperations(
             await RecordAsync(visitor, $"usage {kind.Name}", filter, http.RequestAborted);
         try
         {
-            return Answer.Of((await _places.AskAsync(() => ask(filter), http.RequestAborted)).Shown(kind, filter, words.Limit ?? UsageAnswer.DefaultLimit, UsageDays.At(now, options.Value)));
+            var shown = words.Limit ?? UsageAnswer.DefaultLimit;
+            return Answer.Of(await _places.AskAsync(
+                WholeQuestion(kind.Name, filter, [shown, .. numbers]), async token => (await ask(filter, shown, token)).Shown(kind, filter, shown, UsageDays.At(now, options.Value)), http.RequestAborted));
         }
         catch (TooManyValuesException exception)
         {
             throw ProblemException.Bad(exception.Message);
         }
     }
+
+    /// <summary>All on which an answer depends.</summary>
+    private static string WholeQuestion(string name, UsageFilter filter, params IEnumerable<int> numbers) => JsonSerializer.Serialize(new
+    {
+        name, words = DecisionCursors.Words(filter), filter.Scope.IsEverything, filter.Scope.Whole, filter.Scope.AsMember, filter.Scope.Person, numbers,
+    });
 
     private static void DemandBetween(string member, int? number, int maximum)
     {
