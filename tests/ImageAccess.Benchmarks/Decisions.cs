@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Database.Keys;
@@ -11,8 +12,8 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Benchmarks;
 
 /// <summary>
-/// How long questions about decisions take: 30 days of them, brought in as the sink does it, and 20 readers who ask at once, of whom two have their turn at a
-/// time, as in the API; a reader's time has the wait in it. Then a draft is judged by all, and a day (SQLite: a month) is dropped.
+/// How long questions about decisions take: 30 days of them, brought in as the sink does it, and 20 readers who ask at once, as the API lets them: two have
+/// their turn at a time, and who asks the same as another gets the same answer; a reader's time has the wait in it. Then a draft is judged by all, and a day (SQLite: a month) is dropped.
 /// </summary>
 internal static class Decisions
 {
@@ -36,8 +37,8 @@ internal static class Decisions
             var (store, days) = (UsageStore.Of(database, new KeyFile(null, Path.GetTempPath())), UsageDays.At(Now, new UsageOptions()));
             Print(rest.Length == 0 ? "SQLite" : "PostgreSQL", $"{count:N0} decisions");
             await FillAsync(store, days, count);
-            foreach (var (name, ask) in Questions(store))
-                await MeasureAsync(name, ask);
+            foreach (var (name, ask, isShared) in Questions(store))
+                await MeasureAsync(name, ask, isShared);
             await JudgeAsync(store);
             await DropAsync(store, days);
             return 0;
@@ -50,35 +51,36 @@ internal static class Decisions
 
     private static async Task FillAsync(UsageStore store, UsageDays days, int count)
     {
-        var started = Stopwatch.GetTimestamp();
+        var (started, ours) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
         foreach (var batch in new Pulled(count).All().Chunk(Batch))
             await store.AddAsync(batch, null, days, default);
-        Print("brought in", $"{count / Stopwatch.GetElapsedTime(started).TotalSeconds:N0} decisions/s");
+        ours = Environment.CpuUsage.TotalTime - ours;
+        Print("brought in", $"{count / Stopwatch.GetElapsedTime(started).TotalSeconds:N0} decisions/s, {ours.TotalMicroseconds / count:F1} µs of this process's processor time for each");
     }
 
-    private static IEnumerable<(string Name, Func<int, Task> Ask)> Questions(UsageStore store)
+    private static IEnumerable<(string Name, Func<int, Task> Ask, bool IsShared)> Questions(UsageStore store)
     {
         var month = new UsageFilter(UsageDays.Of(Now.AddDays(-Days).ToUnixTimeMilliseconds()) * UsageDays.Milliseconds);
-        yield return ("the newest", _ => ListAsync(new UsageFilter()));
-        yield return ("the newest denials", _ => ListAsync(month with { Outcome = "deny" }));
-        yield return ("the newest of a caller", number => ListAsync(month with { Caller = Pulled.Caller(number * 97) }));
-        yield return ("the newest of a repository", number => ListAsync(month with { Repository = Pulled.Repository(number * 487) }));
-        yield return ("the newest of a digest", number => ListAsync(month with { Digest = Pulled.Digest(number * 3, Now.ToUnixTimeMilliseconds()) }));
-        yield return ("the newest of an organization", number => ListAsync(month with { Organization = $"org{number % 5}" }));
-        yield return ("the newest of an organization that has none", _ => ListAsync(month with { Organization = "nobody" }));
+        yield return ("the newest", _ => ListAsync(new UsageFilter()), false);
+        yield return ("the newest denials", _ => ListAsync(month with { Outcome = "deny" }), false);
+        yield return ("the newest of a caller", number => ListAsync(month with { Caller = Pulled.Caller(number * 97) }), false);
+        yield return ("the newest of a repository", number => ListAsync(month with { Repository = Pulled.Repository(number * 487) }), false);
+        yield return ("the newest of a digest", number => ListAsync(month with { Digest = Pulled.Digest(number * 3, Now.ToUnixTimeMilliseconds()) }), false);
+        yield return ("the newest of an organization", number => ListAsync(month with { Organization = $"org{number % 5}" }), false);
+        yield return ("the newest of an organization that has none", _ => ListAsync(month with { Organization = "nobody" }), false);
         foreach (var by in Enum.GetValues<UsageBy>())
-            yield return ($"counts by {by}".ToLowerInvariant(), _ => store.CountAsync(month, by, default));
-        yield return ("a caller's counts by repository", number => store.CountAsync(month with { Caller = Pulled.Caller(number * 97) }, UsageBy.Repository, default));
-        yield return ("a repository's counts by caller", number => store.CountAsync(month with { Repository = Pulled.Repository(number) }, UsageBy.Caller, default));
-        yield return ("denials by caller", _ => store.CountAsync(month with { Outcome = "deny" }, UsageBy.Caller, default));
-        yield return ("an organization's counts by repository", number => store.CountAsync(month with { Organization = $"org{number % 5}" }, UsageBy.Repository, default));
+            yield return ($"counts by {by}".ToLowerInvariant(), _ => store.CountAsync(month, by, default), true);
+        yield return ("a caller's counts by repository", number => store.CountAsync(month with { Caller = Pulled.Caller(number * 97) }, UsageBy.Repository, default), false);
+        yield return ("a repository's counts by caller", number => store.CountAsync(month with { Repository = Pulled.Repository(number) }, UsageBy.Caller, default), false);
+        yield return ("denials by caller", _ => store.CountAsync(month with { Outcome = "deny" }, UsageBy.Caller, default), true);
+        yield return ("an organization's counts by repository", number => store.CountAsync(month with { Organization = $"org{number % 5}" }, UsageBy.Repository, default), false);
         var week = month with { From = month.From + ((Days - 7) * UsageDays.Milliseconds) };
-        yield return ("review: denied again", _ => UsageReview.DeniedAgainAsync(store, month, UsageReview.Denials, UsageReview.Days, default));
-        yield return ("review: community repositories", _ => UsageReview.CommunityAsync(store, month, default));
-        yield return ("review: new", _ => UsageReview.NewAsync(store, week, default));
-        yield return ("review: moved", _ => UsageReview.MovedAsync(store, week, 50, default));
-        yield return ("review: anonymous", _ => UsageReview.AnonymousAsync(store, week, default));
-        yield return ("incident: 50 digests", number => IncidentAsync(number));
+        yield return ("review: denied again", _ => UsageReview.DeniedAgainAsync(store, month, UsageReview.Denials, UsageReview.Days, default), true);
+        yield return ("review: community repositories", _ => UsageReview.CommunityAsync(store, month, default), true);
+        yield return ("review: new", _ => UsageReview.NewAsync(store, week, default), true);
+        yield return ("review: moved", _ => UsageReview.MovedAsync(store, week, 50, default), true);
+        yield return ("review: anonymous", _ => UsageReview.AnonymousAsync(store, week, default), true);
+        yield return ("incident: 50 digests", number => IncidentAsync(number), false);
 
         async Task IncidentAsync(int number)
         {
@@ -93,27 +95,33 @@ internal static class Decisions
         Task ListAsync(UsageFilter filter) => store.ListAsync(filter, null, 51, default);
     }
 
-    private static async Task MeasureAsync(string name, Func<int, Task> ask)
+    private static async Task MeasureAsync(string name, Func<int, Task> ask, bool isShared)
     {
-        using var turns = new SemaphoreSlim(AtOnce);
+        using var places = new QuestionPlaces(AtOnce, "others are answered");
+        var refused = 0;
         await ask(Readers); // what it loads does not count
         var times = await Task.WhenAll(Enumerable.Range(0, Readers).Select(number => Task.Run(async () =>
         {
             var started = Stopwatch.GetTimestamp();
-            await turns.WaitAsync();
             try
             {
-                await ask(number);
+                await places.AskAsync(isShared ? name : $"{name} {number}", _ => AnsweredAsync(number), default);
             }
-            finally
+            catch (ProblemException)
             {
-                turns.Release();
+                Interlocked.Increment(ref refused);
             }
 
             return Stopwatch.GetElapsedTime(started).TotalSeconds;
         })));
         Array.Sort(times);
-        Print(name, $"median {times[Readers / 2],7:F3} s   worst {times[^1],7:F3} s");
+        Print(name, $"median {times[Readers / 2],7:F3} s   worst {times[^1],7:F3} s{(refused > 0 ? $"   {refused} told to come again" : "")}");
+
+        async Task<bool> AnsweredAsync(int number)
+        {
+            await ask(number);
+            return true;
+        }
     }
 
     private static async Task JudgeAsync(UsageStore store)
