@@ -1,7 +1,4 @@
-using System.Buffers.Text;
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using ImageAccess.Proxy.Administration.Activity;
 using ImageAccess.Proxy.Administration.Roles;
@@ -24,8 +21,6 @@ internal sealed class UsageOperations(
 {
     /// <summary>How many questions are answered at once: one may read millions of rows.</summary>
     private const int AtOnce = 2;
-
-    private const int MaximumCursor = 512;
 
     private readonly QuestionPlaces _places = new(AtOnce, "other questions about decisions are being answered");
 
@@ -50,9 +45,9 @@ internal sealed class UsageOperations(
         Demand(question);
         var paging = Paging.Of(limit, cursor: null);
         var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
-        var cursors = new DecisionCursors(protection, question.Filter);
-        var before = cursor is null ? (UsageKey?)null : cursors.Read(cursor.Length > MaximumCursor ? "" : cursor);
-        await RecordAsync(visitor, "decisions", filter, http.RequestAborted);
+        var cursors = new QuestionCursors<UsageKey>(protection, "decisions", WordsOf(question.Filter));
+        var before = cursor is null ? (UsageKey?)null : cursors.Read(cursor);
+        await looks.RecordAsync(visitor, "decisions", filter, http.RequestAborted);
         var found = await _places.AskAsync(token => store.ListAsync(filter, before, paging.Limit + 1, token), http.RequestAborted);
         var shown = found.Take(paging.Limit).ToList();
         return Answer.Of(new Page<DecisionFacts>(shown.ConvertAll(one => DecisionFacts.Of(one, filter.Scope)))
@@ -69,17 +64,18 @@ internal sealed class UsageOperations(
             throw ProblemException.Bad([new Mistake("limit", $"must be 1 to {UsageAnswer.MaximumLimit}")]);
         if (since is not null && (words.From ?? words.To) is not null)
             throw ProblemException.Bad([new Mistake("since", "does not go with from or to")]);
-        if (IsDenied(denied) && outcome is not null)
+        var onlyDenied = IsTrue("denied", denied);
+        if (onlyDenied && outcome is not null)
             throw ProblemException.Bad([new Mistake("denied", "does not go with outcome")]);
         if ((words.From ?? words.To) is null)
             question.Since(since ?? UsageQuestion.DefaultSince, now);
         else
             question.Between(Timestamp.Read(words.From, "from"), Timestamp.Read(words.To, "to"), now);
-        var kind = question.About(words.ToFilter(IsDenied(denied) ? "deny" : outcome)).By(by);
+        var kind = question.About(words.ToFilter(onlyDenied ? "deny" : outcome)).By(by);
         Demand(question);
         var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
         if (kind == UsageBy.Caller || filter.Caller is not null)
-            await RecordAsync(visitor, "usage", filter, http.RequestAborted);
+            await looks.RecordAsync(visitor, "usage", filter, http.RequestAborted);
         try
         {
             var shown = limit ?? UsageAnswer.DefaultLimit;
@@ -123,7 +119,7 @@ internal sealed class UsageOperations(
         Demand(question);
         var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
         if (kind.Names)
-            await RecordAsync(visitor, $"usage {kind.Name}", filter, http.RequestAborted);
+            await looks.RecordAsync(visitor, $"usage {kind.Name}", filter, http.RequestAborted);
         try
         {
             var shown = words.Limit ?? UsageAnswer.DefaultLimit;
@@ -139,7 +135,13 @@ internal sealed class UsageOperations(
     /// <summary>All on which an answer depends.</summary>
     private static string WholeQuestion(string name, UsageFilter filter, params IEnumerable<int> numbers) => JsonSerializer.Serialize(new
     {
-        name, words = DecisionCursors.Words(filter), filter.Scope.IsEverything, filter.Scope.Whole, filter.Scope.AsMember, filter.Scope.Person, numbers,
+        name,
+        words = WordsOf(filter),
+        filter.Scope.IsEverything,
+        filter.Scope.Whole,
+        filter.Scope.AsMember,
+        filter.Scope.Person,
+        numbers,
     });
 
     private static void DemandBetween(string member, int? number, int maximum)
@@ -148,11 +150,11 @@ internal sealed class UsageOperations(
             throw ProblemException.Bad([new Mistake(member, string.Create(CultureInfo.InvariantCulture, $"must be 1 to {maximum}"))]);
     }
 
-    private static bool IsDenied(string? denied) => denied switch
+    public static bool IsTrue(string member, string? text) => text switch
     {
         null or "false" => false,
         "" or "true" => true,
-        _ => throw ProblemException.Bad([new Mistake("denied", $"is '{PrintableText.Of(denied)}': write true or false")]),
+        _ => throw ProblemException.Bad([new Mistake(member, $"is '{PrintableText.Of(text)}': write true or false")]),
     };
 
     private static void DemandOrganization(Visitor visitor, DecisionWords words)
@@ -167,14 +169,22 @@ internal sealed class UsageOperations(
             throw ProblemException.Bad([.. question.Faults.Select(fault => new Mistake(fault.Member, fault.Fault))]);
     }
 
-    /// <summary>Nobody is recorded who sees the own pulls alone.</summary>
-    private async Task RecordAsync(Visitor visitor, string what, UsageFilter filter, CancellationToken cancellationToken)
+    /// <summary>What is asked about, by name; null where it is not said.</summary>
+    public static Dictionary<string, string?> WordsOf(UsageFilter filter) => new()
     {
-        if (filter.Scope is { IsEverything: false, Whole: [] } || (filter.Caller is { } caller && caller == visitor.Actor.User))
-            return;
-        var words = DecisionCursors.Words(filter with { From = 0, Until = long.MaxValue }).Where(word => word.Value is not null).Select(word => $"{word.Key} {word.Value}");
-        await looks.RecordAsync(new Look(visitor.Actor.Name, filter.Organization ?? visitor.Organization, what, string.Join(", ", words.DefaultIfEmpty("all"))), cancellationToken);
-    }
+        ["organization"] = filter.Organization,
+        ["caller"] = filter.Caller,
+        ["repository"] = filter.Repository,
+        ["reference"] = filter.Reference,
+        ["digest"] = filter.Digest,
+        ["type"] = filter.Type,
+        ["rule"] = filter.Rule,
+        ["client"] = filter.Family,
+        ["way in"] = filter.WayIn,
+        ["outcome"] = filter.Outcome,
+        ["from"] = filter.From == 0 ? null : filter.From.ToString(CultureInfo.InvariantCulture),
+        ["to"] = filter.Until == long.MaxValue ? null : filter.Until.ToString(CultureInfo.InvariantCulture),
+    };
 }
 
 /// <summary>What each question of a review can be about.</summary>
@@ -229,43 +239,6 @@ internal sealed class DecisionWords
         WayIn = WayIn,
         Outcome = outcome,
     };
-}
-
-/// <summary>Cursors of one question: no other question takes them, and nobody else can make them.</summary>
-internal sealed class DecisionCursors(IDataProtectionProvider protection, UsageFilter question)
-{
-    private readonly IDataProtector _protector = protection.CreateProtector("imageaccess decisions", JsonSerializer.Serialize(Words(question)));
-
-    public static Dictionary<string, string?> Words(UsageFilter filter) => new()
-    {
-        ["organization"] = filter.Organization,
-        ["caller"] = filter.Caller,
-        ["repository"] = filter.Repository,
-        ["reference"] = filter.Reference,
-        ["digest"] = filter.Digest,
-        ["type"] = filter.Type,
-        ["rule"] = filter.Rule,
-        ["client"] = filter.Family,
-        ["way in"] = filter.WayIn,
-        ["outcome"] = filter.Outcome,
-        ["from"] = filter.From == 0 ? null : filter.From.ToString(CultureInfo.InvariantCulture),
-        ["to"] = filter.Until == long.MaxValue ? null : filter.Until.ToString(CultureInfo.InvariantCulture),
-    };
-
-    public string Write(UsageKey key) => Base64Url.EncodeToString(_protector.Protect(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(key))));
-
-    /// <exception cref="ProblemException">It is none of this question.</exception>
-    public UsageKey Read(string cursor)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<UsageKey>(_protector.Unprotect(Base64Url.DecodeFromChars(cursor)));
-        }
-        catch (Exception exception) when (exception is FormatException or CryptographicException or JsonException)
-        {
-            throw ProblemException.Bad([new Mistake("cursor", "is none that this question was given")]);
-        }
-    }
 }
 
 /// <summary>What is told of a decision.</summary>
