@@ -72,6 +72,7 @@ internal static class Decisions
             yield return ($"counts by {by}".ToLowerInvariant(), _ => store.CountAsync(month, by, default), true);
         yield return ("a caller's counts by repository", number => store.CountAsync(month with { Caller = Pulled.Caller(number * 97) }, UsageBy.Repository, default), false);
         yield return ("a repository's counts by caller", number => store.CountAsync(month with { Repository = Pulled.Repository(number) }, UsageBy.Caller, default), false);
+        yield return ("machines", _ => new MachineQuestion(month, Anonymous: false, FallsBack: false).AskAsync(store, default), true);
         yield return ("denials by caller", _ => store.CountAsync(month with { Outcome = "deny" }, UsageBy.Caller, default), true);
         yield return ("an organization's counts by repository", number => store.CountAsync(month with { Organization = $"org{number % 5}" }, UsageBy.Repository, default), false);
         var week = month with { From = month.From + ((Days - 7) * UsageDays.Milliseconds) };

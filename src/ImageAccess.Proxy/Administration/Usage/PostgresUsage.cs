@@ -60,13 +60,21 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
           "Day" integer NOT NULL, "Organizations" text NOT NULL, "Repository" text NOT NULL, "Digest" text NOT NULL, "Outcome" text NOT NULL,
           "Decisions" bigint NOT NULL, "Pulls" bigint NOT NULL, PRIMARY KEY ("Day", {DigestDimensions}));
         {Digests} {OfDigests("\"UsageEvents\"", "\"Time\" / 86400000")};
+        CREATE TABLE "UsageMachines" (
+          "Day" integer NOT NULL, "Client" text NOT NULL, "Organizations" text NOT NULL, "Caller" text NOT NULL, "WayIn" text NOT NULL, "Family" text NOT NULL,
+          "Decisions" bigint NOT NULL, "Pulls" bigint NOT NULL, "First" bigint NOT NULL, "Last" bigint NOT NULL, PRIMARY KEY ("Day", {MachineDimensions}));
+        {Machines} {MachinesOf("\"UsageEvents\"")};
+        CREATE TABLE "UsageReports" (
+          "Organization" text NOT NULL, "Address" text NOT NULL, "Name" text NOT NULL, "Time" bigint NOT NULL, "Open" integer NOT NULL, "FallsBack" integer NOT NULL, "Facts" text NOT NULL,
+          PRIMARY KEY ("Organization", "Address", "Name"));
+        CREATE INDEX "UsageReports_Time" ON "UsageReports" ("Organization", "Time");
         UPDATE "UsageState" SET "Value" = 3 WHERE "Name" = 'version';
         """;
 
     private static readonly string TakeOver = $"""
         WITH added AS (
           INSERT INTO "UsageEvents" ({Columns}) SELECT {Columns} FROM "UsageStaging" ON CONFLICT DO NOTHING
-          RETURNING "Time", {Dimensions}, "Digest", "Decisions", "Pulls"),
+          RETURNING "Time", "Client", {Dimensions}, "Digest", "Decisions", "Pulls"),
         counted AS (
           INSERT INTO "UsageCounts" ("Day", {Dimensions}, "Decisions", "Pulls")
           SELECT "Time" / 86400000, {Dimensions}, SUM("Decisions"), SUM("Pulls") FROM added GROUP BY "Time" / 86400000, {Dimensions}
@@ -79,7 +87,10 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
         digests AS (
           {Digests} {OfDigests("added", "\"Time\" / 86400000")}
           ON CONFLICT ("Day", {DigestDimensions}) DO UPDATE
-          SET "Decisions" = "UsageDigests"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageDigests"."Pulls" + EXCLUDED."Pulls")
+          SET "Decisions" = "UsageDigests"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageDigests"."Pulls" + EXCLUDED."Pulls"),
+        machines AS (
+          {Machines} {MachinesOf("added")}
+          {MachinesTogether})
         SELECT COUNT(*) FROM added;
         """;
 
@@ -173,6 +184,7 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
                 """INSERT INTO "UsageState" VALUES ('horizon', @day) ON CONFLICT ("Name") DO UPDATE SET "Value" = GREATEST("UsageState"."Value", EXCLUDED."Value");""",
                 cancellationToken,
                 ("@day", dropped[^1] + 1L));
+            await ExecuteAsync(connection, transaction, """DELETE FROM "UsageMachines" WHERE "Day" <= @day;""", cancellationToken, ("@day", dropped[^1]));
         }
 
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageDigests" WHERE "Day" < @day;""", cancellationToken, ("@day", days.First));
@@ -180,6 +192,7 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await PruneForgottenAsync(connection, transaction, days, cancellationToken);
+        await PruneReportsAsync(connection, transaction, days, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return ended.Count > dropped.Count;
     }
@@ -195,6 +208,21 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
         await using var connection = await OpenAsync(cancellationToken);
         if (await IsReadableAsync(connection, cancellationToken))
             await ask(connection, Search);
+    }
+
+    protected override async Task ChangeAsync(Func<DbConnection, DbTransaction, Task> change, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await PrepareAsync(connection, transaction, cancellationToken);
+        await change(connection, transaction);
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    protected override async Task<T> AskReportsAsync<T>(Func<DbConnection, Task<T>> ask, T nothing, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        return await IsReadableAsync(connection, cancellationToken) ? await ask(connection) : nothing;
     }
 
     public override string Explain(Exception exception) => database.Explain(exception);

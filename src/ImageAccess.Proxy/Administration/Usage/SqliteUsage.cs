@@ -59,12 +59,25 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
           "Day" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Digest" TEXT NOT NULL, "Outcome" TEXT NOT NULL,
           "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL, PRIMARY KEY ("Day", {DigestDimensions})) WITHOUT ROWID;
         {Digests} {OfDigests("\"UsageEvents\"", "\"Time\" / 86400000")};
+        CREATE TABLE "UsageMachines" (
+          "Day" INTEGER NOT NULL, "Client" TEXT NOT NULL, "Organizations" TEXT NOT NULL, "Caller" TEXT NOT NULL, "WayIn" TEXT NOT NULL, "Family" TEXT NOT NULL,
+          "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL, "First" INTEGER NOT NULL, "Last" INTEGER NOT NULL, PRIMARY KEY ("Day", {MachineDimensions})) WITHOUT ROWID;
+        {Machines} {MachinesOf("\"UsageEvents\"")};
         """;
 
     /// <summary>Of the file that is for all months.</summary>
     private static readonly string SecondVersionOfMain = $"""
         CREATE TABLE "UsageForgotten" ("Hash" TEXT PRIMARY KEY, "Until" INTEGER NOT NULL);
         {SecondVersion}
+        """;
+
+    /// <inheritdoc cref="SecondVersionOfMain"/>
+    private static readonly string ThirdVersionOfMain = $"""
+        {ThirdVersion}
+        CREATE TABLE "UsageReports" (
+          "Organization" TEXT NOT NULL, "Address" TEXT NOT NULL, "Name" TEXT NOT NULL, "Time" INTEGER NOT NULL, "Open" INTEGER NOT NULL, "FallsBack" INTEGER NOT NULL, "Facts" TEXT NOT NULL,
+          PRIMARY KEY ("Organization", "Address", "Name")) WITHOUT ROWID;
+        CREATE INDEX "UsageReports_Time" ON "UsageReports" ("Organization", "Time");
         """;
 
     private static readonly string MonthTables = $"""
@@ -87,7 +100,7 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         """;
 
     /// <inheritdoc cref="MonthSteps"/>
-    private static readonly string[] MainSteps = [MainTables, SecondVersionOfMain, ThirdVersion];
+    private static readonly string[] MainSteps = [MainTables, SecondVersionOfMain, ThirdVersionOfMain];
 
     private const string Insert = $"""
         INSERT OR IGNORE INTO "UsageEvents" ({Columns})
@@ -111,6 +124,11 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
 
     /// <summary>Digests lie all over their index: with 2 MB, what SQLite has of itself, a batch reads and writes the same pages again and again. In KiB.</summary>
     private const string PageCache = "PRAGMA cache_size = -32768;";
+
+    private const string AddMachine = $"""
+        {Machines} VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9)
+        {MachinesTogether};
+        """;
 
     private static readonly string[] Companions = ["", "-wal", "-shm"];
 
@@ -185,6 +203,7 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         await ExecuteAsync(main, null, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(main, null, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await PruneForgottenAsync(main, null, days, cancellationToken);
+        await PruneReportsAsync(main, null, days, cancellationToken);
         return ended.Count > 1;
     }
 
@@ -215,6 +234,21 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
             await using var end = Interrupt(connection, cancellationToken);
             await ask(connection, Search);
         }
+    }
+
+    protected override async Task ChangeAsync(Func<DbConnection, DbTransaction, Task> change, CancellationToken cancellationToken)
+    {
+        await using var main = await OpenMainAsync(cancellationToken);
+        await using var transaction = main.BeginTransaction();
+        await change(main, transaction);
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    protected override async Task<T> AskReportsAsync<T>(Func<DbConnection, Task<T>> ask, T nothing, CancellationToken cancellationToken)
+    {
+        await using var main = await OpenMainAsync(cancellationToken);
+        await using var end = Interrupt(main, cancellationToken);
+        return await ask(main);
     }
 
     public override string Explain(Exception exception) => IsDamage(exception)
@@ -341,6 +375,9 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         await using var digest = Prepared(connection, transaction, CountDigest, 7);
         foreach (var (of, total) in counts.Digests)
             Execute(digest, of.Day, of.Organizations, of.Repository, of.Digest, of.Outcome, total.Decisions, total.Pulls);
+        await using var machine = Prepared(connection, transaction, AddMachine, 10);
+        foreach (var (of, came) in counts.Machines)
+            Execute(machine, of.Day, of.Client, of.Organizations, of.Caller, of.WayIn, of.Family, came.Decisions, came.Pulls, came.First, came.Last);
     }
 
     /// <summary>Its counts stay: they are copied in the transaction that forgets it.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Files;
 
 namespace ImageAccess.Proxy.Administration.Usage;
 
@@ -71,16 +72,24 @@ internal sealed class BatchCounts
 {
     private readonly Dictionary<CountKey, Total> _counts = [];
     private readonly Dictionary<DigestKey, Total> _digests = [];
+    private readonly Dictionary<CameFrom, PullCount> _machines = [];
 
     public IReadOnlyDictionary<CountKey, Total> Counts => _counts;
 
     public IReadOnlyDictionary<DigestKey, Total> Digests => _digests;
+
+    public IReadOnlyDictionary<CameFrom, PullCount> Machines => _machines;
 
     public void Add(UsageEvent one)
     {
         Add(_counts, new CountKey(one.Day, one.Organizations, one.Caller, one.Repository, one.Type, one.Rule, one.Outcome, one.WayIn, one.Family), one.Decisions, one.Pulls);
         if (one.Digest is not null)
             Add(_digests, new DigestKey(one.Day, one.Organizations, one.Repository, one.Digest, one.Outcome), one.Decisions, one.Pulls);
+        if (one.Client is not { Length: > 0 } client)
+            return;
+        var from = new CameFrom(one.Day, PrintableText.Cut(client, UsageEvent.MaximumWord), one.Organizations, one.Caller, one.WayIn, one.Family);
+        var came = new PullCount(one.Decisions, one.Pulls, one.Time, one.Time);
+        _machines[from] = _machines.GetValueOrDefault(from)?.With(came) ?? came;
     }
 
     public IReadOnlyDictionary<(SumKind Kind, CountKey Of), Total> Sums()
@@ -129,6 +138,9 @@ internal readonly record struct CountKey(
 
 /// <summary>By what they are counted together for each digest.</summary>
 internal readonly record struct DigestKey(int Day, string Organizations, string Repository, string Digest, string Outcome);
+
+/// <summary>By what they are counted together for each machine.</summary>
+internal readonly record struct CameFrom(int Day, string Client, string Organizations, string Caller, string WayIn, string Family);
 
 /// <summary>How far a file of the trail is in the database.</summary>
 /// <param name="File">What it is known by.</param>

@@ -185,7 +185,7 @@ internal abstract partial class UsageStore
         return days;
     }
 
-    /// <summary>Counts with the name are added to those without one.</summary>
+    /// <summary>Counts with the name are added to those without one; of where the caller came in from nothing is left.</summary>
     /// <returns>How many single decisions had it.</returns>
     protected static async Task<int> ForgetDayAsync(
         DbConnection connection, DbTransaction transaction, int day, string caller, bool hasDecisions, CancellationToken cancellationToken)
@@ -199,6 +199,8 @@ internal abstract partial class UsageStore
             [.. names, ("@from", day * UsageDays.Milliseconds), ("@until", (day + 1) * UsageDays.Milliseconds)]);
         await MergeAsync("UsageCounts", kind: "");
         await MergeAsync("UsageSums", kind: "\"Kind\", ");
+        if (hasDecisions)
+            await ExecuteAsync(connection, transaction, """DELETE FROM "UsageMachines" WHERE "Day" = @day AND "Caller" = @caller;""", cancellationToken, ("@day", day), ("@caller", caller));
         return decisions;
 
         async Task MergeAsync(string table, string kind)

@@ -15,6 +15,7 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 
     private const string ToSecond = """
         DELETE FROM "UsageSums" WHERE "Kind" = 3; DROP TABLE IF EXISTS "UsageDigests"; DROP INDEX IF EXISTS "UsageEvents_Organizations";
+        DROP TABLE IF EXISTS "UsageMachines"; DROP TABLE IF EXISTS "UsageReports";
         """;
 
     private const string ToFirst = $"""
@@ -48,6 +49,9 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 
     /// <summary>Makes the tables again as an earlier version of this program had them.</summary>
     internal abstract Task MakeVersionAsync(int version);
+
+    /// <summary>Changes what is not of days.</summary>
+    internal abstract Task ExecuteAsync(string sql);
 
     /// <summary>What decisions are looked up by, in each of their tables.</summary>
     internal abstract Task<IReadOnlyList<string>> IndexesAsync();
@@ -534,6 +538,115 @@ public abstract class UsageStoreConformance : IAsyncLifetime
         Assert.Equal(2, (await Room.Store.ListAsync(new UsageFilter { Caller = "bob" }, null, 10, default)).Count);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Machines_are_those_of_a_plain_reading_also_after_an_upgrade_a_forgotten_caller_and_a_day_that_is_gone(int seed)
+    {
+        var random = new Random(seed);
+        T Of<T>(params T[] values) => values[random.Next(values.Length)];
+        Room.Options.Keep = TimeSpan.FromDays(50);
+        var events = Enumerable.Range(1, 1200).Select(number => Event(number, Noon.AddMilliseconds(-random.NextInt64(45L * 86_400_000))) with
+        {
+            Caller = Of("bob", "carol", "anonymous", "anonymous"),
+            Client = Of(null, "", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", new string('x', 100)),
+            Family = Of("docker", "containerd", "other"),
+            WayIn = Of("mirror", "gateway", "forward-proxy"),
+            Organizations = Of(" ", " acme ", " acme globex ", " globex ", " acme2 "),
+            Decisions = random.Next(1, 9),
+            Pulls = random.Next(0, 3),
+        }).ToList();
+        foreach (var batch in events.Concat(events.Take(300)).Chunk(250))
+            await AddAsync(batch);
+        await CompareAsync();
+
+        await MakeVersionAsync(2);
+        await CompareAsync();
+        await AddAsync([.. events.Take(100)]);
+        await CompareAsync();
+
+        await Room.Store.ForgetAsync("carol", Noon.AddDays(1), _ => { }, default);
+        events = events.ConvertAll(one => one.Caller == "carol" ? one with { Caller = "(forgotten)", Client = null } : one);
+        await CompareAsync();
+
+        Room.Time.Advance(TimeSpan.FromDays(40)); // April is over, and May is not
+        while (await Room.Store.PruneAsync(Room.Days, default))
+        {
+            // It goes by pieces.
+        }
+
+        var kept = (await Room.KeptAsync()).ToHashSet();
+        Assert.InRange(kept.Count, 1, events.Count - 1);
+        events.RemoveAll(one => !kept.Contains(one.Id));
+        await CompareAsync();
+
+        async Task CompareAsync()
+        {
+            foreach (var scope in new[] { UsageScope.Everything, new UsageScope { Whole = ["acme"] }, new UsageScope { AsMember = ["globex", "acme"], Person = "bob" }, new UsageScope() })
+            {
+                var filter = new UsageFilter(DayOf(Noon.AddDays(-random.Next(60)))) { Organization = Of(null, "acme"), WayIn = Of(null, null, "mirror"), Family = Of(null, null, "docker"), Scope = scope };
+                var (anonymous, machines) = (random.Next(3) == 0, new List<string>());
+                foreach (var group in events.Where(one => one.Client is { Length: > 0 } && one.Time >= filter.From && Sees(scope, one) && (filter.Organization is null || one.Organizations.Contains(" acme ", StringComparison.Ordinal))
+                             && (filter.WayIn ?? one.WayIn) == one.WayIn && (filter.Family ?? one.Family) == one.Family).GroupBy(one => (one.Client, one.Family)))
+                {
+                    var (all, unknown) = (group.Sum(one => one.Decisions), group.Where(one => one.Caller == "anonymous").Sum(one => one.Decisions));
+                    if (!anonymous || all == unknown)
+                        machines.Add($"{group.Key.Client![..Math.Min(64, group.Key.Client!.Length)]} {group.Key.Family} {string.Join(',', group.Select(one => one.WayIn).Distinct().Order(StringComparer.Ordinal))} {all} {group.Sum(one => one.Pulls)} {unknown} {group.Min(one => one.Time)} {group.Max(one => one.Time)} "
+                            + string.Join(',', group.Where(one => one.Caller != "anonymous").GroupBy(one => one.Caller).OrderByDescending(one => one.Sum(of => of.Decisions)).ThenBy(one => one.Key, StringComparer.Ordinal).Select(one => one.Key)));
+                }
+
+                var found = (await new MachineQuestion(filter, anonymous, FallsBack: false).AskAsync(Room.Store, default)).ToList();
+                Assert.Equal(
+                    machines.Order(StringComparer.Ordinal),
+                    found.Select(one => $"{one.Address} {one.ClientFamily} {string.Join(',', one.WaysIn)} {one.Decisions} {one.Pulls} {one.Anonymous} {Milliseconds(one.First)} {Milliseconds(one.Last)} {string.Join(',', one.Names)}").Order(StringComparer.Ordinal));
+                Assert.Equal(found.OrderByDescending(one => one.Last).ThenBy(one => one.Address, StringComparer.Ordinal).ThenBy(one => one.ClientFamily, StringComparer.Ordinal), found);
+            }
+        }
+
+        static bool Sees(UsageScope scope, UsageEvent one) => scope.IsEverything || scope.Whole.Any(name => IsOf(one, name)) || (one.Caller == scope.Person && scope.AsMember.Any(name => IsOf(one, name)));
+        static bool IsOf(UsageEvent one, string organization) => one.Organizations.Contains($" {organization} ", StringComparison.Ordinal);
+        static long Milliseconds(DateTime? time) => new DateTimeOffset(time!.Value).ToUnixTimeMilliseconds();
+    }
+
+    [Fact]
+    public async Task The_newest_report_of_each_machine_is_kept_so_many_of_an_address_and_of_an_organization_and_for_a_time()
+    {
+        Assert.Empty(await Room.Store.ListReportsAsync(default));
+        await ReportAsync("acme", "192.0.2.1", "m1", 5, open: 1);
+        await ReportAsync("acme", "192.0.2.1", "m1", 6, open: 0);
+        await ReportAsync("globex", "192.0.2.1", "m1", 1, open: 2);
+        Assert.Equal(["acme 192.0.2.1 m1 6 0", "globex 192.0.2.1 m1 1 2"], await HeadsAsync());
+        var filled = await Room.Store.FillReportsAsync([.. await Room.Store.ListReportsAsync(default), new MachineReport("acme", "192.0.2.9", "gone", 1, 0, false, "")], default);
+        Assert.Equal(["facts of acme 6", "facts of globex 1"], filled.Select(report => report.Facts));
+
+        for (var number = 0; number < UsageStore.MaximumReportsOfAddress + 3; number++)
+            await ReportAsync("acme", "192.0.2.2", $"n{number:00}", 10 + number, open: 0);
+        Assert.Equal(
+            Enumerable.Range(3, UsageStore.MaximumReportsOfAddress).Reverse().Select(number => $"n{number:00}"),
+            (await Room.Store.ListReportsAsync(default)).Where(report => report.Address == "192.0.2.2").Select(report => report.Name));
+
+        await ExecuteAsync(
+            $"""
+            INSERT INTO "UsageReports" ("Organization", "Address", "Name", "Time", "Open", "FallsBack", "Facts")
+            WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {UsageStore.MaximumReports}) SELECT 'acme', 'a' || n, 'm', {Milliseconds(1000)} + n, 0, 0, '' FROM s;
+            """);
+        await ReportAsync("acme", "192.0.2.3", "newest", 5000, open: 0);
+        var all = await Room.Store.ListReportsAsync(default);
+        Assert.Equal(UsageStore.MaximumReports, all.Count(report => report.Organization == "acme"));
+        Assert.Equal(("newest", "m1"), (all[0].Name, all[^1].Name)); // and that of the other organization is still there
+        Assert.DoesNotContain(all, report => report.Address is "192.0.2.1" or "192.0.2.2" && report.Organization == "acme");
+
+        Room.Time.Advance(Room.Options.Keep + TimeSpan.FromDays(10));
+        await Room.Store.PruneAsync(Room.Days, default);
+        Assert.Empty(await Room.Store.ListReportsAsync(default));
+
+        long Milliseconds(int minute) => Noon.AddMinutes(minute).ToUnixTimeMilliseconds();
+        Task ReportAsync(string organization, string address, string name, int minute, int open) =>
+            Room.Store.AddReportAsync(new MachineReport(organization, address, name, Milliseconds(minute), open, open > 0, $"facts of {organization} {minute}"), default);
+        async Task<List<string>> HeadsAsync() => (await Room.Store.ListReportsAsync(default)).ConvertAll(report =>
+            $"{report.Organization} {report.Address} {report.Name} {(report.Time - Milliseconds(0)) / 60_000} {report.Open}");
+    }
+
     private static long DayOf(DateTimeOffset time) => UsageDays.Of(time.ToUnixTimeMilliseconds()) * UsageDays.Milliseconds;
 
     private static UsageEvent Event(int number, DateTimeOffset? time = null) =>
@@ -570,6 +683,12 @@ public abstract class UsageStoreConformance : IAsyncLifetime
 
         protected override Task VisitAsync(UsageFilter filter, bool ofCounts, Func<System.Data.Common.DbConnection, string, Task> ask, CancellationToken cancellationToken) =>
             throw new NotSupportedException("It is asked nothing.");
+
+        protected override Task ChangeAsync(Func<System.Data.Common.DbConnection, System.Data.Common.DbTransaction, Task> change, CancellationToken cancellationToken) =>
+            throw new NotSupportedException("Nobody reports to it.");
+
+        protected override Task<T> AskReportsAsync<T>(Func<System.Data.Common.DbConnection, Task<T>> ask, T nothing, CancellationToken cancellationToken) =>
+            throw new NotSupportedException("It is asked nothing.");
     }
 }
 
@@ -589,6 +708,8 @@ public sealed class SqliteUsageTests : UsageStoreConformance
         foreach (var file in Directory.EnumerateFiles(Room["usage"], "*.db"))
             await ExecuteAsync(file, $"{Undo(version, hasDecisions: Path.GetFileName(file) != "counts.db")} PRAGMA user_version = {version};");
     }
+
+    internal override Task ExecuteAsync(string sql) => ExecuteAsync(Room["usage/counts.db"], sql);
 
     internal override async Task<IReadOnlyList<string>> IndexesAsync()
     {
@@ -673,6 +794,8 @@ public sealed class PostgresUsageTests(PostgresServer server) : UsageStoreConfor
 
     internal override Task MakeVersionAsync(int version) =>
         server.ExecuteAsync(_database, $"""{Undo(version, hasDecisions: true)} UPDATE "UsageState" SET "Value" = {version} WHERE "Name" = 'version';""");
+
+    internal override Task ExecuteAsync(string sql) => server.ExecuteAsync(_database, sql);
 
     internal override async Task<IReadOnlyList<string>> IndexesAsync()
     {
