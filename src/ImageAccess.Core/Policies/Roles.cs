@@ -12,4 +12,7 @@ public enum Roles
     Owner = 16,
     OnCall = 32,
     CompanyOwner = 64,
+
+    /// <summary>Of a token alone: it tells what was found on a machine, and may nothing else.</summary>
+    Reporter = 128,
 }

@@ -23,6 +23,7 @@ internal static class ApiSetup
         services.AddSingleton<IOperations, AccountOperations>();
         services.AddSingleton<IOperations, RequestOperations>();
         services.AddSingleton<IOperations, UsageOperations>();
+        services.AddSingleton<IOperations, MachineOperations>();
         services.AddSingleton<IOperations, IncidentOperations>();
         services.AddSingleton<IOperations, ReportOperations>();
         return services;

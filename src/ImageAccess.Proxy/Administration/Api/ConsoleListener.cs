@@ -94,7 +94,7 @@ internal sealed class ConsoleListener
                     response.Headers.RetryAfter = retryAfter.TotalSeconds.ToString(CultureInfo.InvariantCulture);
                 return own.Problem;
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
-                return new Problem(413, string.Create(CultureInfo.InvariantCulture, $"the body is too large: at most {JsonBody.MaximumSize / 1024 / 1024} MiB"));
+                return new Problem(413, $"the body is too large: at most {SizeOf(response.HttpContext.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>())}");
             case BadHttpRequestException bad:
                 return new Problem(bad.StatusCode, $"the request cannot be read: {PrintableText.Of(bad.Message)}");
             case FaultyChangeException faulty:
@@ -112,6 +112,12 @@ internal sealed class ConsoleListener
                     : exception is IOException or UnauthorizedAccessException ? new Problem(503, $"it cannot be kept: {PrintableText.Of(exception.Message)}")
                     : new Problem(500, "the request failed in the proxy itself: its log says why");
         }
+    }
+
+    private static string SizeOf(IHttpMaxRequestBodySizeFeature limit)
+    {
+        var kibibytes = (limit.MaxRequestBodySize ?? JsonBody.MaximumSize) / 1024;
+        return string.Create(CultureInfo.InvariantCulture, $"{(kibibytes < 1024 ? kibibytes : kibibytes / 1024)} {(kibibytes < 1024 ? "KiB" : "MiB")}");
     }
 
     private static bool IsOfDatabase(Exception exception)

@@ -14,7 +14,7 @@ internal sealed partial class ChangeDesk
 
     private TokenChanges Making => new(database, time);
 
-    /// <summary>Makes a token of the API. One that does more than read is a new administrator: it is made at once, and good once a second person has approved it.</summary>
+    /// <summary>Makes a token of the API. One that does more than read or report is a new administrator: it is made at once, and good once a second person has approved it.</summary>
     /// <param name="grant">What is wanted; without a fault.</param>
     /// <exception cref="FaultyChangeException">Something of the request is wrong.</exception>
     /// <exception cref="ForbiddenChangeException">The actor may not.</exception>
@@ -22,7 +22,7 @@ internal sealed partial class ChangeDesk
     public async Task<TokenOutcome> CreateTokenAsync(TokenGrant grant, ChangeRequest request, CancellationToken cancellationToken)
     {
         Demand(request.Actor, grant.Organization, Operation.ManageTokens);
-        var opens = (RoleNames.Find(grant.Role) & ~(Member | Auditor)) != None;
+        var opens = (RoleNames.Find(grant.Role) & ~(Member | Auditor | Reporter)) != None;
         Demand(request.Faults(ExceptionGrant.MaximumReason, needsReason: false, needsTicket: opens && policy().Document.Changes.DemandsTicket));
         if (!opens || !Waits)
         {

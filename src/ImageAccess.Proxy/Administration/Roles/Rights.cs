@@ -32,6 +32,7 @@ internal enum Operation
     ReadActivity,
     ReadDecisions,
     ReadOwnDecisions,
+    ReportMachine,
 }
 
 /// <summary>Who may do what: one row for each operation, with the roles of which one is enough.</summary>
@@ -71,6 +72,7 @@ internal static class Rights
         [Operation.ReadActivity] = Auditor | Changing,
         [Operation.ReadDecisions] = Auditor | Changing,
         [Operation.ReadOwnDecisions] = Member | Reading,
+        [Operation.ReportMachine] = Reporter | Changing, // what may be told lies on every machine: it may nothing else
     };
 
     /// <summary>Whether one of the roles is enough; of an operation that has no row, none is.</summary>

@@ -14,6 +14,7 @@ internal static class RoleNames
         ("owner", Core.Policies.Roles.Owner),
         ("on-call", Core.Policies.Roles.OnCall),
         ("company-owner", Core.Policies.Roles.CompanyOwner),
+        ("reporter", Core.Policies.Roles.Reporter),
     ];
 
     public static string All => string.Join(", ", Table.Select(row => row.Name));

@@ -57,6 +57,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /usage/new"] = "200 200 200 200 200 200 200 200",
         ["GET /usage/moved"] = "200 200 200 200 200 200 200 200",
         ["GET /usage/anonymous"] = "200 200 200 200 200 200 200 200",
+        ["GET /machines"] = "200 200 200 200 200 200 200 200",
+        ["POST /machines/reports"] = "403 403 403 200 200 403 200 200",
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
         ["GET /members"] = "403 200 200 200 200 200 200 200",
         ["GET /people"] = "403 200 200 200 200 200 200 200",
@@ -133,6 +135,21 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         await RecordedAsync("token", made);
         await RecordedAsync("request", _changes["POST /requests/{id:long}/decline"], line => line.GetProperty("step").GetString() == "declined");
         await RecordedAsync("token-revoked", _changes["POST /tokens/{id:long}/revoke"]);
+    }
+
+    /// <summary>Its token lies on every machine.</summary>
+    [Fact]
+    public async Task A_reporter_may_report_and_nothing_else()
+    {
+        await BlockAsync(4);
+        foreach (var token in new[] { await room.TokenAsync("reporter"), await room.TokenAsync("reporter", null) })
+        {
+            foreach (var operation in Table.Keys.Concat(Dockers.Keys))
+            {
+                var answer = await AskAsync(operation, token);
+                Assert.True(answer.Status == (operation == "POST /machines/reports" ? 200 : 403), $"{operation}: {answer.Status} {answer.Text}");
+            }
+        }
     }
 
     [Fact]
@@ -221,6 +238,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /exceptions" => await room.SendAsync(method, path, token, $$"""{ "organization": "acme", "image": "more/t{{number}}", "reason": "because", "until": "{{DateTime.UtcNow.AddDays(3):yyyy-MM-dd}}T00:00:00Z" }"""),
             "GET /organizations/{organization}/report" => await room.SendAsync(method, "/api/v1/organizations/acme/report?quarter=2026Q4", token),
             "POST /incidents/pulls" => await room.SendAsync(method, path, token, """{ "images": [ "nginx" ] }"""),
+            "POST /machines/reports" => await room.SendAsync(
+                method, path, token, """{ "name": "build-7", "version": "0.1.0", "open": 0, "enforced": 0, "notReachable": 0, "engines": [], "ways": [] }"""),
             "POST /incidents/block" => await room.SendAsync(method, path, token, $$"""{ "images": [ "worse/t{{number}}" ], "reason": "because" }"""),
             "POST /blocks" => await room.SendAsync(method, path, token, $$"""{ "image": "bad/t{{number}}", "reason": "because" }"""),
             "POST /blocks/{id:long}/lift" => await room.SendAsync(method, $"/api/v1/blocks/{(_blocks.TryDequeue(out var block) ? block : 1)}/lift", token, Because),

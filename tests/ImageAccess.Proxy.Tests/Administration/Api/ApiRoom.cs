@@ -177,14 +177,14 @@ public sealed class ApiRoom : IAsyncLifetime
         await Eventually.TrueAsync(() => Service<IPolicyStore>().Current.Version == version);
     }
 
-    public Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json", string? accept = null) =>
-        SendBytesAsync(method, target, token, body is null ? null : Encoding.UTF8.GetBytes(body), ifMatch, contentType, accept);
+    public Task<ApiAnswer> SendAsync(string method, string target, string? token = null, string? body = null, string? ifMatch = null, string contentType = "application/json", string? accept = null, string? from = null) =>
+        SendBytesAsync(method, target, token, body is null ? null : Encoding.UTF8.GetBytes(body), ifMatch, contentType, accept, from);
 
-    public async Task<ApiAnswer> SendBytesAsync(string method, string target, string? token, byte[]? body, string? ifMatch = null, string contentType = "application/json", string? accept = null)
+    public async Task<ApiAnswer> SendBytesAsync(string method, string target, string? token, byte[]? body, string? ifMatch = null, string contentType = "application/json", string? accept = null, string? from = null)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), target);
         var number = Next();
-        request.Headers.Add("X-Forwarded-For", string.Create(CultureInfo.InvariantCulture, $"10.1.{number / 250 % 250}.{(number % 250) + 1}"));
+        request.Headers.Add("X-Forwarded-For", from ?? string.Create(CultureInfo.InvariantCulture, $"10.1.{number / 250 % 250}.{(number % 250) + 1}"));
         request.Headers.Add("X-Forwarded-Proto", "https");
         if (token is not null)
             request.Headers.Add("Authorization", $"Bearer {token}");

@@ -260,7 +260,7 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     [Theory]
     [InlineData("""{ "role": "company-owner", "label": "x" }""", 400, "organization does not go with the role company-owner, which is for every organization")]
     [InlineData("""{ "role": "approver", "label": "x", "organization": "globex" }""", 404, "there is no organization globex")]
-    [InlineData("""{ "role": "emperor", "label": "x" }""", 400, "role 'emperor' is not one of member, auditor, approver, administrator, owner, on-call, company-owner")]
+    [InlineData("""{ "role": "emperor", "label": "x" }""", 400, "role 'emperor' is not one of member, auditor, approver, administrator, owner, on-call, company-owner, reporter")]
     [InlineData("""{ "role": "auditor", "label": "x", "expires": "2020-01-01T00:00:00Z" }""", 400, "expires must be 1 to 365 days from now")]
     [InlineData("""{ "role": "auditor", "label": "x", "expires": "2120-01-01T00:00:00Z" }""", 400, "expires must be 1 to 365 days from now")]
     [InlineData("""{ "role": "auditor", "label": "" }""", 400, "label must have 1 to 64 characters")]

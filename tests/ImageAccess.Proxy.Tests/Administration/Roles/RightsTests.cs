@@ -37,6 +37,7 @@ public sealed class RightsTests
         { nameof(Operation.ReadActivity), Auditor | Changing },
         { nameof(Operation.ReadDecisions), Auditor | Changing },
         { nameof(Operation.ReadOwnDecisions), Member | Auditor | OnCall | Approver | Changing },
+        { nameof(Operation.ReportMachine), Reporter | Changing },
     };
 
     [Theory]

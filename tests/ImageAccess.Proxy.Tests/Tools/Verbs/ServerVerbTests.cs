@@ -207,7 +207,7 @@ public sealed class ServerVerbTests(ApiRoom room) : IClassFixture<ApiRoom>, IDis
     }
 
     [Theory]
-    [InlineData("--role emperor", "--role 'emperor' is not one of member, auditor, approver, administrator, owner, on-call, company-owner")]
+    [InlineData("--role emperor", "--role 'emperor' is not one of member, auditor, approver, administrator, owner, on-call, company-owner, reporter")]
     [InlineData("--role auditor --organization nobody", "--organization 'nobody' is not in the policy")]
     [InlineData("--role auditor --for Not@aName", "--for 'not@aname' is no user name of Docker Hub")]
     [InlineData("--role auditor --expires 366d", "--expires must be 1 to 365 days from now")]
