@@ -42,6 +42,7 @@ internal static class CommandTree
         root.Subcommands.Add(CacheCommands.Build());
         root.Subcommands.Add(DatabaseCommands.Build());
         root.Subcommands.Add(UsageCommands.Build());
+        root.Subcommands.Add(MachineCommand.Build());
         root.Subcommands.Add(IncidentCommands.Build());
         root.Subcommands.Add(ReportCommands.Build());
         root.Subcommands.Add(AuditCommands.Build());

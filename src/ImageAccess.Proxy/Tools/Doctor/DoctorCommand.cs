@@ -3,6 +3,8 @@ using System.Net;
 using System.Net.Sockets;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Oci;
+using ImageAccess.Proxy.Administration.Api;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Tools.Engines;
 using ImageAccess.Proxy.Tools.Verbs;
 
@@ -31,21 +33,48 @@ internal static class DoctorCommand
         var mirrors = new Option<string[]>("--mirror") { Description = "A mirror to try, besides those in the configuration of this machine's engines.", HelpName = "URL" };
         var json = Verb.Json();
 
-        var command = new Command("doctor", "Tries every way to Docker Hub that a client on this machine could take, and tells which lead past the policy. Exit code 1 when one does.")
+        var command = new Command(
+            "doctor", "Tries every way to Docker Hub that a client on this machine could take, and tells which lead past the policy. Exit code 1 when one does; 2 when none does and --report failed.")
         {
             denied, resolve, resolver, proxies, mirrors, json,
         };
+        var server = new ServerOptions("--report", "it is told what was found.");
+        server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var settings = Read(parsed.GetValue(denied)!, parsed.GetValue(resolve) ?? [], parsed.GetValue(resolver), parsed.GetValue(proxies) ?? [], parsed.GetValue(mirrors) ?? []);
+            using var api = server.Find(parsed);
             var progress = new ProgressLine(TimeProvider.System, Console.IsErrorRedirected ? TextWriter.Null : parsed.InvocationConfiguration.Error);
             var examination = new Examination(settings, ClientMachine.This(), TimeProvider.System, (done, all) => progress.Report($"{done} of {all} ways tried"));
             var report = await examination.RunAsync(cancellationToken);
             var output = parsed.InvocationConfiguration.Output;
             await (parsed.GetValue(json) ? Verb.WriteJsonAsync(output, report.Facts) : report.PrintAsync(output));
-            return report.HasOpenRoute ? Verb.No : Verb.Yes;
+            bool? isTold = api is null ? null : await TellAsync(api, report, parsed.GetValue(json) ? TextWriter.Null : output, parsed.InvocationConfiguration.Error, cancellationToken);
+            return ExitCode(report.HasOpenRoute, isTold);
         });
         return command;
+    }
+
+    /// <summary>An open way is told first, whatever became of the report: a script must not take it for wrong usage.</summary>
+    /// <param name="isTold">Null where nobody was to be told.</param>
+    internal static int ExitCode(bool hasOpenRoute, bool? isTold) => hasOpenRoute ? Verb.No : isTold == false ? Verb.Misused : Verb.Yes;
+
+    /// <summary>Tells a proxy what was found. Whatever fails is one line of the error stream: what was found counts all the same.</summary>
+    internal static async Task<bool> TellAsync(ServerApi api, DoctorReport report, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var facts = report.ToFacts(Environment.MachineName, typeof(DoctorCommand).Assembly.GetName().Version?.ToString(3) ?? "");
+            var kept = await api.PostAsync<ReportKept>("machines/reports", facts, cancellationToken);
+            await output.WriteLineAsync(TextTable.Plain($"{api.Source} was told, as {kept.Name} at {kept.Address}"));
+            return true;
+        }
+        catch (Exception exception) when (exception is MisuseException or PassingFaultException)
+        {
+            var problem = exception is MisuseException misuse ? misuse.Message : string.Join("; ", ((PassingFaultException)exception).Failures);
+            await error.WriteLineAsync($"imageaccess: {TextTable.Plain($"the report was not told: {problem}")}");
+            return false;
+        }
     }
 
     /// <exception cref="MisuseException">Some options are wrong; the exception names them all.</exception>

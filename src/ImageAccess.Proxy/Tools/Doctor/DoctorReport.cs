@@ -1,4 +1,6 @@
 using System.Globalization;
+using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Tools.Verbs;
 
 namespace ImageAccess.Proxy.Tools.Doctor;
@@ -9,6 +11,9 @@ namespace ImageAccess.Proxy.Tools.Doctor;
 /// <param name="Notes">What a person should know besides.</param>
 internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findings, IReadOnlyList<string> Notes)
 {
+    /// <summary>The engines that are configured on this machine.</summary>
+    public IReadOnlyList<string> Engines { get; init; } = [];
+
     public bool HasOpenRoute => Count(RouteVerdict.Open) > 0;
 
     /// <summary>The facts, as JSON has them.</summary>
@@ -29,6 +34,21 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
         Notes = AllNotes(),
     };
 
+    /// <summary>The same for the proxy: no file, no address of a proxy with a password, no command.</summary>
+    /// <param name="machine">What the machine calls itself.</param>
+    /// <param name="version">Of this program.</param>
+    public DoctorFacts ToFacts(string machine, string version) => new(
+        Seen(machine, DoctorFacts.MaximumName),
+        Seen(version, DoctorFacts.MaximumWord),
+        Count(RouteVerdict.Open),
+        Count(RouteVerdict.Enforced),
+        Count(RouteVerdict.NotReachable),
+        [.. Engines.Distinct().Take(DoctorFacts.MaximumEngines).Select(engine => new ReportedEngine(Seen(engine, DoctorFacts.MaximumWord)) { FallsBack = FallsBack(engine) })],
+        [
+            .. Sorted().Take(DoctorFacts.MaximumWays).Select(finding => new ReportedWay(
+                finding.Verdict.ToWireName(), Seen(finding.Route.Kind, DoctorFacts.MaximumWord), Seen(finding.Route.Host, DoctorFacts.MaximumHost))),
+        ]);
+
     public async Task PrintAsync(TextWriter output)
     {
         await output.WriteLineAsync(TextTable.Plain($"every way is asked for {Denied}, which has to be denied"));
@@ -48,6 +68,11 @@ internal sealed record DoctorReport(string Denied, IReadOnlyList<Finding> Findin
             await TextTable.WriteWrappedAsync(output, TextTable.Plain($"note: {note}"), "");
         await output.WriteLineAsync(Summary());
     }
+
+    private bool? FallsBack(string engine) =>
+        Findings.Where(finding => finding.Route is { Kind: Route.Fallback } route && route.Host == engine).Select(finding => (bool?)(finding.Verdict == RouteVerdict.Open)).Max();
+
+    private static string Seen(string text, int maximum) => text.Length == 0 ? "?" : PrintableText.Seen(PrintableText.Cut(text, maximum));
 
     private string Summary()
     {

@@ -27,7 +27,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
         var findings = await TryAsync([.. FindRoutes(configurations, proxies, books)], cancellationToken);
         if (await others is { } note)
             _notes.Add(note);
-        return new DoctorReport(settings.Denied.Value, [.. findings, .. Fallbacks(configurations, findings)], _notes);
+        return new DoctorReport(settings.Denied.Value, [.. findings, .. Fallbacks(configurations, findings)], _notes) { Engines = [.. configurations.Select(configuration => configuration.Engine).Distinct()] };
     }
 
     private List<ProxyAddress> FindProxies(IReadOnlyList<EngineConfiguration> configurations)
@@ -131,7 +131,7 @@ internal sealed class Examination(DoctorSettings settings, ClientMachine machine
                 (_, null) => Outcome.Enforced($"{text}; closed egress holds it"),
                 _ => Outcome.Open($"{text}, which is open: {open.Route.Kind}, {open.Route.Host}", open.Outcome.Command!),
             };
-            return new Finding(new Route("fallback", configuration.Engine, _ => Task.FromResult(outcome)), outcome);
+            return new Finding(new Route(Route.Fallback, configuration.Engine, _ => Task.FromResult(outcome)), outcome);
         });
     }
 }

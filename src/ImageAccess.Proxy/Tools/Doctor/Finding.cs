@@ -42,6 +42,9 @@ internal sealed record Outcome(RouteVerdict Verdict, string Detail, string? Comm
 /// <param name="TryAsync">Tries it.</param>
 internal sealed record Route(string Kind, string Host, Func<CancellationToken, Task<Outcome>> TryAsync)
 {
+    /// <summary>The kind of what an engine does whose mirror fails.</summary>
+    public const string Fallback = "fallback";
+
     /// <summary>An engine whose mirror fails takes this route.</summary>
     public bool ServesFallbacks { get; init; }
 }

@@ -13,15 +13,18 @@ using ImageAccess.Proxy.Policies.Decisions;
 namespace ImageAccess.Proxy.Tools.Verbs;
 
 /// <summary>The options of a verb that a proxy elsewhere can be asked to do.</summary>
-internal sealed class ServerOptions
+/// <param name="name">Of the option that names the proxy.</param>
+/// <param name="what">What becomes of it there.</param>
+internal sealed class ServerOptions(string name, string what)
 {
-    private readonly Option<string?> _server = new("--server")
-    {
-        Description = "The proxy's console, as https://images.example.com: it is asked by its API, and nothing of this machine is read or changed.",
-        HelpName = "URL",
-    };
+    private readonly Option<string?> _server = new(name) { Description = $"The proxy's console, as https://images.example.com: {what}", HelpName = "URL" };
 
-    private readonly Option<string?> _tokenFile = new("--token-file") { Description = "With --server: a file with an API token, readable by its owner alone.", HelpName = "FILE" };
+    private readonly Option<string?> _tokenFile = new("--token-file") { Description = $"With {name}: a file with an API token, readable by its owner alone.", HelpName = "FILE" };
+
+    public ServerOptions()
+        : this("--server", "it is asked by its API, and nothing of this machine is read or changed.")
+    {
+    }
 
     public void AddTo(Command command)
     {
@@ -37,19 +40,19 @@ internal sealed class ServerOptions
     {
         var (server, file) = (parsed.GetValue(_server), parsed.GetValue(_tokenFile));
         if (server is null)
-            return file is null ? null : throw new MisuseException("--token-file goes with --server");
+            return file is null ? null : throw new MisuseException($"--token-file goes with {name}");
         foreach (var other in others)
         {
             if (parsed.GetResult(other) is { Implicit: false })
-                throw new MisuseException($"{other.Name} is about this machine and does not go with --server");
+                throw new MisuseException($"{other.Name} is about this machine and does not go with {name}");
         }
 
         if (file is null)
-            throw new MisuseException("--server needs an API token: name a file that holds one with --token-file");
+            throw new MisuseException($"{name} needs an API token: name a file that holds one with --token-file");
         if (!Uri.TryCreate(server, UriKind.Absolute, out var address) || address is not { Scheme: "http" or "https", PathAndQuery: "/", UserInfo.Length: 0 })
-            throw new MisuseException($"--server: '{PrintableText.Of(server)}' is not an address, as https://images.example.com");
+            throw new MisuseException($"{name}: '{PrintableText.Of(server)}' is not an address, as https://images.example.com");
         if (address is { Scheme: "http", IsLoopback: false })
-            throw new MisuseException($"--server: {address} would be sent the token in the clear: use https");
+            throw new MisuseException($"{name}: {address} would be sent the token in the clear: use https");
         return new ServerApi(address, ReadToken(file));
     }
 
