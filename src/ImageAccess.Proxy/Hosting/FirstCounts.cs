@@ -1,4 +1,5 @@
 using ImageAccess.Proxy.Administration.Denials;
+using ImageAccess.Proxy.Administration.Export;
 using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Callers.Identity;
@@ -35,6 +36,8 @@ internal sealed class FirstCounts(
     NotificationMetrics notifications,
     Receivers receivers,
     UsageMetrics usage,
+    ExportMetrics export,
+    TrailReceivers exported,
     PolicyMetrics policies,
     CertificateMetrics certificates,
     HealthMetrics health) : IHostedService
@@ -54,6 +57,7 @@ internal sealed class FirstCounts(
         denials.StartAtZero();
         notifications.StartAtZero(receivers.All);
         usage.StartAtZero();
+        export.StartAtZero(exported.All);
         policies.Watch();
         certificates.Watch();
         health.Watch();

@@ -3,6 +3,7 @@ using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.DockerApi;
+using ImageAccess.Proxy.Administration.Export;
 using ImageAccess.Proxy.Administration.Incidents;
 using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Administration.Reports;
@@ -73,6 +74,7 @@ public static class ProxyHost
             .AddChanges()
             .AddRequests()
             .AddUsage(builder.Configuration)
+            .AddExport(builder.Configuration)
             .AddActivity()
             .AddIncidents()
             .AddReports()

@@ -12,7 +12,8 @@ public sealed class FirstCountsTests : IAsyncLifetime
 {
     private Surroundings _here = null!;
 
-    public async Task InitializeAsync() => _here = await Surroundings.StartAsync(settings: ("Notifications:Webhooks:0:Address", "https://hooks.example.com/x"));
+    public async Task InitializeAsync() => _here = await Surroundings.StartAsync(
+        settings: [("Notifications:Webhooks:0:Address", "https://hooks.example.com/x"), ("Audit:Export:Otlp:Endpoint", "https://collector.example.com")]);
 
     public async Task DisposeAsync() => await _here.DisposeAsync();
 
@@ -45,6 +46,8 @@ public sealed class FirstCountsTests : IAsyncLifetime
     [InlineData("imageaccess_usage_failures_total")]
     [InlineData("imageaccess_usage_missed_bytes_total")]
     [InlineData("imageaccess_usage_skipped_total{reason=\"old\"}")]
+    [InlineData("imageaccess_export_missed_total{receiver=\"otlp\"}")]
+    [InlineData("imageaccess_export_failures_total{receiver=\"otlp\"}")]
     public async Task A_counter_is_there_at_zero(string sample)
     {
         using var admin = Surroundings.NewClient(_here.Admin);

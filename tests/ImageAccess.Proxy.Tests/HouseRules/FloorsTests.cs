@@ -41,6 +41,7 @@ public sealed partial class FloorsTests
         ["Administration/Requests"] = 6,
         ["Administration/Notifications"] = 6,
         ["Administration/Usage"] = 6,
+        ["Administration/Export"] = 6,
         ["Administration/Activity"] = 6,
         ["Administration/Incidents"] = 6,
         ["Administration/Reports"] = 6,

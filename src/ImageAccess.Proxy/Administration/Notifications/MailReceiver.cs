@@ -88,7 +88,7 @@ internal sealed class MailReceiver(NotificationOptions all, UpstreamConnections 
 
     private async Task ConnectAsync(SmtpClient client, CancellationToken cancellationToken)
     {
-        var stream = await connections.ConnectToMailAsync(_options.Server!, _options.ActualPort, demandLoopback: _options.Tls == MailOptions.Off, cancellationToken);
+        var stream = await connections.ConnectPastProxyAsync(_options.Server!, _options.ActualPort, demandLoopback: _options.Tls == MailOptions.Off, cancellationToken);
         var tls = _options.Tls switch
         {
             MailOptions.Off => SecureSocketOptions.None,

@@ -74,10 +74,10 @@ public sealed class UpstreamConnections
         return handler;
     }
 
-    /// <summary>A connection to a mail server: the parent proxy speaks HTTP.</summary>
+    /// <summary>A connection to a mail server or a syslog server: the parent proxy speaks HTTP.</summary>
     /// <exception cref="SocketException">It cannot be resolved, or not be connected to.</exception>
-    /// <exception cref="AddressRefusedException">It leads where no mail server is.</exception>
-    public async Task<Stream> ConnectToMailAsync(string host, int port, bool demandLoopback, CancellationToken cancellationToken)
+    /// <exception cref="AddressRefusedException">It leads where no such server is.</exception>
+    public async Task<NetworkStream> ConnectPastProxyAsync(string host, int port, bool demandLoopback, CancellationToken cancellationToken)
     {
         var addresses = await _resolver.ResolveAsync(host, cancellationToken);
         if (!Array.TrueForAll(addresses, demandLoopback ? IPAddress.IsLoopback : IsReachable))
