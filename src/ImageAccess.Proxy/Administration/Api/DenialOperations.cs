@@ -1,14 +1,19 @@
 using System.Globalization;
+using ImageAccess.Proxy.Administration.Activity;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
 
-/// <summary><c>denials</c>: what was denied in the last 30 days. A member sees the own ones, and of those of whoever did not sign in all but the address.</summary>
-internal sealed class DenialOperations(SqlDatabase database, IPolicyStore policies) : IOperations
+/// <summary>
+/// <c>denials</c>: what was denied in the last 30 days. A member sees the own ones, and of those of whoever did not sign in all but the address. That somebody
+/// looked at those of others is recorded before they are told.
+/// </summary>
+internal sealed class DenialOperations(SqlDatabase database, IPolicyStore policies, LookRecorder looks) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -22,6 +27,8 @@ internal sealed class DenialOperations(SqlDatabase database, IPolicyStore polici
             http.Visitor().Demand(Operation.ReadOwnDenials, organization, $"organization {PrintableText.Of(organization)}");
         var paging = Paging.Of(limit, cursor);
         var (view, before) = (ViewOf(http.Visitor()), paging.Before);
+        if ((view.IsEverything || view.Whole.Count > 0) && (caller is null || caller != view.Person))
+            await RecordAsync(http, organization, string.Join(", ", new[] { Word("organization", organization), Word("caller", caller) }.OfType<string>().DefaultIfEmpty("all")));
         var rows = await database.ReadAsync(
             context => new DenialTable(context).PageAsync(view, organization, caller, before, paging.Limit + 1, http.RequestAborted), http.RequestAborted);
         return Answer.Of(paging.Show(rows, row => DenialFacts.Of(view.Of(row)!), row => row.Number.ToString(CultureInfo.InvariantCulture)));
@@ -30,10 +37,18 @@ internal sealed class DenialOperations(SqlDatabase database, IPolicyStore polici
     private async Task<Answer<DenialFacts>> FindAsync(HttpContext http, string id)
     {
         var row = await database.ReadAsync(context => new DenialTable(context).FindAsync(id, http.RequestAborted), http.RequestAborted);
-        return row is not null && ViewOf(http.Visitor()).Of(row) is { } seen
-            ? Answer.Of(DenialFacts.Of(seen))
-            : throw ProblemException.NotFound($"denial {PrintableText.Of(id)}: they are kept for 30 days");
+        var view = ViewOf(http.Visitor());
+        if (row is null || view.Of(row) is not { } seen)
+            throw ProblemException.NotFound($"denial {PrintableText.Of(id)}: they are kept for 30 days");
+        if (seen.Caller is { } caller && caller != view.Person)
+            await RecordAsync(http, organization: null, $"id {seen.Id}");
+        return Answer.Of(DenialFacts.Of(seen));
     }
+
+    private static string? Word(string name, string? value) => value is null ? null : $"{name} {value}";
+
+    private Task RecordAsync(HttpContext http, string? organization, string question) =>
+        looks.RecordAsync(new Look(http.Visitor().Actor.Name, organization ?? http.Visitor().Organization, "denials", question), http.RequestAborted);
 
     private DenialView ViewOf(Visitor visitor)
     {

@@ -1,8 +1,11 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Activity;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Decisions;
@@ -13,7 +16,7 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>policy/drafts</c>: what another document or section would open and take back, and change in the pulls of the last days. Nothing is changed.</summary>
-internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, UsagePulls pulls, TimeProvider time) : IOperations
+internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, UsagePulls pulls, LookRecorder looks, TimeProvider time) : IOperations
 {
     private const int DefaultDays = 30;
 
@@ -117,7 +120,10 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Usa
         try
         {
             var effect = await JudgeAsync(http, draft, days, concerns);
-            return Answer.Of(facts with { Effect = EffectFacts.Of(effect, trials.Since(days), isWhole: concerns is null, names) });
+            var told = EffectFacts.Of(effect, trials.Since(days), isWhole: concerns is null, names);
+            if (names && told.Changes.Count > 0)
+                await looks.RecordAsync(new Look(http.Visitor().Actor.Name, organization, "draft", string.Create(CultureInfo.InvariantCulture, $"of {days} days")), http.RequestAborted);
+            return Answer.Of(facts with { Effect = told });
         }
         catch (NoVerdictException exception)
         {

@@ -55,6 +55,22 @@ public sealed class DenialApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     }
 
     [Fact]
+    public async Task Who_looks_at_those_of_others_is_recorded_and_nobody_who_looks_at_their_own()
+    {
+        var (id, anonymous) = (await room.DenyAsync("dora"), await room.DenyAsync(null));
+        var (alice, bob) = (await room.TokenAsync("owner", person: "alice"), await room.TokenAsync("member", person: "bob"));
+        foreach (var target in new[] { "?caller=dora", "?organization=acme&caller=dora", $"/{id}", $"/{anonymous}", "?caller=alice" })
+            Assert.Equal(200, (await room.SendAsync("GET", $"/api/v1/denials{target}", alice)).Status);
+        await ListAsync(bob);
+        IReadOnlyList<System.Text.Json.JsonElement> looks = [];
+        await Eventually.TrueAsync(async () => (looks = [.. (await room.Here.AuditAsync(1)).Where(line =>
+            line.TryGetProperty("event", out var kind) && kind.GetString() == "decisions-read" && Text(line, "user") is "alice" or "bob")]).Count >= 3);
+        Assert.Equal(
+            ["alice acme denials caller dora", "alice acme denials organization acme, caller dora", $"alice acme denials id {id}"],
+            looks.Select(look => $"{Text(look, "user")} {Text(look, "organization")} {Text(look, "operation")} {Text(look, "question")}"));
+    }
+
+    [Fact]
     public async Task They_come_in_parts_the_newest_first_and_by_caller()
     {
         var ids = new List<string>();

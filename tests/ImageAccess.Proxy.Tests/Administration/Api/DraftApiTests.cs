@@ -3,6 +3,7 @@ using System.Text.Json;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
+using Microsoft.EntityFrameworkCore;
 
 namespace ImageAccess.Proxy.Tests.Administration.Api;
 
@@ -34,6 +35,7 @@ public sealed class DraftApiTests(DraftApiTests.FilesRoom files) : IClassFixture
         var effect = answer.GetProperty("effect");
         Assert.Equal((4, 3, 1, 0), (Number(effect, "requests"), Number(effect, "changed"), Number(effect, "rows"), Number(effect, "malformed")));
         Assert.Equal(["allow deny official library/nginx 3 2 bob,eve"], Rows(answer));
+        Assert.Contains("draft", await _room.Database.ReadAsync(context => context.Activity.Where(row => row.Action == "decisions.read").Select(row => row.Name).ToListAsync(), default));
         Assert.Equal(("audit files", "it keeps fewer days (Usage:Keep)"), (effect.GetProperty("source").GetString(), effect.GetProperty("notInDatabase").GetString()));
         Assert.Equal(2, Number((await DraftAsync($"{Whole}?days=60", WholeDraft, await _room.TokenAsync("company-owner", null))).GetProperty("effect"), "rows"));
         Assert.Equal(version, _room.Service<IPolicyStore>().Current.Version);
