@@ -1,5 +1,6 @@
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
@@ -9,8 +10,9 @@ internal static class DecisionScopes
 {
     /// <param name="visitor">Who asks.</param>
     /// <param name="policies">The policy of this moment.</param>
+    /// <param name="names">What stands for callers.</param>
     /// <param name="organization">Of which organization alone; null for all that the visitor sees.</param>
-    public static UsageScope Of(Visitor visitor, IPolicyStore policies, string? organization)
+    public static UsageScope Of(Visitor visitor, IPolicyStore policies, CallerNames names, string? organization)
     {
         if (visitor.MayEverywhere(Operation.ReadDecisions))
             return UsageScope.Everything;
@@ -19,11 +21,11 @@ internal static class DecisionScopes
         {
             Whole = own.FindAll(name => visitor.May(Operation.ReadDecisions, name)),
             AsMember = own.FindAll(name => visitor.May(Operation.ReadOwnDecisions, name)),
-            Person = visitor.Actor.User,
+            Person = visitor.Actor.User is { } user ? names.OfSelf(user) : null,
         };
     }
 
     /// <summary>The same without the own ones of a member.</summary>
-    public static UsageScope OfOthers(Visitor visitor, IPolicyStore policies, string? organization) =>
-        Of(visitor, policies, organization) is { IsEverything: false } scope ? scope with { AsMember = [], Person = null } : UsageScope.Everything;
+    public static UsageScope OfOthers(Visitor visitor, IPolicyStore policies, CallerNames names, string? organization) =>
+        Of(visitor, policies, names, organization) is { IsEverything: false } scope ? scope with { AsMember = [], Person = null } : UsageScope.Everything;
 }

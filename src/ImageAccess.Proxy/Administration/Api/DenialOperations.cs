@@ -13,7 +13,7 @@ namespace ImageAccess.Proxy.Administration.Api;
 /// <c>denials</c>: what was denied in the last 30 days. A member sees the own ones, and of those of whoever did not sign in all but the address. That somebody
 /// looked at those of others is recorded before they are told.
 /// </summary>
-internal sealed class DenialOperations(SqlDatabase database, IPolicyStore policies, LookRecorder looks) : IOperations
+internal sealed class DenialOperations(SqlDatabase database, IPolicyStore policies, CallerNames names, LookRecorder looks) : IOperations
 {
     public void Map(IEndpointRouteBuilder api)
     {
@@ -59,7 +59,7 @@ internal sealed class DenialOperations(SqlDatabase database, IPolicyStore polici
         {
             Whole = own.FindAll(name => visitor.May(Operation.ReadDenials, name)),
             AsMember = own.FindAll(name => visitor.May(Operation.ReadOwnDenials, name)),
-            Person = visitor.Actor.User,
+            Person = visitor.Actor.User is { } user ? names.OfSelf(user) : null,
         };
     }
 }

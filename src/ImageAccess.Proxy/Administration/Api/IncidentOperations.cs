@@ -13,7 +13,7 @@ namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>incidents</c>: who pulled images that turn out to be bad, and that nobody has them any more.</summary>
 internal sealed class IncidentOperations(
-    UsageStore store, KeptImages kept, IncidentDesk desk, LookRecorder looks, IPolicyStore policies, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
+    UsageStore store, KeptImages kept, IncidentDesk desk, LookRecorder looks, IPolicyStore policies, CallerNames names, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
 {
     private const int NamedInLook = 10;
 
@@ -47,7 +47,7 @@ internal sealed class IncidentOperations(
         if (mistakes.Count > 0)
             throw ProblemException.Bad(mistakes);
 
-        var filter = question.Filter with { Scope = DecisionScopes.OfOthers(visitor, policies, wanted.Organization) };
+        var filter = question.Filter with { Scope = DecisionScopes.OfOthers(visitor, policies, names, wanted.Organization) };
         var words = PrintableText.ListOf([.. images.Select(image => image.ToString())], NamedInLook);
         await looks.RecordAsync(new Look(visitor.Actor.Name, wanted.Organization ?? visitor.Organization, "incident", words), http.RequestAborted);
         var limit = isTable ? PullGroups.Maximum : wanted.Limit ?? IncidentAnswer.DefaultLimit;
@@ -62,7 +62,7 @@ internal sealed class IncidentOperations(
         if (faults.Count > 0)
             throw ProblemException.Bad([.. faults.Select(fault => new Mistake(fault.Member, fault.Fault))]);
         var request = visitor.Request(wanted.Reason, wanted.Ticket);
-        return Answer.Of(await desk.BlockAsync(images, request, DecisionScopes.OfOthers(visitor, policies, organization: null), wanted.Tell, http.RequestAborted));
+        return Answer.Of(await desk.BlockAsync(images, request, DecisionScopes.OfOthers(visitor, policies, names, organization: null), wanted.Tell, http.RequestAborted));
     }
 
     private async Task<IncidentAnswer> AskAsync(IReadOnlyList<ImagePattern> images, UsageFilter filter, int limit, DateTimeOffset now, CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using ImageAccess.Core.Hosts;
 using ImageAccess.Proxy.Administration.Activity;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.AspNetCore.DataProtection;
@@ -13,7 +14,7 @@ namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>machines</c>: who came in from where, and what <c>imageaccess doctor</c> found there. Looking at those of others is recorded as with named pulls.</summary>
 internal sealed class MachineOperations(
-    UsageStore store, LookRecorder looks, IPolicyStore policies, IDataProtectionProvider protection, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
+    UsageStore store, LookRecorder looks, IPolicyStore policies, CallerNames names, IDataProtectionProvider protection, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
 {
     private const int AtOnce = 2;
 
@@ -42,7 +43,7 @@ internal sealed class MachineOperations(
         if (question.Faults.Count > 0)
             throw ProblemException.Bad([.. question.Faults.Select(fault => new Mistake(fault.Member, fault.Fault))]);
         var (paging, isTable) = (Paging.Of(limit, cursor: null), CsvAnswer.IsWanted(http.Request));
-        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
+        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, names, words.Organization) };
         var asked = new MachineQuestion(filter, UsageOperations.IsTrue("anonymous", words.Anonymous), UsageOperations.IsTrue("fallsBack", words.FallsBack));
         var cursors = new QuestionCursors<MachineKey>(protection, "machines", new Dictionary<string, string?>(UsageOperations.WordsOf(filter with { From = 0 }))
         {
@@ -51,7 +52,7 @@ internal sealed class MachineOperations(
             ["falls back"] = asked.FallsBack ? "true" : null,
         });
         var after = cursor is null ? (MachineKey?)null : cursors.Read(cursor);
-        await looks.RecordAsync(visitor, "machines", filter, http.RequestAborted);
+        await looks.RecordAsync(visitor, names, "machines", filter, http.RequestAborted);
         return await AnswerAsync(asked, after, isTable ? int.MaxValue - 1 : paging.Limit, isTable, UsageDays.At(now, options.Value), cursors, http.RequestAborted);
     }
 
@@ -61,11 +62,11 @@ internal sealed class MachineOperations(
         try
         {
             var (found, shown) = await _questions.AskAsync(
-                async () =>
+                async token =>
                 {
-                    var all = await asked.AskAsync(store, cancellationToken);
+                    var all = await asked.AskAsync(store, token);
                     var rest = all.Where(machine => after is not { } key || MachineKey.NewestFirst.Compare(machine.Key, key) > 0).Take(limit + 1).ToList();
-                    return (all.Count, isTable ? rest : await MachineQuestion.FillAsync(store, rest, cancellationToken));
+                    return (all.Count, isTable ? rest : await MachineQuestion.FillAsync(store, rest, token));
                 },
                 cancellationToken);
             var answer = new MachinesAnswer(DateTime.UnixEpoch.AddMilliseconds(asked.Filter.From), found, [.. shown.Take(limit)])
@@ -92,9 +93,9 @@ internal sealed class MachineOperations(
             throw ProblemException.Bad("it is not known where the report comes from");
         var report = told.ToReport(visitor.Organization ?? "", PublicAddress.Plain(remote).ToString(), now);
         return Answer.Of(await _reports.AskAsync(
-            async () =>
+            async token =>
             {
-                await store.AddReportAsync(report, http.RequestAborted);
+                await store.AddReportAsync(report, token);
                 return new ReportKept(report.Name, report.Address, DateTime.UnixEpoch.AddMilliseconds(report.Time));
             },
             http.RequestAborted));

@@ -17,7 +17,7 @@ namespace ImageAccess.Proxy.Administration.Api;
 /// are told.
 /// </summary>
 internal sealed class UsageOperations(
-    UsageStore store, LookRecorder looks, IPolicyStore policies, IDataProtectionProvider protection, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
+    UsageStore store, LookRecorder looks, IPolicyStore policies, CallerNames names, IDataProtectionProvider protection, IOptions<UsageOptions> options, TimeProvider time) : IOperations, IDisposable
 {
     /// <summary>How many questions are answered at once: one may read millions of rows.</summary>
     private const int AtOnce = 2;
@@ -44,10 +44,10 @@ internal sealed class UsageOperations(
         var question = new UsageQuestion().Between(Timestamp.Read(words.From, "from"), Timestamp.Read(words.To, "to"), time.GetUtcNow()).About(words.ToFilter(outcome));
         Demand(question);
         var paging = Paging.Of(limit, cursor: null);
-        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
+        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, names, words.Organization) };
         var cursors = new QuestionCursors<UsageKey>(protection, "decisions", WordsOf(question.Filter));
         var before = cursor is null ? (UsageKey?)null : cursors.Read(cursor);
-        await looks.RecordAsync(visitor, "decisions", filter, http.RequestAborted);
+        await looks.RecordAsync(visitor, names, "decisions", filter, http.RequestAborted);
         var found = await _places.AskAsync(token => store.ListAsync(filter, before, paging.Limit + 1, token), http.RequestAborted);
         var shown = found.Take(paging.Limit).ToList();
         return Answer.Of(new Page<DecisionFacts>(shown.ConvertAll(one => DecisionFacts.Of(one, filter.Scope)))
@@ -73,9 +73,9 @@ internal sealed class UsageOperations(
             question.Between(Timestamp.Read(words.From, "from"), Timestamp.Read(words.To, "to"), now);
         var kind = question.About(words.ToFilter(onlyDenied ? "deny" : outcome)).By(by);
         Demand(question);
-        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
+        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, names, words.Organization) };
         if (kind == UsageBy.Caller || filter.Caller is not null)
-            await looks.RecordAsync(visitor, "usage", filter, http.RequestAborted);
+            await looks.RecordAsync(visitor, names, "usage", filter, http.RequestAborted);
         try
         {
             var shown = limit ?? UsageAnswer.DefaultLimit;
@@ -117,9 +117,9 @@ internal sealed class UsageOperations(
         DemandBetween("limit", words.Limit, UsageAnswer.MaximumLimit);
         question.SinceDays(words.Since ?? kind.Since, now).About(new UsageFilter { Organization = words.Organization });
         Demand(question);
-        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, words.Organization) };
+        var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, names, words.Organization) };
         if (kind.Names)
-            await looks.RecordAsync(visitor, $"usage {kind.Name}", filter, http.RequestAborted);
+            await looks.RecordAsync(visitor, names, $"usage {kind.Name}", filter, http.RequestAborted);
         try
         {
             var shown = words.Limit ?? UsageAnswer.DefaultLimit;

@@ -26,6 +26,7 @@ internal sealed class DenialQueue : IDatabaseWriter, IDisposable
 
     private readonly Lock _gate = new();
     private readonly Queue<DenialRow> _waiting = new();
+    private readonly CallerNames _names;
     private readonly DenialMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
@@ -35,7 +36,7 @@ internal sealed class DenialQueue : IDatabaseWriter, IDisposable
 
     public DenialQueue(AuditTrail trail, DatabaseState database, DenialMetrics metrics, TimeProvider time)
     {
-        (_metrics, _time) = (metrics, time);
+        (_names, _metrics, _time) = (trail.Names, metrics, time);
         _timer = time.CreateTimer(_ => End(database), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         trail.WhenDenied(Add);
     }
@@ -87,7 +88,7 @@ internal sealed class DenialQueue : IDatabaseWriter, IDisposable
 
     private void Add(AccessEvent denial)
     {
-        var row = RowOf(denial);
+        var row = RowOf(denial, _names);
         lock (_gate)
         {
             if (_waiting.Count == Maximum)
@@ -111,15 +112,28 @@ internal sealed class DenialQueue : IDatabaseWriter, IDisposable
         database.Wake();
     }
 
+    private static DenialRow RowOf(AccessEvent denial, CallerNames names)
+    {
+        var name = denial.Caller is { IsAnonymous: false } caller ? caller.DisplayName : null;
+        var kept = name is null ? null : names.Of(name);
+        return RowOf(denial) with { Caller = kept is null ? null : Clean(kept), Message = Clean(MessageOf(denial, name, kept)) };
+    }
+
+    /// <summary>What the client was told; it has the caller's name at most as the rule <c>outsider</c> says it.</summary>
+    private static string MessageOf(AccessEvent denial, string? name, string? kept)
+    {
+        var message = DenialText.Of(denial.Decision).ToString();
+        return name == kept ? message : message.Replace($": {name} is ", $": {kept} is ", StringComparison.Ordinal);
+    }
+
     private static DenialRow RowOf(AccessEvent denial) => new()
     {
         Id = denial.Id,
         TimeMilliseconds = denial.Time.ToUnixTimeMilliseconds(),
-        Caller = denial.Caller is { IsAnonymous: false } caller ? Clean(caller.DisplayName) : null,
         Repository = denial.Repository?.Value,
         Reference = denial.Request?.Subject,
         Rule = denial.Decision.Rule,
-        Message = Clean(DenialText.Of(denial.Decision).ToString()),
+        Message = "",
         Organizations = [.. denial.Decision.Organizations],
         Client = (denial.Client is { IsIPv4MappedToIPv6: true } mapped ? mapped.MapToIPv4() : denial.Client)?.ToString(),
         WayIn = denial.WayIn,

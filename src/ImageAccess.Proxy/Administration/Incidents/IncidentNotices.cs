@@ -2,6 +2,7 @@ using System.Globalization;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Notifications;
 using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Audit;
 
 namespace ImageAccess.Proxy.Administration.Incidents;
 
@@ -16,7 +17,7 @@ internal static class IncidentNotices
 
     private const int MaximumPulls = 10;
 
-    /// <summary>Nobody who could be told.</summary>
+    /// <summary>Nobody who could be told; nor is who has a pseudonym, because who that is stands in one table alone.</summary>
     private const string Anonymous = "anonymous";
 
     /// <param name="fact">What tells this incident apart from others: the same is told once.</param>
@@ -44,7 +45,7 @@ internal static class IncidentNotices
                 last = caller.Max(pull => pull.Last),
             }),
         });
-        return [all, .. callers.Where(caller => caller.Key != Anonymous).Take(MaximumPullers).Select(caller => all.To(
+        return [all, .. callers.Where(caller => caller.Key != Anonymous && !Pseudonyms.Is(caller.Key)).Take(MaximumPullers).Select(caller => all.To(
             caller.Key.ToLowerInvariant(), [.. caller.SelectMany(pull => pull.Organizations).Distinct()], NoticeKinds.TextToPuller(FactsTo([.. caller], request))))];
     }
 

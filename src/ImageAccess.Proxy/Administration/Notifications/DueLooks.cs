@@ -40,7 +40,7 @@ internal sealed class DueLooks : BackgroundService
         (_receivers, _database, _state, _policies, _time) = (receivers, database, state, policies, time);
         _observed = new ObservedCallers(time.GetUtcNow());
         if (receivers.All.Count > 0)
-            trail.WhenObserved(_observed.Add);
+            trail.WhenObserved(observed => _observed.Add(observed, trail.Names));
     }
 
     internal async Task LookAsync(CancellationToken cancellationToken)
@@ -188,9 +188,9 @@ internal sealed class ObservedCallers(DateTimeOffset since)
     private readonly Lock _gate = new();
     private readonly Dictionary<string, HashSet<string>> _callers = new(StringComparer.Ordinal);
 
-    public void Add(AccessEvent observed)
+    public void Add(AccessEvent observed, CallerNames names)
     {
-        var caller = (observed.Caller ?? Caller.Anonymous).DisplayName;
+        var caller = observed.Caller is { IsAnonymous: false } known ? names.Of(known.DisplayName) : Caller.Anonymous.DisplayName;
         lock (_gate)
         {
             foreach (var organization in observed.Decision.Organizations)

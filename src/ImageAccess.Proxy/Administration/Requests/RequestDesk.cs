@@ -4,7 +4,9 @@ using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Denials;
 using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
@@ -20,8 +22,9 @@ namespace ImageAccess.Proxy.Administration.Requests;
 /// <param name="policy">The policy of this moment.</param>
 /// <param name="judge">What the policy says about an image to a user.</param>
 /// <param name="time">The clock.</param>
+/// <param name="key">Tells whose a denial is that has a pseudonym; null where none has.</param>
 internal sealed partial class RequestDesk(
-    SqlDatabase database, ChangeDesk desk, Func<Policy> policy, Func<ImageName, string, CancellationToken, Task<ImageVerdict>> judge, TimeProvider time)
+    SqlDatabase database, ChangeDesk desk, Func<Policy> policy, Func<ImageName, string, CancellationToken, Task<ImageVerdict>> judge, TimeProvider time, KeyFile? key = null)
 {
     /// <summary>Of how many open requests a person can be a voice.</summary>
     public const int MaximumOpenOfOne = 20;
@@ -159,10 +162,16 @@ internal sealed partial class RequestDesk(
 
     /// <summary>One's own, or that of somebody who had not signed in: whoever knows its id has been told the image.</summary>
     private async Task<DenialRow> FindDenialAsync(string id, string person, CancellationToken cancellationToken) =>
-        await database.ReadAsync(context => new DenialTable(context).FindAsync(id, cancellationToken), cancellationToken) is { Repository: not null } row
-            && (row.Caller is null || string.Equals(row.Caller, person, StringComparison.OrdinalIgnoreCase))
+        await database.ReadAsync(context => FindDenialAsync(context, id, person, cancellationToken), cancellationToken) is { Repository: not null } row
             ? row
             : throw new UnknownChangeException($"there is no denial {PrintableText.Of(id)} of {person}: denials are kept for 30 days, from a few seconds after they happen");
+
+    private async Task<DenialRow?> FindDenialAsync(DatabaseContext context, string id, string person, CancellationToken cancellationToken)
+    {
+        var row = await new DenialTable(context).FindAsync(id, cancellationToken);
+        var caller = key is not null && Pseudonyms.Is(row?.Caller) ? await new PseudonymTable(context, key).FindAsync(row!.Caller!, cancellationToken) : row?.Caller;
+        return row is not null && (row.Caller is null || string.Equals(caller, person, StringComparison.OrdinalIgnoreCase)) ? row : null;
+    }
 
     /// <summary>What was denied; of what is no manifest, and so no pull by a name, its repository.</summary>
     private static ImagePattern ImageOf(DenialRow denial)

@@ -1,6 +1,7 @@
 using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.Extensions.Options;
@@ -17,7 +18,8 @@ internal static class RequestsSetup
             provider.GetRequiredService<ChangeDesk>(),
             () => provider.GetRequiredService<IPolicyStore>().Current,
             async (image, person, cancellationToken) => (await provider.GetRequiredService<Checks>().AnswerAsync(image, new JudgedCaller(person, null), cancellationToken)).Image,
-            provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<KeyFile>()));
         services.AddSingleton(provider => new RequestRecorder(
             provider.GetRequiredService<SqlDatabase>(),
             provider.GetRequiredService<DatabaseState>(),

@@ -14,6 +14,8 @@ public sealed class AuditHealthCheck(AuditWriter writer, PendingEvents pending, 
             concerns.Add("the queue is full: allowed events are dropped, others wait in memory");
         if (pending.IsLosing)
             concerns.Add("the memory for them is full: denials are lost");
+        if (pending.Names.Concern is { } unnamed)
+            concerns.Add(unnamed);
         if (sink.Concern is { } concern)
             concerns.Add(concern);
         return Task.FromResult(concerns.Count == 0 ? HealthCheckResult.Healthy() : HealthCheckResult.Degraded(string.Join("; ", concerns)));

@@ -6,6 +6,7 @@ using ImageAccess.Core.Classification;
 using ImageAccess.Core.Hosts;
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Files;
+using ImageAccess.Proxy.Foundation.Limits;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
 
@@ -13,7 +14,7 @@ namespace ImageAccess.Proxy.Foundation.Audit;
 /// An event as one line of JSON. The names and their order are a contract. Text is cut, and everything that is not
 /// printable ASCII is escaped: no line breaks, no control or bidirectional characters reach a terminal.
 /// </summary>
-internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
+internal sealed class AuditLine(IBufferWriter<byte> output, CallerNames names) : IDisposable
 {
     /// <summary>The length, in characters, at which text is cut.</summary>
     public const int MaximumText = 256;
@@ -28,11 +29,11 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
 
     public static string Cut(string text) => PrintableText.Cut(text, MaximumText);
 
-    /// <summary>The line of an event, without its end.</summary>
+    /// <summary>The line of an event that is about no pull, without its end.</summary>
     public static ReadOnlyMemory<byte> Of(AuditEvent audit)
     {
         var bytes = new ArrayBufferWriter<byte>();
-        using (var line = new AuditLine(bytes))
+        using (var line = new AuditLine(bytes, CallerNames.Plain))
             line.Write(audit);
         return bytes.WrittenMemory[..^1];
     }
@@ -125,7 +126,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
     {
         var decision = access.Decision;
         var classification = decision.Classification;
-        WriteText("caller"u8, access.Caller?.DisplayName);
+        WriteText("caller"u8, access.Caller is { IsAnonymous: false } caller ? names.Of(caller.DisplayName) : access.Caller?.DisplayName);
         _json.WriteStartArray("organizations"u8);
         foreach (var organization in decision.Organizations)
             _json.WriteStringValue(Cut(organization));
@@ -417,7 +418,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         WriteText("wayIn"u8, connection.WayIn);
         WriteText("face"u8, connection.WayIn); // its former name
         WriteAddress("client"u8, connection.Client);
-        WriteText("user"u8, connection.User);
+        WriteClaimed("user"u8, connection.User, ClientShare.Of(connection.Client));
         WriteText("host"u8, connection.Host);
         if (connection.Port is { } port)
             _json.WriteNumber("port"u8, port);
@@ -432,7 +433,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         _json.WriteString("event"u8, "sign-in"u8);
         WriteText("wayIn"u8, signIn.WayIn);
         WriteAddress("client"u8, signIn.Client);
-        WriteText("user"u8, signIn.User);
+        WriteClaimed("user"u8, signIn.User, ClientShare.Of(signIn.Client));
         WriteText("reason"u8, signIn.Reason);
         WriteUpstreamStatus(signIn.UpstreamStatus);
         _json.WriteString("outcome"u8, "deny"u8);
@@ -456,7 +457,7 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
         else
         {
             _json.WriteString("event"u8, "denials"u8);
-            WriteText("caller"u8, merged.Share.Client == merged.Key.Share ? merged.Key.Account : null);
+            WriteText("caller"u8, merged.Share.Client == merged.Key.Share ? NameOf(merged.Key) : null);
             WriteText("client"u8, merged.Share.Client == merged.Key.Network ? merged.Key.Network.ToString() : null);
             _json.WriteString("outcome"u8, "deny"u8);
         }
@@ -489,6 +490,15 @@ internal sealed class AuditLine(IBufferWriter<byte> output) : IDisposable
 
     private void WriteAddress(ReadOnlySpan<byte> name, IPAddress? address) =>
         WriteText(name, address is null ? null : PublicAddress.Plain(address).ToString());
+
+    private void WriteClaimed(ReadOnlySpan<byte> name, string? user, ClientShare client) => WriteText(name, user is { Length: > 0 } ? names.OfClaimed(user, client) : user);
+
+    private string? NameOf(DenialKey key) => key.Account is not { } account ? null : key.Kind switch
+    {
+        nameof(AccessEvent) => names.Of(account),
+        nameof(ForbiddenChangeEvent) => account,
+        _ => names.OfClaimed(account, key.Network),
+    };
 
     private void WriteText(ReadOnlySpan<byte> name, string? text)
     {

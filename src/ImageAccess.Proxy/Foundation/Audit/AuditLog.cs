@@ -28,4 +28,7 @@ internal static partial class AuditLog
 
     [LoggerMessage(9, LogLevel.Warning, "The audit trail {File} does not end as it was written: its line {Sequence} is missing or another one; imageaccess audit verify shows where")]
     public static partial void EndIsMissing(this ILogger logger, string file, long sequence);
+
+    [LoggerMessage(10, LogLevel.Error, "The salt of pseudonyms could not be kept in {Path}: {Cause}; after a restart without the database callers have other pseudonyms")]
+    public static partial void SaltNotKept(this ILogger logger, string path, string cause);
 }

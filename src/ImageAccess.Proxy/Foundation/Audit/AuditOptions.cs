@@ -2,6 +2,8 @@ namespace ImageAccess.Proxy.Foundation.Audit;
 
 public sealed class AuditOptions
 {
+    public const string Names = "names", Pseudonyms = "pseudonyms";
+
     public const long SmallestMaximumSize = 2 * 1024 * 1024;
 
     /// <summary><c>Audit:File</c>; null when the key is not set.</summary>
@@ -19,6 +21,9 @@ public sealed class AuditOptions
     /// <summary><c>Audit:KeyFile</c>: the key that signs checkpoints; null when the key is not set.</summary>
     public string? KeyFile { get; set; }
 
+    /// <summary><c>Audit:Callers</c>: <see cref="Names"/>, or <see cref="Pseudonyms"/>.</summary>
+    public string Callers { get; set; } = Names;
+
     /// <summary><c>Data:Directory</c>.</summary>
     public string DataDirectory { get; set; } = "";
 
@@ -31,6 +36,9 @@ public sealed class AuditOptions
     }
 
     public string FilePath => File ?? Path.Combine(DataDirectory, "audit.jsonl");
+
+    /// <summary>The copy of the salt of pseudonyms.</summary>
+    public string SaltPath => Path.Combine(DataDirectory, "pseudonyms.salt");
 
     public string KeyPath => KeyFile ?? Path.Combine(DataDirectory, "audit.key");
 }

@@ -1,3 +1,4 @@
+using ImageAccess.Proxy.Foundation.Database;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace ImageAccess.Proxy.Foundation.Audit;
@@ -14,11 +15,16 @@ public static class AuditSetup
             .Validate(options => options.File?.EndsWith(AuditHead.Extension, StringComparison.Ordinal) is not true, "Audit:File: a name that ends with .head is that of the record beside it; choose another")
             .Validate(options => options.MaximumSize >= AuditOptions.SmallestMaximumSize, "Audit:MaximumSize: choose at least 2MiB")
             .Validate(options => options.Keep >= TimeSpan.FromDays(1), "Audit:Keep: choose 1d or more, as 90d")
+            .Validate(options => options.Callers is AuditOptions.Names or AuditOptions.Pseudonyms, "Audit:Callers: write names or pseudonyms")
             .ValidateOnStart();
 
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
-        services.AddSingleton(provider => new PendingEvents(PendingEvents.DefaultCapacity, provider.GetRequiredService<TimeProvider>()));
+        if (configuration["Audit:Callers"] == AuditOptions.Pseudonyms)
+            AddPseudonyms(services);
+        else
+            services.AddSingleton(CallerNames.Plain);
+        services.AddSingleton(provider => new PendingEvents(PendingEvents.DefaultCapacity, provider.GetRequiredService<TimeProvider>()) { Names = provider.GetRequiredService<CallerNames>() });
         services.AddSingleton<AuditMetrics>();
         services.AddSingleton<AuditTrail>();
         services.AddSingleton<IAuditSink, FileAuditSink>();
@@ -26,5 +32,15 @@ public static class AuditSetup
         services.AddHostedService(provider => provider.GetRequiredService<AuditWriter>());
         services.AddHealthChecks().AddCheck<AuditHealthCheck>("audit");
         return services;
+    }
+
+    /// <summary>They begin before any event is written.</summary>
+    private static void AddPseudonyms(IServiceCollection services)
+    {
+        services.AddSingleton<Pseudonyms>();
+        services.AddSingleton<CallerNames>(provider => provider.GetRequiredService<Pseudonyms>());
+        services.AddSingleton<PseudonymsReader>();
+        services.AddSingleton<IDatabaseWriter>(provider => provider.GetRequiredService<PseudonymsReader>());
+        services.AddHostedService(provider => provider.GetRequiredService<PseudonymsReader>());
     }
 }

@@ -30,6 +30,9 @@ public sealed class AuditTrail : IDisposable
         _merged = new MergedDenials(options, time, closing => RecordAtOnce(closing));
     }
 
+    /// <summary>What stands for callers in whatever is kept of who pulled.</summary>
+    internal CallerNames Names => _pending.Names;
+
     /// <summary>Open it first and close it last: <c>await using var entry = trail.Open(http);</c></summary>
     public AuditEntry Open(HttpContext http) => new(this, http, _time.GetUtcNow(), _time.GetTimestamp());
 

@@ -60,7 +60,7 @@ public sealed class AuditWriter(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var buffer = new ArrayBufferWriter<byte>(2 * BatchSize);
-        using var line = new AuditLine(buffer);
+        using var line = new AuditLine(buffer, pending.Names);
         while (await pending.WaitAsync())
         {
             buffer.ResetWrittenCount();

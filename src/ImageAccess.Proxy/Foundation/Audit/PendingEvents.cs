@@ -32,6 +32,9 @@ public sealed class PendingEvents(int capacity, TimeProvider time, int reserve =
     private int _losing;
     private volatile bool _completed;
 
+    /// <summary>What stands for callers in the lines.</summary>
+    internal CallerNames Names { get; init; } = CallerNames.Plain;
+
     /// <summary>Nothing is taken any more.</summary>
     public bool IsCompleted => _completed;
 
@@ -73,7 +76,7 @@ public sealed class PendingEvents(int capacity, TimeProvider time, int reserve =
     public bool TryReserve(AuditEvent audit, bool always = false)
     {
         var bytes = new ArrayBufferWriter<byte>();
-        using (var line = new AuditLine(bytes))
+        using (var line = new AuditLine(bytes, Names))
             line.Write(audit);
         lock (_gate)
         {

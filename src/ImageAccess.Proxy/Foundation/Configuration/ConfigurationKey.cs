@@ -140,6 +140,7 @@ internal sealed record ConfigurationKey(string Name, ConfigurationKind Kind = Co
         new("Usage:Keep", ConfigurationKind.Duration),
         new("Usage:KeepCounts", ConfigurationKind.Duration),
         new("Audit:KeyFile", ConfigurationKind.Path),
+        new("Audit:Callers"),
     ];
 
     public bool Covers(string name) => IsOf(WithoutNumber(name));

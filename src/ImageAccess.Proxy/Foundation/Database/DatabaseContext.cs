@@ -19,6 +19,8 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 
     public DbSet<ConfirmedAccountRow> ConfirmedAccounts => Set<ConfirmedAccountRow>();
 
+    public DbSet<PseudonymRow> Pseudonyms => Set<PseudonymRow>();
+
     public DbSet<DataProtectionKeyRow> DataProtectionKeys => Set<DataProtectionKeyRow>();
 
     public DbSet<OutboxRow> Outbox => Set<OutboxRow>();

@@ -205,7 +205,8 @@ internal static class RequestCommands
             async (image, person, cancel) => judge is null
                 ? throw new InvalidOperationException("Nothing is judged here.")
                 : (await judge.CheckAsync(image, new JudgedCaller(person, null), cancel)).Image,
-            TimeProvider.System);
+            TimeProvider.System,
+            UsageCommands.KeyOf(configuration));
         var outcome = await ChangeCommands.ChangeAsync(database, () => act(desk), cancellationToken);
         return await TellAsync(parsed, json, RequestFacts.Of(outcome.Request, TimeProvider.System.GetUtcNow(), only: null), line);
     }

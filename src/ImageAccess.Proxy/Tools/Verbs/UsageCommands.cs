@@ -107,8 +107,10 @@ internal static class UsageCommands
             throw new MisuseException(faults);
         if (database is SqliteDatabase sqlite)
             Verb.DemandDataDirectory(Path.GetDirectoryName(sqlite.Path)!);
-        return (database, UsageStore.Of(database, new KeyFile(configuration[KeyFile.Setting], configuration["Data:Directory"] ?? "")), options);
+        return (database, UsageStore.Of(database, KeyOf(configuration)), options);
     }
+
+    public static KeyFile KeyOf(IConfiguration configuration) => new(configuration[KeyFile.Setting], configuration["Data:Directory"] ?? "");
 
     private static Command Import()
     {

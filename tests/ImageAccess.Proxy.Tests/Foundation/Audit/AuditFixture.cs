@@ -24,10 +24,10 @@ public sealed class AuditFixture : IDisposable
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
 
     public AuditFixture(
-        int capacity = PendingEvents.DefaultCapacity, int reserve = PendingEvents.DefaultReserve, long maximumSize = 1024 * 1024 * 1024)
+        int capacity = PendingEvents.DefaultCapacity, int reserve = PendingEvents.DefaultReserve, long maximumSize = 1024 * 1024 * 1024, object? names = null)
     {
         var meters = _services.GetRequiredService<IMeterFactory>();
-        Pending = new PendingEvents(capacity, Time, reserve);
+        Pending = new PendingEvents(capacity, Time, reserve) { Names = names as CallerNames ?? CallerNames.Plain };
         Metrics = new AuditMetrics(meters, Pending);
         Counts = new MeterReadings(meters);
         Trail = new AuditTrail(Pending, Metrics, Options.Create(new AuditOptions { MaximumSize = maximumSize }), Time, TrailLog);

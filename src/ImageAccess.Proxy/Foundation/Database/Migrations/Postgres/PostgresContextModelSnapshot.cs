@@ -624,6 +624,36 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
                 b.ToTable("PolicyVersions", (string)null);
             });
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PseudonymRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<string>("Pseudonym")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("character varying(32)");
+
+                b.Property<byte[]>("Wrapped")
+                    .IsRequired()
+                    .HasColumnType("bytea");
+
+                b.Property<string>("WrappedBy")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("character varying(16)");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Pseudonym")
+                    .IsUnique();
+
+                b.ToTable("Pseudonyms", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.RequestAnswerRow", b =>
             {
                 b.Property<long>("Id")

@@ -598,6 +598,34 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
                 b.ToTable("PolicyVersions", (string)null);
             });
 
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.PseudonymRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Pseudonym")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("TEXT");
+
+                b.Property<byte[]>("Wrapped")
+                    .IsRequired()
+                    .HasColumnType("BLOB");
+
+                b.Property<string>("WrappedBy")
+                    .IsRequired()
+                    .HasMaxLength(16)
+                    .HasColumnType("TEXT");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Pseudonym")
+                    .IsUnique();
+
+                b.ToTable("Pseudonyms", (string)null);
+            });
+
         modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.RequestAnswerRow", b =>
             {
                 b.Property<long>("Id")

@@ -1,0 +1,251 @@
+using System.Text;
+using System.Text.Json;
+using ImageAccess.Proxy.Administration.Usage;
+using ImageAccess.Proxy.Foundation.Audit;
+using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Foundation.Database.Keys;
+using ImageAccess.Proxy.Tests.Administration.Api;
+using ImageAccess.Proxy.Tests.Foundation.Database;
+using ImageAccess.Proxy.Tests.Tools.Verbs;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace ImageAccess.Proxy.Tests.Walk;
+
+/// <summary>Whole requests with <c>Audit:Callers</c> <c>pseudonyms</c>: what is kept of who pulled.</summary>
+[Collection(PostgresRoom.Name)]
+public sealed class PseudonymWalkTests(PostgresServer server) : IAsyncLifetime
+{
+    private const string Canary = "canarycaller";
+    private const string Nginx = "library/nginx";
+    private const string Community = "someuser/custom-image";
+
+    private const string Policy =
+        """
+        {
+          "callers": { "outsiders": "deny" },
+          "companyOwners": [ "carol" ],
+          "organizations": [
+            { "name": "acme", "owners": [ "alice", "ann" ], "members": [ "bob", "dora" ], "roles": { "auditors": [ "olga" ] }, "enabled": true, "allow": { "official": true } },
+            { "name": "globex", "owners": [ "gail", "gil" ], "members": [ "hank" ], "enabled": true, "allow": { "official": true } }
+          ]
+        }
+        """;
+
+    private static readonly (string Key, string Value) On = ("Audit:Callers", "pseudonyms");
+
+    private readonly ApiRoom _room = new();
+
+    private Surroundings Here => _room.Here;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _room.Here is null ? Task.CompletedTask : _room.DisposeAsync();
+
+    [Theory]
+    [InlineData("names", true)]
+    [InlineData("pseudonyms", false)]
+    public async Task A_callers_name_is_in_no_file_no_metric_and_no_line_of_the_log(string callers, bool isFound)
+    {
+        await _room.StartAsync(("Audit:Callers", callers));
+        Here.Hub.Users.Add(Canary, "a-password", "dckr_pat_canary");
+        Assert.Equal(200, await PullAsync(Canary, Nginx));
+        Assert.Equal(403, await PullAsync(Canary, Community));
+        Assert.Equal(403, await PullAsync(Canary, Community)); // and merged
+        await Here.WritePolicyAsync(Policy);
+        var outsider = await Here.AskAsync("GET", $"/v2/{Nginx}/manifests/latest", await Here.PullTokenAsync(Canary, Nginx), "curl/8");
+        Assert.Equal($"image access denied: {Canary} is not a member of acme", outsider.Message); // the client is told as ever
+        Assert.Equal(401, (await Here.SendRawAsync(
+            $"GET /token?service=registry.docker.io&scope=repository:{Nginx}:pull HTTP/1.1\r\nHost: {Here.Mirror.Authority}\r\nConnection: close\r\nAuthorization: Basic {Convert.ToBase64String(Encoding.ASCII.GetBytes($"{Canary}:wrong"))}\r\n\r\n")).Status);
+
+        await TakenInAsync(3);
+        await Eventually.TrueAsync(async () => await DenialsAsync() == 2);
+        await Eventually.TrueAsync(async () => (await Here.AuditAsync(1)).Any(line => Text(line, "event") == "sign-in"));
+        using var admin = Surroundings.NewClient(Here.Admin);
+        var metrics = await admin.GetStringAsync("/metrics");
+        await Eventually.TrueAsync(IsIdle);
+        var running = FilesWith(Canary);
+        var database = FilesWith(isFound ? Canary : "is not a member of acme");
+        await Here.Proxy.StopAsync();
+        Assert.Equal((isFound, isFound), (running.Contains("audit.jsonl"), FilesWith(Canary).Any(file => file.StartsWith("usage/", StringComparison.Ordinal))));
+        Assert.Contains(database, file => file.StartsWith("imageaccess.db", StringComparison.Ordinal)); // what is looked for would be found there
+        if (!isFound)
+        {
+            Assert.Empty(running);
+            Assert.Empty(FilesWith(Canary));
+        }
+
+        Assert.DoesNotContain(Canary, metrics, StringComparison.Ordinal);
+        Assert.DoesNotContain(Canary, Here.Log.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_caller_has_the_same_pseudonym_after_a_restart_and_while_the_database_is_away()
+    {
+        await _room.StartAsync(On);
+        Here.Hub.Users.Add(Canary, "a-password", "dckr_pat_canary");
+        Assert.Equal(200, await PullAsync("bob", Nginx));
+        var bob = (await CallersAsync(1))[^1];
+        await Eventually.TrueAsync(IsIdle);
+
+        await Here.RestartAsync(TakeDatabaseAway);
+        Assert.Equal(200, await PullAsync("bob", Nginx));
+        Assert.Equal(200, await PullAsync(Canary, Nginx)); // who is first seen
+        var callers = await CallersAsync(3);
+        Assert.Equal((bob, bob), (callers[0], callers[1]));
+        Assert.NotEqual(bob, callers[2]);
+        Assert.Empty(FilesWith(Canary));
+
+        await Here.RestartAsync(() => Directory.Delete(Path.Combine(Here.DataDirectory, "imageaccess.db")));
+        _room.Reconnect();
+        await _room.ReadyAsync();
+        Assert.Equal(200, await PullAsync(Canary, Nginx));
+        Assert.Equal(callers[2], (await CallersAsync(4))[3]);
+        await Eventually.TrueAsync(async () => await FindAsync(callers[2]) == Canary);
+        Assert.Empty(FilesWith(Canary));
+    }
+
+    [Fact]
+    public async Task A_replica_has_the_pseudonyms_of_the_other()
+    {
+        var connection = await server.CreateDatabaseAsync();
+        using var keys = new TemporaryDirectory();
+        await File.WriteAllTextAsync(keys["data.key"], Convert.ToBase64String([.. Enumerable.Repeat((byte)7, KeyFile.Size)]));
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(keys["data.key"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        (string, string)[] settings = [On, ("Database:ConnectionString", connection), ("Data:KeyFile", keys["data.key"])];
+        await using var one = await Surroundings.StartWithDatabaseAsync(settings);
+        await Eventually.TrueAsync(() => HasSaltAsync(one));
+        await using var two = await Surroundings.StartWithDatabaseAsync(settings);
+        Assert.Equal((200, 200, 200), (await PullAsync(one, "bob"), await PullAsync(two, "bob"), await PullAsync(two, "alice")));
+        Assert.Equal(200, await PullAsync(one, "alice"));
+        var (first, second) = (await CallersAsync(one, 2), await CallersAsync(two, 2));
+        Assert.Equal(first, second);
+        Assert.NotEqual(first[0], first[1]);
+
+        await Eventually.TrueAsync(() => IsIdle(one) && IsIdle(two));
+        Assert.Equal(0, (await ForgetAsync(one, "bob", connection, keys["data.key"])).ExitCode);
+        await Eventually.TrueAsync(async () => await PullAsync(two, "bob") == 200 && (await CallersAsync(two, 3))[^1] != first[0]);
+        Assert.Equal(200, await PullAsync(two, "alice"));
+        Assert.Equal(first[1], (await CallersAsync(two, 4))[^1]);
+    }
+
+    [Fact]
+    public async Task Who_is_forgotten_is_nobody_any_more_and_has_another_pseudonym_the_next_time()
+    {
+        await StartAsync();
+        Assert.Equal(200, await PullAsync("bob", Nginx));
+        var bob = (await CallersAsync(1))[^1];
+        await TakenInAsync(1);
+        await Eventually.TrueAsync(async () => await FindAsync(bob) == "bob");
+        var forget = await ForgetAsync(Here, "Bob", connection: null, key: null);
+        Assert.Equal((0, ""), (forget.ExitCode, forget.Error));
+        Assert.StartsWith(
+            "forgotten: 0 decisions and the counts of 0 days, 0 denials Who the caller's pseudonym is nobody can say any more. Decisions, denials and audit files keep it, and a later pull has another one. The audit files (",
+            forget.Output.ReplaceLineEndings(" "),
+            StringComparison.Ordinal);
+        Assert.Null(await FindAsync(bob));
+        await Eventually.TrueAsync(async () => await PullAsync("bob", Nginx) == 200 && (await CallersAsync(2))[^1] != bob);
+    }
+
+    [Fact]
+    public async Task Who_pulls_sees_and_asks_about_what_is_their_own()
+    {
+        await StartAsync();
+        var denied = await Here.AskAsync("GET", $"/v2/{Community}/manifests/latest", await Here.PullTokenAsync("bob", Community), "curl/8");
+        var id = denied.Header("X-ImageAccess-Decision")!;
+        await TakenInAsync(1);
+        await Eventually.TrueAsync(async () => await DenialsAsync() == 1);
+        await Eventually.TrueAsync(IsIdle);
+        var (bob, dora) = (await _room.TokenAsync("member", person: "bob"), await _room.TokenAsync("member", person: "dora"));
+        foreach (var (token, count) in new[] { (bob, 1), (dora, 0) })
+        {
+            Assert.Equal(count, (await _room.SendAsync("GET", "/api/v1/decisions", token)).Json.GetProperty("items").GetArrayLength());
+            Assert.Equal(count, (await _room.SendAsync("GET", "/api/v1/denials", token)).Json.GetProperty("items").GetArrayLength());
+        }
+
+        var body = $$"""{ "denial": "{{id}}", "reason": "for the build", "days": 3 }""";
+        Assert.Equal(404, (await _room.SendAsync("POST", "/api/v1/requests", dora, body)).Status);
+        Assert.Equal(201, (await _room.SendAsync("POST", "/api/v1/requests", bob, body)).Status);
+    }
+
+    private async Task StartAsync()
+    {
+        await _room.StartAsync(On);
+        await Here.WritePolicyAsync(Policy);
+    }
+
+    private Task<int> DenialsAsync() => _room.Database.ReadAsync(context => context.Denials.CountAsync(), default);
+
+    private Task<string?> FindAsync(string pseudonym) => _room.Database.ReadAsync(context => new PseudonymTable(context, _room.Service<KeyFile>()).FindAsync(pseudonym, default), default);
+
+    private Task TakenInAsync(int count) => Eventually.TrueAsync(async () => (await _room.Service<UsageStore>().ListAsync(new UsageFilter(), null, 100, default)).Count >= count);
+
+    private bool IsIdle() => IsIdle(Here);
+
+    private static bool IsIdle(Surroundings here) => here.Proxy.Services.GetServices<IDatabaseWriter>().All(writer => !writer.IsWaiting);
+
+    private static Task<bool> HasSaltAsync(Surroundings here) => here.Proxy.Services.GetRequiredService<DatabaseState>().Ready.IsCompleted
+        ? here.Proxy.Services.GetRequiredService<SqlDatabase>().ReadAsync(context => context.Pseudonyms.AnyAsync(row => row.Pseudonym == PseudonymRow.Salt), default)
+        : Task.FromResult(false);
+
+    private void TakeDatabaseAway()
+    {
+        foreach (var file in Directory.GetFiles(Here.DataDirectory, "imageaccess.db*"))
+            File.Delete(file);
+        Directory.CreateDirectory(Path.Combine(Here.DataDirectory, "imageaccess.db"));
+    }
+
+    private Task<int> PullAsync(string caller, string repository) => PullAsync(Here, caller, repository);
+
+    private static async Task<int> PullAsync(Surroundings here, string caller, string repository = Nginx) =>
+        (await here.AskAsync("GET", $"/v2/{repository}/manifests/latest", await here.PullTokenAsync(caller, repository), "curl/8")).Status;
+
+    private Task<List<string>> CallersAsync(int count) => CallersAsync(Here, count);
+
+    /// <summary>Who pulled, as the trail says it.</summary>
+    private static async Task<List<string>> CallersAsync(Surroundings here, int count)
+    {
+        List<string> callers = [];
+        await Eventually.TrueAsync(async () => (callers = [.. (await here.AuditAsync(1)).Where(line => line.TryGetProperty("repository", out _)).Select(line => Text(line, "caller")!)]).Count >= count);
+        Assert.All(callers, caller => Assert.True(Pseudonyms.Is(caller), caller));
+        return callers;
+    }
+
+    /// <summary>The files of the data directory that have the text, with their folders.</summary>
+    private List<string> FilesWith(string text) =>
+    [
+        .. Directory.EnumerateFiles(Here.DataDirectory, "*", SearchOption.AllDirectories).Where(file => Bytes(file).AsSpan().IndexOf(Encoding.UTF8.GetBytes(text)) >= 0)
+            .Select(file => Path.GetRelativePath(Here.DataDirectory, file).Replace('\\', '/')),
+    ];
+
+    private static byte[] Bytes(string file)
+    {
+        using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using var bytes = new MemoryStream();
+        stream.CopyTo(bytes);
+        return bytes.ToArray();
+    }
+
+    /// <summary>The verb, while the proxy runs.</summary>
+    private static async Task<CommandLine> ForgetAsync(Surroundings here, string caller, string? connection, string? key)
+    {
+        var data = new Dictionary<string, string> { ["Directory"] = here.DataDirectory };
+        if (key is not null)
+            data["KeyFile"] = key;
+        var configuration = new Dictionary<string, object> { ["Data"] = data };
+        using var directory = new TemporaryDirectory();
+        if (connection is not null)
+        {
+            await File.WriteAllTextAsync(directory["connection"], connection);
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(directory["connection"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            configuration["Database"] = new Dictionary<string, string> { ["ConnectionStringFile"] = directory["connection"] };
+        }
+
+        await File.WriteAllTextAsync(directory["imageaccess.json"], JsonSerializer.Serialize(configuration));
+        return await CommandLine.RunAsync("usage", "forget", caller, "--reason", "ticket 7", "--config", directory["imageaccess.json"]);
+    }
+
+    private static string? Text(JsonElement json, string name) => json.TryGetProperty(name, out var value) ? value.GetString() : null;
+}
