@@ -12,7 +12,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace ImageAccess.Proxy.Tests.Walk;
 
-/// <summary>Whole requests with <c>Audit:Callers</c> <c>pseudonyms</c>: what is kept of who pulled.</summary>
+/// <summary>Whole requests with <c>Audit:Callers</c> <c>pseudonyms</c>: what is kept of who pulled, and how two persons open it.</summary>
 [Collection(PostgresRoom.Name)]
 public sealed class PseudonymWalkTests(PostgresServer server) : IAsyncLifetime
 {
@@ -146,6 +146,8 @@ public sealed class PseudonymWalkTests(PostgresServer server) : IAsyncLifetime
             StringComparison.Ordinal);
         Assert.Null(await FindAsync(bob));
         await Eventually.TrueAsync(async () => await PullAsync("bob", Nginx) == 200 && (await CallersAsync(2))[^1] != bob);
+        var asked = await AskAsync("olga", bob);
+        Assert.Equal((404, $"nobody can say who {bob} is"), (asked.Status, asked.Detail));
     }
 
     [Fact]
@@ -169,11 +171,130 @@ public sealed class PseudonymWalkTests(PostgresServer server) : IAsyncLifetime
         Assert.Equal(201, (await _room.SendAsync("POST", "/api/v1/requests", bob, body)).Status);
     }
 
+    [Fact]
+    public async Task One_asks_another_approves_then_the_first_reads_the_name_for_an_hour()
+    {
+        var bob = await SeenAsync();
+        var asked = await AskAsync("olga", bob);
+        Assert.True(asked.Status == 202, asked.Text);
+        var change = asked.Json.GetProperty("waiting");
+        Assert.Equal(("caller", $"who {bob} is", "acme", "olga"), (Text(change, "kind"), change.GetProperty("opens")[0].GetString(), Text(change, "organization"), Text(change, "by")));
+        await ForbiddenAsync("olga", bob); // as long as nobody has approved it
+        Assert.Equal(200, (await ApproveAsync("alice", 1)).Status);
+        await ForbiddenAsync("alice", bob); // who has not asked
+        await ForbiddenAsync("ann", bob);
+        var read = await ReadAsync("olga", bob);
+        Assert.True(read.Status == 200, read.Text);
+        Assert.Equal((bob, "bob"), (Text(read.Json, "pseudonym"), Text(read.Json, "name")));
+        Assert.Equal(200, (await ReadAsync("olga", bob)).Status);
+
+        var again = await ApproveAsync("ann", 1); // what was approved is not approved twice
+        Assert.Equal(404, again.Status);
+        await LaterAsync(TimeSpan.FromMinutes(61));
+        await ForbiddenAsync("olga", bob);
+        Assert.Equal(202, (await AskAsync("olga", bob)).Status); // and it takes another approval
+        await ForbiddenAsync("olga", bob);
+
+        IReadOnlyList<JsonElement> steps = [];
+        await Eventually.TrueAsync(async () => (steps = [.. (await Here.AuditAsync(1)).Where(line => Text(line, "event") is "change" or "decisions-read")]).Count == 4);
+        string[] expected =
+            [
+                $"change waiting user olga askedBy olga reason a leak opens who {bob} is",
+                $"change done user alice askedBy olga reason a leak opens who {bob} is",
+                $"decisions-read user olga operation caller question {bob}, change 1, approved by alice: a leak",
+                $"change waiting user olga askedBy olga reason a leak opens who {bob} is",
+            ];
+        Assert.Equal(
+            expected.Order(StringComparer.Ordinal), // changes are recorded in the background
+            steps.Select(step => Text(step, "event") == "change"
+                ? $"change {Text(step, "state")} user {Text(step, "user")} askedBy {Text(step, "askedBy")} reason {Text(step, "reason")} opens {step.GetProperty("opens")[0].GetString()}"
+                : $"decisions-read user {Text(step, "user")} operation {Text(step, "operation")} question {Text(step, "question")}").Order(StringComparer.Ordinal));
+        Assert.DoesNotContain(steps, step => step.GetRawText().Contains("bob", StringComparison.OrdinalIgnoreCase));
+    }
+
+    [Fact]
+    public async Task Nobody_opens_it_alone_nor_without_the_right_nor_in_another_organization()
+    {
+        var bob = await SeenAsync();
+        Assert.Equal(403, (await AskAsync("bob", bob, "member")).Status);
+        Assert.Equal(404, (await AskAsync("gail", bob, "owner", "globex")).Status); // whose decisions do not have it
+        Assert.Equal(404, (await AskAsync("gail", bob, "owner", "globex", """{ "reason": "a leak", "organization": "acme" }""")).Status);
+        Assert.Equal(400, (await AskAsync("ann", bob, "owner", body: """{ "reason": "" }""")).Status);
+        Assert.Equal(404, (await AskAsync("ann", "caller-0123456789abcdef01234567", "owner")).Status);
+        Assert.Equal(404, (await AskAsync("ann", "bob", "owner")).Status);
+        var nobodys = await _room.SendAsync("POST", $"/api/v1/usage/callers/{bob}/open", await _room.TokenAsync("owner"), """{ "reason": "a leak" }""");
+        Assert.Equal((403, "who a caller is is told to a person, and this token is nobody's"), (nobodys.Status, nobodys.Detail));
+
+        Assert.Equal(202, (await AskAsync("ann", bob, "owner")).Status);
+        var twice = await AskAsync("ann", bob, "owner");
+        Assert.Equal((409, "the change 1 of ann waits for the same already"), (twice.Status, twice.Detail));
+        var own = await ApproveAsync("ann", 1);
+        Assert.Equal((403, "ann asked for the change 1: another person has to approve it"), (own.Status, own.Detail));
+        var otherHand = await _room.SendAsync("POST", "/api/v1/changes/1/approve", await _room.TokenAsync("administrator", person: "ann", label: "the other hand"));
+        Assert.Equal((403, own.Detail), (otherHand.Status, otherHand.Detail));
+        Assert.Equal(403, (await ApproveAsync("bob", 1, "member")).Status);
+        Assert.Equal(403, (await ApproveAsync("olga", 1, "auditor")).Status); // who may ask
+        Assert.Equal(404, (await ApproveAsync("gail", 1, "owner", "globex")).Status);
+        await ForbiddenAsync("ann", bob);
+        Assert.Equal(200, (await _room.SendAsync("POST", "/api/v1/changes/1/decline", await _room.TokenAsync("owner", person: "alice"), """{ "reason": "no" }""")).Status);
+        await ForbiddenAsync("ann", bob);
+        Assert.Equal(404, (await ApproveAsync("alice", 1)).Status);
+    }
+
+    /// <summary>Every organization's owner, where nobody has to be another organization's.</summary>
+    [Fact]
+    public async Task A_company_owner_opens_what_any_organization_has_with_another_company_owner_alone()
+    {
+        var bob = await SeenAsync();
+        await _room.ImportAsync(Policy.Replace("[ \"carol\" ]", "[ \"carol\", \"cyd\" ]", StringComparison.Ordinal));
+        Assert.Equal(202, (await AskAsync("carol", bob, "company-owner", null)).Status);
+        Assert.Equal(404, (await ApproveAsync("alice", 1)).Status);
+        Assert.Equal(200, (await ApproveAsync("cyd", 1, "company-owner", null)).Status);
+        Assert.Equal("bob", Text((await ReadAsync("carol", bob, "company-owner", null)).Json, "name"));
+    }
+
     private async Task StartAsync()
     {
         await _room.StartAsync(On);
         await Here.WritePolicyAsync(Policy);
     }
+
+    /// <summary>The pseudonym of bob, who has pulled in acme, once everything knows it.</summary>
+    private async Task<string> SeenAsync()
+    {
+        await StartAsync();
+        Assert.Equal(200, await PullAsync("bob", Nginx));
+        var bob = (await CallersAsync(1))[0];
+        await TakenInAsync(1);
+        await Eventually.TrueAsync(async () => await FindAsync(bob) == "bob");
+        return bob;
+    }
+
+    private async Task<ApiAnswer> AskAsync(string person, string pseudonym, string role = "auditor", string? organization = "acme", string body = """{ "reason": "a leak" }""") =>
+        await _room.SendAsync("POST", $"/api/v1/usage/callers/{pseudonym}/open", await _room.TokenAsync(role, organization, person), body);
+
+    private async Task<ApiAnswer> ApproveAsync(string person, int change, string role = "owner", string? organization = "acme") =>
+        await _room.SendAsync("POST", FormattableString.Invariant($"/api/v1/changes/{change}/approve"), await _room.TokenAsync(role, organization, person));
+
+    private async Task<ApiAnswer> ReadAsync(string person, string pseudonym, string role = "auditor", string? organization = "acme") =>
+        await _room.SendAsync("GET", $"/api/v1/usage/callers/{pseudonym}", await _room.TokenAsync(role, organization, person));
+
+    private async Task ForbiddenAsync(string person, string pseudonym)
+    {
+        var answer = await ReadAsync(person, pseudonym, person == "olga" ? "auditor" : "owner");
+        Assert.Equal(
+            (403, $"{pseudonym} is not open to {person}: ask for it, and another person has to approve it; who has asked may then read the name for an hour"), (answer.Status, answer.Detail));
+    }
+
+    /// <summary>What was approved was so this much earlier.</summary>
+    private Task LaterAsync(TimeSpan by) => _room.Database.WriteAsync(
+        async context =>
+        {
+            foreach (var row in await context.PendingChanges.Where(row => row.State == PendingChangeRow.Done).ToListAsync())
+                row.DecidedAt -= by;
+            await context.SaveChangesAsync();
+        },
+        default);
 
     private Task<int> DenialsAsync() => _room.Database.ReadAsync(context => context.Denials.CountAsync(), default);
 

@@ -24,6 +24,7 @@ internal static class ApiSetup
         services.AddSingleton<IOperations, RequestOperations>();
         services.AddSingleton<IOperations, UsageOperations>();
         services.AddSingleton<IOperations, MachineOperations>();
+        services.AddSingleton<IOperations, CallerOperations>();
         services.AddSingleton<IOperations, IncidentOperations>();
         services.AddSingleton<IOperations, ReportOperations>();
         return services;

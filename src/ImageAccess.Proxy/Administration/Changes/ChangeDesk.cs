@@ -58,7 +58,7 @@ internal sealed partial class ChangeDesk(
                 foreach (var follower in _followers)
                     await follower.DemandAsync(context, change, actor, cancellationToken);
                 var refusal = await TryAsync(context, change, actor, cancellationToken);
-                return refusal is null ? new Decision(PendingChangeRow.Done, null) : new Decision(PendingChangeRow.Ended, refusal.Message) { Refusal = refusal };
+                return refusal is null ? new Decision(PendingChangeRow.Done, change.Kind == CallerKind ? change.Reason : null) : new Decision(PendingChangeRow.Ended, refusal.Message) { Refusal = refusal };
             },
             cancellationToken);
     }
@@ -227,6 +227,7 @@ internal sealed partial class ChangeDesk(
         PolicyKind => RightTo(change.Organization),
         TokenKind => Operation.ManageTokens,
         AccountKind => Operation.ConfirmAccount,
+        CallerKind => Operation.OpenCaller,
         _ => Operation.None,
     };
 
@@ -237,6 +238,7 @@ internal sealed partial class ChangeDesk(
         PolicyKind => ApplyAsync(context, change, approver, cancellationToken),
         TokenKind => AdmitAsync(context, change, cancellationToken),
         AccountKind => ConfirmAsync(context, change, approver, cancellationToken),
+        CallerKind => DemandCallerAsync(context, PseudonymOf(change), cancellationToken),
         _ => throw new RefusedChangeException($"a change of the kind {PrintableText.Of(change.Kind)} is not known to this version of imageaccess"),
     };
 

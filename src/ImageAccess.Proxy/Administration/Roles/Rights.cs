@@ -33,6 +33,7 @@ internal enum Operation
     ReadDecisions,
     ReadOwnDecisions,
     ReportMachine,
+    OpenCaller,
 }
 
 /// <summary>Who may do what: one row for each operation, with the roles of which one is enough.</summary>
@@ -73,6 +74,7 @@ internal static class Rights
         [Operation.ReadDecisions] = Auditor | Changing,
         [Operation.ReadOwnDecisions] = Member | Reading,
         [Operation.ReportMachine] = Reporter | Changing, // what may be told lies on every machine: it may nothing else
+        [Operation.OpenCaller] = Auditor | Changing, // who a pseudonym is; another person has to approve it
     };
 
     /// <summary>Whether one of the roles is enough; of an operation that has no row, none is.</summary>

@@ -270,7 +270,7 @@ internal sealed class ForbiddenChangeEvent(string id, DateTimeOffset time, strin
 /// <summary>Somebody looked at named pulls of others.</summary>
 /// <param name="By">Who.</param>
 /// <param name="Organization">Whose pulls; null for those of all.</param>
-/// <param name="What"><c>decisions</c>, <c>usage</c>, <c>incident</c>, <c>report</c>, <c>denials</c> or <c>draft</c>.</param>
+/// <param name="What"><c>decisions</c>, <c>usage</c>, <c>incident</c>, <c>report</c>, <c>denials</c>, <c>draft</c>, or <c>caller</c>: who a pseudonym is.</param>
 /// <param name="Question">About which, in words.</param>
 internal sealed record Look(string By, string? Organization, string What, string Question);
 

@@ -10,7 +10,7 @@ internal sealed record PendingChangeRow
 
     public long Id { get; init; }
 
-    /// <summary>What it is about: <c>exception</c>, <c>unblock</c>, <c>policy</c>, <c>token</c>, <c>account</c>.</summary>
+    /// <summary>What it is about: <c>exception</c>, <c>unblock</c>, <c>policy</c>, <c>token</c>, <c>account</c>, <c>caller</c>.</summary>
     public required string Kind { get; init; }
 
     /// <summary>Whose; null for what all organizations share.</summary>

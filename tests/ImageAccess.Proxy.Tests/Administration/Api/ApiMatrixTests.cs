@@ -59,6 +59,8 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
         ["GET /usage/anonymous"] = "200 200 200 200 200 200 200 200",
         ["GET /machines"] = "200 200 200 200 200 200 200 200",
         ["POST /machines/reports"] = "403 403 403 200 200 403 200 200",
+        ["GET /usage/callers/{pseudonym}"] = "403 403 403 403 403 403 403 403", // open to nobody
+        ["POST /usage/callers/{pseudonym}/open"] = "403 404 403 404 404 403 404 404", // nobody's
         ["GET /images/{*image}"] = "200 200 200 200 200 200 200 200",
         ["GET /members"] = "403 200 200 200 200 200 200 200",
         ["GET /people"] = "403 200 200 200 200 200 200 200",
@@ -247,6 +249,7 @@ public sealed class ApiMatrixTests(ApiRoom room) : IClassFixture<ApiRoom>
             "POST /break-glass/{id:long}/end" => await room.SendAsync(method, $"/api/v1/break-glass/{(await room.BreakGlassAsync()).Id}/end", token, Because),
             "POST /break-glass/{id:long}/review" => await room.SendAsync(method, $"/api/v1/break-glass/{(await room.BreakGlassAsync()).Id}/review", token, Because),
             "POST /accounts/{name}/confirm" => await room.SendAsync(method, "/api/v1/accounts/bob/confirm", token, $$"""{ "account": "{{number:x32}}", "reason": "because" }"""),
+            "POST /usage/callers/{pseudonym}/open" => await room.SendAsync(method, "/api/v1/usage/callers/caller-0123456789abcdef01234567/open", token, """{ "reason": "because" }"""),
             "GET /images/{*image}" => await room.SendAsync(method, "/api/v1/images/library/nginx:latest", token),
             "POST /tokens" => await room.SendAsync(method, path, token, """{ "role": "auditor", "organization": "acme", "label": "made by another" }"""),
             "POST /tokens/{id:long}/revoke" => await room.SendAsync(method, $"/api/v1/tokens/{(await room.MakeAsync("auditor")).Id}/revoke", token),

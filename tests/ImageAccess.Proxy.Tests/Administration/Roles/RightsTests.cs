@@ -38,6 +38,7 @@ public sealed class RightsTests
         { nameof(Operation.ReadDecisions), Auditor | Changing },
         { nameof(Operation.ReadOwnDecisions), Member | Auditor | OnCall | Approver | Changing },
         { nameof(Operation.ReportMachine), Reporter | Changing },
+        { nameof(Operation.OpenCaller), Auditor | Changing },
     };
 
     [Theory]
