@@ -7,6 +7,8 @@ if (args is ["replicas", .. var database])
     return await Replicas.RunAsync(database);
 if (args is ["decisions", .. var size])
     return await Decisions.RunAsync(size);
+if (args is ["docker-usage", .. var lines])
+    return await DockerUsage.RunAsync(lines);
 
 BenchmarkSwitcher.FromAssembly(typeof(BareKestrel).Assembly).Run(args);
 return 0;
