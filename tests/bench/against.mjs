@@ -1,33 +1,13 @@
 // How many times as fast the working tree's build is as that of a revision, from what tests/bench/compare --against has measured.
 // against.mjs RESULTS.jsonl JSON-FILE <MACHINE.json
 import { readFileSync, writeFileSync } from "node:fs";
-import { cost, faultsOf, isPull, median, number, read, speed, table, unit } from "./results.mjs";
+import { confidence, cost, faultsOf, interval, isPull, median, number, read, speed, table, unit } from "./results.mjs";
 
 const [, , resultsFile, jsonFile] = process.argv;
 const { versions: { revision, today, date, ...versions }, ...machine } = JSON.parse(readFileSync(0, "utf8"));
 const results = read(resultsFile);
 const [now, before] = ["imageaccess", "imageaccess-before"];
-const [confidence, limit] = [0.9, 0.95];
-
-// The interval of a median, whatever the distribution: the k-th smallest and the k-th largest of n values enclose it with a probability
-// of 1 - 2 P(Bin(n, 1/2) < k). The ends lie between those of two k, interpolated as by Hettmansperger and Sheather (1986). Fewer than
-// five values cannot give 90 %: then it is their whole range.
-const interval = (values) => {
-  const n = values.length;
-  const sorted = [...values].sort((a, b) => a - b);
-  const coverages = [];
-  for (let k = 1, term = 2 ** -n, tail = term; k <= n / 2; k++) {
-    coverages[k] = 1 - 2 * tail;
-    term *= (n - k + 1) / k;
-    tail += term;
-  }
-  if (!(coverages[1] >= confidence)) return { lower: sorted[0], upper: sorted[n - 1], coverage: coverages[1] ?? 0 };
-  const k = coverages.findLastIndex((coverage) => coverage >= confidence);
-  const share = (coverages[k] - confidence) / (coverages[k] - (coverages[k + 1] ?? 0));
-  const weight = ((n - k) * share) / (k + (n - 2 * k) * share);
-  const between = (outer, inner) => (1 - weight) * outer + weight * inner;
-  return { lower: between(sorted[k - 1], sorted[k]), upper: between(sorted[n - k], sorted[n - k - 1]), coverage: confidence };
-};
+const limit = 0.95;
 
 // A row's rounds, of one build: where a round has measured more than once, the median.
 const perRound = (row, scheme, peer, measure) => Array.from({ length: machine.rounds }, (_, i) =>

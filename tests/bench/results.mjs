@@ -10,6 +10,27 @@ export const median = (numbers) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
+// The interval of a median, whatever the distribution: the k-th smallest and the k-th largest of n values enclose it with a probability
+// of 1 - 2 P(Bin(n, 1/2) < k). The ends lie between those of two k, interpolated as by Hettmansperger and Sheather (1986). Fewer than
+// five values cannot give 90 %: then it is their whole range.
+export const confidence = 0.9;
+export const interval = (values) => {
+  const n = values.length;
+  const sorted = [...values].sort((a, b) => a - b);
+  const coverages = [];
+  for (let k = 1, term = 2 ** -n, tail = term; k <= n / 2; k++) {
+    coverages[k] = 1 - 2 * tail;
+    term *= (n - k + 1) / k;
+    tail += term;
+  }
+  if (!(coverages[1] >= confidence)) return { lower: sorted[0], upper: sorted[n - 1], coverage: coverages[1] ?? 0 };
+  const k = coverages.findLastIndex((coverage) => coverage >= confidence);
+  const share = (coverages[k] - confidence) / (coverages[k] - (coverages[k + 1] ?? 0));
+  const weight = ((n - k) * share) / (k + (n - 2 * k) * share);
+  const between = (outer, inner) => (1 - weight) * outer + weight * inner;
+  return { lower: between(sorted[k - 1], sorted[k]), upper: between(sorted[n - k], sorted[n - k - 1]), coverage: confidence };
+};
+
 // One measure for each kind of row. More is better, except for pulls.
 export const isPull = (row) => row.endsWith("-pull");
 export const isBlob = (row) => row.startsWith("blobs-");

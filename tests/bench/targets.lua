@@ -1,5 +1,5 @@
 -- wrk -s targets.lua URL -- FILE: asks for the paths of the file in turn ("PATH TOKEN" a line, "-" for no token), and ends with one
--- line of JSON.
+-- line of JSON. With PAUSE=MILLISECONDS a connection waits so long between an answer and its next request.
 local requests = {}
 local next_request = 0
 
@@ -10,6 +10,11 @@ function init(arguments)
     if token ~= "-" then headers["Authorization"] = "Bearer " .. token end
     requests[#requests + 1] = wrk.format("GET", path, headers)
   end
+end
+
+if os.getenv("PAUSE") then
+  local pause = tonumber(os.getenv("PAUSE"))
+  function delay() return pause end
 end
 
 function request()
