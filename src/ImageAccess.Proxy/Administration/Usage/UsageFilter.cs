@@ -84,11 +84,15 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
         Reference = null,
     };
 
-    /// <summary>The counts of digests answer it.</summary>
-    public bool IsOfDigests => IsOfCounts && this is { Caller: null, Type: null, Rule: null, WayIn: null, Family: null } && !Scope.IsOfPerson;
-
     /// <summary>An index of single decisions finds few of them by what it names.</summary>
     public bool IsNarrow => Caller is not null || Repository is not null || Digest is not null || Scope.IsOfPerson;
+
+    /// <summary>Where counts by something are read.</summary>
+    public UsageSource SourceOf(UsageBy by) =>
+        !IsOfCounts ? UsageSource.Decisions
+        : by != UsageBy.Digest ? UsageSource.Counts
+        : this is { Caller: null, Type: null, Rule: null, WayIn: null, Family: null } && !Scope.IsOfPerson ? UsageSource.Digests
+        : UsageSource.Decisions;
 
     /// <param name="search">The function that finds a text in another.</param>
     /// <param name="ofDays">Of a table of counts of days, or of that of single decisions.</param>
@@ -155,7 +159,7 @@ internal sealed record UsageScope
         if (IsEverything)
             return "";
         var seen = Whole.Select(One).ToList();
-        if (Person is not null && AsMember.Count > 0)
+        if (IsOfPerson)
         {
             seen.Add($"""("Caller" = @person AND ({string.Join(" OR ", AsMember.Select(One).ToList())}))""");
             parameters.Add(("@person", Person));

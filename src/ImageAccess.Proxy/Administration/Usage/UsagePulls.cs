@@ -56,7 +56,7 @@ internal sealed class UsagePulls(UsageStore store, UsageFollower follower, IOpti
         for (var (from, end) = (since.ToUnixTimeMilliseconds(), (UsageDays.Of(now.ToUnixTimeMilliseconds()) + 2) * UsageDays.Milliseconds); from < end && isWhole;)
         {
             var until = (UsageDays.Of(from) + 1) * UsageDays.Milliseconds;
-            await store.ReadAsync(new UsageQuery(new UsageFilter(from, until), OfCounts: false, Kinds, OfPulls), Take, cancellationToken);
+            await store.ReadAsync(new UsageQuery(new UsageFilter(from, until), UsageSource.Decisions, Kinds, OfPulls), Take, cancellationToken);
             from = until;
         }
 

@@ -30,7 +30,7 @@ internal static class UsageReview
         await store.ReadAsync(
             new UsageQuery(
                 filter with { Outcome = "deny" },
-                OfCounts: true,
+                UsageSource.Counts,
                 """ "Caller", "Repository", SUM("Decisions"), COUNT(DISTINCT "Day"), MIN("Day"), MAX("Day") """,
                 """AND "Repository" <> '' GROUP BY "Caller", "Repository" """),
             row =>
@@ -61,7 +61,7 @@ internal static class UsageReview
         await store.ReadAsync(
             new UsageQuery(
                 filter with { Type = "community" },
-                OfCounts: true,
+                UsageSource.Counts,
                 """ "Repository", "Caller", SUM("Decisions"), SUM("Pulls"), MAX("Day") """,
                 """AND "Outcome" <> 'deny' AND "Repository" <> '' GROUP BY "Repository", "Caller" """),
             row =>
@@ -86,7 +86,7 @@ internal static class UsageReview
     {
         var found = new Dictionary<string, NewRepository>(StringComparer.Ordinal);
         await store.ReadAsync(
-            new UsageQuery(filter, OfCounts: true, """ "Repository", SUM("Decisions"), SUM("Pulls"), MIN("Day") """, """AND "Repository" <> '' GROUP BY "Repository" """) { By = UsageBy.Repository },
+            new UsageQuery(filter, UsageSource.Counts, """ "Repository", SUM("Decisions"), SUM("Pulls"), MIN("Day") """, """AND "Repository" <> '' GROUP BY "Repository" """) { By = UsageBy.Repository },
             row =>
             {
                 var (repository, first) = (row.GetString(0), UsageDays.DateOf(row.GetInt32(3)));
@@ -101,7 +101,7 @@ internal static class UsageReview
             },
             cancellationToken);
         await store.ReadAsync(
-            new UsageQuery(filter with { From = 0, Until = filter.From }, OfCounts: true, "DISTINCT \"Repository\"", "") { By = UsageBy.Repository }, row => found.Remove(row.GetString(0)), cancellationToken);
+            new UsageQuery(filter with { From = 0, Until = filter.From }, UsageSource.Counts, "DISTINCT \"Repository\"", "") { By = UsageBy.Repository }, row => found.Remove(row.GetString(0)), cancellationToken);
         return new([.. found.Values.OrderByDescending(one => one.First).ThenByDescending(one => one.Decisions).ThenBy(one => one.Repository, StringComparer.Ordinal)]);
     }
 
@@ -114,7 +114,7 @@ internal static class UsageReview
         var tags = new Dictionary<(string Repository, string Tag), (HashSet<string> Digests, long Last)>();
         var pairs = 0;
         await store.ReadAsync(
-            new UsageQuery(filter, OfCounts: false, $"\"Repository\", \"Reference\", {Digest}, MIN(\"Time\")", $"{Served} GROUP BY 1, 2, 3"),
+            new UsageQuery(filter, UsageSource.Decisions, $"\"Repository\", \"Reference\", {Digest}, MIN(\"Time\")", $"{Served} GROUP BY 1, 2, 3"),
             row =>
             {
                 var key = (row.GetString(0), row.GetString(1));
@@ -129,7 +129,7 @@ internal static class UsageReview
         {
             var (moves, before) = (new List<TagMove>(), (string?)null);
             await store.ReadAsync(
-                new UsageQuery(filter with { Repository = repository, Reference = tag }, OfCounts: false, $"{Digest}, \"Time\"", $"{Served} ORDER BY \"Time\", \"Id\""),
+                new UsageQuery(filter with { Repository = repository, Reference = tag }, UsageSource.Decisions, $"{Digest}, \"Time\"", $"{Served} ORDER BY \"Time\", \"Id\""),
                 row =>
                 {
                     var digest = row.GetString(0);
@@ -151,7 +151,7 @@ internal static class UsageReview
         await store.ReadAsync(
             new UsageQuery(
                 filter,
-                OfCounts: false,
+                UsageSource.Decisions,
                 $"\"Client\", SUM(\"Decisions\"), SUM(CASE WHEN \"Caller\" = '{Anonymous}' THEN \"Decisions\" ELSE 0 END)",
                 "AND \"Client\" IS NOT NULL GROUP BY \"Client\""),
             row =>

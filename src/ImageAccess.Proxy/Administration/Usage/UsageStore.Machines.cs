@@ -37,24 +37,13 @@ internal abstract partial class UsageStore
 
     /// <summary>Who came in from where, together for each address, client family, way in and caller.</summary>
     /// <param name="filter">Of whole days.</param>
-    public Task ReadMachinesAsync(UsageFilter filter, Action<DbDataReader> take, CancellationToken cancellationToken) => VisitAsync(
-        filter,
-        ofCounts: false,
-        async (connection, search) =>
-        {
-            var (where, parameters) = filter.ToSql(search, ofDays: true);
-            await using var command = Command(
-                connection,
-                null,
-                $"""
-                SELECT "Client", "Family", "WayIn", "Caller", SUM("Decisions"), SUM("Pulls"), MIN("First"), MAX("Last") FROM "UsageMachines"
-                WHERE {where} GROUP BY "Client", "Family", "WayIn", "Caller";
-                """,
-                [.. parameters]);
-            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-            while (await reader.ReadAsync(cancellationToken))
-                take(reader);
-        },
+    public Task ReadMachinesAsync(UsageFilter filter, Action<DbDataReader> take, CancellationToken cancellationToken) => ReadAsync(
+        new UsageQuery(
+            filter,
+            UsageSource.Machines,
+            """ "Client", "Family", "WayIn", "Caller", SUM("Decisions"), SUM("Pulls"), MIN("First"), MAX("Last") """,
+            """ GROUP BY "Client", "Family", "WayIn", "Caller" """),
+        take,
         cancellationToken);
 
     /// <summary>Keeps a report in the place of the one before of that machine.</summary>

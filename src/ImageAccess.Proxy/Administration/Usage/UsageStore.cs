@@ -95,11 +95,10 @@ internal abstract partial class UsageStore
     /// <summary>Decisions and pulls, together for each value of what they are asked by.</summary>
     public async Task<IReadOnlyList<UsageCount>> CountAsync(UsageFilter filter, UsageBy by, CancellationToken cancellationToken)
     {
-        var (counts, ofDigests) = (new Dictionary<string, UsageCount>(), filter.IsOfDigests && by == UsageBy.Digest);
-        var ofCounts = filter.IsOfCounts && by != UsageBy.Digest;
-        var (column, condition) = (by.Column(ofCounts), by == UsageBy.Digest ? """AND "Digest" IS NOT NULL""" : "");
+        var (counts, source) = (new Dictionary<string, UsageCount>(), filter.SourceOf(by));
+        var (column, condition) = (by.Column(source == UsageSource.Counts), by == UsageBy.Digest ? """AND "Digest" IS NOT NULL""" : "");
         await ReadAsync(
-            new UsageQuery(filter, ofCounts, $"""{column}, SUM("Decisions"), SUM("Pulls")""", $"{condition} GROUP BY {column}") { By = by, OfDigests = ofDigests },
+            new UsageQuery(filter, source, $"""{column}, SUM("Decisions"), SUM("Pulls")""", $"{condition} GROUP BY {column}") { By = by },
             row =>
             {
                 var value = row.IsDBNull(0) ? "" : Convert.ToString(row.GetValue(0), CultureInfo.InvariantCulture)!;
@@ -120,7 +119,7 @@ internal abstract partial class UsageStore
 
     /// <summary>Takes the rows of a query over each table that has decisions, or counts of them, of the time.</summary>
     public Task ReadAsync(UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken) =>
-        VisitAsync(query.Filter, query.OfCounts, (connection, search) => ReadAsync(connection, search, query, take, cancellationToken), cancellationToken);
+        VisitAsync(query.Filter, query.Source == UsageSource.Counts, (connection, search) => ReadAsync(connection, search, query, take, cancellationToken), cancellationToken);
 
     /// <summary>Why something failed, as what follows <see cref="Name"/> in a sentence.</summary>
     public abstract string Explain(Exception exception);
@@ -280,7 +279,7 @@ internal abstract partial class UsageStore
         await ReadAsync(
             connection,
             search,
-            new UsageQuery(filter.OfWholeDays, OfCounts: true, "DISTINCT \"Organizations\"", $"LIMIT {MaximumSets + 1}") { By = UsageBy.Outcome },
+            new UsageQuery(filter.OfWholeDays, UsageSource.Counts, "DISTINCT \"Organizations\"", $"LIMIT {MaximumSets + 1}") { By = UsageBy.Outcome },
             row => sets.Add(row.GetString(0)),
             cancellationToken);
         return sets.Count > MaximumSets ? null : sets;
@@ -308,7 +307,7 @@ internal abstract partial class UsageStore
 
     private static async Task ReadAsync(DbConnection connection, string search, UsageQuery query, Action<DbDataReader> take, CancellationToken cancellationToken)
     {
-        var (where, parameters) = query.Filter.ToSql(search, query.OfCounts || query.OfDigests);
+        var (where, parameters) = query.Filter.ToSql(search, query.Source != UsageSource.Decisions);
         await using var command = Command(connection, null, $"SELECT {query.Columns} FROM {query.Table} {where} {query.Rest};", [.. parameters]);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
@@ -339,23 +338,36 @@ internal abstract partial class UsageStore
 }
 
 /// <summary>What is read of decisions.</summary>
-/// <param name="OfCounts">Of the counts of days, which the filter must allow; else of single decisions.</param>
+/// <param name="Source">Where; the filter must allow it.</param>
 /// <param name="Columns">In SQL.</param>
 /// <param name="Rest">Further conditions, and how the rows are grouped, in SQL.</param>
-internal sealed record UsageQuery(UsageFilter Filter, bool OfCounts, string Columns, string Rest)
+internal sealed record UsageQuery(UsageFilter Filter, UsageSource Source, string Columns, string Rest)
 {
     /// <summary>The only word of counts that it has, beside those of the filter; null where it has several.</summary>
     public UsageBy? By { get; init; }
 
-    /// <summary>Of the counts of digests, which the filter must allow.</summary>
-    public bool OfDigests { get; init; }
-
     /// <summary>The smallest table that has the answer, and how its conditions begin.</summary>
-    public string Table =>
-        OfDigests ? "\"UsageDigests\" WHERE"
-        : !OfCounts ? "\"UsageEvents\" WHERE"
-        : By is { } what && SumKinds.Of(Filter, what) is { } kind ? string.Create(CultureInfo.InvariantCulture, $"\"UsageSums\" WHERE \"Kind\" = {(int)kind} AND")
-        : "\"UsageCounts\" WHERE";
+    public string Table => Source switch
+    {
+        UsageSource.Decisions => "\"UsageEvents\" WHERE",
+        UsageSource.Digests => "\"UsageDigests\" WHERE",
+        UsageSource.Machines => "\"UsageMachines\" WHERE",
+        _ when By is { } what && SumKinds.Of(Filter, what) is { } kind => string.Create(CultureInfo.InvariantCulture, $"\"UsageSums\" WHERE \"Kind\" = {(int)kind} AND"),
+        _ => "\"UsageCounts\" WHERE",
+    };
+}
+
+/// <summary>Where an answer is read: in single decisions, or in one of the tables that count those of a day.</summary>
+internal enum UsageSource
+{
+    Decisions,
+
+    /// <summary>The counts, or the smallest of their sums that has the answer.</summary>
+    Counts,
+
+    Digests,
+
+    Machines,
 }
 
 /// <summary>What the counts of a day are summed by.</summary>
