@@ -3,7 +3,6 @@ using ImageAccess.Proxy.Administration.Activity;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Audit;
-using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Http.Features;
@@ -36,12 +35,10 @@ internal sealed class MachineOperations(
     private async Task<Answer<MachinesAnswer>> ListAsync(HttpContext http, [AsParameters] MachineWords words, int? limit, string? cursor)
     {
         var (visitor, now, question) = (http.Visitor(), time.GetUtcNow(), new UsageQuestion());
-        if (words.Organization is { } organization)
-            visitor.Demand(Operation.ReadOwnDecisions, organization, $"organization {PrintableText.Of(organization)}");
+        UsageOperations.DemandOrganization(visitor, words.Organization);
         var since = words.Since ?? UsageQuestion.DefaultSince;
         question.SinceDays(since, now).About(new UsageFilter { Organization = words.Organization, WayIn = words.WayIn, Family = words.ClientFamily });
-        if (question.Faults.Count > 0)
-            throw ProblemException.Bad([.. question.Faults.Select(fault => new Mistake(fault.Member, fault.Fault))]);
+        UsageOperations.Demand(question);
         var (paging, isTable) = (Paging.Of(limit, cursor: null), CsvAnswer.IsWanted(http.Request));
         var filter = question.Filter with { Scope = DecisionScopes.Of(visitor, policies, names, words.Organization) };
         var asked = new MachineQuestion(filter, UsageOperations.IsTrue("anonymous", words.Anonymous), UsageOperations.IsTrue("fallsBack", words.FallsBack));

@@ -40,7 +40,7 @@ internal sealed class UsageOperations(
     private async Task<Answer<Page<DecisionFacts>>> ListAsync(HttpContext http, [AsParameters] DecisionWords words, string? outcome, int? limit, string? cursor)
     {
         var visitor = http.Visitor();
-        DemandOrganization(visitor, words);
+        DemandOrganization(visitor, words.Organization);
         var question = new UsageQuestion().Between(Timestamp.Read(words.From, "from"), Timestamp.Read(words.To, "to"), time.GetUtcNow()).About(words.ToFilter(outcome));
         Demand(question);
         var paging = Paging.Of(limit, cursor: null);
@@ -59,7 +59,7 @@ internal sealed class UsageOperations(
     private async Task<Answer<UsageAnswer>> CountAsync(HttpContext http, [AsParameters] DecisionWords words, string? by, string? outcome, string? denied, string? since, int? limit)
     {
         var (visitor, now, question) = (http.Visitor(), time.GetUtcNow(), new UsageQuestion());
-        DemandOrganization(visitor, words);
+        DemandOrganization(visitor, words.Organization);
         if (limit is < 1 or > UsageAnswer.MaximumLimit)
             throw ProblemException.Bad([new Mistake("limit", $"must be 1 to {UsageAnswer.MaximumLimit}")]);
         if (since is not null && (words.From ?? words.To) is not null)
@@ -113,7 +113,7 @@ internal sealed class UsageOperations(
         HttpContext http, ReviewWords words, ReviewKind kind, Func<UsageFilter, int, CancellationToken, Task<ReviewAnswer<T>>> ask, params IEnumerable<int> numbers)
     {
         var (visitor, now, question) = (http.Visitor(), time.GetUtcNow(), new UsageQuestion());
-        DemandOrganization(visitor, new DecisionWords { Organization = words.Organization });
+        DemandOrganization(visitor, words.Organization);
         DemandBetween("limit", words.Limit, UsageAnswer.MaximumLimit);
         question.SinceDays(words.Since ?? kind.Since, now).About(new UsageFilter { Organization = words.Organization });
         Demand(question);
@@ -157,13 +157,14 @@ internal sealed class UsageOperations(
         _ => throw ProblemException.Bad([new Mistake(member, $"is '{PrintableText.Of(text)}': write true or false")]),
     };
 
-    private static void DemandOrganization(Visitor visitor, DecisionWords words)
+    public static void DemandOrganization(Visitor visitor, string? organization)
     {
-        if (words.Organization is { } organization)
+        if (organization is not null)
             visitor.Demand(Operation.ReadOwnDecisions, organization, $"organization {PrintableText.Of(organization)}");
     }
 
-    private static void Demand(UsageQuestion question)
+    /// <exception cref="ProblemException">400: it names what is wrong.</exception>
+    public static void Demand(UsageQuestion question)
     {
         if (question.Faults.Count > 0)
             throw ProblemException.Bad([.. question.Faults.Select(fault => new Mistake(fault.Member, fault.Fault))]);
