@@ -65,7 +65,7 @@ internal sealed class OtlpReceiver : ITrailReceiver, IDisposable
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
-            return new ExportAnswer(IsRefused(exception)
+            return new ExportAnswer(AddressRefusedException.IsCauseOf(exception)
                 ? "is not asked: its name leads to an address that is not public; where it is your own, say so with Private"
                 : $"cannot be reached: {NetworkFailure.Of(exception, _options.Address, AddressKey).Cause}");
         }
@@ -170,6 +170,4 @@ internal sealed class OtlpReceiver : ITrailReceiver, IDisposable
             return 0;
         }
     }
-
-    private static bool IsRefused(Exception? exception) => exception is not null && (exception is AddressRefusedException || IsRefused(exception.InnerException));
 }

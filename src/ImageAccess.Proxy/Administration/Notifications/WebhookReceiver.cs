@@ -132,13 +132,11 @@ internal sealed class WebhookReceiver : IReceiver, IDisposable
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
-            return new Refusal(IsRefused(exception)
+            return new Refusal(AddressRefusedException.IsCauseOf(exception)
                 ? "is not asked: its name leads to an address that is not public; where it is your own, say so with Private"
                 : $"cannot be reached: {NetworkFailure.Of(exception, address, AddressKey).Cause}");
         }
     }
 
     private static TimeSpan? WaitOf(HttpResponseMessage answer) => answer.Headers.RetryAfter?.Delta is { } wait ? TimeSpan.FromTicks(Math.Min(wait.Ticks, LongestWait.Ticks)) : null;
-
-    private static bool IsRefused(Exception? exception) => exception is not null && (exception is AddressRefusedException || IsRefused(exception.InnerException));
 }

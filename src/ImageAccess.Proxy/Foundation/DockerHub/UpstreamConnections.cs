@@ -238,4 +238,8 @@ public sealed class UpstreamConnections
 }
 
 /// <summary>A name leads to an address that may not be asked.</summary>
-public sealed class AddressRefusedException() : IOException("its name leads to an address that may not be asked");
+public sealed class AddressRefusedException() : IOException("its name leads to an address that may not be asked")
+{
+    /// <summary>Whether that is why something failed.</summary>
+    public static bool IsCauseOf(Exception? exception) => exception is not null && (exception is AddressRefusedException || IsCauseOf(exception.InnerException));
+}
