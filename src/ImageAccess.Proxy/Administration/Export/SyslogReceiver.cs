@@ -11,8 +11,9 @@ namespace ImageAccess.Proxy.Administration.Export;
 
 /// <summary>
 /// A syslog server: messages of RFC 5424, framed as RFC 5425 says, over TLS. That protocol confirms nothing, so each batch has a connection of its own, and
-/// its end is the confirmation: we say that there is no more (close_notify and FIN), and the server closes. It has read all of it then, if all that we sent
-/// was acknowledged: a connection that is closed while anything is unread is reset, and what comes after the close is never acknowledged.
+/// its end is the confirmation: we say that there is no more (close_notify), and the server closes. It has read all of it then, if all that we sent
+/// was acknowledged: a connection that is closed while anything is unread is reset, and what comes after the close is never acknowledged. Our own FIN
+/// waits for the server's: a connection that both sides have shut down is over, and closing it resets nothing.
 /// </summary>
 internal sealed class SyslogReceiver(SyslogOptions options, UpstreamConnections connections, TimeProvider time) : ITrailReceiver
 {
@@ -28,8 +29,11 @@ internal sealed class SyslogReceiver(SyslogOptions options, UpstreamConnections 
 
     private const int Facilities = 8;
 
-    /// <summary>By the machine's own clock: the acknowledgement is a round trip away.</summary>
-    private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(20);
+    /// <summary>A server that heeds no close_notify is told by FIN.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>By the machine's own clock: the acknowledgement is a round trip away, and the reset of a server that shuts down first follows at once.</summary>
+    private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(100);
 
     private readonly string _host = HostName();
 
@@ -84,6 +88,7 @@ internal sealed class SyslogReceiver(SyslogOptions options, UpstreamConnections 
         {
             TargetHost = host,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            AllowTlsResume = false,
             RemoteCertificateValidationCallback = connections.IsTrusted,
         };
         if (options.Pair?.Read() is { } pair)
@@ -102,18 +107,44 @@ internal sealed class SyslogReceiver(SyslogOptions options, UpstreamConnections 
             await tls.WriteAsync(frames, cancellationToken);
             if (end.IsCompleted)
                 throw new IOException("the server has ended it before us");
-            await tls.ShutdownAsync().WaitAsync(cancellationToken);
-            network.Socket.Shutdown(SocketShutdown.Send);
-            await end;
-            await ReadToEndAsync(network, cancellationToken); // a close_notify alone says nothing of what is unread
-            while (Unacknowledged(network.Socket) > 0)
+            var isShutDown = await EndAsync(tls, network, end, cancellationToken);
+            do
                 await Task.Delay(RoundTrip, TimeProvider.System, cancellationToken);
+            while (!IsAcknowledged(network.Socket, isShutDown));
             return ExportAnswer.Taken;
         }
         finally
         {
             await network.DisposeAsync();
             await end.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Says that there is no more, and waits for the server's end. True: that came only after our FIN.</summary>
+    private async Task<bool> EndAsync(SslStream tls, NetworkStream network, Task end, CancellationToken cancellationToken)
+    {
+        var (isSaid, isShutDown) = (false, false);
+        await using (time.CreateTimer(_ => isShutDown |= Volatile.Read(ref isSaid) && TryShutdown(network.Socket), null, Patience, Patience))
+        {
+            await tls.ShutdownAsync().WaitAsync(cancellationToken);
+            Volatile.Write(ref isSaid, true);
+            await end;
+            await ReadToEndAsync(network, cancellationToken); // a close_notify alone says nothing of what is unread
+        }
+
+        return isShutDown;
+    }
+
+    private static bool TryShutdown(Socket socket)
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Send);
+            return true;
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            return false; // it has ended, and whoever reads from it knows
         }
     }
 
@@ -126,15 +157,17 @@ internal sealed class SyslogReceiver(SyslogOptions options, UpstreamConnections 
         }
     }
 
-    /// <summary>Bytes of ours that the other side's system has not acknowledged. Only Linux tells; elsewhere the end of the connection is all there is.</summary>
+    /// <summary>Whether the other side's system has all bytes of ours. Only Linux tells; elsewhere the end of the connection is all there is.</summary>
     /// <exception cref="IOException">The connection was reset.</exception>
-    private static int Unacknowledged(Socket socket)
+    private static bool IsAcknowledged(Socket socket, bool isShutDown)
     {
         if (!OperatingSystem.IsLinux())
-            return 0;
-        if (socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error) is not 0)
+            return true;
+        Span<byte> info = stackalloc byte[TcpInfo.Length];
+        var length = socket.GetRawSocketOption(TcpInfo.Level, TcpInfo.Name, info);
+        if (length < info.Length || (info[0] == TcpInfo.Closed && !isShutDown) || socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error) is not 0)
             throw new IOException("reset");
-        return ioctl(socket.SafeHandle, OutputQueue, out var bytes) == 0 ? bytes : throw new IOException("not known");
+        return MemoryMarshal.Read<int>(info[TcpInfo.Unacknowledged..]) == 0 && MemoryMarshal.Read<int>(info[TcpInfo.NotSent..]) == 0;
     }
 
     private string? CauseOf(Exception exception) => exception switch
@@ -149,10 +182,9 @@ internal sealed class SyslogReceiver(SyslogOptions options, UpstreamConnections 
     private static string HostName() =>
         Environment.MachineName is { Length: > 0 and <= 255 } name && name.All(c => c is > ' ' and < '\x7f') ? name : "-";
 
-    private const nuint OutputQueue = 0x5411; // SIOCOUTQ of linux/sockios.h
-
-#pragma warning disable SYSLIB1054, IDE1006 // The generated form needs unsafe code in the whole project; the name is the system's own.
-    [DllImport("libc"), DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int ioctl(SafeHandle descriptor, nuint request, out int value);
-#pragma warning restore SYSLIB1054, IDE1006
+    /// <summary>Of <c>struct tcp_info</c> in linux/tcp.h: places of what is read, in bytes.</summary>
+    private static class TcpInfo
+    {
+        public const int Level = 6, Name = 11, Closed = 7, Unacknowledged = 24, NotSent = 144, Length = 148;
+    }
 }

@@ -93,6 +93,63 @@ public sealed class SyslogReceiverTests : IAsyncLifetime
         Assert.Equal([.. before, .. _room.Kept], _server.Ids);
     }
 
+    /// <summary>A system takes what nobody reads, and a connection that both sides have shut down is closed without a reset.</summary>
+    [Fact]
+    public async Task A_server_that_shuts_down_in_good_order_with_everything_unread_gets_it_again()
+    {
+        await _room.Trail.WriteAsync(3);
+        _room.Restart(Receiver());
+        _server.Course = async (_, socket) =>
+        {
+            await Eventually.TrueAsync(() => socket.Available > _room.Kept.Count * 100);
+            socket.Shutdown(SocketShutdown.Both);
+        };
+        await _room.LookAsync();
+        Assert.Equal([$"The audit trail is not exported: Audit:Export:Syslog {Broken}; events wait in the audit files, trying again"], _room.Log.All);
+        Assert.Empty(_server.Messages);
+        _server.Course = null;
+        await _room.LookAsync();
+        Assert.Equal(_room.Kept, _server.Ids);
+    }
+
+    /// <summary>Who resumes a session sends with the end of the handshake: a server may have read it before it looks at the certificate.</summary>
+    [Fact]
+    public async Task A_server_that_refuses_a_certificate_takes_nothing_of_a_session_that_it_knows()
+    {
+        _server.Protocols = SslProtocols.Tls12;
+        ExportedEvent[] events = [new("1f", DateTimeOffset.UnixEpoch, "decision", IsDenied: true, """{"id":"1f"}"""u8.ToArray())];
+        Assert.Equal(ExportAnswer.Taken, await Receiver().SendAsync(events, default));
+        _server.DemandsCertificate = true;
+        for (var time = 0; time < 20; time++)
+            Assert.NotNull((await Receiver().SendAsync(events, default)).Cause);
+        Assert.Single(_server.Messages);
+    }
+
+    [Fact]
+    public async Task A_server_that_heeds_no_close_notify_is_told_by_the_end_of_the_connection()
+    {
+        var heeded = new TaskCompletionSource();
+        _server.Course = async (tls, socket) =>
+        {
+            await _server.ReadAsync(tls);
+            heeded.SetResult();
+            Assert.Equal(0, await socket.ReceiveAsync(new byte[1]));
+        };
+        await _room.Trail.WriteAsync(3);
+        _room.Restart(Receiver());
+        var looking = _room.LookAsync();
+        await heeded.Task;
+        while (!looking.IsCompleted)
+        {
+            _room.Time.Advance(SyslogReceiver.Patience); // the notice is with the server before its writer knows
+            await Task.WhenAny(looking, Task.Delay(1000));
+        }
+
+        await looking;
+        Assert.Empty(_room.Log.All);
+        Assert.Equal(_room.Kept, _server.Ids);
+    }
+
     [Theory]
     [InlineData(3)]
     [InlineData(900)]
