@@ -21,31 +21,39 @@ internal static class Decisions
 
     private static readonly DateTimeOffset Now = new(2026, 11, 30, 12, 0, 0, TimeSpan.Zero);
 
-    /// <param name="arguments">How many decisions, and perhaps the connection string of an empty database of PostgreSQL; without it SQLite is measured.</param>
+    /// <param name="arguments">
+    /// How many decisions; <c>--keep FOLDER</c>, where they stay and are asked again the next time, with nothing dropped; and perhaps the connection string of a
+    /// database of PostgreSQL, empty or kept; without it SQLite is measured.
+    /// </param>
     public static async Task<int> RunAsync(string[] arguments)
     {
-        if (arguments is not [var number, .. var rest] || rest.Length > 1 || !int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count) || count < 1000)
+        var kept = arguments is [_, "--keep", var name, ..] ? name : null;
+        string[] rest = kept is null ? arguments : [arguments[0], .. arguments[3..]];
+        if (rest is not [var number, ..] || rest.Length > 2 || !int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count) || count < 1000)
         {
-            await Console.Error.WriteLineAsync("decisions COUNT [CONNECTIONSTRING]");
+            await Console.Error.WriteLineAsync("decisions COUNT [--keep FOLDER] [CONNECTIONSTRING]");
             return 2;
         }
 
-        var folder = Directory.CreateTempSubdirectory("imageaccess-decisions-");
+        var folder = kept is null ? Directory.CreateTempSubdirectory("imageaccess-decisions-") : Directory.CreateDirectory(kept);
         try
         {
-            var database = SqlDatabase.Of(new DatabaseOptions { DataDirectory = folder.FullName, ConnectionString = rest.Length == 0 ? null : rest[0] });
+            var database = SqlDatabase.Of(new DatabaseOptions { DataDirectory = folder.FullName, ConnectionString = rest.ElementAtOrDefault(1) });
             var (store, days) = (UsageStore.Of(database, new KeyFile(null, Path.GetTempPath())), UsageDays.At(Now, new UsageOptions()));
-            Print(rest.Length == 0 ? "SQLite" : "PostgreSQL", $"{count:N0} decisions");
-            await FillAsync(store, days, count);
-            foreach (var (name, ask, isShared) in Questions(store))
-                await MeasureAsync(name, ask, isShared);
+            Print(rest.Length == 1 ? "SQLite" : "PostgreSQL", $"{count:N0} decisions");
+            if (kept is null || (await store.ListAsync(new UsageFilter(), null, 1, default)).Count == 0)
+                await FillAsync(store, days, count);
+            foreach (var (what, ask, isShared) in Questions(store))
+                await MeasureAsync(what, ask, isShared);
             await JudgeAsync(store);
-            await DropAsync(store, days);
+            if (kept is null)
+                await DropAsync(store, days);
             return 0;
         }
         finally
         {
-            folder.Delete(recursive: true);
+            if (kept is null)
+                folder.Delete(recursive: true);
         }
     }
 

@@ -1,12 +1,12 @@
 # tests/bench/compare --sink: what bringing decisions into the database costs. Sourced by it. Four instances of one build take turns: with
 # SQLite, with PostgreSQL, and each beside one without a database: it is told of a server that is not there, decides as ever and writes
-# its audit file. Each round starts all anew with empty data.
+# its audit file. What brings decisions in is compiled as it runs, a batch each second: all run for a minute before the first round.
 
 without="Host=127.0.0.1;Port=9;Username=nobody;Timeout=1"
 instances=(imageaccess-sqlite imageaccess-sqlite-without imageaccess-postgres imageaccess-postgres-without)
 declare -A database=([imageaccess-sqlite]="" [imageaccess-sqlite-without]=$without [imageaccess-postgres]="" [imageaccess-postgres-without]=$without)
 schemes=(http)
-rate=2000 clients=64 longer=10
+rate=2000 clients=64 longer=10 warmth=60
 
 install curl nginx wrk skopeo nodejs postgresql
 if [ -z "${NO_BUILD:-}" ]; then
@@ -30,11 +30,9 @@ for _ in $(seq 100); do query postgres "SELECT 1" >/dev/null && break || sleep 0
 
 start_instances() {
   local name
-  query postgres "DROP DATABASE IF EXISTS round$((round - 1)) WITH (FORCE)" || true
-  query postgres "CREATE DATABASE round$round" || fail "no database"
-  database[imageaccess-postgres]="Host=127.0.0.1;Port=${port[database]};Username=postgres;Database=round$round"
+  query postgres "CREATE DATABASE sink" || fail "no database"
+  database[imageaccess-postgres]="Host=127.0.0.1;Port=${port[database]};Username=postgres;Database=sink"
   for name in "${instances[@]}"; do
-    rm -rf "$work/$name.data"
     configure "$name" http
     start "$name" env ${database[$name]:+"IMAGEACCESS_Database__ConnectionString=${database[$name]}"} dotnet "$proxy" --config "$work/$name.json"
   done
@@ -42,6 +40,8 @@ start_instances() {
     await "$name" "http://$(address http "$name")/v2/"
     first_pull http "$name"
     warm_up http "$name" manifests
+    aim manifests http "$name"
+    PAUSE=$((clients * 1000 / rate)) load http "$name" "$clients" "$warmth" >/dev/null
   done
 }
 
@@ -74,18 +74,19 @@ full() { # NAME: as fast as it goes; then it may take in what it missed, so that
   [[ $1 == *-without ]] || taken_in "$1"
 }
 
+round=0 # what is pulled before counts nowhere
+say "warming up, $((${#instances[@]} * warmth)) s"
+start_instances
 for ((round = 1; round <= rounds; round++)); do
   say "round $round of $rounds"
-  start_instances
-  sleep 3
   for kind in imageaccess-sqlite imageaccess-postgres; do
     order=("$kind" "$kind-without")
     [ $((round % 2)) = 0 ] || order=("$kind-without" "$kind")
     for name in "${order[@]}"; do steady "$name"; done
     for name in "${order[@]}"; do full "$name"; done
   done
-  stop "${instances[@]}"
 done
+stop "${instances[@]}"
 
 json=${json:-$root/TestResults/sink.json}
 mkdir -p "$(dirname "$json")"

@@ -8,7 +8,7 @@ namespace ImageAccess.Proxy.Administration.Usage;
 
 /// <summary>
 /// Reads the files of the audit trail as they grow and brings the decisions into the database. The files are the queue: what waits for a database that is
-/// away waits in them, over a kill too, as long as the trail itself is kept. No request knows of it.
+/// away waits in them, over a kill too, as long as the trail itself is kept. No request knows of it: while there are very many, it takes its time.
 /// </summary>
 internal sealed class UsageFollower(
     SqlDatabase database,
@@ -28,11 +28,21 @@ internal sealed class UsageFollower(
 
     public static readonly TimeSpan Upkeep = TimeSpan.FromHours(1);
 
+    /// <summary>
+    /// The growth of the trail, in bytes a second, above which requests need the machine more: then it takes a batch for each <see cref="FastPause"/>. It is
+    /// somewhat more than the lines of a batch have.
+    /// </summary>
+    public const long FastGrowth = 2_000_000;
+
+    public static readonly TimeSpan FastPause = TimeSpan.FromSeconds(5);
+
     /// <summary>How far the files are read that are there, and how long they are.</summary>
     private readonly Dictionary<string, TrailPart> _parts = [];
 
     private readonly HashSet<string> _unreadable = [];
     private (long Length, DateTime Written) _seen = (-1, default);
+    private readonly TrailGrowth _growth = new(time);
+    private bool _yields;
     private long? _looked;
     private long? _pruned;
     private volatile string? _failure;
@@ -54,7 +64,8 @@ internal sealed class UsageFollower(
     {
         var file = new FileInfo(Trail);
         var now = file.Exists ? (file.Length, file.LastWriteTimeUtc) : default;
-        if (now != _seen || _looked is not { } looked || time.GetElapsedTime(looked) >= Period)
+        _growth.Look(now.Length);
+        if (IsDue(now))
         {
             await FollowAsync(cancellationToken);
             (_seen, _looked) = (now, time.GetTimestamp());
@@ -81,7 +92,7 @@ internal sealed class UsageFollower(
             {
                 await LookAsync(stoppingToken);
                 _hasRead = true;
-                look.SetResult(_unreadable.Count == 0);
+                look.SetResult(_unreadable.Count == 0 && !_yields);
             }
             catch (Exception) when (stoppingToken.IsCancellationRequested)
             {
@@ -97,20 +108,34 @@ internal sealed class UsageFollower(
         }
     }
 
+    private bool IsDue((long Length, DateTime Written) now)
+    {
+        if (_looked is not { } looked)
+            return true;
+        var elapsed = time.GetElapsedTime(looked);
+        return _yields ? !MustYield || elapsed >= FastPause : now != _seen || elapsed >= Period;
+    }
+
     private async Task FollowAsync(CancellationToken cancellationToken)
     {
         var files = await ListAsync(cancellationToken);
         var positions = await store.ReadPositionsAsync([.. files.Select(file => file.Identity)], cancellationToken);
+        _yields = false;
         foreach (var (path, identity) in files)
         {
             var part = _parts[identity];
             part.Place = positions.GetValueOrDefault(identity);
-            if (part.IsWaiting)
+            if (part.IsWaiting && !_yields)
                 await FollowAsync(path, identity, part, cancellationToken);
         }
 
-        metrics.Waiting = _parts.Values.Sum(part => part.Waiting);
+        metrics.Waiting = Waiting;
     }
+
+    private long Waiting => _parts.Values.Sum(part => part.Waiting);
+
+    /// <summary>Not where so much waits that the trail could lose it.</summary>
+    private bool MustYield => _growth.IsFast && metrics.Waiting < audit.Value.MaximumSize / 2;
 
     /// <summary>The files that there are, the oldest first.</summary>
     private async Task<IReadOnlyList<(string Path, string Identity)>> ListAsync(CancellationToken cancellationToken)
@@ -157,10 +182,14 @@ internal sealed class UsageFollower(
             {
                 var added = await store.AddAsync(batch.Decisions, new TrailPosition(identity, batch.Place), UsageDays.At(time.GetUtcNow(), options.Value), cancellationToken);
                 part.Place = batch.Place;
-                metrics.Waiting = _parts.Values.Sum(other => other.Waiting);
+                metrics.Waiting = Waiting;
                 metrics.Written(batch, added);
                 if (added.Old + added.Future is > 0 and var skipped)
                     logger.OutOfTime(skipped);
+                if (new FileInfo(Trail) is { Exists: true } now)
+                    _growth.Look(now.Length); // this may take long
+                if (_yields = batch.Decisions.Count == UsageBatch.MaximumDecisions && MustYield)
+                    return;
             }
 
             part.End = (lines.Place, length);
@@ -194,11 +223,33 @@ internal sealed class UsageFollower(
         var failure = $"{store.Name} {cause}";
         if (_failure != failure)
             logger.NotWritten(store.Name, cause);
+        metrics.Waiting = Waiting;
         _failure = failure;
         _looked = null;
         if (database.Exists)
             state.Wake(); // what it lacks may be made
-        metrics.Waiting = _parts.Values.Sum(part => part.Waiting);
+    }
+
+    /// <summary>How fast the trail grows, measured over at least <see cref="Pause"/>.</summary>
+    private sealed class TrailGrowth(TimeProvider time)
+    {
+        private (long Length, long At)? _seen;
+
+        public bool IsFast { get; private set; }
+
+        public void Look(long length)
+        {
+            var now = time.GetTimestamp();
+            if (_seen is { } seen)
+            {
+                if (time.GetElapsedTime(seen.At, now) is var elapsed && elapsed < Pause)
+                    return;
+                if (length >= seen.Length) // a file that has begun anew tells nothing
+                    IsFast = length - seen.Length > FastGrowth * elapsed.TotalSeconds;
+            }
+
+            _seen = (length, now);
+        }
     }
 
     private sealed class TrailPart

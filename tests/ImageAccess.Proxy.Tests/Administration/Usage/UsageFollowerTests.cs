@@ -55,6 +55,41 @@ public sealed class UsageFollowerTests : IDisposable
     }
 
     [Fact]
+    public async Task While_the_trail_grows_fast_it_takes_a_batch_at_a_time_and_the_rest_when_it_is_quiet()
+    {
+        await WriteManyAsync(1, 1);
+        await _room.LookAsync();
+        await WriteManyAsync(2, 7 * UsageBatch.MaximumDecisions);
+        Assert.InRange(new FileInfo(_room.Trail).Length, UsageFollower.FastGrowth * 2, long.MaxValue);
+        await _room.LookAsync();
+        Assert.Equal(1 + UsageBatch.MaximumDecisions, await _room.CountedAsync());
+        Assert.InRange(_room.Metrics.Waiting, UsageFollower.FastGrowth / 2, long.MaxValue);
+        var pause = (int)(UsageFollower.FastPause / UsageFollower.Pause);
+        for (var second = 1; second <= pause; second++)
+        {
+            await WriteManyAsync(2 + (7 * second * UsageBatch.MaximumDecisions), 7 * UsageBatch.MaximumDecisions);
+            await _room.LookAsync();
+            Assert.Equal(1 + ((second < pause ? 1 : 2) * UsageBatch.MaximumDecisions), await _room.CountedAsync());
+        }
+
+        await _room.LookAsync(); // nothing was added
+        Assert.Equal(1 + (7 * (pause + 1) * UsageBatch.MaximumDecisions), await _room.CountedAsync());
+        Assert.Equal(0, _room.Metrics.Waiting);
+    }
+
+    [Fact]
+    public async Task It_does_not_yield_where_the_trail_could_lose_what_waits()
+    {
+        _room.Audit.MaximumSize = AuditOptions.SmallestMaximumSize;
+        await WriteManyAsync(1, 1);
+        await _room.LookAsync();
+        await WriteManyAsync(2, 8 * UsageBatch.MaximumDecisions);
+        await _room.LookAsync();
+        Assert.InRange(await _room.CountedAsync(), 1 + (3 * UsageBatch.MaximumDecisions), 1 + (8 * UsageBatch.MaximumDecisions));
+        Assert.InRange(_room.Metrics.Waiting, 0, AuditOptions.SmallestMaximumSize / 2);
+    }
+
+    [Fact]
     public async Task A_file_that_was_copied_and_emptied_is_another()
     {
         await _room.WriteAsync(_room.Line(1), _room.Line(2));
@@ -165,6 +200,8 @@ public sealed class UsageFollowerTests : IDisposable
         Assert.Equal([UsageRoom.Id(1)], await _room.KeptAsync());
         await follower.StopAsync(default);
     }
+
+    private Task WriteManyAsync(int first, int count) => _room.WriteAsync([.. Enumerable.Range(first, count).Select(number => UsageRoom.Line(UsageRoom.Id(number), _room.Time.GetUtcNow()))]);
 
     private static async Task PackAsync(string path)
     {

@@ -21,6 +21,7 @@ internal sealed class UsageRoom : IDisposable
         var meters = _services.GetRequiredService<IMeterFactory>();
         Database = database ?? SqlDatabase.Of(new DatabaseOptions { DataDirectory = _directory.Path });
         Store = UsageStore.Of(Database, new KeyFile(null, _directory.Path));
+        Audit.File = Trail;
         Metrics = new UsageMetrics(meters);
         Counts = new MeterReadings(meters);
         Follower = Follow(Store);
@@ -29,6 +30,8 @@ internal sealed class UsageRoom : IDisposable
     public ManualTime Time { get; } = new();
 
     public UsageOptions Options { get; } = new();
+
+    public AuditOptions Audit { get; } = new();
 
     public SqlDatabase Database { get; }
 
@@ -115,7 +118,7 @@ internal sealed class UsageRoom : IDisposable
         Database,
         store,
         new DatabaseState(),
-        Microsoft.Extensions.Options.Options.Create(new AuditOptions { File = Trail }),
+        Microsoft.Extensions.Options.Options.Create(Audit),
         Microsoft.Extensions.Options.Options.Create(Options),
         Metrics,
         Time,
