@@ -18,15 +18,22 @@ internal sealed class ExceptionOperations(SqlDatabase database, ChangeDesk desk,
         api.Post<Because>("/exceptions/{id:long}/end", Operation.EndException, EndAsync);
     }
 
-    private async Task<Answer<Page<ExceptionFacts>>> ListAsync(HttpContext http, string? organization, bool? ended, int? limit, string? cursor)
+    private async Task<Answer<Page<ExceptionFacts>>> ListAsync(HttpContext http, string? organization, bool? ended, bool? unused, int? limit, string? cursor)
     {
         var visitor = http.Visitor();
         if (organization is not null)
             visitor.Demand(Operation.ReadExceptions, organization, $"organization {PrintableText.Of(organization)}");
+        var list = (ended ?? false, unused ?? false) switch
+        {
+            (true, true) => throw ProblemException.Bad([new Mistake("unused", "is asked of exceptions in force: leave out 'ended'")]),
+            (true, _) => ExceptionList.Ended,
+            (_, true) => ExceptionList.Unused,
+            _ => ExceptionList.InForce,
+        };
         var paging = Paging.Of(limit, cursor);
         var (before, now) = (paging.Before, time.GetUtcNow());
         var rows = await database.ReadAsync(
-            context => new ExceptionTable(context).PageAsync(organization ?? visitor.Organization, ended ?? false, now, before, paging.Limit + 1, http.RequestAborted), http.RequestAborted);
+            context => new ExceptionTable(context).PageAsync(organization ?? visitor.Organization, list, now, before, paging.Limit + 1, http.RequestAborted), http.RequestAborted);
         return Answer.Of(paging.Show(rows, ExceptionFacts.Of, row => row.Id.ToString(CultureInfo.InvariantCulture)));
     }
 

@@ -1,6 +1,7 @@
 using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Database;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.EntityFrameworkCore;
 
@@ -16,7 +17,6 @@ internal sealed class DueLooks : BackgroundService
 
     public static readonly TimeSpan Ahead = TimeSpan.FromDays(14);
 
-    public static readonly TimeSpan Unused = TimeSpan.FromDays(90);
 
     /// <summary>How many of a kind one look tells: the others follow in the next ones.</summary>
     public const int Together = 50;
@@ -137,16 +137,11 @@ internal sealed class DueLooks : BackgroundService
 
     private static async Task<IEnumerable<Notice>> FindUnusedAsync(DatabaseContext context, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var from = now.ToUnixTimeMilliseconds();
-        var rows = await context.Exceptions.AsNoTracking()
-            .Where(row => row.EndedVersion == null && (row.UntilMilliseconds == null || row.UntilMilliseconds > from))
-            .OrderBy(row => row.Id)
-            .ToListAsync(cancellationToken);
+        var rows = await new ExceptionTable(context).FindUnusedAsync(now, cancellationToken);
         return await NewAsync(
             context,
-            rows.Select(row => (Row: row, Last: row.LastUsed ?? row.Since))
-                .Where(each => now - each.Last >= Unused)
-                .Select(each => Notice.Of(NoticeKinds.Unused, FormattableString.Invariant($"{each.Row.Id} {each.Row.Since.UtcTicks} {each.Last.UtcTicks}"), now, FactsOf(each.Row, days: 90))),
+            rows.Select(row => Notice.Of(
+                NoticeKinds.Unused, FormattableString.Invariant($"{row.Id} {row.Since.UtcTicks} {(row.LastUsed ?? row.Since).UtcTicks}"), now, FactsOf(row, days: (int)ExceptionTable.Unused.TotalDays))),
             cancellationToken);
     }
 

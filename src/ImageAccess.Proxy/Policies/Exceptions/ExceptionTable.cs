@@ -14,6 +14,9 @@ internal sealed class ExceptionTable(DatabaseContext context)
     /// <summary>How many are kept that are over: by themselves, or because somebody ended them.</summary>
     public const int MaximumHistory = 10_000;
 
+    /// <summary>One that nobody needed for so long is perhaps needed no more.</summary>
+    public static readonly TimeSpan Unused = TimeSpan.FromDays(90);
+
     /// <summary>How long after its end one is still in the snapshot: its clock may be ahead of ours, and a denial may say that it ended.</summary>
     private static readonly TimeSpan Remembered = TimeSpan.FromDays(30);
 
@@ -62,21 +65,30 @@ internal sealed class ExceptionTable(DatabaseContext context)
 
     public Task<int> CountInForceAsync(DateTimeOffset now, CancellationToken cancellationToken) => InForce(now).CountAsync(cancellationToken);
 
-    /// <summary>Those in force, or those that are over, the newest first.</summary>
-    public Task<List<ExceptionRow>> ListAsync(string? organization, bool ended, DateTimeOffset now, CancellationToken cancellationToken) =>
-        (ended ? Over(now).OrderByDescending(row => row.EndedVersion ?? row.Version) : InForce(now).OrderByDescending(row => row.Version))
-            .AsNoTracking()
-            .Where(row => organization == null || row.Organization == organization)
-            .Take(Core.Policies.Exceptions.Maximum)
-            .ToListAsync(cancellationToken);
+    /// <summary>In force, and not used for <see cref="Unused"/>, or since it was granted so long ago.</summary>
+    public async Task<List<ExceptionRow>> FindUnusedAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
+        await UnusedAsync(InForce(now).AsNoTracking().OrderBy(row => row.Id), now, Core.Policies.Exceptions.Maximum, cancellationToken);
+
+    /// <summary>The newest first.</summary>
+    public Task<List<ExceptionRow>> ListAsync(string? organization, ExceptionList list, DateTimeOffset now, CancellationToken cancellationToken) =>
+        TakeAsync(
+            (list == ExceptionList.Ended ? Over(now).OrderByDescending(row => row.EndedVersion ?? row.Version) : InForce(now).OrderByDescending(row => row.Version))
+                .Where(row => organization == null || row.Organization == organization),
+            list,
+            now,
+            Core.Policies.Exceptions.Maximum,
+            cancellationToken);
 
     /// <summary>The same by falling numbers, those below one.</summary>
-    public Task<List<ExceptionRow>> PageAsync(string? organization, bool ended, DateTimeOffset now, long before, int count, CancellationToken cancellationToken) =>
-        (ended ? Over(now) : InForce(now)).AsNoTracking()
-            .Where(row => row.Id < before && (organization == null || row.Organization == organization))
-            .OrderByDescending(row => row.Id)
-            .Take(count)
-            .ToListAsync(cancellationToken);
+    public Task<List<ExceptionRow>> PageAsync(string? organization, ExceptionList list, DateTimeOffset now, long before, int count, CancellationToken cancellationToken) =>
+        TakeAsync(
+            (list == ExceptionList.Ended ? Over(now) : InForce(now))
+                .Where(row => row.Id < before && (organization == null || row.Organization == organization))
+                .OrderByDescending(row => row.Id),
+            list,
+            now,
+            count,
+            cancellationToken);
 
     public Task<ExceptionRow?> FindAsync(long id, CancellationToken cancellationToken) =>
         context.Exceptions.FirstOrDefaultAsync(row => row.Id == id, cancellationToken);
@@ -140,6 +152,13 @@ internal sealed class ExceptionTable(DatabaseContext context)
         return context.Exceptions.Where(row => row.EndedVersion != null || row.UntilMilliseconds <= milliseconds);
     }
 
+    private static Task<List<ExceptionRow>> TakeAsync(IQueryable<ExceptionRow> rows, ExceptionList list, DateTimeOffset now, int count, CancellationToken cancellationToken) =>
+        list == ExceptionList.Unused ? UnusedAsync(rows.AsNoTracking(), now, count, cancellationToken) : rows.AsNoTracking().Take(count).ToListAsync(cancellationToken);
+
+    /// <summary>SQLite compares no times.</summary>
+    private static async Task<List<ExceptionRow>> UnusedAsync(IQueryable<ExceptionRow> rows, DateTimeOffset now, int count, CancellationToken cancellationToken) =>
+        [.. (await rows.ToListAsync(cancellationToken)).Where(row => now - (row.LastUsed ?? row.Since) >= Unused).Take(count)];
+
     /// <summary>Of those that are over, the ones that changed longest ago.</summary>
     private Task<int> ForgetAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
@@ -149,6 +168,17 @@ internal sealed class ExceptionTable(DatabaseContext context)
             .Select(row => row.Id);
         return context.Exceptions.Where(row => beyond.Contains(row.Id)).ExecuteDeleteAsync(cancellationToken);
     }
+}
+
+/// <summary>Which exceptions are listed.</summary>
+internal enum ExceptionList
+{
+    InForce,
+
+    /// <summary>Those in force that nobody has used for <see cref="ExceptionTable.Unused"/>.</summary>
+    Unused,
+
+    Ended,
 }
 
 /// <summary>Who ends an exception, and why.</summary>

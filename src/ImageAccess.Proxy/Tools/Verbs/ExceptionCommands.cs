@@ -142,17 +142,21 @@ internal static class ExceptionCommands
     {
         var organization = new Option<string?>("--organization") { Description = "Of this organization alone.", HelpName = "ORG" };
         var ended = new Option<bool>("--ended") { Description = "Those that are over instead." };
+        var unused = new Option<bool>("--unused") { Description = "Those alone that nobody has used for 90 days." };
         var (file, json) = (Verb.ConfigurationFile(), Verb.Json());
-        var command = new Command("list", "Lists the exceptions in force, those first that nobody has used.") { organization, ended, json, file };
+        var command = new Command("list", "Lists the exceptions in force, those first that nobody has used.") { organization, ended, unused, json, file };
         var server = new ServerOptions();
         server.AddTo(command);
         Verb.SetAction(command, async (parsed, cancellationToken) =>
         {
             var (name, isEnded) = (parsed.GetValue(organization), parsed.GetValue(ended));
+            if (isEnded && parsed.GetValue(unused))
+                throw new MisuseException("--ended and --unused exclude each other: choose one of them");
+            var list = isEnded ? ExceptionList.Ended : parsed.GetValue(unused) ? ExceptionList.Unused : ExceptionList.InForce;
             using var api = server.Find(parsed, file);
             var (rows, document) = api is not null
-                ? (await ListAsync(api, name, isEnded, cancellationToken), new ExceptionsDocument())
-                : await ListAsync(parsed.GetValue(file), name, isEnded, cancellationToken);
+                ? (await ListAsync(api, name, list, cancellationToken), new ExceptionsDocument())
+                : await ListAsync(parsed.GetValue(file), name, list, cancellationToken);
             if (!isEnded)
                 rows = [.. rows.OrderBy(row => row.LastUsed ?? DateTimeOffset.MinValue).ThenBy(row => row.Id)];
 
@@ -160,7 +164,7 @@ internal static class ExceptionCommands
             if (parsed.GetValue(json))
                 await Verb.WriteJsonAsync(output, new { Exceptions = rows.Select(Facts) });
             else if (rows.Count == 0)
-                await output.WriteLineAsync(isEnded ? "no exception is over" : "no exception is in force");
+                await output.WriteLineAsync(Nothing(list));
             else
                 await WriteAsync(output, rows, isEnded, document);
             return Verb.Yes;
@@ -168,17 +172,24 @@ internal static class ExceptionCommands
         return command;
     }
 
-    private static async Task<List<ExceptionRow>> ListAsync(ServerApi api, string? organization, bool isEnded, CancellationToken cancellationToken) =>
-        [.. (await api.ListAsync<ExceptionFacts>("exceptions", cancellationToken, ("organization", organization), ("ended", isEnded ? "true" : null))).Select(facts => facts.ToRow())];
+    private static async Task<List<ExceptionRow>> ListAsync(ServerApi api, string? organization, ExceptionList list, CancellationToken cancellationToken) =>
+        [.. (await api.ListAsync<ExceptionFacts>("exceptions", cancellationToken, ("organization", organization), ("ended", list == ExceptionList.Ended ? "true" : null), ("unused", list == ExceptionList.Unused ? "true" : null))).Select(facts => facts.ToRow())];
 
-    private static async Task<(List<ExceptionRow> Rows, ExceptionsDocument Document)> ListAsync(string? file, string? organization, bool isEnded, CancellationToken cancellationToken)
+    private static async Task<(List<ExceptionRow> Rows, ExceptionsDocument Document)> ListAsync(string? file, string? organization, ExceptionList list, CancellationToken cancellationToken)
     {
         var configuration = Verb.Configuration(file);
         var now = TimeProvider.System.GetUtcNow();
         var rows = await DatabaseCommands.ReadAsync(
-            ChangeCommands.Open(file, configuration), context => new ExceptionTable(context).ListAsync(organization, isEnded, now, cancellationToken), cancellationToken);
+            ChangeCommands.Open(file, configuration), context => new ExceptionTable(context).ListAsync(organization, list, now, cancellationToken), cancellationToken);
         return (rows, await DocumentOfAsync(configuration, cancellationToken));
     }
+
+    private static string Nothing(ExceptionList list) => list switch
+    {
+        ExceptionList.Ended => "no exception is over",
+        ExceptionList.Unused => "no exception in force was unused for 90 days",
+        _ => "no exception is in force",
+    };
 
     private static async Task WriteAsync(TextWriter output, IReadOnlyList<ExceptionRow> rows, bool isEnded, ExceptionsDocument document)
     {

@@ -59,7 +59,8 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     [InlineData("GET", "/api/v1/exceptions?limit=many", 400, "the request cannot be read: ")]
     [InlineData("GET", "/api/v1/exceptions?cursor=!", 400, "cursor is none that this list has given")]
     [InlineData("GET", "/api/v1/exceptions?cursor=AAAA", 400, "cursor is none that this list has given")]
-    [InlineData("GET", "/api/v1/exceptions?organisation=acme", 400, "unknown parameter organisation; known are: organization, ended, limit, cursor")]
+    [InlineData("GET", "/api/v1/exceptions?organisation=acme", 400, "unknown parameter organisation; known are: organization, ended, unused, limit, cursor")]
+    [InlineData("GET", "/api/v1/exceptions?ended=true&unused=true", 400, "unused is asked of exceptions in force: leave out 'ended'")]
     [InlineData("GET", "/api/v1/exceptions?organization=acme&organization=globex", 400, "the parameter organization comes twice")]
     [InlineData("GET", "/api/v1/exceptions?organization=globex", 404, "there is no organization globex")]
     [InlineData("GET", "/api/v1/organizations/nobody/policy", 404, "there is no organization nobody")]
@@ -89,7 +90,7 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
         var token = await room.TokenAsync("administrator");
         Assert.Equal((400, "?x, a member of acme: that is no user name"), Told(await room.SendAsync("GET", "/api/v1/images/nginx?as=%E2%80%AEx", token)));
         Assert.Equal((404, "there is no organization ?x"), Told(await room.SendAsync("GET", "/api/v1/organizations/%E2%80%AEx/policy", token)));
-        Assert.Equal((400, "unknown parameter ?x; known are: organization, ended, limit, cursor"), Told(await room.SendAsync("GET", "/api/v1/exceptions?%E2%80%AEx=1", token)));
+        Assert.Equal((400, "unknown parameter ?x; known are: organization, ended, unused, limit, cursor"), Told(await room.SendAsync("GET", "/api/v1/exceptions?%E2%80%AEx=1", token)));
 
         static (int, string?) Told(ApiAnswer answer) => (answer.Status, answer.Detail);
     }

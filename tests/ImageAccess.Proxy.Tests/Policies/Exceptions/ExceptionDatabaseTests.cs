@@ -115,9 +115,9 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         var granted = ExceptionProcess.Grant("acme/tool:1.2", until: until, reason: "é \ud83d\udc33 \"quoted\" 'and' \\");
         var row = await Changes.AddAsync(granted, default);
         Assert.Equal(granted with { Id = row.Id, Pattern = null! }, ExceptionTable.Parse(row, out _)! with { Pattern = null! });
-        var read = await Database.ReadAsync(context => new ExceptionTable(context).ListAsync("acme", ended: false, DateTimeOffset.UtcNow, default), default);
+        var read = await Database.ReadAsync(context => new ExceptionTable(context).ListAsync("acme", ExceptionList.InForce, DateTimeOffset.UtcNow, default), default);
         Assert.Equal(row, Assert.Single(read));
-        Assert.Empty(await Database.ReadAsync(context => new ExceptionTable(context).ListAsync("beta", ended: false, DateTimeOffset.UtcNow, default), default));
+        Assert.Empty(await Database.ReadAsync(context => new ExceptionTable(context).ListAsync("beta", ExceptionList.InForce, DateTimeOffset.UtcNow, default), default));
     }
 
     [Fact]
@@ -185,6 +185,31 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         await RefusedAsync(() => Changes.EndAsync(2, new("eve", null), null, default), "the exception 2 was ended already, "); // the newest ones stay
     }
 
+    [Fact]
+    public async Task Those_that_nobody_has_used_for_long_are_found()
+    {
+        var now = Changes.Now;
+        foreach (var image in new[] { "acme/never", "acme/long-ago", "acme/lately", "acme/over" })
+            await Changes.AddAsync(ExceptionProcess.Grant(image), default);
+        await Changes.EndAsync(4, new("eve", null), null, default);
+        await Database.WriteAsync(
+            context => new ExceptionTable(context).AddUsesAsync(
+                new Dictionary<long, ExceptionUse> { [2] = new(3, now.AddDays(1)), [3] = new(3, now.AddDays(2)) }, default),
+            default);
+        Assert.Equal([], await FindAsync(now + ExceptionTable.Unused - TimeSpan.FromMinutes(1)));
+        Assert.Equal([1], await FindAsync(now + ExceptionTable.Unused + TimeSpan.FromMinutes(1)));
+        Assert.Equal([2, 1], await FindAsync(now.AddDays(1) + ExceptionTable.Unused));
+        Assert.Equal([1], await FindAsync(now.AddDays(1) + ExceptionTable.Unused, before: 2));
+
+        async Task<IEnumerable<long>> FindAsync(DateTimeOffset at, long before = long.MaxValue)
+        {
+            var page = await Database.ReadAsync(context => new ExceptionTable(context).PageAsync("acme", ExceptionList.Unused, at, before, 10, default), default);
+            var list = await Database.ReadAsync(context => new ExceptionTable(context).ListAsync("acme", ExceptionList.Unused, at, default), default);
+            Assert.Equal(page.Select(row => row.Id), list.Select(row => row.Id).Where(id => id < before));
+            return page.Select(row => row.Id);
+        }
+    }
+
     /// <summary>Which of them holds is judged by the instant of a request: a clock that was ahead takes nothing away.</summary>
     [Fact]
     public async Task A_clock_that_goes_back_finds_what_had_ended()
@@ -193,9 +218,9 @@ public abstract class ExceptionDatabaseTests : IAsyncLifetime
         await Changes.AddAsync(ExceptionProcess.Grant("nginx", until: now.AddDays(1)), default);
         var ahead = await Database.ReadAsync(context => new ExceptionTable(context).ReadAsync(null, now.AddDays(2), default), default);
         Assert.Equal(now.AddDays(1), Assert.Single(ahead.Open).Until);
-        Assert.Empty(await Database.ReadAsync(context => new ExceptionTable(context).ListAsync(null, ended: false, now.AddDays(2), default), default));
-        Assert.Single(await Database.ReadAsync(context => new ExceptionTable(context).ListAsync(null, ended: true, now.AddDays(2), default), default));
-        Assert.Single(await Database.ReadAsync(context => new ExceptionTable(context).ListAsync(null, ended: false, now.AddDays(-2), default), default));
+        Assert.Empty(await Database.ReadAsync(context => new ExceptionTable(context).ListAsync(null, ExceptionList.InForce, now.AddDays(2), default), default));
+        Assert.Single(await Database.ReadAsync(context => new ExceptionTable(context).ListAsync(null, ExceptionList.Ended, now.AddDays(2), default), default));
+        Assert.Single(await Database.ReadAsync(context => new ExceptionTable(context).ListAsync(null, ExceptionList.InForce, now.AddDays(-2), default), default));
         Assert.Empty((await Database.ReadAsync(context => new ExceptionTable(context).ReadAsync(null, now.AddDays(60), default), default)).Open);
 
         var process = await BeginAsync();

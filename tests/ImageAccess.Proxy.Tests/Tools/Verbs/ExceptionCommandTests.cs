@@ -77,6 +77,8 @@ public sealed class ExceptionCommandTests(PostgresServer server) : IAsyncLifetim
             list.Output);
         Assert.Equal((0, "no exception is in force\n", ""), Said(await RunAsync("list", "--organization", "beta")));
         Assert.Equal((0, "no exception is over\n", ""), Said(await RunAsync("list", "--ended")));
+        Assert.Equal((0, "no exception in force was unused for 90 days\n", ""), Said(await RunAsync("list", "--unused", "--organization", "beta")));
+        Assert.Equal([1], (await RunAsync("list", "--unused", "--json")).Json.GetProperty("exceptions").EnumerateArray().Select(one => one.GetProperty("id").GetInt32()));
 
         Assert.Equal(
             (0, $"the exception 1 opens acme/tool:1.2 as {Digest} to acme no longer: a running proxy has it within a second\n", ""),
@@ -120,6 +122,7 @@ public sealed class ExceptionCommandTests(PostgresServer server) : IAsyncLifetim
     [InlineData("--for '-3d' is not a duration, as 30s, 5m, 12h or 7d", "add", "nginx", "--for=-3d")]
     [InlineData("--until '2027-02-30' is no day, as 2027-01-31", "add", "nginx", "--until", "2027-02-30")]
     [InlineData("it would end 2020-01-02 00:00Z, which is in the past", "add", "nginx", "--until", "2020-01-01")]
+    [InlineData("--ended and --unused exclude each other: choose one of them", "list", "--ended", "--unused")]
     [InlineData("there is no exception 7; imageaccess exceptions list names them", "end", "7")]
     public async Task What_cannot_be_done_is_refused_with_a_line(string problem, params string[] arguments)
     {
