@@ -43,8 +43,8 @@ internal static class Decisions
             Print(rest.Length == 1 ? "SQLite" : "PostgreSQL", $"{count:N0} decisions");
             if (kept is null || (await store.ListAsync(new UsageFilter(), null, 1, default)).Count == 0)
                 await FillAsync(store, days, count);
-            foreach (var (what, ask, isShared) in Questions(store))
-                await MeasureAsync(what, ask, isShared);
+            foreach (var (what, ask, different) in Questions(store))
+                await MeasureAsync(what, ask, different);
             await JudgeAsync(store);
             if (kept is null)
                 await DropAsync(store, days);
@@ -66,30 +66,31 @@ internal static class Decisions
         Print("brought in", $"{count / Stopwatch.GetElapsedTime(started).TotalSeconds:N0} decisions/s, {ours.TotalMicroseconds / count:F1} µs of this process's processor time for each");
     }
 
-    private static IEnumerable<(string Name, Func<int, Task> Ask, bool IsShared)> Questions(UsageStore store)
+    /// <returns>Of each its name, how it is asked, and by how many numbers it differs.</returns>
+    private static IEnumerable<(string Name, Func<int, Task> Ask, int Different)> Questions(UsageStore store)
     {
         var month = new UsageFilter(UsageDays.Of(Now.AddDays(-Days).ToUnixTimeMilliseconds()) * UsageDays.Milliseconds);
-        yield return ("the newest", _ => ListAsync(new UsageFilter()), false);
-        yield return ("the newest denials", _ => ListAsync(month with { Outcome = "deny" }), false);
-        yield return ("the newest of a caller", number => ListAsync(month with { Caller = Pulled.Caller(number * 97) }), false);
-        yield return ("the newest of a repository", number => ListAsync(month with { Repository = Pulled.Repository(number * 487) }), false);
-        yield return ("the newest of a digest", number => ListAsync(month with { Digest = Pulled.Digest(number * 3, Now.ToUnixTimeMilliseconds()) }), false);
-        yield return ("the newest of an organization", number => ListAsync(month with { Organization = $"org{number % 5}" }), false);
-        yield return ("the newest of an organization that has none", _ => ListAsync(month with { Organization = "nobody" }), false);
+        yield return ("the newest", _ => ListAsync(new UsageFilter()), Readers);
+        yield return ("the newest denials", _ => ListAsync(month with { Outcome = "deny" }), Readers);
+        yield return ("the newest of a caller", number => ListAsync(month with { Caller = Pulled.Caller(number * 97) }), Readers);
+        yield return ("the newest of a repository", number => ListAsync(month with { Repository = Pulled.Repository(number * 487) }), Readers);
+        yield return ("the newest of a digest", number => ListAsync(month with { Digest = Pulled.Digest(number * 3, Now.ToUnixTimeMilliseconds()) }), Readers);
+        yield return ("the newest of an organization", number => ListAsync(month with { Organization = $"org{number % 5}" }), 5);
+        yield return ("the newest of an organization that has none", _ => ListAsync(month with { Organization = "nobody" }), Readers);
         foreach (var by in Enum.GetValues<UsageBy>())
-            yield return ($"counts by {by}".ToLowerInvariant(), _ => store.CountAsync(month, by, default), true);
-        yield return ("a caller's counts by repository", number => store.CountAsync(month with { Caller = Pulled.Caller(number * 97) }, UsageBy.Repository, default), false);
-        yield return ("a repository's counts by caller", number => store.CountAsync(month with { Repository = Pulled.Repository(number) }, UsageBy.Caller, default), false);
-        yield return ("machines", _ => new MachineQuestion(month, Anonymous: false, FallsBack: false).AskAsync(store, default), true);
-        yield return ("denials by caller", _ => store.CountAsync(month with { Outcome = "deny" }, UsageBy.Caller, default), true);
-        yield return ("an organization's counts by repository", number => store.CountAsync(month with { Organization = $"org{number % 5}" }, UsageBy.Repository, default), false);
+            yield return ($"counts by {by}".ToLowerInvariant(), _ => store.CountAsync(month, by, default), 1);
+        yield return ("a caller's counts by repository", number => store.CountAsync(month with { Caller = Pulled.Caller(number * 97) }, UsageBy.Repository, default), Readers);
+        yield return ("a repository's counts by caller", number => store.CountAsync(month with { Repository = Pulled.Repository(number) }, UsageBy.Caller, default), Readers);
+        yield return ("machines", _ => new MachineQuestion(month, Anonymous: false, FallsBack: false).AskAsync(store, default), 1);
+        yield return ("denials by caller", _ => store.CountAsync(month with { Outcome = "deny" }, UsageBy.Caller, default), 1);
+        yield return ("an organization's counts by repository", number => store.CountAsync(month with { Organization = $"org{number % 5}" }, UsageBy.Repository, default), 5);
         var week = month with { From = month.From + ((Days - 7) * UsageDays.Milliseconds) };
-        yield return ("review: denied again", _ => UsageReview.DeniedAgainAsync(store, month, UsageReview.Denials, UsageReview.Days, default), true);
-        yield return ("review: community repositories", _ => UsageReview.CommunityAsync(store, month, default), true);
-        yield return ("review: new", _ => UsageReview.NewAsync(store, week, default), true);
-        yield return ("review: moved", _ => UsageReview.MovedAsync(store, week, 50, default), true);
-        yield return ("review: anonymous", _ => UsageReview.AnonymousAsync(store, week, default), true);
-        yield return ("incident: 50 digests", number => IncidentAsync(number), false);
+        yield return ("review: denied again", _ => UsageReview.DeniedAgainAsync(store, month, UsageReview.Denials, UsageReview.Days, default), 1);
+        yield return ("review: community repositories", _ => UsageReview.CommunityAsync(store, month, default), 1);
+        yield return ("review: new", _ => UsageReview.NewAsync(store, week, default), 1);
+        yield return ("review: moved", _ => UsageReview.MovedAsync(store, week, 50, default), 1);
+        yield return ("review: anonymous", _ => UsageReview.AnonymousAsync(store, week, default), 1);
+        yield return ("incident: 50 digests", number => IncidentAsync(number), Readers);
 
         async Task IncidentAsync(int number)
         {
@@ -104,7 +105,7 @@ internal static class Decisions
         Task ListAsync(UsageFilter filter) => store.ListAsync(filter, null, 51, default);
     }
 
-    private static async Task MeasureAsync(string name, Func<int, Task> ask, bool isShared)
+    private static async Task MeasureAsync(string name, Func<int, Task> ask, int different)
     {
         using var places = new QuestionPlaces(AtOnce, "others are answered");
         var refused = 0;
@@ -114,7 +115,7 @@ internal static class Decisions
             var started = Stopwatch.GetTimestamp();
             try
             {
-                await places.AskAsync(isShared ? name : $"{name} {number}", _ => AnsweredAsync(number), default);
+                await places.AskAsync($"{name} {number % different}", _ => AnsweredAsync(number), default);
             }
             catch (ProblemException)
             {

@@ -55,6 +55,11 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
 
     private static readonly string ThirdVersion = $"""
         {OrganizationIndex}
+        {ReviewIndexes}
+        CREATE TABLE "UsageTags" (
+          "Day" integer NOT NULL, "Organizations" text NOT NULL, "Repository" text NOT NULL, "Reference" text NOT NULL, "Digest" text NOT NULL, "First" bigint NOT NULL,
+          PRIMARY KEY ("Day", {TagDimensions}));
+        {Tags} {TagsOf("\"UsageEvents\"")};
         {Sums} {Summed([SumKind.CallersOnly], "\"UsageCounts\"", "\"Day\"")};
         CREATE TABLE "UsageDigests" (
           "Day" integer NOT NULL, "Organizations" text NOT NULL, "Repository" text NOT NULL, "Digest" text NOT NULL, "Outcome" text NOT NULL,
@@ -74,7 +79,7 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
     private static readonly string TakeOver = $"""
         WITH added AS (
           INSERT INTO "UsageEvents" ({Columns}) SELECT {Columns} FROM "UsageStaging" ON CONFLICT DO NOTHING
-          RETURNING "Time", "Client", {Dimensions}, "Digest", "Decisions", "Pulls"),
+          RETURNING "Time", "Client", {Dimensions}, "Reference", "Digest", "Index", "Decisions", "Pulls"),
         counted AS (
           INSERT INTO "UsageCounts" ("Day", {Dimensions}, "Decisions", "Pulls")
           SELECT "Time" / 86400000, {Dimensions}, SUM("Decisions"), SUM("Pulls") FROM added GROUP BY "Time" / 86400000, {Dimensions}
@@ -88,6 +93,9 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
           {Digests} {OfDigests("added", "\"Time\" / 86400000")}
           ON CONFLICT ("Day", {DigestDimensions}) DO UPDATE
           SET "Decisions" = "UsageDigests"."Decisions" + EXCLUDED."Decisions", "Pulls" = "UsageDigests"."Pulls" + EXCLUDED."Pulls"),
+        tags AS (
+          {Tags} {TagsOf("added")}
+          {TagsTogether}),
         machines AS (
           {Machines} {MachinesOf("added")}
           {MachinesTogether})
@@ -188,6 +196,7 @@ internal sealed class PostgresUsage(PostgresDatabase database, KeyFile key) : Us
         }
 
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageDigests" WHERE "Day" < @day;""", cancellationToken, ("@day", days.First));
+        await ExecuteAsync(connection, transaction, """DELETE FROM "UsageTags" WHERE "Day" < @day;""", cancellationToken, ("@day", days.First));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageSums" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsageCounts" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));
         await ExecuteAsync(connection, transaction, """DELETE FROM "UsagePositions" WHERE "Day" < @day;""", cancellationToken, ("@day", days.FirstCounted));

@@ -40,6 +40,7 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
 
     /// <inheritdoc cref="SecondVersion"/>
     private static readonly string ThirdVersion = $"""
+        {ReviewIndexes}
         {Sums} {Summed([SumKind.CallersOnly], "\"UsageCounts\"", "\"Day\"")};
         """;
 
@@ -55,6 +56,10 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
     private static readonly string ThirdVersionOfMonth = $"""
         {OrganizationIndex}
         {ThirdVersion}
+        CREATE TABLE "UsageTags" (
+          "Day" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Reference" TEXT NOT NULL, "Digest" TEXT NOT NULL, "First" INTEGER NOT NULL,
+          PRIMARY KEY ("Day", {TagDimensions})) WITHOUT ROWID;
+        {Tags} {TagsOf("\"UsageEvents\"")};
         CREATE TABLE "UsageDigests" (
           "Day" INTEGER NOT NULL, "Organizations" TEXT NOT NULL, "Repository" TEXT NOT NULL, "Digest" TEXT NOT NULL, "Outcome" TEXT NOT NULL,
           "Decisions" INTEGER NOT NULL, "Pulls" INTEGER NOT NULL, PRIMARY KEY ("Day", {DigestDimensions})) WITHOUT ROWID;
@@ -128,6 +133,11 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
     private const string AddMachine = $"""
         {Machines} VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9)
         {MachinesTogether};
+        """;
+
+    private const string AddTag = $"""
+        {Tags} VALUES (@p0, @p1, @p2, @p3, @p4, @p5)
+        {TagsTogether};
         """;
 
     private static readonly string[] Companions = ["", "-wal", "-shm"];
@@ -375,6 +385,9 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         await using var digest = Prepared(connection, transaction, CountDigest, 7);
         foreach (var (of, total) in counts.Digests)
             Execute(digest, of.Day, of.Organizations, of.Repository, of.Digest, of.Outcome, total.Decisions, total.Pulls);
+        await using var tag = Prepared(connection, transaction, AddTag, 6);
+        foreach (var (of, first) in counts.Tags)
+            Execute(tag, of.Day, of.Organizations, of.Repository, of.Reference, of.Digest, first);
         await using var machine = Prepared(connection, transaction, AddMachine, 10);
         foreach (var (of, came) in counts.Machines)
             Execute(machine, of.Day, of.Client, of.Organizations, of.Caller, of.WayIn, of.Family, came.Decisions, came.Pulls, came.First, came.Last);

@@ -72,11 +72,15 @@ internal sealed class BatchCounts
 {
     private readonly Dictionary<CountKey, Total> _counts = [];
     private readonly Dictionary<DigestKey, Total> _digests = [];
+    private readonly Dictionary<TagKey, long> _tags = [];
     private readonly Dictionary<CameFrom, PullCount> _machines = [];
 
     public IReadOnlyDictionary<CountKey, Total> Counts => _counts;
 
     public IReadOnlyDictionary<DigestKey, Total> Digests => _digests;
+
+    /// <summary>When tags first came to a digest, in milliseconds since 1970.</summary>
+    public IReadOnlyDictionary<TagKey, long> Tags => _tags;
 
     public IReadOnlyDictionary<CameFrom, PullCount> Machines => _machines;
 
@@ -85,6 +89,12 @@ internal sealed class BatchCounts
         Add(_counts, new CountKey(one.Day, one.Organizations, one.Caller, one.Repository, one.Type, one.Rule, one.Outcome, one.WayIn, one.Family), one.Decisions, one.Pulls);
         if (one.Digest is not null)
             Add(_digests, new DigestKey(one.Day, one.Organizations, one.Repository, one.Digest, one.Outcome), one.Decisions, one.Pulls);
+        if (one.ServedTag is { } tag)
+        {
+            ref var first = ref CollectionsMarshal.GetValueRefOrAddDefault(_tags, tag, out var isKnown);
+            first = isKnown ? Math.Min(first, one.Time) : one.Time;
+        }
+
         if (one.Client is not { Length: > 0 } client)
             return;
         var from = new CameFrom(one.Day, PrintableText.Cut(client, UsageEvent.MaximumWord), one.Organizations, one.Caller, one.WayIn, one.Family);
@@ -138,6 +148,9 @@ internal readonly record struct CountKey(
 
 /// <summary>By what they are counted together for each digest.</summary>
 internal readonly record struct DigestKey(int Day, string Organizations, string Repository, string Digest, string Outcome);
+
+/// <summary>What a tag came to on a day.</summary>
+internal readonly record struct TagKey(int Day, string Organizations, string Repository, string Reference, string Digest);
 
 /// <summary>By what they are counted together for each machine.</summary>
 internal readonly record struct CameFrom(int Day, string Client, string Organizations, string Caller, string WayIn, string Family);

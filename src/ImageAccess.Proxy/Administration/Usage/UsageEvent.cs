@@ -22,6 +22,9 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
     /// <inheritdoc cref="MaximumCaller"/>
     public const int MaximumWord = 64;
 
+    /// <summary>Of a table of decisions, in SQL: those with <see cref="ServedTag"/>.</summary>
+    public const string IsOfServedTag = """ "Outcome" <> 'deny' AND "Digest" IS NOT NULL AND "Reference" IS NOT NULL AND "Reference" NOT LIKE '%:%' """;
+
     /// <summary>The organizations that judged, each between spaces: <c> acme beta </c>.</summary>
     public string Organizations { get; init; } = " ";
 
@@ -67,6 +70,10 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
     public long? Block { get; init; }
 
     public int Day => UsageDays.Of(Time);
+
+    /// <summary>What the tag that was asked for came to; null where none did.</summary>
+    public TagKey? ServedTag =>
+        Outcome != "deny" && Digest is not null && Reference?.Contains(':', StringComparison.Ordinal) == false ? new TagKey(Day, Organizations, Repository, Reference, Index ?? Digest) : null;
 
     /// <summary>Reads a line of the trail.</summary>
     public static LineKind TryRead(ReadOnlyMemory<byte> line, out UsageEvent? decision)

@@ -87,6 +87,9 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
     /// <summary>An index of single decisions finds few of them by what it names.</summary>
     public bool IsNarrow => Caller is not null || Repository is not null || Digest is not null || Scope.IsOfPerson;
 
+    /// <summary>What tags came to on whole days answers it.</summary>
+    public bool IsOfTags => IsOfCounts && this is { Caller: null, Type: null, Rule: null, Outcome: null, WayIn: null, Family: null } && !Scope.IsOfPerson;
+
     /// <summary>Where counts by something are read.</summary>
     public UsageSource SourceOf(UsageBy by) =>
         !IsOfCounts ? UsageSource.Decisions

@@ -29,10 +29,10 @@ internal static class UsageReview
         var found = new Dictionary<(string Caller, string Repository), DeniedAgain>();
         await store.ReadAsync(
             new UsageQuery(
-                filter with { Outcome = "deny" },
+                filter,
                 UsageSource.Counts,
                 """ "Caller", "Repository", SUM("Decisions"), COUNT(DISTINCT "Day"), MIN("Day"), MAX("Day") """,
-                """AND "Repository" <> '' GROUP BY "Caller", "Repository" """),
+                """AND "Outcome" = 'deny' AND "Repository" <> '' GROUP BY "Caller", "Repository" """),
             row =>
             {
                 var (key, first, last) = ((row.GetString(0), row.GetString(1)), UsageDays.DateOf(row.GetInt32(4)), UsageDays.DateOf(row.GetInt32(5)));
@@ -60,10 +60,10 @@ internal static class UsageReview
         var (found, people) = (new Dictionary<string, UsedRepository>(StringComparer.Ordinal), new HashSet<(string, string)>());
         await store.ReadAsync(
             new UsageQuery(
-                filter with { Type = "community" },
+                filter,
                 UsageSource.Counts,
                 """ "Repository", "Caller", SUM("Decisions"), SUM("Pulls"), MAX("Day") """,
-                """AND "Outcome" <> 'deny' AND "Repository" <> '' GROUP BY "Repository", "Caller" """),
+                """AND "Type" = 'community' AND "Outcome" <> 'deny' AND "Repository" <> '' GROUP BY "Repository", "Caller" """),
             row =>
             {
                 var (repository, caller, last) = (row.GetString(0), row.GetString(1), UsageDays.DateOf(row.GetInt32(4)));
@@ -110,11 +110,12 @@ internal static class UsageReview
     public static async Task<ReviewAnswer<MovedTag>> MovedAsync(UsageStore store, UsageFilter filter, int count, CancellationToken cancellationToken)
     {
         const string Digest = "COALESCE(\"Index\", \"Digest\")"; // a tag names the index, where there is one
-        const string Served = """AND "Outcome" <> 'deny' AND "Digest" IS NOT NULL AND "Reference" IS NOT NULL AND "Reference" NOT LIKE '%:%' """;
         var tags = new Dictionary<(string Repository, string Tag), (HashSet<string> Digests, long Last)>();
         var pairs = 0;
         await store.ReadAsync(
-            new UsageQuery(filter, UsageSource.Decisions, $"\"Repository\", \"Reference\", {Digest}, MIN(\"Time\")", $"{Served} GROUP BY 1, 2, 3"),
+            filter.IsOfTags
+                ? new UsageQuery(filter, UsageSource.Tags, """ "Repository", "Reference", "Digest", MIN("First") """, "GROUP BY 1, 2, 3")
+                : new UsageQuery(filter, UsageSource.Decisions, $"\"Repository\", \"Reference\", {Digest}, MIN(\"Time\")", $"AND {UsageEvent.IsOfServedTag} GROUP BY 1, 2, 3"),
             row =>
             {
                 var key = (row.GetString(0), row.GetString(1));
@@ -129,7 +130,7 @@ internal static class UsageReview
         {
             var (moves, before) = (new List<TagMove>(), (string?)null);
             await store.ReadAsync(
-                new UsageQuery(filter with { Repository = repository, Reference = tag }, UsageSource.Decisions, $"{Digest}, \"Time\"", $"{Served} ORDER BY \"Time\", \"Id\""),
+                new UsageQuery(filter with { Repository = repository, Reference = tag }, UsageSource.Decisions, $"{Digest}, \"Time\"", $"AND {UsageEvent.IsOfServedTag} ORDER BY \"Time\", \"Id\""),
                 row =>
                 {
                     var digest = row.GetString(0);
@@ -151,9 +152,9 @@ internal static class UsageReview
         await store.ReadAsync(
             new UsageQuery(
                 filter,
-                UsageSource.Decisions,
+                filter.IsOfCounts ? UsageSource.Machines : UsageSource.Decisions,
                 $"\"Client\", SUM(\"Decisions\"), SUM(CASE WHEN \"Caller\" = '{Anonymous}' THEN \"Decisions\" ELSE 0 END)",
-                "AND \"Client\" IS NOT NULL GROUP BY \"Client\""),
+                "AND \"Client\" <> '' GROUP BY \"Client\""),
             row =>
             {
                 var range = RangeOf(row.GetString(0));

@@ -49,11 +49,28 @@ internal abstract partial class UsageStore
         CREATE INDEX IF NOT EXISTS "UsageCounts_Repository" ON "UsageCounts" ("Repository", "Day");
         """;
 
+    /// <summary>The same of what reviews read of all callers and repositories: with all they ask for, in the order in which they count.</summary>
+    protected const string ReviewIndexes = """
+        CREATE INDEX IF NOT EXISTS "UsageCounts_Denied" ON "UsageCounts" ("Caller", "Repository", "Day", "Organizations", "Decisions") WHERE "Outcome" = 'deny';
+        CREATE INDEX IF NOT EXISTS "UsageCounts_Community" ON "UsageCounts" ("Repository", "Caller", "Day", "Organizations", "Decisions", "Pulls") WHERE "Type" = 'community' AND "Outcome" <> 'deny';
+        """;
+
+    /// <summary>By what it is noted for each day what tags came to.</summary>
+    protected const string TagDimensions = """ "Organizations", "Repository", "Reference", "Digest" """;
+
     /// <summary>What stands before the counts that are added to others.</summary>
     protected const string Sums = $"""INSERT INTO "UsageSums" ("Kind", "Day", {Dimensions}, "Decisions", "Pulls")""";
 
     /// <summary>The same of the counts of digests, which are kept as long as the decisions themselves.</summary>
     protected const string Digests = $"""INSERT INTO "UsageDigests" ("Day", {DigestDimensions}, "Decisions", "Pulls")""";
+
+    /// <summary>The same of what tags came to, kept as long.</summary>
+    protected const string Tags = $"""INSERT INTO "UsageTags" ("Day", {TagDimensions}, "First")""";
+
+    /// <summary>What stands behind them.</summary>
+    protected const string TagsTogether = $"""
+        ON CONFLICT ("Day", {TagDimensions}) DO UPDATE SET "First" = excluded."First" WHERE excluded."First" < "UsageTags"."First"
+        """;
 
     /// <summary>What there was when there were sums for the first time.</summary>
     protected static readonly SumKind[] FirstKinds = [SumKind.All, SumKind.Callers, SumKind.Repositories];
@@ -149,6 +166,13 @@ internal abstract partial class UsageStore
     /// <inheritdoc cref="Summed"/>
     protected static string OfDigests(string source, string day) =>
         $"""SELECT {day}, {DigestDimensions}, SUM("Decisions"), SUM("Pulls") FROM {source} WHERE "Digest" IS NOT NULL GROUP BY {day}, {DigestDimensions}""";
+
+    /// <summary>What the tags of decisions came to: a tag names the index, where there is one.</summary>
+    /// <param name="source">What has the decisions.</param>
+    protected static string TagsOf(string source) => $"""
+        SELECT "Time" / 86400000, "Organizations", "Repository", "Reference", COALESCE("Index", "Digest"), MIN("Time")
+        FROM {source} WHERE {UsageEvent.IsOfServedTag} GROUP BY 1, 2, 3, 4, 5
+        """;
 
     /// <summary>Notes that somebody is forgotten, before anything else: what is added from then on knows it.</summary>
     protected static Task NoteForgottenAsync(DbConnection connection, DbTransaction? transaction, string hash, DateTimeOffset now, CancellationToken cancellationToken) => ExecuteAsync(
@@ -352,6 +376,7 @@ internal sealed record UsageQuery(UsageFilter Filter, UsageSource Source, string
         UsageSource.Decisions => "\"UsageEvents\" WHERE",
         UsageSource.Digests => "\"UsageDigests\" WHERE",
         UsageSource.Machines => "\"UsageMachines\" WHERE",
+        UsageSource.Tags => "\"UsageTags\" WHERE",
         _ when By is { } what && SumKinds.Of(Filter, what) is { } kind => string.Create(CultureInfo.InvariantCulture, $"\"UsageSums\" WHERE \"Kind\" = {(int)kind} AND"),
         _ => "\"UsageCounts\" WHERE",
     };
@@ -368,6 +393,9 @@ internal enum UsageSource
     Digests,
 
     Machines,
+
+    /// <summary>Which digests tags came to, and when first on each day.</summary>
+    Tags,
 }
 
 /// <summary>What the counts of a day are summed by.</summary>

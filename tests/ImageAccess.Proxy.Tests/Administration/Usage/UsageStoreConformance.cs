@@ -14,8 +14,8 @@ public abstract class UsageStoreConformance : IAsyncLifetime
     private static readonly DateTimeOffset Noon = new(2026, 6, 1, 12, 0, 0, TimeSpan.Zero);
 
     private const string ToSecond = """
-        DELETE FROM "UsageSums" WHERE "Kind" = 3; DROP TABLE IF EXISTS "UsageDigests"; DROP INDEX IF EXISTS "UsageEvents_Organizations";
-        DROP TABLE IF EXISTS "UsageMachines"; DROP TABLE IF EXISTS "UsageReports";
+        DELETE FROM "UsageSums" WHERE "Kind" = 3; DROP TABLE IF EXISTS "UsageDigests"; DROP INDEX IF EXISTS "UsageEvents_Organizations"; DROP INDEX "UsageCounts_Denied"; DROP INDEX "UsageCounts_Community";
+        DROP TABLE IF EXISTS "UsageTags"; DROP TABLE IF EXISTS "UsageMachines"; DROP TABLE IF EXISTS "UsageReports";
         """;
 
     private const string ToFirst = $"""
@@ -603,9 +603,65 @@ public abstract class UsageStoreConformance : IAsyncLifetime
             }
         }
 
-        static bool Sees(UsageScope scope, UsageEvent one) => scope.IsEverything || scope.Whole.Any(name => IsOf(one, name)) || (one.Caller == scope.Person && scope.AsMember.Any(name => IsOf(one, name)));
-        static bool IsOf(UsageEvent one, string organization) => one.Organizations.Contains($" {organization} ", StringComparison.Ordinal);
         static long Milliseconds(DateTime? time) => new DateTimeOffset(time!.Value).ToUnixTimeMilliseconds();
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Tags_that_moved_are_those_of_a_plain_reading_also_after_an_upgrade_and_a_day_that_is_gone(int seed)
+    {
+        var random = new Random(seed);
+        T Of<T>(params T[] values) => values[random.Next(values.Length)];
+        Room.Options.Keep = TimeSpan.FromDays(50);
+        var events = Enumerable.Range(1, 900).Select(number => Event(number, Noon.AddMilliseconds(-random.NextInt64(45L * 86_400_000))) with
+        {
+            Caller = Of("bob", "carol"),
+            Organizations = Of(" ", " acme ", " acme globex ", " globex ", " acme2 "),
+            Repository = Of("acme/a", "acme/b"),
+            Reference = Of(null, "latest", "1.2", "1.3", $"sha256:{new string('a', 64)}"),
+            Digest = Of(null, "sha256:1", "sha256:2"),
+            Index = Of(null, null, "sha256:3"),
+            Outcome = Of("allow", "allow", "observe", "deny"),
+        }).ToList();
+        foreach (var batch in events.Concat(events.Take(300)).Chunk(250))
+            await AddAsync(batch);
+        await CompareAsync();
+
+        await MakeVersionAsync(2);
+        await CompareAsync();
+        Room.Time.Advance(TimeSpan.FromDays(40)); // April is over, and May is not
+        while (await Room.Store.PruneAsync(Room.Days, default))
+        {
+            // It goes by pieces.
+        }
+
+        var kept = (await Room.KeptAsync()).ToHashSet();
+        Assert.InRange(kept.Count, 1, events.Count - 1);
+        events.RemoveAll(one => !kept.Contains(one.Id));
+        await CompareAsync();
+
+        async Task CompareAsync()
+        {
+            foreach (var scope in new[] { UsageScope.Everything, new UsageScope { Whole = ["acme"] }, new UsageScope { AsMember = ["globex", "acme"], Person = "bob" }, new UsageScope() })
+            {
+                foreach (var days in new[] { 60, 8, 2 })
+                {
+                    var filter = new UsageFilter(DayOf(Noon.AddDays(-days))) { Organization = Of(null, "acme"), Scope = scope };
+                    var moved = new List<string>();
+                    foreach (var tag in events.Where(one => one.Time >= filter.From && one is { Outcome: not "deny", Digest: not null, Reference: not null } && !one.Reference.Contains(':', StringComparison.Ordinal)
+                                     && Sees(scope, one) && (filter.Organization is null || IsOf(one, "acme"))).GroupBy(one => (one.Repository, one.Reference)))
+                    {
+                        var digests = tag.OrderBy(one => one.Time).ThenBy(one => one.Id, StringComparer.Ordinal).Select(one => one.Index ?? one.Digest).ToList();
+                        if (digests.Zip(digests.Skip(1)).Count(pair => pair.First != pair.Second) is > 0 and var moves)
+                            moved.Add($"{tag.Key.Repository}:{tag.Key.Reference} {moves}");
+                    }
+
+                    var found = await UsageReview.MovedAsync(Room.Store, filter, 10, default);
+                    Assert.Equal(moved.Order(StringComparer.Ordinal), found.Items.Select(one => $"{one.Repository}:{one.Tag} {one.Found}").Order(StringComparer.Ordinal));
+                }
+            }
+        }
     }
 
     [Fact]
@@ -648,6 +704,11 @@ public abstract class UsageStoreConformance : IAsyncLifetime
     }
 
     private static long DayOf(DateTimeOffset time) => UsageDays.Of(time.ToUnixTimeMilliseconds()) * UsageDays.Milliseconds;
+
+    private static bool Sees(UsageScope scope, UsageEvent one) =>
+        scope.IsEverything || scope.Whole.Any(name => IsOf(one, name)) || (one.Caller == scope.Person && scope.AsMember.Any(name => IsOf(one, name)));
+
+    private static bool IsOf(UsageEvent one, string organization) => one.Organizations.Contains($" {organization} ", StringComparison.Ordinal);
 
     private static UsageEvent Event(int number, DateTimeOffset? time = null) =>
         UsageRoom.Read(UsageRoom.Line(UsageRoom.Id(number), time ?? Noon.AddSeconds(number)));
