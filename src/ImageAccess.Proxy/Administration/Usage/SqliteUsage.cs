@@ -130,6 +130,9 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
     /// <summary>Digests lie all over their index: with 2 MB, what SQLite has of itself, a batch reads and writes the same pages again and again. In KiB.</summary>
     private const string PageCache = "PRAGMA cache_size = -32768;";
 
+    /// <summary>A question that takes long lets the log grow; it becomes small again after it. In bytes.</summary>
+    private const string LogSize = "PRAGMA journal_size_limit = 67108864;";
+
     private const string AddMachine = $"""
         {Machines} VALUES (@p0, @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9)
         {MachinesTogether};
@@ -479,7 +482,7 @@ internal sealed class SqliteUsage(SqliteDatabase database, KeyFile key) : UsageS
         try
         {
             await connection.OpenAsync(cancellationToken);
-            await ExecuteAsync(connection, null, PageCache, cancellationToken);
+            await ExecuteAsync(connection, null, PageCache + LogSize, cancellationToken);
             var version = await NumberAsync(connection, null, "PRAGMA user_version;", cancellationToken) ?? 0;
             DemandVersion(version);
             if (version < Version)

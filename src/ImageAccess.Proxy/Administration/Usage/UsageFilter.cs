@@ -70,6 +70,9 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
     /// <summary>The digest of a manifest, or of the index that it was chosen from; only single decisions have it.</summary>
     public string? Digest { get; init; }
 
+    /// <summary>Which of the two <see cref="Digest"/> is; null for either. An index finds each, and none finds both.</summary>
+    public DigestRole? DigestRole { get; init; }
+
     /// <summary>Whose decisions alone are found, whatever is asked about.</summary>
     public UsageScope Scope { get; init; } = UsageScope.Everything;
 
@@ -124,12 +127,25 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
 
         if (Digest is not null)
         {
-            where += """ AND ("Digest" = @digest OR "Index" = @digest)""";
+            where += DigestRole switch
+            {
+                Usage.DigestRole.Manifest => """ AND "Digest" = @digest""",
+                Usage.DigestRole.IndexAlone => """ AND "Index" = @digest AND COALESCE("Digest", '') <> @digest""",
+                _ => """ AND ("Digest" = @digest OR "Index" = @digest)""",
+            };
             parameters.Add(("@digest", Digest));
         }
 
         return (Organizations is null ? where + Scope.ToSql(search, parameters) : where, parameters);
     }
+}
+
+internal enum DigestRole
+{
+    Manifest,
+
+    /// <summary>Of the index that another manifest was chosen from.</summary>
+    IndexAlone,
 }
 
 /// <summary>Whose decisions somebody may see.</summary>

@@ -36,6 +36,9 @@ internal sealed class UsageFollower(
 
     public static readonly TimeSpan FastPause = TimeSpan.FromSeconds(5);
 
+    /// <summary>Over how long the growth is measured at least: no longer than a batch takes.</summary>
+    private static readonly TimeSpan GrowthWindow = TimeSpan.FromMilliseconds(200);
+
     /// <summary>How far the files are read that are there, and how long they are.</summary>
     private readonly Dictionary<string, TrailPart> _parts = [];
 
@@ -230,7 +233,7 @@ internal sealed class UsageFollower(
             state.Wake(); // what it lacks may be made
     }
 
-    /// <summary>How fast the trail grows, measured over at least <see cref="Pause"/>.</summary>
+    /// <summary>How fast the trail grows, measured over at least <see cref="GrowthWindow"/>.</summary>
     private sealed class TrailGrowth(TimeProvider time)
     {
         private (long Length, long At)? _seen;
@@ -242,7 +245,7 @@ internal sealed class UsageFollower(
             var now = time.GetTimestamp();
             if (_seen is { } seen)
             {
-                if (time.GetElapsedTime(seen.At, now) is var elapsed && elapsed < Pause)
+                if (time.GetElapsedTime(seen.At, now) is var elapsed && elapsed < GrowthWindow)
                     return;
                 if (length >= seen.Length) // a file that has begun anew tells nothing
                     IsFast = length - seen.Length > FastGrowth * elapsed.TotalSeconds;

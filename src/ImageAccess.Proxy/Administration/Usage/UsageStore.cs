@@ -287,12 +287,23 @@ internal abstract partial class UsageStore
     protected static async Task<List<UsageEvent>> ListAsync(
         DbConnection connection, string search, UsageFilter filter, UsageKey? before, int count, CancellationToken cancellationToken)
     {
-        if (filter.IsNarrow || filter is { Organization: null, Scope.IsEverything: true } || await SetsAsync(connection, search, filter, cancellationToken) is not { } sets)
-            return await ListOneAsync(connection, search, filter, before, count, cancellationToken);
+        var parts = await PartsAsync(connection, search, filter, cancellationToken);
+        if (parts is [var whole])
+            return await ListOneAsync(connection, search, whole, before, count, cancellationToken);
         var found = new List<UsageEvent>();
-        foreach (var organizations in sets)
-            found.AddRange(await ListOneAsync(connection, search, filter with { Organizations = organizations }, before, count, cancellationToken));
+        foreach (var part in parts)
+            found.AddRange(await ListOneAsync(connection, search, part, before, count, cancellationToken));
         return [.. found.OrderByDescending(one => one.Time).ThenByDescending(one => one.Id, StringComparer.Ordinal).ThenByDescending(one => one.IsClosing).Take(count)];
+    }
+
+    /// <summary>What is asked about in parts of which an index has the newest first.</summary>
+    private static async Task<IReadOnlyList<UsageFilter>> PartsAsync(DbConnection connection, string search, UsageFilter filter, CancellationToken cancellationToken)
+    {
+        if (filter.Digest is not null)
+            return [.. Enum.GetValues<DigestRole>().Select(role => filter with { DigestRole = role })];
+        return filter.IsNarrow || filter is { Organization: null, Scope.IsEverything: true } || await SetsAsync(connection, search, filter, cancellationToken) is not { } sets
+            ? [filter]
+            : [.. sets.Select(organizations => filter with { Organizations = organizations })];
     }
 
     /// <summary>The sets of organizations that judged what is asked about together, as the sums of days have them.</summary>
