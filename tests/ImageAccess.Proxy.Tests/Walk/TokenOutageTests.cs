@@ -290,7 +290,7 @@ public abstract class TokenOutageTests(string transport) : WalkTests(transport),
         Assert.Equal(200, (await _here.AskAsync("GET", "/v2/library/nginx/manifests/latest", token)).Status);
         Assert.Equal(403, (await _here.AskAsync("GET", "/v2/someuser/custom-image/manifests/latest", await _here.PullTokenAsync("bob", "someuser/custom-image"))).Status);
         Assert.Equal(502, (await AskAsync("bob", "bobs-password", Nginx)).Status); // tokens are nowhere on disk
-        Assert.All(Directory.GetFiles(_here.DataDirectory, "*", SearchOption.AllDirectories), file => Assert.DoesNotContain(token.Split('.')[2], File.ReadAllText(file), StringComparison.Ordinal));
+        Assert.All(FilesThere.TextsOf(_here.DataDirectory), text => Assert.DoesNotContain(token.Split('.')[2], text, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -106,7 +106,11 @@ internal sealed class SyslogReceiver(SyslogOptions options, UpstreamConnections 
         {
             await tls.WriteAsync(frames, cancellationToken);
             if (end.IsCompleted)
+            {
+                await end; // where it was broken off, or failed, that is the cause
                 throw new IOException("the server has ended it before us");
+            }
+
             var isShutDown = await EndAsync(tls, network, end, cancellationToken);
             do
                 await Task.Delay(RoundTrip, TimeProvider.System, cancellationToken);
