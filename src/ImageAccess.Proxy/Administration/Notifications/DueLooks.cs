@@ -137,10 +137,10 @@ internal sealed class DueLooks : BackgroundService
 
     private static async Task<IEnumerable<Notice>> FindUnusedAsync(DatabaseContext context, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var rows = await new ExceptionTable(context).FindUnusedAsync(now, cancellationToken);
+        var rows = await new ExceptionTable(context).ListAsync(organization: null, ExceptionList.Unused, now, cancellationToken);
         return await NewAsync(
             context,
-            rows.Select(row => Notice.Of(
+            rows.OrderBy(row => row.Id).Select(row => Notice.Of(
                 NoticeKinds.Unused, FormattableString.Invariant($"{row.Id} {row.Since.UtcTicks} {(row.LastUsed ?? row.Since).UtcTicks}"), now, FactsOf(row, days: (int)ExceptionTable.Unused.TotalDays))),
             cancellationToken);
     }

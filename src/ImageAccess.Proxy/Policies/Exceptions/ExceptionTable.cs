@@ -65,10 +65,6 @@ internal sealed class ExceptionTable(DatabaseContext context)
 
     public Task<int> CountInForceAsync(DateTimeOffset now, CancellationToken cancellationToken) => InForce(now).CountAsync(cancellationToken);
 
-    /// <summary>In force, and not used for <see cref="Unused"/>, or since it was granted so long ago.</summary>
-    public async Task<List<ExceptionRow>> FindUnusedAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
-        await UnusedAsync(InForce(now).AsNoTracking().OrderBy(row => row.Id), now, Core.Policies.Exceptions.Maximum, cancellationToken);
-
     /// <summary>The newest first.</summary>
     public Task<List<ExceptionRow>> ListAsync(string? organization, ExceptionList list, DateTimeOffset now, CancellationToken cancellationToken) =>
         TakeAsync(
@@ -152,12 +148,11 @@ internal sealed class ExceptionTable(DatabaseContext context)
         return context.Exceptions.Where(row => row.EndedVersion != null || row.UntilMilliseconds <= milliseconds);
     }
 
-    private static Task<List<ExceptionRow>> TakeAsync(IQueryable<ExceptionRow> rows, ExceptionList list, DateTimeOffset now, int count, CancellationToken cancellationToken) =>
-        list == ExceptionList.Unused ? UnusedAsync(rows.AsNoTracking(), now, count, cancellationToken) : rows.AsNoTracking().Take(count).ToListAsync(cancellationToken);
-
-    /// <summary>SQLite compares no times.</summary>
-    private static async Task<List<ExceptionRow>> UnusedAsync(IQueryable<ExceptionRow> rows, DateTimeOffset now, int count, CancellationToken cancellationToken) =>
-        [.. (await rows.ToListAsync(cancellationToken)).Where(row => now - (row.LastUsed ?? row.Since) >= Unused).Take(count)];
+    /// <summary>Whether one was used is found in memory: SQLite compares no times.</summary>
+    private static async Task<List<ExceptionRow>> TakeAsync(IQueryable<ExceptionRow> rows, ExceptionList list, DateTimeOffset now, int count, CancellationToken cancellationToken) =>
+        list == ExceptionList.Unused
+            ? [.. (await rows.AsNoTracking().ToListAsync(cancellationToken)).Where(row => now - (row.LastUsed ?? row.Since) >= Unused).Take(count)]
+            : await rows.AsNoTracking().Take(count).ToListAsync(cancellationToken);
 
     /// <summary>Of those that are over, the ones that changed longest ago.</summary>
     private Task<int> ForgetAsync(DateTimeOffset now, CancellationToken cancellationToken)
@@ -175,7 +170,7 @@ internal enum ExceptionList
 {
     InForce,
 
-    /// <summary>Those in force that nobody has used for <see cref="ExceptionTable.Unused"/>.</summary>
+    /// <summary>Those in force that nobody has used for <see cref="ExceptionTable.Unused"/>, or since they were granted so long ago.</summary>
     Unused,
 
     Ended,
