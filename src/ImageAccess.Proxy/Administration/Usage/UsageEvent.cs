@@ -25,6 +25,9 @@ internal sealed record UsageEvent(long Time, string Id, bool IsClosing)
     /// <summary>Of a table of decisions, in SQL: those with <see cref="ServedTag"/>.</summary>
     public const string IsOfServedTag = """ "Outcome" <> 'deny' AND "Digest" IS NOT NULL AND "Reference" IS NOT NULL AND "Reference" NOT LIKE '%:%' """;
 
+    /// <summary>What a tag names, in SQL: the index, where there is one.</summary>
+    public const string DigestOfTag = """COALESCE("Index", "Digest")""";
+
     /// <summary>The organizations that judged, each between spaces: <c> acme beta </c>.</summary>
     public string Organizations { get; init; } = " ";
 

@@ -127,12 +127,7 @@ internal sealed record UsageFilter(long From = 0, long Until = long.MaxValue)
 
         if (Digest is not null)
         {
-            where += DigestRole switch
-            {
-                Usage.DigestRole.Manifest => """ AND "Digest" = @digest""",
-                Usage.DigestRole.IndexAlone => """ AND "Index" = @digest AND COALESCE("Digest", '') <> @digest""",
-                _ => """ AND ("Digest" = @digest OR "Index" = @digest)""",
-            };
+            where += $" AND {DigestRole?.Condition() ?? """("Digest" = @digest OR "Index" = @digest)"""}";
             parameters.Add(("@digest", Digest));
         }
 
@@ -146,6 +141,13 @@ internal enum DigestRole
 
     /// <summary>Of the index that another manifest was chosen from.</summary>
     IndexAlone,
+}
+
+internal static class DigestRoles
+{
+    /// <summary>Each is served by one index, where one condition with OR would be by none.</summary>
+    public static string Condition(this DigestRole role) =>
+        role == DigestRole.Manifest ? """ "Digest" = @digest""" : """ "Index" = @digest AND COALESCE("Digest", '') <> @digest""";
 }
 
 /// <summary>Whose decisions somebody may see.</summary>

@@ -109,13 +109,12 @@ internal static class UsageReview
     /// <param name="count">Of how many tags the moves are told.</param>
     public static async Task<ReviewAnswer<MovedTag>> MovedAsync(UsageStore store, UsageFilter filter, int count, CancellationToken cancellationToken)
     {
-        const string Digest = "COALESCE(\"Index\", \"Digest\")"; // a tag names the index, where there is one
         var tags = new Dictionary<(string Repository, string Tag), (HashSet<string> Digests, long Last)>();
         var pairs = 0;
         await store.ReadAsync(
             filter.IsOfTags
                 ? new UsageQuery(filter, UsageSource.Tags, """ "Repository", "Reference", "Digest", MIN("First") """, "GROUP BY 1, 2, 3")
-                : new UsageQuery(filter, UsageSource.Decisions, $"\"Repository\", \"Reference\", {Digest}, MIN(\"Time\")", $"AND {UsageEvent.IsOfServedTag} GROUP BY 1, 2, 3"),
+                : new UsageQuery(filter, UsageSource.Decisions, $"\"Repository\", \"Reference\", {UsageEvent.DigestOfTag}, MIN(\"Time\")", $"AND {UsageEvent.IsOfServedTag} GROUP BY 1, 2, 3"),
             row =>
             {
                 var key = (row.GetString(0), row.GetString(1));
@@ -130,7 +129,7 @@ internal static class UsageReview
         {
             var (moves, before) = (new List<TagMove>(), (string?)null);
             await store.ReadAsync(
-                new UsageQuery(filter with { Repository = repository, Reference = tag }, UsageSource.Decisions, $"{Digest}, \"Time\"", $"AND {UsageEvent.IsOfServedTag} ORDER BY \"Time\", \"Id\""),
+                new UsageQuery(filter with { Repository = repository, Reference = tag }, UsageSource.Decisions, $"{UsageEvent.DigestOfTag}, \"Time\"", $"AND {UsageEvent.IsOfServedTag} ORDER BY \"Time\", \"Id\""),
                 row =>
                 {
                     var digest = row.GetString(0);

@@ -41,7 +41,7 @@ internal abstract partial class UsageStore
         if (image.Asked is { Digest: null } asked)
             return [asked.Tag is null ? OfRepository : $"""{OfRepository} AND "Reference" = @reference"""];
         var there = image.Asked is null ? "" : $" AND {OfRepository}";
-        return [$""" "Digest" = @digest{there}""", $""" "Index" = @digest AND COALESCE("Digest", '') <> @digest{there}"""];
+        return [.. Enum.GetValues<DigestRole>().Select(role => role.Condition() + there)];
     }
 
     private static IEnumerable<(string Name, object? Value)> ParametersOf(ImagePattern image, UsageFilter filter) => image switch

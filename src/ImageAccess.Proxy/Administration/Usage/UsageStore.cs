@@ -167,10 +167,10 @@ internal abstract partial class UsageStore
     protected static string OfDigests(string source, string day) =>
         $"""SELECT {day}, {DigestDimensions}, SUM("Decisions"), SUM("Pulls") FROM {source} WHERE "Digest" IS NOT NULL GROUP BY {day}, {DigestDimensions}""";
 
-    /// <summary>What the tags of decisions came to: a tag names the index, where there is one.</summary>
+    /// <summary>What the tags of decisions came to.</summary>
     /// <param name="source">What has the decisions.</param>
     protected static string TagsOf(string source) => $"""
-        SELECT "Time" / 86400000, "Organizations", "Repository", "Reference", COALESCE("Index", "Digest"), MIN("Time")
+        SELECT "Time" / 86400000, "Organizations", "Repository", "Reference", {UsageEvent.DigestOfTag}, MIN("Time")
         FROM {source} WHERE {UsageEvent.IsOfServedTag} GROUP BY 1, 2, 3, 4, 5
         """;
 
