@@ -336,25 +336,9 @@ public sealed class PseudonymWalkTests(PostgresServer server) : IAsyncLifetime
     /// <summary>The files of the data directory that have the text, with their folders.</summary>
     private List<string> FilesWith(string text) =>
     [
-        .. Directory.EnumerateFiles(Here.DataDirectory, "*", SearchOption.AllDirectories).Where(file => Bytes(file).AsSpan().IndexOf(Encoding.UTF8.GetBytes(text)) >= 0)
-            .Select(file => Path.GetRelativePath(Here.DataDirectory, file).Replace('\\', '/')),
+        .. FilesThere.Of(Here.DataDirectory).Where(file => file.Content.AsSpan().IndexOf(Encoding.UTF8.GetBytes(text)) >= 0)
+            .Select(file => Path.GetRelativePath(Here.DataDirectory, file.Path).Replace('\\', '/')),
     ];
-
-    /// <summary>Nothing of one that is gone by now: SQLite removes the companions of a database with its last connection.</summary>
-    private static byte[] Bytes(string file)
-    {
-        try
-        {
-            using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            using var bytes = new MemoryStream();
-            stream.CopyTo(bytes);
-            return bytes.ToArray();
-        }
-        catch (FileNotFoundException)
-        {
-            return [];
-        }
-    }
 
     /// <summary>The verb, while the proxy runs.</summary>
     private static async Task<CommandLine> ForgetAsync(Surroundings here, string caller, string? connection, string? key)
