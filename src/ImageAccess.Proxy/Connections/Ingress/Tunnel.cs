@@ -17,7 +17,8 @@ internal sealed class Tunnel(PipeReader fromClient, Socket client, Socket target
 
     private long _lastMove = time.GetTimestamp();
 
-    public TimeSpan Idle => time.GetElapsedTime(Volatile.Read(ref _lastMove));
+    /// <summary>For how long nothing had moved at this time stamp; less than zero where something has moved since.</summary>
+    public TimeSpan IdleAt(long now) => time.GetElapsedTime(Volatile.Read(ref _lastMove), now);
 
     /// <summary>Returns when both directions have ended, however they did.</summary>
     public async Task RelayAsync(CancellationToken cancellationToken)
@@ -47,6 +48,7 @@ internal sealed class Tunnel(PipeReader fromClient, Socket client, Socket target
         while (true)
         {
             var read = await fromClient.ReadAsync(cancellationToken);
+            Moved();
             foreach (var piece in read.Buffer)
                 await SendAsync(target, piece, cancellationToken);
             fromClient.AdvanceTo(read.Buffer.End);
@@ -67,6 +69,7 @@ internal sealed class Tunnel(PipeReader fromClient, Socket client, Socket target
                 var count = await target.ReceiveAsync(buffer, cancellationToken);
                 if (count == 0)
                     return;
+                Moved();
                 await SendAsync(client, buffer.AsMemory(0, count), cancellationToken);
                 Moved();
             }

@@ -63,9 +63,10 @@ internal sealed class Tunnels(
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             var idleTimeout = lifetime.ApplicationStopping.IsCancellationRequested ? IdleTimeoutAtStop : options.Value.IdleTimeout;
+            var now = time.GetTimestamp(); // before a tunnel says when it moved: what moves while this goes on is not idle
             foreach (var (open, _) in _open)
             {
-                if (open.Tunnel.Idle > idleTimeout || time.GetElapsedTime(open.Since) > options.Value.Lifetime)
+                if (open.Tunnel.IdleAt(now) > idleTimeout || time.GetElapsedTime(open.Since, now) > options.Value.Lifetime)
                     await open.EndAsync();
             }
         }
