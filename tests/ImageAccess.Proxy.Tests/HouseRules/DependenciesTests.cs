@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
@@ -24,6 +25,16 @@ public sealed partial class DependenciesTests
             .Where(file => !file.Contains("/obj/", StringComparison.Ordinal));
         var referenced = files.SelectMany(file => XDocument.Load(file).Descendants("PackageReference").Select(reference => (string)reference.Attribute("Include")!));
         Assert.Equal(Packages(pinned: false), referenced.Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Every_package_of_Node_is_on_the_page_and_has_one_version()
+    {
+        var page = RepositoryRoot.Read("docs/dependencies.md");
+        var packages = JsonSerializer.Deserialize<JsonElement>(RepositoryRoot.Read("tests/node/package.json")).GetProperty("dependencies").EnumerateObject().ToList();
+        Assert.NotEmpty(packages);
+        Assert.All(packages, package => Assert.Contains($"`{package.Name}`", page, StringComparison.Ordinal));
+        Assert.All(packages, package => Assert.Matches(@"^[0-9]+\.[0-9]+\.[0-9]+$", package.Value.GetString()!));
     }
 
     private static List<string> Packages(bool pinned) =>

@@ -105,23 +105,26 @@ public sealed class ApiRoom : IAsyncLifetime
     }
 
     /// <summary>A denial of a caller, or of nobody who signed in; the id.</summary>
-    internal async Task<string> DenyAsync(string? caller, params string[] organizations)
+    internal Task<string> DenyAsync(string? caller, params string[] organizations) => AddAsync(NewDenial(caller, organizations));
+
+    internal DenialRow NewDenial(string? caller, params string[] organizations) => new()
     {
-        var row = new DenialRow
-        {
-            Id = string.Create(CultureInfo.InvariantCulture, $"d{Next()}"),
-            TimeMilliseconds = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds(),
-            Caller = caller,
-            Repository = "someuser/tool",
-            Reference = "latest",
-            Rule = "community",
-            Message = "image access denied: community images not allowed",
-            Organizations = organizations.Length == 0 ? ["acme"] : [.. organizations],
-            Client = "192.0.2.7",
-            WayIn = "mirror",
-        };
-        await Database.WriteAsync(context => new DenialTable(context).AddAsync([row], TimeProvider.System.GetUtcNow(), default), default);
-        return row.Id;
+        Id = string.Create(CultureInfo.InvariantCulture, $"d{Next()}"),
+        TimeMilliseconds = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds(),
+        Caller = caller,
+        Repository = "someuser/tool",
+        Reference = "latest",
+        Rule = "community",
+        Message = "image access denied: community images not allowed",
+        Organizations = organizations.Length == 0 ? ["acme"] : [.. organizations],
+        Client = "192.0.2.7",
+        WayIn = "mirror",
+    };
+
+    internal async Task<string> AddAsync(DenialRow denial)
+    {
+        await Database.WriteAsync(context => new DenialTable(context).AddAsync([denial], TimeProvider.System.GetUtcNow(), default), default);
+        return denial.Id;
     }
 
     /// <summary>How many emergencies it has made.</summary>
