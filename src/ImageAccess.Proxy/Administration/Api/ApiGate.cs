@@ -38,8 +38,8 @@ internal sealed class ApiGate(TokenSignIn tokens, SessionTokens sessions, RoleBo
         var bearer = await tokens.IdentifyAsync(http.Request.Headers.Authorization, http.Connection.RemoteIpAddress, ApiRoutes.IsDockers(http.Request.Path), http.RequestAborted);
         if (bearer.RetryAfter is { } retryAfter)
             throw new ProblemException(new Problem(429, string.Create(CultureInfo.InvariantCulture, $"too many tokens were refused, try again in {retryAfter.TotalSeconds} s"))) { RetryAfter = retryAfter };
-        if (bearer.Actor is not null)
-            return new Visitor(bearer, roles, policies);
+        if (bearer.Actor is { } actor)
+            return new Visitor(actor, roles, policies);
         http.Response.Headers.WWWAuthenticate = "Bearer realm=\"imageaccess\"";
         throw new ProblemException(new Problem(401, Unauthorized));
     }

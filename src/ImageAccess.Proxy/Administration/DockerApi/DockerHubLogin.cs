@@ -35,19 +35,24 @@ internal sealed class DockerHubLogin(
     {
         if (!sessions.AreReady)
             throw Later(503, "the database is not ready yet: /readyz of the admin listener says why", TimeSpan.FromSeconds(5));
-        if (TokenSecret.IsOne(secret))
-            return await SignInByTokenAsync(http, secret);
+        return TokenSecret.IsOne(secret) ? await SignInByTokenAsync(http, secret) : sessions.Issue(await VerifyAsync(http, user, secret));
+    }
+
+    /// <summary>Whose credentials of Docker Hub these are; without a token of ours.</summary>
+    /// <exception cref="ProblemException">Nobody's, or it cannot be asked.</exception>
+    public async Task<Session> VerifyAsync(HttpContext http, string user, string secret)
+    {
         if (console.Value.DockerHubSignIn == "off")
             throw new ProblemException(new Problem(403, "nobody signs in with Docker Hub credentials here (Console:DockerHubSignIn): use a token of this API"));
         var credentials = new SignInCredentials(user, [secret]);
-        if (user.Length is 0 or > MaximumLength || secret.Length is 0 or > MaximumLength || user.Contains(':', StringComparison.Ordinal) || organizationTokens.Covers(secret))
+        if (user.Length is 0 or > MaximumLength || secret.Length is 0 or > MaximumLength || user.Contains(':', StringComparison.Ordinal) || organizationTokens.Covers(secret) || TokenSecret.IsOne(secret))
         {
             await trail.RecordSignInAsync(WayIn, http.Connection.RemoteIpAddress, credentials.Name, "refused", upstreamStatus: null, http.RequestAborted);
             throw Unauthorized();
         }
 
         var caller = await IdentifyAsync(http, await AskAsync(http, credentials));
-        return caller is { Name: { } name, Subject: { } account, IsOrganizationToken: false } ? sessions.Issue(new Session(name) { Account = account }) : throw Unauthorized();
+        return caller is { Name: { } name, Subject: { } account, IsOrganizationToken: false } ? new Session(name) { Account = account } : throw Unauthorized();
     }
 
     private async Task<string> SignInByTokenAsync(HttpContext http, string secret)

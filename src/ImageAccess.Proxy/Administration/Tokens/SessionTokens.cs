@@ -1,4 +1,6 @@
 using System.Security.Cryptography;
+using ImageAccess.Proxy.Administration.Roles;
+using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database.Keys;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -103,4 +105,12 @@ internal sealed record Session(string Name)
 
     /// <summary>The number of the token of the API that it stands for.</summary>
     public long? Token { get; init; }
+
+    /// <summary>Who somebody is that Docker Hub knows; null where nobody signs in so any more.</summary>
+    public Actor? ActorOf(ConsoleOptions console) => console.DockerHubSignIn == "off" ? null : new Actor
+    {
+        Name = Name,
+        Account = Account,
+        Most = console.DockerHubSignIn == "member" ? Core.Policies.Roles.Member : null,
+    };
 }

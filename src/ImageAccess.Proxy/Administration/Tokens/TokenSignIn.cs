@@ -59,8 +59,8 @@ internal sealed class TokenSignIn(
         var (session, flaw) = await sessions.ReadAsync(text);
         return session is null ? (TokenBearer.Nobody, flaw)
             : session.Token is { } id ? Judge(await FindAsync(table => table.FindAsync(id, gone), gone))
-            : console.Value.DockerHubSignIn == "off" ? (TokenBearer.Nobody, "off")
-            : (new TokenBearer(new Actor { Name = session.Name, Account = session.Account, Most = console.Value.DockerHubSignIn == "member" ? Core.Policies.Roles.Member : null }, null, null), null);
+            : session.ActorOf(console.Value) is { } actor ? (new TokenBearer(actor, null, null), null)
+            : (TokenBearer.Nobody, "off");
     }
 
     private Task<ApiTokenRow?> FindAsync(Func<TokenTable, Task<ApiTokenRow?>> find, CancellationToken gone) => database.ReadAsync(context => find(new TokenTable(context)), gone);
