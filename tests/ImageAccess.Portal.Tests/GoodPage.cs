@@ -23,7 +23,7 @@ internal static class GoodPage
     public static async Task<IReadOnlyList<string>> FaultsAsync(Visit visit, IResponse response)
     {
         var html = await response.TextAsync().WaitAsync(Chromium.Limit);
-        List<string> faults = [.. await ValidHtml.FaultsAsync(html)];
+        List<string> faults = visit.View.Width == View.Desktop ? [.. await ValidHtml.FaultsAsync(html)] : []; // what is sent depends on no width
         if (visit.View.Script) // axe is a script, and waits in the page
             faults.AddRange(await Axe.FaultsAsync(visit));
         if (Encoding.UTF8.GetByteCount(html) is > MaximumBytes and var bytes)

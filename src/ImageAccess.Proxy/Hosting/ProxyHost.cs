@@ -27,6 +27,8 @@ using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
+using ImageAccess.Proxy.Portal.Pages;
+using ImageAccess.Proxy.Portal.SignIn;
 using ImageAccess.Proxy.Registry;
 using Microsoft.Extensions.Logging.Console;
 using Microsoft.Extensions.Options;
@@ -40,8 +42,9 @@ public static class ProxyHost
     /// <param name="adjust">What a test changes, after everything else.</param>
     public static WebApplication Build(IConfiguration configuration, Action<WebApplicationBuilder>? adjust = null)
     {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { WebRootPath = Path.Combine(AppContext.BaseDirectory, "wwwroot") });
         builder.Configuration.AddConfiguration(configuration);
+        builder.Configuration["ReloadStaticAssetsAtRuntime"] = "false"; // else whatever is asked for is looked for among the files too
         var hasStarted = false;
         AddLogging(builder.Logging, builder.Configuration, () => hasStarted);
         builder.Services.AddSingleton(TimeProvider.System);
@@ -79,7 +82,9 @@ public static class ProxyHost
             .AddIncidents()
             .AddReports()
             .AddApi()
-            .AddDockerApi();
+            .AddDockerApi()
+            .AddSignIn()
+            .AddPages();
         adjust?.Invoke(builder);
 
         DataDirectory.Prepare(configuration);

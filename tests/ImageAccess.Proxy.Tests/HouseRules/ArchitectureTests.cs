@@ -47,7 +47,7 @@ public sealed partial class ArchitectureTests
     public void It_says_where_to_begin_with_ten_kinds_of_change() => Assert.Equal(10, Changes().Count(Page));
 
     private static IEnumerable<string> FoldersOf(string folder) =>
-        Directory.GetDirectories(folder).Select(path => Path.GetFileName(path)).Where(name => name is not ("bin" or "obj" or "Properties"));
+        Directory.GetDirectories(folder).Select(path => Path.GetFileName(path)).Where(name => name is not ("bin" or "obj" or "Properties" or "wwwroot"));
 
     [GeneratedRegex("`(?<text>[^`\n]+)`", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Code();

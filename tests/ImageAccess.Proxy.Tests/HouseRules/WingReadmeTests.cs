@@ -10,7 +10,7 @@ public sealed partial class WingReadmeTests
 
     public static TheoryData<string> Wings => [.. Directory.GetDirectories(Proxy())
         .Select(folder => Path.GetFileName(folder))
-        .Where(wing => wing is not ("bin" or "obj" or "Properties"))];
+        .Where(wing => wing is not ("bin" or "obj" or "Properties" or "wwwroot"))];
 
     [Theory]
     [MemberData(nameof(Wings))]

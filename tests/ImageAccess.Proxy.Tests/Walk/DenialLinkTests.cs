@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Configuration;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Registry;
@@ -21,6 +22,7 @@ public sealed class DenialLinkTests : IAsyncLifetime
         _here = await Surroundings.StartWithDatabaseAsync(("Listen:Console", "http://127.0.0.1:0"), ("ConsoleUrl", "https://images.example.com/"));
         _console = Surroundings.NewClient(_here.Further[^1]);
         await _here.Proxy.Services.GetRequiredService<DatabaseState>().Ready;
+        await Eventually.TrueAsync(() => _here.Proxy.Services.GetRequiredService<SessionTokens>().AreReady); // pages with forms need its keys
     }
 
     public async Task DisposeAsync()

@@ -25,9 +25,8 @@ internal static class ApiRoutes
     /// <summary>Docker's own API.</summary>
     public const string DockersRoot = "/v2";
 
-    public static void MapApi(this IEndpointRouteBuilder endpoints, IEnumerable<IOperations> operations, DenialPage denial)
+    public static void MapApi(this IEndpointRouteBuilder endpoints, IEnumerable<IOperations> operations)
     {
-        endpoints.MapGet(DenialPage.Pattern, (Delegate)denial.ShowAsync).WithMetadata(new Demand(Operation.None)).ExcludeFromDescription();
         endpoints.MapOpenApi(Description).WithMetadata(new Demand(Operation.None));
         foreach (var part in operations)
             part.Map(endpoints.MapGroup(part.Root));

@@ -8,8 +8,6 @@ internal static class ApiSetup
         services.AddOpenApi();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.AddSingleton<ApiGate>();
-        services.AddSingleton<ConsoleListener>();
-        services.AddSingleton<DenialPage>();
         services.AddSingleton<IOperations, PolicyOperations>();
         services.AddSingleton<IOperations, DraftOperations>();
         services.AddSingleton<IOperations, ExceptionOperations>();

@@ -35,6 +35,8 @@ internal abstract class DatabaseContext(DbContextOptions options) : DbContext(op
 
     public DbSet<ActivityRow> Activity => Set<ActivityRow>();
 
+    public DbSet<SignInRow> SignIns => Set<SignInRow>();
+
     public DbSet<SequenceRow> Sequences => Set<SequenceRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder) => modelBuilder.ApplyConfigurationsFromAssembly(typeof(DatabaseContext).Assembly);

@@ -14,7 +14,7 @@ namespace ImageAccess.Proxy.Foundation.Database;
 internal abstract class SqlDatabase
 {
     /// <summary>The last migration that this program knows; it has the same name in both dialects.</summary>
-    public const string NewestMigration = "20261201040000_Pseudonyms";
+    public const string NewestMigration = "20261201180000_SignIns";
 
     /// <summary>What a sentence calls it; without a secret.</summary>
     public abstract string Name { get; }

@@ -49,7 +49,7 @@ public sealed class ApiTests(ApiRoom room) : IClassFixture<ApiRoom>
     }
 
     [Theory]
-    [InlineData("GET", "/", 404, "there is nothing at /: /api/openapi.json says what there is")]
+    [InlineData("GET", "/api/v1", 404, "there is nothing at /api/v1: /api/openapi.json says what there is")]
     [InlineData("GET", "/v3/", 404, "there is nothing at /v3/: /api/openapi.json says what there is")]
     [InlineData("DELETE", "/api/v1/exceptions", 405, "DELETE is not for this address")]
     [InlineData("GET", "/api/v1/exceptions/x", 404, "there is nothing at /api/v1/exceptions/x: /api/openapi.json says what there is")]

@@ -11,7 +11,7 @@ namespace ImageAccess.Proxy.Tests.Foundation.Database;
 /// <summary>What holds for both databases.</summary>
 public abstract class SqlDatabaseTests : IAsyncLifetime
 {
-    internal static readonly string[] Migrations = ["20261130000000_PolicyHistory", "20261130120000_Exceptions", "20261130180000_Administration", "20261130220000_Asking", "20261201000000_TokenParents", "20261201010000_Activity", "20261201020000_Incidents", SqlDatabase.NewestMigration];
+    internal static readonly string[] Migrations = ["20261130000000_PolicyHistory", "20261130120000_Exceptions", "20261130180000_Administration", "20261130220000_Asking", "20261201000000_TokenParents", "20261201010000_Activity", "20261201020000_Incidents", "20261201040000_Pseudonyms", SqlDatabase.NewestMigration];
 
     /// <summary>Its connection string, or its path.</summary>
     protected abstract string Address { get; }
@@ -61,7 +61,7 @@ public abstract class SqlDatabaseTests : IAsyncLifetime
                 await context.Database.ExecuteSqlRawAsync(
                     """DROP TABLE "Exceptions"; DROP TABLE "Sequences"; DROP TABLE "Blocks"; DROP TABLE "Denials"; DROP TABLE "PendingChanges"; DROP TABLE "ApiTokens";""");
                 await context.Database.ExecuteSqlRawAsync(
-                    """DROP TABLE "RequestSteps"; DROP TABLE "RequestAnswers"; DROP TABLE "RequestVoices"; DROP TABLE "AccessRequests"; DROP TABLE "Outbox"; DROP TABLE "ConfirmedAccounts"; DROP TABLE "DataProtectionKeys"; DROP TABLE "Activity"; DROP TABLE "Pseudonyms";""");
+                    """DROP TABLE "RequestSteps"; DROP TABLE "RequestAnswers"; DROP TABLE "RequestVoices"; DROP TABLE "AccessRequests"; DROP TABLE "Outbox"; DROP TABLE "ConfirmedAccounts"; DROP TABLE "DataProtectionKeys"; DROP TABLE "Activity"; DROP TABLE "Pseudonyms"; DROP TABLE "SignIns";""");
                 await context.Database.ExecuteSqlRawAsync("""ALTER TABLE "PolicyVersions" DROP COLUMN "Ticket";""");
                 await context.Database.ExecuteSqlRawAsync("""DELETE FROM "__EFMigrationsHistory" WHERE "MigrationId" <> '20261130000000_PolicyHistory';""");
             },

@@ -116,7 +116,7 @@ public sealed class DatabaseCommandTests(PostgresServer server) : IDisposable
         var connection = await server.CreateDatabaseAsync();
         var migrate = await RunOnAsync(connection, "database", "migrate");
         Assert.Equal(0, migrate.ExitCode);
-        Assert.Matches("^(PostgreSQL at 127.0.0.1:[0-9]+, database test[0-9]+ has [0-9]+_[A-Za-z]+ now\n){8}$", migrate.Output);
+        Assert.Matches("^(PostgreSQL at 127.0.0.1:[0-9]+, database test[0-9]+ has [0-9]+_[A-Za-z]+ now\n){9}$", migrate.Output);
 
         var backup = await RunOnAsync(connection, "database", "backup", "copy.dump");
         Assert.Equal(2, backup.ExitCode);

@@ -24,10 +24,7 @@ internal static class KeysSetup
             options.XmlRepository = store;
             options.XmlEncryptor = new NullXmlEncryptor(); // the store wraps the whole element
         });
-
-        // Its own hosted service would ask for the keys before the database has been read.
-        foreach (var preload in services.Where(service => service.ServiceType == typeof(IHostedService) && service.ImplementationType?.Assembly == typeof(XmlKeyManager).Assembly).ToList())
-            services.Remove(preload);
+        services.RemoveKeyPreload();
         services.AddHostedService(provider => new KeysReader(
             provider.GetRequiredService<SqlDatabase>(),
             provider.GetRequiredService<DatabaseState>(),
@@ -37,5 +34,15 @@ internal static class KeysSetup
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<KeysReader>>()));
         return services;
+    }
+
+    /// <summary>
+    /// Data protection's own hosted service would ask for the keys before the database has been read. Each part of the framework that uses
+    /// data protection adds it, so that whoever adds such a part takes it out again.
+    /// </summary>
+    public static void RemoveKeyPreload(this IServiceCollection services)
+    {
+        foreach (var preload in services.Where(service => service.ServiceType == typeof(IHostedService) && service.ImplementationType?.Assembly == typeof(XmlKeyManager).Assembly).ToList())
+            services.Remove(preload);
     }
 }

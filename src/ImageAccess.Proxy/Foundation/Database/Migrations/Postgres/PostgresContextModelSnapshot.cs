@@ -826,6 +826,45 @@ internal sealed partial class PostgresContextModelSnapshot : ModelSnapshot
 
                 b.ToTable("Sequences", (string)null);
             });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.SignInRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("bigint");
+
+                NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                b.Property<string>("Account")
+                    .IsRequired()
+                    .HasMaxLength(255)
+                    .HasColumnType("character varying(255)");
+
+                b.Property<byte[]>("Hash")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("bytea");
+
+                b.Property<string>("Person")
+                    .IsRequired()
+                    .HasMaxLength(255)
+                    .HasColumnType("character varying(255)");
+
+                b.Property<long>("StartedMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.Property<long>("UsedMilliseconds")
+                    .HasColumnType("bigint");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Hash")
+                    .IsUnique();
+
+                b.HasIndex("Person");
+
+                b.ToTable("SignIns", (string)null);
+            });
 #pragma warning restore 612, 618
     }
 }

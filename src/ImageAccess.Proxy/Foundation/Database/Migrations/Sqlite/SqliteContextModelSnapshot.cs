@@ -794,6 +794,43 @@ internal sealed partial class SqliteContextModelSnapshot : ModelSnapshot
 
                 b.ToTable("Sequences", (string)null);
             });
+
+        modelBuilder.Entity("ImageAccess.Proxy.Foundation.Database.SignInRow", b =>
+            {
+                b.Property<long>("Id")
+                    .ValueGeneratedOnAdd()
+                    .HasColumnType("INTEGER");
+
+                b.Property<string>("Account")
+                    .IsRequired()
+                    .HasMaxLength(255)
+                    .HasColumnType("TEXT");
+
+                b.Property<byte[]>("Hash")
+                    .IsRequired()
+                    .HasMaxLength(32)
+                    .HasColumnType("BLOB");
+
+                b.Property<string>("Person")
+                    .IsRequired()
+                    .HasMaxLength(255)
+                    .HasColumnType("TEXT");
+
+                b.Property<long>("StartedMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.Property<long>("UsedMilliseconds")
+                    .HasColumnType("INTEGER");
+
+                b.HasKey("Id");
+
+                b.HasIndex("Hash")
+                    .IsUnique();
+
+                b.HasIndex("Person");
+
+                b.ToTable("SignIns", (string)null);
+            });
 #pragma warning restore 612, 618
     }
 }

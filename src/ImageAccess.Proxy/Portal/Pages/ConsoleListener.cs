@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Globalization;
 using System.Net;
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Foundation.Limits;
@@ -10,11 +11,11 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.EntityFrameworkCore;
 
-namespace ImageAccess.Proxy.Administration.Api;
+namespace ImageAccess.Proxy.Portal.Pages;
 
 /// <summary>
-/// Every request of the console's listener: its limits, and a problem for each error. The routes are built with the first one, because a
-/// proxy without a console's users should not pay for them.
+/// Every request of the console's listener, for a page or the API: its limits, and a problem for each error, as a page where a browser asks. The
+/// routes are built with the first one, because a proxy without a console's users should not pay for them.
 /// </summary>
 internal sealed class ConsoleListener
 {
@@ -36,6 +37,7 @@ internal sealed class ConsoleListener
     {
         var response = http.Response;
         response.Headers.CacheControl = "no-store";
+        PageHeaders.AddTo(http);
         using var timeout = new CancellationTokenSource(Timeout, _time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, http.RequestAborted);
         var gone = http.RequestAborted;
@@ -44,7 +46,7 @@ internal sealed class ConsoleListener
         {
             await AnswerAsync(http);
             if (response is { HasStarted: false, StatusCode: >= 400, ContentType: null })
-                await new Problem(response.StatusCode, Detail(response.StatusCode, http.Request)).WriteAsync(response);
+                await WriteAsync(http, new Problem(response.StatusCode, Detail(response.StatusCode, http.Request)));
         }
         catch (Exception exception) when (gone.IsCancellationRequested || exception is ConnectionResetException or ConnectionAbortedException)
         {
@@ -55,17 +57,32 @@ internal sealed class ConsoleListener
             var problem = timeout.IsCancellationRequested ? new Problem(503, "it took too long, try again") : ProblemOf(exception, response);
             if (problem.Status == 500)
                 _logger.RequestFailed(exception);
-            await problem.WriteAsync(response);
+            await WriteAsync(http, problem);
         }
     }
+
+    /// <summary>A browser that asks for a page gets one; everything else the problem as it is.</summary>
+    private static Task WriteAsync(HttpContext http, Problem problem) => PageRoutes.WantsPage(http.Request)
+        ? ConsolePage.Answer<ProblemPage>(problem.Status, (nameof(ProblemPage.Status), problem.Status), (nameof(ProblemPage.Detail), problem.Detail)).ExecuteAsync(http)
+        : problem.WriteAsync(http.Response);
 
     private static RequestDelegate BuildRoutes(IServiceProvider services)
     {
         var builder = new ApplicationBuilder(services); // one of its own: routing is for this listener alone
         builder.UseRouting();
         var gate = services.GetRequiredService<ApiGate>();
-        builder.Use(next => http => gate.HandleAsync(http, next));
-        builder.UseEndpoints(endpoints => endpoints.MapApi(services.GetServices<IOperations>(), services.GetRequiredService<DenialPage>()));
+        var pages = services.GetRequiredService<PageGate>();
+        builder.Use(next => http => http.GetEndpoint() switch
+        {
+            { } endpoint when endpoint.Metadata.GetMetadata<PageDemand>() is { } demand => pages.HandleAsync(http, demand, next),
+            not RouteEndpoint when !PageRoutes.IsOfApi(http.Request) => next(http), // there is nothing, or not with this method
+            _ => gate.HandleAsync(http, next),
+        });
+        builder.UseEndpoints(endpoints =>
+        {
+            endpoints.MapApi(services.GetServices<IOperations>());
+            endpoints.MapPages(services.GetServices<IPages>());
+        });
         return builder.Build();
     }
 
@@ -140,8 +157,8 @@ internal sealed class ConsoleListener
     };
 }
 
-internal static partial class ApiLog
+internal static partial class PageLog
 {
-    [LoggerMessage(1, LogLevel.Error, "A request of the API failed")]
+    [LoggerMessage(1, LogLevel.Error, "A request of the console failed")]
     public static partial void RequestFailed(this ILogger logger, Exception exception);
 }
