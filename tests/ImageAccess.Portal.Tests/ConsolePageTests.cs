@@ -29,7 +29,7 @@ public sealed class ConsolePageTests(Chromium chromium, ConsolePageTests.Room ro
         await using var visit = await room.VisitAsync(chromium, view);
         await visit.OpenAsync("/sign-in");
         await SignInAsync(visit, "alice");
-        foreach (var (path, name) in new[] { ("/", "overview"), ("/requests", "requests"), ($"/requests/{request}", "request"), ($"/d/{await room.Api.DenyAsync("bob")}", "denial-owner") })
+        foreach (var (path, name) in new[] { ("/", "overview"), ("/o/acme/image-access", "image-access"), ("/o/acme/image-access/draft?mode=observe&until=2999-01-31&official=on&community=on", "draft"), ("/requests", "requests"), ($"/requests/{request}", "request"), ($"/d/{await room.Api.DenyAsync("bob")}", "denial-owner") })
             await GoodPage.AssertAsync(visit, await visit.OpenAsync(path), name);
     }
 

@@ -8,6 +8,7 @@ internal static class ApiSetup
         services.AddOpenApi();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.AddSingleton<ApiGate>();
+        services.AddSingleton<DraftJudge>();
         services.AddSingleton<IOperations, PolicyOperations>();
         services.AddSingleton<IOperations, DraftOperations>();
         services.AddSingleton<IOperations, ExceptionOperations>();

@@ -1,13 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using ImageAccess.Core.Policies;
 using ImageAccess.Proxy.Administration.Activity;
 using ImageAccess.Proxy.Administration.Roles;
-using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
-using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Following;
@@ -16,10 +13,8 @@ using ImageAccess.Proxy.Policies.Store;
 namespace ImageAccess.Proxy.Administration.Api;
 
 /// <summary><c>policy/drafts</c>: what another document or section would open and take back, and change in the pulls of the last days. Nothing is changed.</summary>
-internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, UsagePulls pulls, LookRecorder looks, TimeProvider time) : IOperations
+internal sealed class DraftOperations(PolicyStore store, DraftJudge judge, LookRecorder looks, TimeProvider time) : IOperations
 {
-    private const int DefaultDays = 30;
-
     private DateOnly Today => DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
 
     public void Map(IEndpointRouteBuilder api)
@@ -38,7 +33,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Usa
         DemandDays(days);
         var content = await JsonBody.ReadBytesAsync(http);
         var plan = Plan("document", () => PolicyPlan.OfDocument(store.Current, content, Today));
-        return await AnswerAsync(http, plan, days ?? DefaultDays, organization: null, concerns: null, visitor.MayEverywhere(Operation.ReadDenials));
+        return await AnswerAsync(http, plan, days ?? DraftJudge.DefaultDays, organization: null, visitor.MayEverywhere(Operation.ReadDenials));
     }
 
     /// <summary>What would happen if an image type were allowed or not: a draft that nobody has to write.</summary>
@@ -61,21 +56,19 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Usa
             switches[member] = allowed == "true";
         })!;
         var plan = Plan("section", () => PolicyPlan.OfSection(policy, document, organization, section, Today));
-        var draft = plan.After.With(policy.Blocks).With(policy.Exceptions);
         DraftEffect effect;
         try
         {
-            effect = await JudgeAsync(http, draft, days ?? DefaultDays, caller => PolicyEngine.OrganizationsOf(policy, caller).Contains(organization));
+            effect = await judge.JudgeSectionAsync(visitor.Actor, plan, organization, days ?? DraftJudge.DefaultDays, http.RequestAborted);
         }
         catch (NoVerdictException exception)
         {
             throw new ProblemException(new Problem(409, exception.Message));
         }
 
-        return Answer.Of(SwitchFacts.Of(effect, organization, type, allowed == "true", isAllowed == (allowed == "true"), trials.Since(days ?? DefaultDays)));
+        return Answer.Of(SwitchFacts.Of(effect, organization, type, allowed == "true", isAllowed == (allowed == "true"), judge.Since(days ?? DraftJudge.DefaultDays)));
     }
 
-    /// <summary>Of the pulls it judges those of callers whom the organization judges as things are: who is added by the draft is none of its own yet.</summary>
     private async Task<Answer<DraftFacts>> TrySectionAsync(HttpContext http, string organization, int? days)
     {
         var (visitor, what) = (http.Visitor(), $"organization {PrintableText.Of(organization)}");
@@ -86,8 +79,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Usa
         DemandDays(days);
         var content = await JsonBody.ReadBytesAsync(http);
         var plan = Plan("section", () => PolicyPlan.OfSection(policy, document, organization, content, Today));
-        return await AnswerAsync(
-            http, plan, days ?? DefaultDays, organization, caller => PolicyEngine.OrganizationsOf(policy, caller).Contains(organization), visitor.May(Operation.ReadDenials, organization));
+        return await AnswerAsync(http, plan, days ?? DraftJudge.DefaultDays, organization, visitor.May(Operation.ReadDenials, organization));
     }
 
     private static void DemandDays(int? days)
@@ -109,37 +101,26 @@ internal sealed class DraftOperations(PolicyStore store, DraftTrials trials, Usa
         }
     }
 
-    private async Task<Answer<DraftFacts>> AnswerAsync(HttpContext http, PolicyPlan plan, int days, string? organization, Func<Caller, bool>? concerns, bool names)
+    private async Task<Answer<DraftFacts>> AnswerAsync(HttpContext http, PolicyPlan plan, int days, string? organization, bool names)
     {
-        var before = plan.Before!;
-        var draft = plan.After.With(before.Blocks).With(before.Exceptions);
-        var facts = new DraftFacts(plan.After.DocumentVersion, plan.IsSame, plan.Opens, plan.TakesBack, plan.Waits(before.Document.Changes))
+        var actor = http.Visitor().Actor;
+        var facts = new DraftFacts(plan.After.DocumentVersion, plan.IsSame, plan.Opens, plan.TakesBack, plan.Waits(plan.Before!.Document.Changes))
         {
-            Notes = FollowedNotes.Of(draft, organization),
+            Notes = FollowedNotes.Of(DraftJudge.DraftOf(plan), organization),
         };
         try
         {
-            var effect = await JudgeAsync(http, draft, days, concerns);
-            var told = EffectFacts.Of(effect, trials.Since(days), isWhole: concerns is null, names);
+            var effect = await (organization is null
+                ? judge.JudgeAsync(actor, plan, days, concerns: null, http.RequestAborted)
+                : judge.JudgeSectionAsync(actor, plan, organization, days, http.RequestAborted));
+            var told = EffectFacts.Of(effect, judge.Since(days), isWhole: organization is null, names);
             if (names && told.Changes.Count > 0)
-                await looks.RecordAsync(new Look(http.Visitor().Actor.Name, organization, "draft", string.Create(CultureInfo.InvariantCulture, $"of {days} days")), http.RequestAborted);
+                await looks.RecordAsync(new Look(actor.Name, organization, "draft", string.Create(CultureInfo.InvariantCulture, $"of {days} days")), http.RequestAborted);
             return Answer.Of(facts with { Effect = told });
         }
         catch (NoVerdictException exception)
         {
             return Answer.Of(facts with { NoEffect = exception.Message });
-        }
-    }
-
-    private async Task<DraftEffect> JudgeAsync(HttpContext http, Policy draft, int days, Func<Caller, bool>? concerns)
-    {
-        try
-        {
-            return await trials.JudgeAsync(draft, days, concerns, ClientShare.OfUser(http.Visitor().Actor.Name), http.RequestAborted, pulls.ReadAsync);
-        }
-        catch (NoVerdictException exception) when (exception.IsTemporary)
-        {
-            throw new ProblemException(new Problem(503, exception.Message)) { RetryAfter = DraftTrials.LongestWait };
         }
     }
 }

@@ -48,11 +48,11 @@ internal sealed record SwitchFacts(
 
 /// <summary>Pulls whose outcome would be another.</summary>
 /// <param name="People">Of how many callers.</param>
-internal sealed record SwitchedPulls(int Repositories, int People, long Pulls, IReadOnlyList<SwitchedRepository> Items)
+public sealed record SwitchedPulls(int Repositories, int People, long Pulls, IReadOnlyList<SwitchedRepository> Items)
 {
     private const int Maximum = 1000;
 
-    public static SwitchedPulls Of(IEnumerable<ChangedPulls> changes)
+    internal static SwitchedPulls Of(IEnumerable<ChangedPulls> changes)
     {
         var all = changes.ToList();
         var repositories = all.GroupBy(change => change.Repository)
@@ -64,4 +64,4 @@ internal sealed record SwitchedPulls(int Repositories, int People, long Pulls, I
 }
 
 /// <param name="People">Of how many callers.</param>
-internal sealed record SwitchedRepository(string Repository, int People, long Pulls);
+public sealed record SwitchedRepository(string Repository, int People, long Pulls);

@@ -11,6 +11,7 @@ internal static class PagesSetup
         services.AddSingleton<PageGate>();
         services.AddSingleton<ConsoleListener>();
         services.AddSingleton<IPages, OverviewPages>();
+        services.AddSingleton<IPages, ImageAccessPages>();
         services.AddSingleton<IPages, SignInPages>();
         services.AddSingleton<IPages, DenialPages>();
         services.AddSingleton<IPages, RequestPages>();

@@ -142,11 +142,13 @@ public sealed class DraftApiTests(DraftApiTests.FilesRoom files) : IClassFixture
         Assert.Equal(200, (await _room.SendAsync("POST", Section, token, Draft)).Status);
     }
 
-    private static string Event(string caller, string repository, string category, string outcome, string? memberships = null, int days = 1) =>
+    internal static string Event(string caller, string repository, string category, string outcome, string? memberships = null, int days = 1) =>
         $$"""{"id":"0","time":"{{TimeProvider.System.GetUtcNow().AddDays(-days).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture)}}","caller":"{{caller}}","organizations":["acme"],{{(memberships is null ? "" : $"\"memberships\":[\"{memberships}\"],")}}"client":null,"userAgent":null,"method":"GET","repository":"{{repository}}","reference":"latest","category":"{{category}}","categorySource":null,"categoryAgeSeconds":null,"rule":"{{category}}","outcome":"{{outcome}}","policyVersion":"0","upstreamStatus":200,"durationMs":1}""";
 
     /// <summary>Beside the trail that the proxy is writing.</summary>
-    private void Trail(params string[] lines) => File.WriteAllLines(_room.Here.AuditFile + ".1", lines);
+    internal static void Trail(ApiRoom room, params string[] lines) => File.WriteAllLines(room.Here.AuditFile + ".1", lines);
+
+    private void Trail(params string[] lines) => Trail(_room, lines);
 
     /// <summary>The database keeps a day: so the pulls of 30 days are read in the files of the trail.</summary>
     public sealed class FilesRoom : IAsyncLifetime
