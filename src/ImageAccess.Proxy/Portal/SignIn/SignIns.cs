@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
-using System.Text;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Foundation.Database;
 using Microsoft.EntityFrameworkCore;
@@ -35,7 +34,7 @@ internal sealed class SignIns(SqlDatabase database, TimeProvider time)
                 await Over(context).ExecuteDeleteAsync(cancellationToken);
                 var beyond = context.SignIns.Where(row => row.Person == session.Name).OrderByDescending(row => row.Id).Skip(MaximumOfOne - 1).Select(row => row.Id);
                 await context.SignIns.Where(row => beyond.Contains(row.Id)).ExecuteDeleteAsync(cancellationToken);
-                context.SignIns.Add(new SignInRow { Hash = Hash(secret), Person = session.Name, Account = session.Account!, StartedMilliseconds = now, UsedMilliseconds = now });
+                context.SignIns.Add(new SignInRow { Hash = TokenSecret.Hash(secret), Person = session.Name, Account = session.Account!, StartedMilliseconds = now, UsedMilliseconds = now });
                 await context.SaveChangesAsync(cancellationToken);
             },
             cancellationToken);
@@ -47,7 +46,7 @@ internal sealed class SignIns(SqlDatabase database, TimeProvider time)
     {
         if (!Base64Url.IsValid(secret, out var length) || length != Bytes)
             return null;
-        var hash = Hash(secret);
+        var hash = TokenSecret.Hash(secret);
         var row = await database.ReadAsync(context => context.SignIns.AsNoTracking().FirstOrDefaultAsync(row => row.Hash == hash, cancellationToken), cancellationToken);
         var now = time.GetUtcNow();
         if (row is null || now >= row.Started + Lifetime || now >= row.Used + IdleTimeout)
@@ -75,6 +74,4 @@ internal sealed class SignIns(SqlDatabase database, TimeProvider time)
         var (started, used) = ((now - Lifetime).ToUnixTimeMilliseconds(), (now - IdleTimeout).ToUnixTimeMilliseconds());
         return context.SignIns.Where(row => row.StartedMilliseconds <= started || row.UsedMilliseconds <= used);
     }
-
-    private static byte[] Hash(string secret) => SHA256.HashData(Encoding.UTF8.GetBytes(secret));
 }

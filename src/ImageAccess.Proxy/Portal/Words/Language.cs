@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Resources;
+using Microsoft.Net.Http.Headers;
 
 namespace ImageAccess.Proxy.Portal.Words;
 
@@ -47,13 +48,10 @@ internal sealed class Language
     /// <summary>The first of what a browser accepts that there is; English for everything else.</summary>
     /// <param name="acceptLanguage">The header of that name (RFC 9110, section 12.5.4).</param>
     public static Language Preferred(string? acceptLanguage) =>
-        (acceptLanguage ?? "").Split(',', 20)
-            .Select(one => one.Split(';', 2))
-            .Select((one, index) => (Tag: one[0].Trim(), Quality: QualityOf(one), Index: index))
-            .Where(one => one.Quality > 0)
-            .OrderByDescending(one => one.Quality)
-            .ThenBy(one => one.Index)
-            .Select(one => Find(one.Tag))
+        (StringWithQualityHeaderValue.TryParseList([acceptLanguage ?? ""], out var accepted) ? accepted : [])
+            .Where(one => one.Quality is null or > 0)
+            .OrderByDescending(one => one.Quality ?? 1)
+            .Select(one => Find(one.Value.ToString()))
             .FirstOrDefault(language => language is not null) ?? English;
 
     /// <summary>By a tag of a language, a script or a region: <c>zh-SG</c>, <c>zh-Hans-CN</c> and <c>zh</c> are one. Traditional Chinese is not there.</summary>
@@ -65,9 +63,4 @@ internal sealed class Language
 
     private static bool Is(string tag, string range) =>
         tag.StartsWith(range, StringComparison.OrdinalIgnoreCase) && (tag.Length == range.Length || tag[range.Length] == '-');
-
-    private static double QualityOf(string[] parts) =>
-        parts.Length == 1 ? 1
-        : parts[1].Trim() is ['q' or 'Q', '=', .. var quality] && double.TryParse(quality, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) ? value
-        : 0;
 }
