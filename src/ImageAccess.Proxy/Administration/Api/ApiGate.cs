@@ -34,7 +34,7 @@ internal sealed class ApiGate(TokenSignIn tokens, SessionTokens sessions, RoleBo
     private async Task<Visitor> IdentifyAsync(HttpContext http)
     {
         if (!database.Ready.IsCompleted || !sessions.AreReady)
-            throw new ProblemException(new Problem(503, "the database is not ready yet: /readyz of the admin listener says why")) { RetryAfter = TimeSpan.FromSeconds(5) };
+            throw ProblemException.NotReady();
         var bearer = await tokens.IdentifyAsync(http.Request.Headers.Authorization, http.Connection.RemoteIpAddress, ApiRoutes.IsDockers(http.Request.Path), http.RequestAborted);
         if (bearer.RetryAfter is { } retryAfter)
             throw new ProblemException(new Problem(429, string.Create(CultureInfo.InvariantCulture, $"too many tokens were refused, try again in {retryAfter.TotalSeconds} s"))) { RetryAfter = retryAfter };

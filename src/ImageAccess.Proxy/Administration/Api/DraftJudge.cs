@@ -3,6 +3,7 @@ using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Usage;
 using ImageAccess.Proxy.Foundation.Limits;
 using ImageAccess.Proxy.Policies.Decisions;
+using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 
 namespace ImageAccess.Proxy.Administration.Api;
@@ -11,6 +12,21 @@ namespace ImageAccess.Proxy.Administration.Api;
 internal sealed class DraftJudge(DraftTrials trials, UsagePulls pulls)
 {
     public const int DefaultDays = 30;
+
+    /// <param name="what"><c>document</c> or <c>section</c>.</param>
+    /// <param name="plan">Makes it.</param>
+    /// <exception cref="ProblemException">The draft has problems, all of which are named.</exception>
+    public static PolicyPlan Plan(string what, Func<PolicyPlan> plan)
+    {
+        try
+        {
+            return plan();
+        }
+        catch (RefusedChangeException refused)
+        {
+            throw PolicyOperations.Refused(what, refused);
+        }
+    }
 
     /// <summary>The beginning of the last days.</summary>
     public DateTimeOffset Since(int days) => trials.Since(days);

@@ -6,7 +6,6 @@ using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Audit;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Decisions;
-using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Following;
 using ImageAccess.Proxy.Policies.Store;
 
@@ -32,7 +31,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftJudge judge, LookR
             throw Visitor.Forbidden("in every organization");
         DemandDays(days);
         var content = await JsonBody.ReadBytesAsync(http);
-        var plan = Plan("document", () => PolicyPlan.OfDocument(store.Current, content, Today));
+        var plan = DraftJudge.Plan("document", () => PolicyPlan.OfDocument(store.Current, content, Today));
         return await AnswerAsync(http, plan, days ?? DraftJudge.DefaultDays, organization: null, visitor.MayEverywhere(Operation.ReadDenials));
     }
 
@@ -55,7 +54,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftJudge judge, LookR
                 section["allow"] = switches = [];
             switches[member] = allowed == "true";
         })!;
-        var plan = Plan("section", () => PolicyPlan.OfSection(policy, document, organization, section, Today));
+        var plan = DraftJudge.Plan("section", () => PolicyPlan.OfSection(policy, document, organization, section, Today));
         DraftEffect effect;
         try
         {
@@ -78,7 +77,7 @@ internal sealed class DraftOperations(PolicyStore store, DraftJudge judge, LookR
             throw ProblemException.NotFound(what);
         DemandDays(days);
         var content = await JsonBody.ReadBytesAsync(http);
-        var plan = Plan("section", () => PolicyPlan.OfSection(policy, document, organization, content, Today));
+        var plan = DraftJudge.Plan("section", () => PolicyPlan.OfSection(policy, document, organization, content, Today));
         return await AnswerAsync(http, plan, days ?? DraftJudge.DefaultDays, organization, visitor.May(Operation.ReadDenials, organization));
     }
 
@@ -86,19 +85,6 @@ internal sealed class DraftOperations(PolicyStore store, DraftJudge judge, LookR
     {
         if (days is < 1 or > DraftTrials.MaximumDays)
             throw ProblemException.Bad([new Mistake("days", $"must be 1 to {DraftTrials.MaximumDays}")]);
-    }
-
-    /// <exception cref="ProblemException">The draft has problems, all of which are named.</exception>
-    private static PolicyPlan Plan(string what, Func<PolicyPlan> plan)
-    {
-        try
-        {
-            return plan();
-        }
-        catch (RefusedChangeException refused)
-        {
-            throw PolicyOperations.Refused(what, refused);
-        }
     }
 
     private async Task<Answer<DraftFacts>> AnswerAsync(HttpContext http, PolicyPlan plan, int days, string? organization, bool names)

@@ -40,6 +40,10 @@ internal sealed class ProblemException(Problem problem) : Exception(problem.Deta
     /// <summary>Null where trying again does not help.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>What signs people and programs in is in the database.</summary>
+    public static ProblemException NotReady() =>
+        new(new Problem(503, "the database is not ready yet: /readyz of the admin listener says why")) { RetryAfter = TimeSpan.FromSeconds(5) };
+
     /// <summary>What is not there, and what belongs to others, is answered alike.</summary>
     public static ProblemException NotFound(string what) => new(new Problem(404, $"there is no {what}"));
 

@@ -4,7 +4,6 @@ using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
-using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
 
 namespace ImageAccess.Proxy.Administration.Api;
@@ -104,10 +103,6 @@ internal sealed class RequestOperations(RequestDesk desk, DatabaseState database
         catch (FaultyChangeException faulty)
         {
             throw ProblemException.Bad([.. faulty.Faults.Select(fault => new Mistake(fault.Part ?? (fault.Text.StartsWith('\'') ? "image" : ""), fault.Text))]);
-        }
-        catch (NoVerdictException exception)
-        {
-            throw new ProblemException(new Problem(exception.IsTemporary ? 503 : 400, exception.Message));
         }
     }
 

@@ -83,14 +83,7 @@ internal sealed class StatusOperations(
             throw ProblemException.NotFound($"organization {PrintableText.Of(named)}");
         if (!ImageName.TryParse(image, out var name, out var problem))
             throw ProblemException.Bad([new Mistake("image", problem)]);
-        try
-        {
-            return Answer.Of(await checks.AnswerAsync(name, new JudgedCaller(@as, named) { IsOfOneAlone = visitor.Organization is not null, Payer = CatalogPayer.Api(visitor.Actor.Name) }, http.RequestAborted));
-        }
-        catch (NoVerdictException exception)
-        {
-            throw new ProblemException(new Problem(exception.IsTemporary ? 503 : 400, PrintableText.Of(exception.Message)));
-        }
+        return Answer.Of(await checks.AnswerAsync(name, new JudgedCaller(@as, named) { IsOfOneAlone = visitor.Organization is not null, Payer = CatalogPayer.Api(visitor.Actor.Name) }, http.RequestAborted));
     }
 
     private static string Key(MemberFacts member) => $"{member.Organization} {member.Name} {member.Source} {member.Role}";

@@ -34,7 +34,7 @@ internal sealed class DockerHubLogin(
     public async Task<string> SignInAsync(HttpContext http, string user, string secret)
     {
         if (!sessions.AreReady)
-            throw Later(503, "the database is not ready yet: /readyz of the admin listener says why", TimeSpan.FromSeconds(5));
+            throw ProblemException.NotReady();
         return TokenSecret.IsOne(secret) ? await SignInByTokenAsync(http, secret) : sessions.Issue(await VerifyAsync(http, user, secret));
     }
 

@@ -5,6 +5,7 @@ using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Foundation.Database;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Foundation.Limits;
+using ImageAccess.Proxy.Policies.Decisions;
 using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.AspNetCore.Connections;
@@ -116,6 +117,8 @@ internal sealed class ConsoleListener
                 return new Problem(bad.StatusCode, $"the request cannot be read: {PrintableText.Of(bad.Message)}");
             case FaultyChangeException faulty:
                 return ProblemException.Bad([.. faulty.Faults.Select(fault => new Mistake(fault.Part ?? "", fault.Text))]).Problem;
+            case NoVerdictException none:
+                return new Problem(none.IsTemporary ? 503 : 400, PrintableText.Of(none.Message));
             case UnknownChangeException:
                 return new Problem(404, exception.Message);
             case ForbiddenChangeException:

@@ -4,7 +4,6 @@ using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Files;
 using ImageAccess.Proxy.Policies.Decisions;
-using ImageAccess.Proxy.Policies.Exceptions;
 using ImageAccess.Proxy.Policies.Store;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
@@ -30,7 +29,7 @@ internal sealed class ImageAccessPages(PolicyStore store, DraftJudge judge, Chan
 
     private RazorComponentResult Show(HttpContext http, string organization, string? done)
     {
-        var (visitor, switches) = (Frame.Of(http).Visitor!, Find(http, organization, Operation.ReadPolicy));
+        var (visitor, switches) = (http.Visitor(), Find(http, organization, Operation.ReadPolicy));
         return ConsolePage.Answer<ImageAccessPage>(parameters:
         [
             (nameof(ImageAccessPage.Organization), organization),
@@ -46,10 +45,10 @@ internal sealed class ImageAccessPages(PolicyStore store, DraftJudge judge, Chan
 
     private async Task<IResult> DraftAsync(HttpContext http, string organization)
     {
-        var (visitor, before) = (Frame.Of(http).Visitor!, Find(http, organization, Operation.TryPolicy));
+        var (visitor, before) = (http.Visitor(), Find(http, organization, Operation.TryPolicy));
         var draft = Switches.Read(name => http.Request.Query[name]);
         var (document, section) = Section(organization, draft, before);
-        var plan = Plan(() => PolicyPlan.OfSection(store.Current, document, organization, section, Today));
+        var plan = DraftJudge.Plan("section", () => PolicyPlan.OfSection(store.Current, document, organization, section, Today));
         var changes = plan.Before!.Document.Changes;
         SeenEffect? effect = null;
         string? noEffect = null;
@@ -83,14 +82,13 @@ internal sealed class ImageAccessPages(PolicyStore store, DraftJudge judge, Chan
     /// <summary>Makes the change that was shown, of what was there when it was shown.</summary>
     private async Task<IResult> ApplyAsync(HttpContext http, string organization)
     {
-        var (visitor, form) = (Frame.Of(http).Visitor!, await http.FormAsync());
+        var (visitor, form) = (http.Visitor(), await http.FormAsync());
         var before = Find(http, organization, Operation.ReadPolicy);
         var draft = Switches.Read(name => form[name]);
-        var ticket = form["ticket"].ToString().Trim() is { Length: > 0 } named ? named : null;
         var edit = new PolicyEdit { Content = Section(organization, draft, before).Section, Organization = organization, IfUnchanged = form["unchanged"] };
         try
         {
-            var outcome = await desk.ChangePolicyAsync(edit, visitor.Request(form.Line("reason"), ticket), http.RequestAborted);
+            var outcome = await desk.ChangePolicyAsync(edit, visitor.Request(form.Line("reason"), form.Optional("ticket")), http.RequestAborted);
             if (outcome.Waiting is not null)
                 return PageRoutes.ToPage(http, $"o/{organization}/image-access?done=waits");
             await reader.CatchUpAsync(http.RequestAborted); // in force here when the page is shown
@@ -113,7 +111,7 @@ internal sealed class ImageAccessPages(PolicyStore store, DraftJudge judge, Chan
     private Switches Find(HttpContext http, string organization, Operation operation)
     {
         var what = $"organization {PrintableText.Of(organization)}";
-        var visitor = Frame.Of(http).Visitor!;
+        var visitor = http.Visitor();
         if (!visitor.May(Operation.ReadPolicy, organization))
             throw ProblemException.NotFound(what);
         visitor.Demand(operation, organization, what);
@@ -126,18 +124,6 @@ internal sealed class ImageAccessPages(PolicyStore store, DraftJudge judge, Chan
     {
         var document = store.Document;
         return (document, PolicySections.Edit(document, organization, section => draft.ApplyTo(section, before))!);
-    }
-
-    private static PolicyPlan Plan(Func<PolicyPlan> plan)
-    {
-        try
-        {
-            return plan();
-        }
-        catch (RefusedChangeException refused)
-        {
-            throw PolicyOperations.Refused("section", refused);
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 using ImageAccess.Core.Policies;
+using ImageAccess.Proxy.Administration.Api;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Administration.Tokens;
 using ImageAccess.Proxy.Policies.Store;
@@ -13,7 +14,7 @@ internal sealed class OverviewPages(IPolicyStore policies, TimeProvider time) : 
 
     private RazorComponentResult Show(HttpContext http)
     {
-        var (visitor, policy) = (Frame.Of(http).Visitor!, policies.Current);
+        var (visitor, policy) = (http.Visitor(), policies.Current);
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
         return ConsolePage.Answer<OverviewPage>(parameters:
         [

@@ -25,11 +25,12 @@ internal sealed class PageGate(
 
         http.Response.Headers.CacheControl = "no-cache, no-store"; // as the framework wants it where a form is
         if (!database.Ready.IsCompleted || !sessions.AreReady)
-            throw new ProblemException(new Problem(503, "the database is not ready yet: /readyz of the admin listener says why")) { RetryAfter = TimeSpan.FromSeconds(5) };
+            throw ProblemException.NotReady();
         var signIn = cookie.Read(http.Request) is { } secret ? await signIns.FindAsync(secret, http.RequestAborted) : null;
         var actor = signIn is null ? null : new Session(signIn.Person) { Account = signIn.Account }.ActorOf(console.Value);
         var frame = new Frame(http, actor is null ? null : new Visitor(actor, roles, policies)) { SignIn = actor is null ? null : signIn };
         http.Features.Set(frame);
+        http.Features.Set(frame.Visitor);
         if (demand.NeedsSignIn && frame.Visitor is null)
         {
             if (!HttpMethods.IsGet(http.Request.Method))

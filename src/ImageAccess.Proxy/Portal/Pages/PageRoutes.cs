@@ -58,6 +58,9 @@ internal static class PageRoutes
     /// <summary>A field as one line: people write more, and what is kept has one.</summary>
     public static string Line(this IFormCollection form, string field) => string.Join(' ', form[field].ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 
+    /// <summary>A field that may be left out; null where it was.</summary>
+    public static string? Optional(this IFormCollection form, string field) => form[field].ToString().Trim() is { Length: > 0 } text ? text : null;
+
     /// <summary>It changes how a page is shown, and nothing else; so nobody need fear that another site sends it.</summary>
     private static async Task<IResult> ChooseLanguageAsync(HttpContext http)
     {

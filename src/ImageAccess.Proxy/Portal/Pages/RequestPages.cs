@@ -4,7 +4,6 @@ using ImageAccess.Proxy.Administration.Changes;
 using ImageAccess.Proxy.Administration.Requests;
 using ImageAccess.Proxy.Administration.Roles;
 using ImageAccess.Proxy.Foundation.Database;
-using ImageAccess.Proxy.Policies.Decisions;
 
 namespace ImageAccess.Proxy.Portal.Pages;
 
@@ -26,7 +25,7 @@ internal sealed class RequestPages(RequestDesk desk, DatabaseState database, Tim
 
     private async Task<IResult> ListAsync(HttpContext http, long? before)
     {
-        var visitor = Frame.Of(http).Visitor!;
+        var visitor = http.Visitor();
         var found = await desk.ListAsync(new RequestFilter { Before = before ?? long.MaxValue, Count = Together + 1 }, visitor.Actor, http.RequestAborted);
         var shown = found.Take(Together).Select(request => Seen(request, visitor)).ToList();
         return ConsolePage.Answer<RequestListPage>(parameters:
@@ -38,7 +37,7 @@ internal sealed class RequestPages(RequestDesk desk, DatabaseState database, Tim
 
     private async Task<IResult> ShowAsync(HttpContext http, long id)
     {
-        var visitor = Frame.Of(http).Visitor!;
+        var visitor = http.Visitor();
         var request = await desk.FindAsync(id, visitor.Actor, http.RequestAborted);
         return ConsolePage.Answer<RequestPage>(parameters: [(nameof(RequestPage.Request), Seen(request, visitor))]);
     }
@@ -46,7 +45,7 @@ internal sealed class RequestPages(RequestDesk desk, DatabaseState database, Tim
     /// <summary>From the page of a denial, in the name of whoever has signed in.</summary>
     private async Task<IResult> AskAsync(HttpContext http, string id)
     {
-        var (form, visitor) = (await http.FormAsync(), Frame.Of(http).Visitor!);
+        var (form, visitor) = (await http.FormAsync(), http.Visitor());
         var ask = new AccessAsk { Denial = id, Days = Number(form["days"]) ?? 0 };
         return await DoAsync(http, () => desk.AskAsync(ask, visitor.Request(form.Line("reason"), null), http.RequestAborted));
     }
@@ -54,7 +53,7 @@ internal sealed class RequestPages(RequestDesk desk, DatabaseState database, Tim
     private async Task<IResult> ApproveAsync(HttpContext http, long id)
     {
         var form = await http.FormAsync();
-        var digest = form["digest"].ToString().Trim() is { Length: > 0 } named ? named : null;
+        var digest = form.Optional("digest");
         var approval = new RequestApproval { Organization = form["organization"], Days = Number(form["days"]), Digest = digest, Follow = digest is null && form.ContainsKey("digest") };
         return await DoAsync(http, () => desk.ApproveAsync(id, approval, Said(http, form.Line("comment")), http.RequestAborted));
     }
@@ -69,16 +68,9 @@ internal sealed class RequestPages(RequestDesk desk, DatabaseState database, Tim
 
     private async Task<IResult> DoAsync(HttpContext http, Func<Task<RequestOutcome>> act)
     {
-        try
-        {
-            var outcome = await act();
-            database.Wake(); // the audit trail gets it at once
-            return PageRoutes.ToPage(http, string.Create(CultureInfo.InvariantCulture, $"requests/{outcome.Request.Id}"));
-        }
-        catch (NoVerdictException exception)
-        {
-            throw new ProblemException(new Problem(exception.IsTemporary ? 503 : 400, exception.Message));
-        }
+        var outcome = await act();
+        database.Wake(); // the audit trail gets it at once
+        return PageRoutes.ToPage(http, string.Create(CultureInfo.InvariantCulture, $"requests/{outcome.Request.Id}"));
     }
 
     private SeenRequest Seen(AccessRequest request, Visitor visitor)
@@ -99,7 +91,7 @@ internal sealed class RequestPages(RequestDesk desk, DatabaseState database, Tim
         };
     }
 
-    private static ChangeRequest Said(HttpContext http, string comment) => new(Frame.Of(http).Visitor!.Actor, comment);
+    private static ChangeRequest Said(HttpContext http, string comment) => new(http.Visitor().Actor, comment);
 
     private static int? Number(string? text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 }

@@ -17,7 +17,7 @@ internal sealed class SignInPages(DockerHubLogin login, SignIns signIns, SignInC
     }
 
     private static IResult Show(HttpContext http, string? to) =>
-        Frame.Of(http).Visitor is null ? Page(to ?? "", "", StatusCodes.Status200OK, null) : PageRoutes.ToPage(http, to ?? "");
+        Frame.Of(http).Visitor is null ? Page(to ?? "", "", StatusCodes.Status200OK, isMistaken: false) : PageRoutes.ToPage(http, to ?? "");
 
     private async Task<IResult> SignInAsync(HttpContext http)
     {
@@ -31,7 +31,7 @@ internal sealed class SignInPages(DockerHubLogin login, SignIns signIns, SignInC
         }
         catch (ProblemException exception) when (exception.Problem.Status == StatusCodes.Status401Unauthorized)
         {
-            return Page(to, user, StatusCodes.Status401Unauthorized, nameof(SignInPage.Mistake));
+            return Page(to, user, StatusCodes.Status401Unauthorized, isMistaken: true);
         }
     }
 
@@ -53,6 +53,6 @@ internal sealed class SignInPages(DockerHubLogin login, SignIns signIns, SignInC
         return PageRoutes.ToPage(http, "sign-in");
     }
 
-    private static RazorComponentResult Page(string to, string user, int status, string? mistake) => ConsolePage.Answer<SignInPage>(
-        status, (nameof(SignInPage.To), to), (nameof(SignInPage.User), user), (nameof(SignInPage.Mistake), mistake is not null));
+    private static RazorComponentResult Page(string to, string user, int status, bool isMistaken) => ConsolePage.Answer<SignInPage>(
+        status, (nameof(SignInPage.To), to), (nameof(SignInPage.User), user), (nameof(SignInPage.Mistake), isMistaken));
 }
